@@ -1,0 +1,62 @@
+"""Errors a user can act on: one line that says what was given, what is allowed and what to do.
+
+Each carries the exit code of the command line. Anything else that reaches the top is a bug of
+livevision's own and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LivevisionError(Exception):
+    """The run failed for a reason that its message explains; exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(LivevisionError, ValueError):
+    """A wrong flag, setting, name or value; exit code 2."""
+
+    exit_code = 2
+
+
+class SourceError(LivevisionError):
+    """A source that cannot be opened, or broke off; exit code 3."""
+
+    exit_code = 3
+
+
+class ModelError(LivevisionError):
+    """A model, its weights or its engine that cannot be used; exit code 4."""
+
+    exit_code = 4
+
+
+class OutputError(LivevisionError):
+    """An output that cannot be written; exit code 5."""
+
+    exit_code = 5
+
+
+def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
+    """The line for a name that is not known: the name, the nearest known one, and all of them.
+
+    Args:
+        kind: What is named, such as "model" or "class".
+        given: The name as the user wrote it.
+        allowed: Every name that would do.
+    """
+    names = list(allowed)
+    near = difflib.get_close_matches(given.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
+    hint = ""
+    if near:
+        meant = next(n for n in names if n.lower() == near[0])
+        hint = f" Did you mean {meant!r}?"
+    return f"unknown {kind} {given!r}.{hint} Known: {', '.join(names)}."
+
+
+def missing_package(package: str, what_for: str, extra: str) -> str:
+    """The line for an optional package that is not installed, with the command that brings it."""
+    return f"{what_for} needs the package {package!r}: pip install 'livevision[{extra}]'"

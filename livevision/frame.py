@@ -1,0 +1,112 @@
+"""What travels between the stages: one value for each arrow of the pipeline.
+
+    capture -> Frame -> preprocess -> Prepared -> inference -> Inferred -> overlay -> Rendered -> output
+
+Every image is a uint8 array of shape H×W×3 in BGR order. A stage never writes to an image it was
+given; it makes a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+    from livevision.results import ClassMap, Result
+
+Image = NDArray[np.uint8]
+"""A picture: uint8, H×W×3, BGR."""
+
+Batch = Mapping[str, NDArray[Any]]
+"""An engine's inputs (or outputs) by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a source, upright, with the times that belong to it.
+
+    Attributes:
+        source: Position of the source in the run's list of sources, from 0.
+        index: Number of the frame in its source, from 0. Frames skipped by a stride or dropped by
+            a live link keep their numbers, so an index always names the same picture.
+        time: The source's own presentation time in seconds; for a camera, seconds since it opened.
+        wall_time: ``time.monotonic()`` when the frame was captured; latency is counted from here.
+        image: uint8, H×W×3, BGR, rotation already applied.
+    """
+
+    source: int
+    index: int
+    time: float
+    wall_time: float
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an image lies in a net's input: ``input = image * scale + offset`` on each axis.
+
+    Attributes:
+        image_size: (width, height) of the image in pixels.
+        input_size: (width, height) of the net's input in pixels.
+        scale: (x, y) factors from image pixels to input pixels.
+        offset: (x, y) of the image's top left corner in the input, in input pixels.
+    """
+
+    image_size: tuple[int, int]
+    input_size: tuple[int, int]
+    scale: tuple[float, float]
+    offset: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A frame with one engine input, and its placement, for each task of the run."""
+
+    frame: Frame
+    inputs: tuple[tuple[Batch, Placement], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """A frame with what each task found in it, in the frame's own pixels, by the task's name."""
+
+    frame: Frame
+    results: Mapping[str, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A frame, its results, and the picture to show: uint8, H×W×3, BGR.
+
+    Where no sink wants a picture nothing is drawn, and ``image`` is the frame's own.
+    """
+
+    frame: Frame
+    results: Mapping[str, Result]
+    image: Image
+
+    @property
+    def index(self) -> int:
+        """The frame's number in its source."""
+        return self.frame.index
+
+    @property
+    def time(self) -> float:
+        """The frame's presentation time in seconds."""
+        return self.frame.time
+
+    @property
+    def detections(self) -> sv.Detections | None:
+        """What the detect task found; None where it did not run."""
+        return cast("sv.Detections | None", self.results.get("detect"))
+
+    @property
+    def class_map(self) -> ClassMap | None:
+        """What the segment task found; None where it did not run."""
+        return cast("ClassMap | None", self.results.get("segment"))

@@ -1,0 +1,144 @@
+"""The five seams of the pipeline, each as narrow as it can be.
+
+A source, engine, task, overlay or sink is any object of these shapes, named in ``registry.py``;
+none has to inherit from anything. Implementations stand in the folder of their stage and know
+nothing of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+from livevision.frame import Batch, Frame, Image, Placement, Rendered
+from livevision.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source once it is open.
+
+    Attributes:
+        name: What the user called it, with passwords hidden; fit for logs and results.
+        live: True for a camera or a stream, which goes on whether or not it is watched.
+        size: (width, height) of its frames in pixels, upright.
+        rate: Average frames per second, or None where the source does not say.
+        time_base: The unit of its presentation times in seconds, or None.
+        frames: About how many frames will come, or None where nobody knows.
+        path: The media file, for a sink that copies its sound; None for anything else.
+        bit_rate: Bits per second of the video, or None.
+    """
+
+    name: str
+    live: bool
+    size: tuple[int, int]
+    rate: Fraction | None = None
+    time_base: Fraction | None = None
+    frames: int | None = None
+    path: Path | None = None
+    bit_rate: int | None = None
+
+
+class Source(Protocol):
+    """Frames from a camera, file, stream or folder. Open once constructed.
+
+    Iteration ends with the source. It raises SourceError when the source breaks off or goes silent;
+    a live source has by then tried to reconnect. Frames lost on the way in (undecodable packets,
+    reconnections) are counted in ``losses``, by cause.
+    """
+
+    info: SourceInfo
+    losses: dict[str, int]
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:
+        """Let go of the device or file. May be called from another thread to end an iteration."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Shape and numpy dtype name of one engine input or output."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What an engine takes and gives, and where it computes."""
+
+    engine: str
+    device: str
+    precision: str
+    inputs: Mapping[str, TensorSpec] = field(default_factory=dict)
+    outputs: Mapping[str, TensorSpec] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """A net ready to compute. Opened, used and closed on one thread."""
+
+    spec: EngineSpec
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """Arrays in by name, arrays out by name, as ``spec`` tells. The outputs are the caller's."""
+
+    def close(self) -> None: ...
+
+
+class Task(Protocol):
+    """Both halves of a job around a net: the image into its input, its output into a result."""
+
+    name: str
+
+    def prepare(self, image: Image) -> tuple[Batch, Placement]: ...
+
+    def decode(self, outputs: Mapping[str, Any], placement: Placement) -> Result: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What the display shows: a source's rates over the recent past.
+
+    Attributes:
+        capture_fps: Frames per second that come in.
+        model_fps: Frames per second that inference alone could do, one over its mean time.
+        delivered_fps: Frames per second that reach the outputs, which is what the user has.
+        latency_ms: Mean time from capture to delivery.
+        dropped: Frames dropped so far in the run.
+    """
+
+    capture_fps: float
+    model_fps: float
+    delivered_fps: float
+    latency_ms: float
+    dropped: int
+
+
+class Overlay(Protocol):
+    """Draws a result on a picture that is the caller's to change, and gives the picture back."""
+
+    def draw(self, image: Image, result: Any) -> Image: ...
+
+
+class Sink(Protocol):
+    """Takes finished frames in order. ``close`` always leaves a finished, readable output.
+
+    Attributes:
+        wants_image: False where only the results are kept, so that nothing need be drawn.
+        where: Where the user finds what was written, for the last line of a run.
+    """
+
+    wants_image: bool
+    where: str
+
+    def write(self, rendered: Rendered) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StopRequested(Exception):
+    """Raised by a sink that the user closed (a window, a key): a clean end, not a failure."""

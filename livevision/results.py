@@ -1,0 +1,56 @@
+"""What a task finds, always in the pixel coordinates of the frame it looked at.
+
+Detection gives supervision's ``sv.Detections`` with ``xyxy`` (float32, N×4, pixels),
+``confidence`` (float32, N, 0..1), ``class_id`` (int, N) and ``data["class_name"]`` (str, N), so that
+everything supervision offers works on it. supervision has no type for a class map or a label; those
+are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMap:
+    """The class of every pixel of a frame.
+
+    Attributes:
+        class_map: uint8, H×W, at the frame's size; each value indexes ``labels``.
+        labels: Class names.
+    """
+
+    class_map: NDArray[np.uint8]
+    labels: Sequence[str]
+
+    def shares(self) -> dict[str, float]:
+        """Share of the frame's pixels that each class covers, 0..1, classes not seen left out."""
+        counts = np.bincount(self.class_map.reshape(-1), minlength=len(self.labels))
+        total = max(1, self.class_map.size)
+        return {self.labels[i]: float(counts[i] / total) for i in np.flatnonzero(counts)}
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The classes of a whole frame, most likely first.
+
+    Attributes:
+        class_id: int64, K.
+        confidence: float32, K, 0..1, falling.
+        labels: All class names that ``class_id`` indexes.
+    """
+
+    class_id: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    labels: Sequence[str]
+
+
+Result: TypeAlias = Union["sv.Detections", ClassMap, Label]
