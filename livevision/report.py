@@ -219,7 +219,7 @@ class Meter:
                     }
                     for stage, histogram in self._stages.items()
                 },
-                "bottleneck": max(busy, key=lambda s: busy[s]) if any(busy.values()) else None,
+                "bottleneck": self._bottleneck(),
                 "sources": [
                     {
                         "source": tally.info.name,
@@ -231,6 +231,20 @@ class Meter:
                 ],
                 **facts,
             }
+
+    def _bottleneck(self) -> str | None:
+        """The stage that the others wait for.
+
+        Capture's time is mostly waiting for the source. Where frames had to be dropped because newer
+        ones came, the source is evidently not what the run waits for.
+        """
+        overtaken = any(causes["late"] for causes in self._drops.values())
+        candidates = {
+            stage: histogram.total
+            for stage, histogram in self._stages.items()
+            if histogram.total and not (overtaken and stage == "capture")
+        }
+        return max(candidates, key=candidates.__getitem__, default=None)
 
     def _busy(self) -> dict[str, float]:
         """Share of the time from the first frame to the last that each stage was at work."""

@@ -1,0 +1,254 @@
+"""The stages and their threads, with stand-ins for the work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from livevision.errors import SourceError
+from livevision.frame import Frame, Inferred, Prepared, Rendered
+from livevision.pipeline import Ended, Opened, Pipeline, Stages
+from livevision.protocols import SourceInfo
+from livevision.report import Meter
+
+IMAGE = np.zeros((4, 4, 3), np.uint8)
+
+
+class Counting:
+    """A source of numbered frames."""
+
+    def __init__(
+        self,
+        position: int = 0,
+        count: int = 10,
+        live: bool = False,
+        period: float = 0.0,
+        error: Exception | None = None,
+    ) -> None:
+        self.info = SourceInfo(f"counting-{position}", live, (4, 4))
+        self.losses: dict[str, int] = {}
+        self.closed = False
+        self._position, self._count, self._period, self._error = position, count, period, error
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(self._count):
+            if self.closed:
+                return
+            time.sleep(self._period)
+            yield Frame(self._position, index, index / 30, time.monotonic(), IMAGE)
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def do_nothing(frame: Frame) -> Prepared:
+    return Prepared(frame, ())
+
+
+def stages(
+    preprocess: Callable[[Frame], Prepared] = do_nothing,
+    inference: Callable[[Prepared], Inferred] = lambda p: Inferred(p.frame, {}),
+    overlay: Callable[[Inferred], Rendered] = lambda i: Rendered(i.frame, {}, i.frame.image),
+    open: Callable[[], None] = lambda: None,
+    close: Callable[[], None] = lambda: None,
+) -> Stages:
+    return Stages(preprocess, inference, overlay, open, close)
+
+
+def no_threads_left() -> bool:
+    names = {"capture", "preprocess", "inference", "overlay"}
+    return not any(thread.name in names for thread in threading.enumerate())
+
+
+def indices(events: list[object], source: int = 0) -> list[int]:
+    return [
+        e.frame.index for e in events if isinstance(e, Rendered) and e.frame.source == source
+    ]
+
+
+def test_a_file_comes_through_whole_in_order_between_its_events() -> None:
+    meter = Meter()
+    pipeline = Pipeline([lambda: Counting(count=200)], [[0]], stages(), meter)
+    events = list(pipeline.events())
+    assert isinstance(events[0], Opened)
+    assert events[-1] == Ended(0, None)
+    assert indices(events) == list(range(200))
+    report = meter.report()
+    assert (report["frames_in"], report["frames_out"], report["dropped"]) == (200, 200, {})
+    assert no_threads_left()
+
+
+def test_files_are_read_one_after_the_other() -> None:
+    pipeline = Pipeline(
+        [lambda: Counting(0, 5), lambda: Counting(1, 5)], [[0, 1]], stages(), Meter()
+    )
+    kinds = [
+        (type(e).__name__, e.frame.source if isinstance(e, Rendered) else e.source)
+        for e in pipeline.events()
+    ]
+    assert kinds == [
+        ("Opened", 0), *[("Rendered", 0)] * 5, ("Ended", 0),
+        ("Opened", 1), *[("Rendered", 1)] * 5, ("Ended", 1),
+    ]  # fmt: skip
+
+
+def test_a_slow_stage_makes_a_live_source_drop_and_every_frame_is_accounted_for() -> None:
+    def slow(prepared: Prepared) -> Inferred:
+        time.sleep(0.02)
+        return Inferred(prepared.frame, {})
+
+    meter = Meter()
+    pipeline = Pipeline(
+        [lambda: Counting(count=100, live=True, period=0.002)],
+        [[0]],
+        stages(inference=slow),
+        meter,
+    )
+    out = indices(list(pipeline.events()))
+    report = meter.report()
+    dropped = sum(n for causes in report["dropped"].values() for n in causes.values())
+    assert out == sorted(out)
+    assert out[-1] >= 97  # the freshest frame wins: what comes out last was captured last
+    assert 0 < len(out) < 60
+    assert len(out) + dropped == report["frames_in"] == 100
+    assert report["bottleneck"] == "inference"
+
+
+def test_a_live_source_waits_for_the_model() -> None:
+    def slow_open() -> None:
+        time.sleep(0.2)
+
+    meter = Meter()
+    source = Counting(count=5, live=True, period=0.02)
+    list(Pipeline([lambda: source], [[0]], stages(open=slow_open), meter).events())
+    assert meter.report()["frames_out"] == 5
+
+
+def test_stale_live_frames_are_dropped_and_counted() -> None:
+    class Late(Counting):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield Frame(0, frame.index, frame.time, time.monotonic() - 5, IMAGE)
+
+    meter = Meter()
+    events = list(
+        Pipeline([lambda: Late(live=True, count=3, period=0.02)], [[0]], stages(), meter).events()
+    )
+    assert indices(events) == []
+    assert meter.report()["dropped"]["preprocess"]["stale"] == 3
+
+
+def test_a_file_in_freshest_mode_plays_in_real_time() -> None:
+    started = time.monotonic()
+    pipeline = Pipeline([lambda: Counting(count=10)], [[0]], stages(), Meter(), mode="freshest")
+    events = list(pipeline.events())
+    assert time.monotonic() - started >= 9 / 30
+    assert indices(events)[-1] == 9
+
+
+@pytest.mark.parametrize("place", ["preprocess", "inference", "overlay", "open"])
+def test_an_error_in_any_stage_ends_the_run_and_reaches_the_caller(place: str) -> None:
+    def fail(*_: object) -> Prepared:
+        raise RuntimeError(f"{place} broke")
+
+    pipeline = Pipeline(
+        [lambda: Counting(count=10_000)],
+        [[0]],
+        stages(**{place: fail}),  # type: ignore[arg-type]
+        Meter(),
+    )
+    with pytest.raises(RuntimeError, match=f"{place} broke"):
+        list(pipeline.events())
+    assert no_threads_left()
+
+
+def test_a_source_that_breaks_off_ends_with_its_error_after_its_frames() -> None:
+    broken = SourceError("cable pulled")
+    pipeline = Pipeline([lambda: Counting(count=7, error=broken)], [[0]], stages(), Meter())
+    events = list(pipeline.events())
+    assert indices(events) == list(range(7))
+    assert events[-1] == Ended(0, broken)
+
+
+def test_a_source_that_does_not_open_leaves_the_others_be() -> None:
+    def missing() -> Counting:
+        raise SourceError("no such file")
+
+    pipeline = Pipeline([missing, lambda: Counting(1, 3)], [[0, 1]], stages(), Meter())
+    events = list(pipeline.events())
+    assert isinstance(events[0], Ended)
+    assert str(events[0].error) == "no such file"
+    assert indices(events, 1) == [0, 1, 2]
+
+
+def test_a_bug_in_a_source_is_not_taken_for_a_broken_source() -> None:
+    pipeline = Pipeline([lambda: Counting(error=KeyError("bug"))], [[0]], stages(), Meter())
+    with pytest.raises(KeyError):
+        list(pipeline.events())
+
+
+def test_stop_delivers_what_is_on_the_way_and_closes_the_source() -> None:
+    meter = Meter()
+    source = Counting(count=1_000_000)
+    pipeline = Pipeline([lambda: source], [[0]], stages(), meter)
+    events: list[object] = []
+    for event in pipeline.events():
+        events.append(event)
+        if len(events) == 20:
+            pipeline.stop()
+    out = indices(events)
+    assert out == list(range(len(out)))
+    assert meter.report()["frames_in"] == len(out)  # nothing that was captured is lost
+    assert isinstance(events[-1], Ended)
+    assert source.closed
+    assert no_threads_left()
+
+
+def test_leaving_the_loop_ends_every_thread() -> None:
+    meter = Meter()
+    pipeline = Pipeline([lambda: Counting(count=1_000_000)], [[0]], stages(), meter)
+    with closing(pipeline.events()) as events:
+        for event in events:
+            if isinstance(event, Rendered):
+                break
+    assert no_threads_left()
+    report = meter.report()
+    dropped = sum(n for causes in report["dropped"].values() for n in causes.values())
+    assert report["frames_out"] == 1
+    assert report["frames_in"] == 1 + dropped
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_max_frames_ends_a_source(live: bool) -> None:
+    meter = Meter()
+    source = Counting(count=1_000_000, live=live, period=0.001 if live else 0.0)
+    pipeline = Pipeline([lambda: source], [[0]], stages(), meter, max_frames=12)
+    assert len(indices(list(pipeline.events()))) == 12
+    if not live:
+        assert meter.report()["frames_in"] == 12
+
+
+def test_engines_are_opened_used_and_closed_on_one_thread() -> None:
+    threads: list[str] = []
+
+    def note(*_: object) -> None:
+        threads.append(threading.current_thread().name)
+
+    def infer(prepared: Prepared) -> Inferred:
+        note()
+        return Inferred(prepared.frame, {})
+
+    list(
+        Pipeline(
+            [lambda: Counting(count=2)], [[0]], stages(inference=infer, open=note, close=note),
+            Meter(),
+        ).events()
+    )
+    assert threads == ["inference"] * 4

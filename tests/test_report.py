@@ -1,0 +1,106 @@
+"""What a run measures of itself."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import numpy as np
+import pytest
+
+from livevision.protocols import SourceInfo
+from livevision.report import STAGES, Histogram, Meter, RecentRate, Span, as_table
+
+
+def test_quantiles_are_within_two_percent_of_the_exact_ones() -> None:
+    rng = random.Random(1)
+    values = [rng.lognormvariate(-5, 1.5) for _ in range(20_000)]
+    histogram = Histogram()
+    for value in values:
+        histogram.add(value)
+    for share in (0.5, 0.95, 0.99):
+        assert histogram.quantile(share) == pytest.approx(np.quantile(values, share), rel=0.02)
+    assert histogram.mean == pytest.approx(np.mean(values))
+
+
+def test_a_histogram_takes_any_duration() -> None:
+    histogram = Histogram()
+    for value in (0.0, -1e-9, 1e-12, 1e9):
+        histogram.add(value)
+    assert histogram.count == 4
+    assert Histogram().quantile(0.5) == 0.0
+
+
+def test_recent_rate_is_that_of_the_window_and_falls_when_events_stop() -> None:
+    rate = RecentRate()
+    for n in range(100):
+        rate.add(n * 0.05)
+    assert rate.per_second(99 * 0.05) == pytest.approx(20)
+    assert rate.per_second(99 * 0.05 + 1.0) < 20
+    assert rate.per_second(99 * 0.05 + 10) == 0.0
+
+
+def test_span_counts_intervals_not_events() -> None:
+    span = Span()
+    for now in (10.0, 10.5, 11.0):
+        span.add(now)
+    assert span.per_second() == pytest.approx(2.0)
+
+
+def make_meter() -> Meter:
+    meter = Meter()
+    meter.opened(0, SourceInfo("clip.mp4", False, (4, 4)), {"corrupt": 2})
+    for _ in range(3):
+        meter.captured(0, 0.001)
+        meter.worked("preprocess", 0.002)
+        meter.worked("inference", 0.050)
+        meter.worked("overlay", 0.003)
+    for _ in range(2):
+        meter.delivered(0, time.monotonic() - 0.1, 0.004)
+    meter.dropped("inference", "late")
+    return meter
+
+
+def test_the_report_has_the_promised_shape() -> None:
+    report = make_meter().report(engine="openvino", device="cpu", precision="fp32", model="x")
+    report = json.loads(json.dumps(report))
+    assert set(report) == {
+        "frames_in", "frames_out", "dropped", "capture_fps", "inference_fps", "delivered_fps",
+        "first_frame_s", "wall_s", "cpu_s", "peak_rss_mb", "latency_ms", "stages", "bottleneck",
+        "sources", "engine", "device", "precision", "model",
+    }  # fmt: skip
+    assert list(report["stages"]) == list(STAGES)
+    for row in report["stages"].values():
+        assert set(row) == {"mean_ms", "p50_ms", "p95_ms", "p99_ms", "busy"}
+    assert set(report["latency_ms"]) == {"mean", "p50", "p95", "p99"}
+    assert (report["frames_in"], report["frames_out"]) == (3, 2)
+    assert report["dropped"] == {"inference": {"late": 1}}
+    assert report["sources"][0] == {
+        "source": "clip.mp4", "frames_in": 3, "frames_out": 2, "losses": {"corrupt": 2},
+    }  # fmt: skip
+    assert report["inference_fps"] == pytest.approx(20, rel=0.01)
+    assert report["latency_ms"]["p50"] == pytest.approx(100, rel=0.1)
+    assert report["bottleneck"] == "inference"
+
+
+def test_the_display_shows_what_inference_alone_could_do() -> None:
+    rates = make_meter().rates(0)
+    assert rates.model_fps == pytest.approx(20)
+    assert rates.dropped == 1
+    assert rates.latency_ms == pytest.approx(100, rel=0.1)
+
+
+def test_the_table_names_the_bottleneck_and_the_drops() -> None:
+    table = as_table(make_meter().report())
+    marked = [line for line in table.splitlines() if "bottleneck" in line]
+    assert len(marked) == 1
+    assert marked[0].startswith("inference")
+    assert "1 late before inference" in table
+
+
+def test_a_run_without_frames_reports_too() -> None:
+    report = Meter().report()
+    assert report["bottleneck"] is None
+    assert report["first_frame_s"] is None
+    assert "0 in, 0 out" in as_table(report)
