@@ -1,0 +1,307 @@
+"""The settings of a run: one value that says everything a run may be told.
+
+The fields of `Settings` are the single truth: the flags of the command line, the keys of a YAML
+file and the keywords of `livevision.run` all come from them, with their types, bounds, defaults
+and help.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from livevision.errors import UsageError, unknown
+from livevision.flags import Flag, allowed, flag_of
+from livevision.registry import ENGINES
+
+INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (
+    "What to look at",
+    "What to find, and with what",
+    "Which results to keep",
+    "Where results go",
+    "Pace and length",
+    "What livevision tells you",
+)
+
+
+class Settings(BaseModel):
+    """Everything a run may be told. Frozen; build it with `of` to get errors in one line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Annotated[tuple[str, ...], Flag(INPUT, "URI")] = Field(
+        min_length=1,
+        description="webcam, a camera number, /dev/videoN, a file, folder or glob, rtsp://…, "
+        "http(s)://…, gst:PIPELINE or synthetic. May be repeated.",
+    )
+    imgsz: Annotated[
+        tuple[int, int] | None,
+        Flag(INPUT, "N|WxH", allowed="a size from 32 to 4096 such as 640 or 640x352"),
+    ] = Field(default=None, description="Size of the net's input; the model's own by default.")
+    vid_stride: Annotated[int, Flag(INPUT, "N")] = Field(
+        default=1, ge=1, description="Look at every Nth frame only."
+    )
+    loop: Annotated[bool, Flag(INPUT)] = Field(
+        default=False, description="Begin a file again when it ends."
+    )
+    retry_for: Annotated[float, Flag(INPUT, "SECONDS")] = Field(
+        default=30.0,
+        ge=0,
+        description="How long to keep trying to reach a live source that fell silent; inf: for "
+        "ever.",
+    )
+
+    task: Annotated[str, Flag(MODEL, "TASK", choices=("detect", "segment", "both", "classify"))] = (
+        Field(default="detect", description="What to look for (classify: not in this version).")
+    )
+    model: Annotated[tuple[str, ...], Flag(MODEL, "NAME")] = Field(
+        default=(),
+        description="A net that `livevision models` lists; with --task both, once for each task.",
+    )
+    weights: Annotated[tuple[Path, ...], Flag(MODEL, "FILE")] = Field(
+        default=(),
+        description="Weights of your own (.safetensors or .onnx) for the model; with --task both, "
+        "once for each task.",
+    )
+    untrained: Annotated[bool, Flag(MODEL)] = Field(
+        default=False, description="Use a net without weights, to measure speed."
+    )
+    engine: Annotated[str, Flag(MODEL, "ENGINE", choices=("auto", *ENGINES))] = Field(
+        default="auto", description="What computes the net; auto: the fastest one here."
+    )
+    device: Annotated[str, Flag(MODEL, "DEVICE", allowed="auto, cpu, cuda or cuda:N")] = Field(
+        default="auto", description="Where it computes: auto, cpu or cuda:N."
+    )
+    precision: Annotated[
+        str, Flag(MODEL, "PREC", choices=("auto", "fp32", "fp16", "bf16", "int8"))
+    ] = Field(default="auto", description="Number format of the net's arithmetic.")
+
+    conf: Annotated[float, Flag(RESULTS, "X")] = Field(
+        default=0.25, ge=0, le=1, description="Lowest score of a box that is kept."
+    )
+    iou: Annotated[float, Flag(RESULTS, "X")] = Field(
+        default=0.5, ge=0, le=1, description="Overlap from which two boxes are one object."
+    )
+    max_det: Annotated[int, Flag(RESULTS, "N")] = Field(
+        default=100, ge=1, description="Most boxes in a frame."
+    )
+    classes: Annotated[
+        tuple[str | int, ...], Flag(RESULTS, "A,B", allowed="class names or numbers, as person,car")
+    ] = Field(default=(), description="Keep these classes only, by name or number.")
+
+    output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
+        default=(),
+        description="An .mp4 or .mkv video, .jsonl or .csv results, or a folder (ends in /). May "
+        "be repeated.",
+    )
+    headless: Annotated[bool, Flag(OUTPUT)] = Field(
+        default=False, description="Open no window, even where there is a display."
+    )
+    report: Annotated[Path | None, Flag(OUTPUT, "FILE")] = Field(
+        default=None, description="Write rates, latencies and drops of the run as JSON."
+    )
+    overwrite: Annotated[bool, Flag(OUTPUT)] = Field(
+        default=False, description="Replace output files that exist."
+    )
+    alpha: Annotated[float, Flag(OUTPUT, "X")] = Field(
+        default=0.5, ge=0, le=1, description="How strongly class maps cover the picture."
+    )
+    preset: Annotated[
+        str,
+        Flag(
+            OUTPUT,
+            "PRESET",
+            choices=("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"),
+        ),
+    ] = Field(default="veryfast", description="Speed against size of the video that is written.")
+
+    mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(
+        default="auto",
+        description="auto: every frame of a file, the freshest frame of a live source.",
+    )
+    max_frames: Annotated[int | None, Flag(PACE, "N")] = Field(
+        default=None, ge=1, description="Stop after N frames."
+    )
+
+    progress: Annotated[bool, Flag(TALK)] = Field(
+        default=True, description="Show a progress bar on a terminal."
+    )
+    verbose: Annotated[bool, Flag(TALK, short="-v")] = Field(
+        default=False, description="Tell more, and where an error arose."
+    )
+    quiet: Annotated[bool, Flag(TALK, short="-q")] = Field(
+        default=False, description="Tell of errors only."
+    )
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks by name, in the order they are drawn: class maps below, boxes above."""
+        return ("segment", "detect") if self.task == "both" else (self.task,)
+
+    @property
+    def task_given(self) -> bool:
+        """Whether the user named the task, rather than leave it to the model or the default."""
+        return "task" in self.model_fields_set
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Settings from keywords, as `livevision.run` takes them.
+
+        Raises:
+            UsageError: A name, type or value that is not allowed.
+        """
+        return cls.checked(values, lambda name: name)
+
+    @classmethod
+    def checked(cls, values: Mapping[str, Any], where: Callable[[str], str]) -> Self:
+        """Settings from values by field name; ``where`` tells the place a field was given at.
+
+        Raises:
+            UsageError: A name, type or value that is not allowed; one line.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise UsageError(_explain(error.errors()[0], where)) from None
+
+    def to_yaml(self) -> str:
+        """All settings as YAML, which `--config` reads back to the same settings."""
+        import yaml
+
+        values = {n.replace("_", "-"): _plain(n, getattr(self, n)) for n in type(self).model_fields}
+        return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+    @field_validator("source", "model", "weights", "output", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        items = value if isinstance(value, list | tuple) else (value,)
+        return tuple(_text(item) for item in items)
+
+    @field_validator("report", mode="before")
+    @classmethod
+    def _home(cls, value: Any) -> Any:
+        return _text(value)
+
+    @field_validator("weights", "report")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        for path in value if isinstance(value, tuple) else (value,):
+            if path == Path():
+                raise ValueError("a file name is needed")
+        return value
+
+    @field_validator("source", "output", "model")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if any(not item.strip() for item in value):
+            raise ValueError(f"an empty {info.field_name} was given")
+        if info.field_name == "output" and len(set(value)) < len(value):
+            raise ValueError("the same output was given twice")
+        return value
+
+    @field_validator("task", "engine", "precision", "mode", "preset")
+    @classmethod
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        name = info.field_name or ""
+        choices = flag_of(cls.model_fields[name]).choices
+        if value not in choices:
+            raise ValueError(unknown(name, value, choices))
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['device'])}")
+        return value
+
+    @field_validator("imgsz", mode="before")
+    @classmethod
+    def _size(cls, value: Any) -> Any:
+        parts = re.split(r"[x×]", value) if isinstance(value, str) else value
+        if isinstance(parts, int) and not isinstance(parts, bool):
+            parts = (parts,)
+        if parts is None or not isinstance(parts, list | tuple):
+            return parts
+        return tuple(parts) * 2 if len(parts) == 1 else tuple(parts)
+
+    @field_validator("imgsz")
+    @classmethod
+    def _size_bounds(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
+        if value is not None and not all(32 <= side <= 4096 for side in value):
+            given = "x".join(map(str, value))
+            raise ValueError(f"{given!r} is not {allowed(cls.model_fields['imgsz'])}")
+        return value
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _class_list(cls, value: Any) -> Any:
+        if value is None:
+            return ()
+        items = value if isinstance(value, list | tuple) else (value,)
+        split = [
+            p for item in items for p in (item.split(",") if isinstance(item, str) else [item])
+        ]
+        names = [p.strip() if isinstance(p, str) else p for p in split]
+        if "" in names or any(isinstance(n, bool) for n in names):
+            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['classes'])}")
+        return tuple(int(n) if isinstance(n, str) and n.isdecimal() else n for n in names)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.verbose and self.quiet:
+            raise ValueError("verbose and quiet were both given: choose one")
+        for name in ("model", "weights"):
+            given = len(getattr(self, name))
+            if given > len(self.tasks):
+                raise ValueError(
+                    f"{given} values of {name} were given, and task {self.task!r} takes "
+                    f"{len(self.tasks)}; for boxes and class maps together: task both"
+                )
+        return self
+
+
+def _explain(error: ErrorDetails, where: Callable[[str], str]) -> str:
+    """One line for one thing that is wrong with the settings given."""
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        return unknown("setting", name, Settings.model_fields)
+    if name == "source" and error["type"] in ("missing", "too_short"):
+        return "no source was given: what should livevision look at? For example --source webcam"
+    place = f"{where(name)}: " if name else ""
+    if error["type"] == "value_error":
+        return f"{place}{error['ctx']['error']}"
+    return f"{place}{error['input']!r} is not {allowed(Settings.model_fields[name])}"
+
+
+def _text(value: Any) -> Any:
+    """A number or path as text, with `~` as the home folder; anything else unchanged."""
+    if isinstance(value, int | Path) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and value.startswith("~"):
+        with contextlib.suppress(RuntimeError):  # no such user: then "~" is just a character
+            return str(Path(value).expanduser())
+    return value
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A setting's value as YAML can write it and `--config` reads it."""
+    if name == "imgsz" and value is not None:
+        return "x".join(map(str, value))
+    if isinstance(value, tuple):
+        return [_plain("", item) for item in value]
+    return str(value) if isinstance(value, Path) else value

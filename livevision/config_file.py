@@ -1,0 +1,97 @@
+"""Settings from a YAML file under those of the command line.
+
+The keys are the names of the flags, with - or _. Paths mean what they would mean on the command
+line: relative ones are looked up from the current folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from livevision.config import Settings
+from livevision.errors import UsageError, unknown
+
+_SHIPPED = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
+
+
+def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """The settings of a run: those of ``file``, overruled one by one by ``flags``.
+
+    Args:
+        file: A YAML file, or the name of a shipped one (``webcam-segment``); None for none.
+        flags: Values from the command line by field name, only those that were given.
+
+    Raises:
+        UsageError: A file that cannot be read, an unknown key, a wrong type or value.
+    """
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    if file is not None:
+        values, places = _read(_find(file))
+
+    def where(name: str) -> str:
+        return f"--{name.replace('_', '-')}" if name in flags else places.get(name, name)
+
+    return Settings.checked({**values, **flags}, where)
+
+
+def shipped() -> dict[str, Path]:
+    """The ready-made runs that come with livevision, by name."""
+    folder = next((folder for folder in _SHIPPED if folder.is_dir()), None)
+    files = sorted(folder.glob("*.yaml")) if folder else []
+    # The recipes that trained the nets stand in the same folder; they name no source.
+    return {f.stem: f for f in files if "\nsource:" in f.read_text(encoding="utf-8")}
+
+
+def _find(file: Path) -> Path:
+    file = file.expanduser()
+    if file.exists():
+        return file
+    ready_made = shipped()
+    if len(file.parts) == 1 and file.name.removesuffix(".yaml") in ready_made:
+        return ready_made[file.name.removesuffix(".yaml")]
+    raise UsageError(
+        f"--config: there is no file {str(file)!r}; ready-made ones: {', '.join(ready_made)}"
+    )
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values in a YAML file by field name, and the place of each for messages."""
+    import yaml
+
+    try:
+        loader = yaml.SafeLoader(file.read_text(encoding="utf-8-sig"))
+        node = loader.get_single_node()
+        content = None if node is None else loader.construct_document(node)
+    except OSError as error:
+        raise UsageError(f"--config: cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--config: {file} is not a text file in UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise UsageError(f"{file}{line}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{file}: not valid YAML: {reason}") from None
+    if content is None:
+        return {}, {}
+    if not isinstance(node, yaml.MappingNode):
+        raise UsageError(f"{file}: needs lines of settings such as 'task: segment'")
+
+    names = [name.replace("_", "-") for name in Settings.model_fields]
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        line = f"{file}:{key_node.start_mark.line + 1}"
+        name = str(key).replace("-", "_")
+        if name not in Settings.model_fields:
+            raise UsageError(f"{line}: {unknown('setting', str(key).replace('_', '-'), names)}")
+        if name in values:
+            raise UsageError(f"{line}: {key} is set a second time")
+        values[name] = content[key]
+        places[name] = f"{line}: {key}"
+    return values, places

@@ -1,0 +1,58 @@
+"""What a setting's field says of its flag: heading, placeholder, choices, and what is allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a setting appears on the command line and in messages.
+
+    Attributes:
+        group: Heading in the help that it stands under.
+        metavar: Placeholder of its value; nothing for a switch.
+        short: One-letter form such as "-v", if it has one.
+        choices: Every value that is allowed, where those are few.
+        allowed: What a value must be, to follow "is not"; by default told from type and bounds.
+    """
+
+    group: str
+    metavar: str = ""
+    short: str = ""
+    choices: tuple[str, ...] = ()
+    allowed: str = ""
+
+
+def flag_of(field: FieldInfo) -> Flag:
+    """How the setting of this field appears on the command line."""
+    return next(item for item in field.metadata if isinstance(item, Flag))
+
+
+def kind_of(field: FieldInfo) -> Any:
+    """The type of a field's value, without `None`: bool, int, float, str, Path or a tuple type."""
+    if get_origin(field.annotation) in (Union, UnionType):
+        return next(a for a in get_args(field.annotation) if a is not type(None))
+    return field.annotation
+
+
+def allowed(field: FieldInfo) -> str:
+    """What the value of a setting must be, to follow "is not": "a number from 0 to 1"."""
+    flag = flag_of(field)
+    if flag.allowed:
+        return flag.allowed
+    if flag.choices:
+        return " or ".join(flag.choices)
+    nouns = {bool: "true or false", int: "a whole number", float: "a number", Path: "a file name"}
+    text = nouns.get(kind_of(field), "a text, or a list of texts")
+    low, high = (
+        next((getattr(m, side) for m in field.metadata if hasattr(m, side)), None)
+        for side in ("ge", "le")
+    )
+    text += f" from {low}" if low is not None else ""
+    return text + (f" to {high}" if high is not None else "")
