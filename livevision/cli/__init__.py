@@ -1,0 +1,132 @@
+"""The command line: `main`, which turns whatever ends a command into a line and an exit code.
+
+Nothing heavy is imported here, and each command is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+from livevision.errors import LivevisionError, OutputError
+
+INTERRUPTED, TERMINATED, READER_GONE = 130, 143, 141
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived while no pipeline ran that would finish its files first."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code.
+
+    Args:
+        argv: The arguments after the program's name; those of the process by default.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _sigterm_raises():
+            code = _command(arguments)
+            _flush_stdout()
+            return code
+    except KeyboardInterrupt:
+        _say("stopped")
+        return INTERRUPTED
+    except _Terminated:
+        _say("terminated")
+        return TERMINATED
+    except BrokenPipeError:
+        return _broken_pipe()
+    except LivevisionError as error:
+        if _debugging(arguments):
+            traceback.print_exc()
+        _say(f"error: {' '.join(str(error).split())}")
+        return error.exit_code
+    except Exception as error:
+        traceback.print_exc()
+        _say(
+            f"internal error: {type(error).__name__}: {' '.join(str(error).split())} (this is a "
+            "bug of livevision; please report it with the lines above)"
+        )
+        return LivevisionError.exit_code
+
+
+def _command(arguments: list[str]) -> int:
+    import click
+
+    from livevision.cli.commands import cli
+
+    try:
+        code = cli.main(arguments, prog_name="livevision", standalone_mode=False)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        message = error.format_message()
+        raise _usage_error(message[:1].lower() + message[1:], error) from error
+    return code if isinstance(code, int) else 0
+
+
+def _usage_error(message: str, error: Exception) -> LivevisionError:
+    from livevision.errors import UsageError
+
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "livevision"
+    return UsageError(f"{message.rstrip('.')} (see {path} --help)")
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM ends the command like Ctrl-C does, unless a running pipeline takes it over."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _flush_stdout() -> None:
+    """Write out what is buffered, so that a full disk or a closed pipe is seen while it counts."""
+    if sys.stdout is None or sys.stdout.closed:
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_stdout()
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def _broken_pipe() -> int:
+    """Whoever read our output went away, as `head` does: quiet, and the exit code of SIGPIPE."""
+    _drop_stdout()
+    return READER_GONE
+
+
+def _drop_stdout() -> None:
+    """Let the interpreter's own last flush go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _debugging(arguments: Sequence[str]) -> bool:
+    wanted = os.environ.get("LIVEVISION_DEBUG", "0") not in ("", "0")
+    return wanted or "-v" in arguments or "--verbose" in arguments
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):
+        print(f"livevision: {line}", file=sys.stderr)

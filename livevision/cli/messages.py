@@ -1,0 +1,35 @@
+"""What livevision says while it works: plain lines on standard error, from Python's logging."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+class _Lines(logging.Handler):
+    """Writes each record as `livevision: …`, above a progress bar where one is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        try:
+            line = f"livevision: {level}{self.format(record)}"
+            tqdm = sys.modules.get("tqdm")
+            if tqdm is not None:
+                tqdm.tqdm.write(line, file=sys.stderr)
+            else:
+                print(line, file=sys.stderr)
+        except OSError:  # standard error is gone: there is nobody left to tell
+            self.handleError(record)
+
+
+def set_up(verbose: bool = False, quiet: bool = False) -> None:
+    """Show livevision's own log lines on standard error.
+
+    Args:
+        verbose: Show details too.
+        quiet: Show errors only.
+    """
+    logger = logging.getLogger("livevision")
+    logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
+    logger.handlers[:] = [_Lines()]
+    logger.propagate = False

@@ -1,0 +1,58 @@
+"""`livevision run`, the default command: settings from flags and YAML, then the application."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from livevision.cli import messages
+from livevision.cli.options import format_grouped, given, setting_options
+from livevision.config_file import load, shipped
+from livevision.errors import UsageError
+
+
+class RunCommand(click.Command):
+    """A command whose help puts the flags under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The flags under their headings."""
+        format_grouped(self, ctx, formatter)
+
+
+@click.command(
+    "run",
+    cls=RunCommand,
+    params=setting_options(),
+    context_settings={"allow_extra_args": True, "max_content_width": 100},
+    options_metavar="[FLAGS]",
+    epilog="A switch can be turned off again with --no-…, to overrule a YAML file.",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.UNPROCESSED,
+    help="Take settings from a YAML file: the names of these flags, overruled by the flags. "
+    f"Ready-made: {', '.join(shipped())}.",
+)
+@click.option("--print-config", is_flag=True, help="Print the settings as YAML and stop.")
+@click.pass_context
+def command(context: click.Context, config: str | None, print_config: bool, **_: Any) -> int:
+    """Look at video and write or show what is in it."""
+    flags = given(context)
+    if context.args:
+        first = re.sub(r"//[^/@]*@", "//***@", context.args[0])
+        raise UsageError(
+            f"unexpected argument {first!r}: for several files repeat --source, or quote a glob, "
+            "as in --source 'clips/*.mp4'"
+        )
+    settings = load(Path(config) if config is not None else None, flags)
+    if print_config:
+        click.echo(settings.to_yaml(), nl=False)
+        return 0
+    messages.set_up(settings.verbose, settings.quiet)
+    from livevision.app import run
+
+    return run(settings)
