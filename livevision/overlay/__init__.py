@@ -1,0 +1,1 @@
+"""The fourth stage: results drawn on pictures."""
