@@ -39,7 +39,7 @@ class RunCommand(click.Command):
 )
 @click.option("--print-config", is_flag=True, help="Print the settings as YAML and stop.")
 @click.pass_context
-def command(context: click.Context, config: str | None, print_config: bool, **_: Any) -> int:
+def command(context: click.Context, /, config: str | None, print_config: bool, **_: Any) -> int:
     """Look at video and write or show what is in it."""
     flags = given(context)
     if context.args:
