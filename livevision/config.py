@@ -105,8 +105,8 @@ class Settings(BaseModel):
 
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),
-        description="An .mp4 or .mkv video, .jsonl or .csv results, or a folder (ends in /). May "
-        "be repeated.",
+        description="An .mp4 or .mkv video, .jsonl or .csv results, a folder (ends in /), or "
+        "window. May be repeated.",
     )
     headless: Annotated[bool, Flag(OUTPUT)] = Field(
         default=False, description="Open no window, even where there is a display."
@@ -119,6 +119,9 @@ class Settings(BaseModel):
     )
     alpha: Annotated[float, Flag(OUTPUT, "X")] = Field(
         default=0.5, ge=0, le=1, description="How strongly class maps cover the picture."
+    )
+    hud: Annotated[bool, Flag(OUTPUT)] = Field(
+        default=True, description="Draw rates and latency on every frame."
     )
     preset: Annotated[
         str,
