@@ -1,0 +1,145 @@
+"""The shipped models: a card for each, read from the front matter of ``weights/NAME.md``.
+
+A card is YAML between two lines ``---`` and then text for people. Neither torch nor numpy is
+imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from livevision.errors import ModelError, UsageError, unknown
+
+DEFAULTS = {"detect": "thundernet-snet49", "segment": "bisenet-xception39-camvid"}
+"""The model of each task where none is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known of a model.
+
+    Attributes:
+        name: As ``--model`` takes it.
+        task: "detect" or "segment".
+        net: Name of its net, as ``livevision.nets.build`` knows it.
+        input_size: (width, height) of its input in pixels.
+        labels: Class names.
+        params: Trained parameters.
+        madds: Multiply-adds of convolutions and linear layers for one image of ``input_size``.
+        data: What it was trained on.
+        score: ``text``, a line for people, and the figures in it by name; empty until measured.
+        licence: Of the weights, the terms of their data included.
+        net_options: What ``build`` takes besides the net's name.
+        fit: "stretch" or "letterbox": how images are laid into the input.
+        text: The card's text for people, Markdown.
+        folder: Where the weights files lie; None for a card read from a graph.
+    """
+
+    name: str
+    task: str
+    net: str
+    input_size: tuple[int, int]
+    labels: tuple[str, ...]
+    params: int = 0
+    madds: int = 0
+    data: str = ""
+    score: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    net_options: Mapping[str, Any] = field(default_factory=dict)
+    fit: str = "stretch"
+    text: str = ""
+    folder: Path | None = None
+
+    @property
+    def weights(self) -> Path | None:
+        """The file that PyTorch loads, or None where it is not there."""
+        return self._file("safetensors")
+
+    @property
+    def graph(self) -> Path | None:
+        """The exported graph for ``input_size``, or None where it is not there."""
+        return self._file("onnx")
+
+    def summary(self) -> dict[str, Any]:
+        """The row of ``livevision models --json``."""
+        files = [path.name for path in (self.weights, self.graph) if path is not None]
+        return {
+            "name": self.name,
+            "task": self.task,
+            "net": self.net,
+            "input_size": list(self.input_size),
+            "labels": list(self.labels),
+            "params": self.params,
+            "madds": self.madds,
+            "data": self.data,
+            "score": dict(self.score),
+            "licence": self.licence,
+            "weights": files,
+        }
+
+    def _file(self, suffix: str) -> Path | None:
+        path = self.folder / f"{self.name}.{suffix}" if self.folder else None
+        return path if path is not None and path.is_file() else None
+
+
+def weights_folder() -> Path:
+    """Where shipped weights and cards lie: inside an installed package, beside a checkout's."""
+    package = Path(__file__).parent
+    packed = package / "weights"
+    return packed if packed.is_dir() else package.parent / "weights"
+
+
+def names() -> list[str]:
+    """Names of all models that have a card, sorted."""
+    return sorted(path.stem for path in weights_folder().glob("*.md") if path.stem != "README")
+
+
+def find(name: str) -> ModelCard:
+    """The card of a model.
+
+    Raises:
+        UsageError: No model has that name.
+        ModelError: The card cannot be read.
+    """
+    if name not in names():
+        raise UsageError(unknown("model", name, names()))
+    return read_card(weights_folder() / f"{name}.md")
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a card; ``params`` and the other figures may be missing, the first five fields may not.
+
+    Raises:
+        ModelError: There is no front matter, or a field is missing, unknown or of a wrong kind.
+    """
+    start, _, rest = path.read_text(encoding="utf-8").partition("---\n")
+    front, fence, text = rest.partition("\n---\n")
+    if start.strip() or not fence:
+        raise ModelError(f"card {str(path)!r} does not begin with YAML between two lines '---'")
+    try:
+        values = yaml.safe_load(front)
+    except yaml.YAMLError as error:
+        raise ModelError(f"card {str(path)!r}: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"card {str(path)!r}: the part between the lines '---' holds no fields")
+    known = [f.name for f in fields(ModelCard) if f.name not in ("text", "folder")]
+    for key in values:
+        if key not in known:
+            raise ModelError(f"card {str(path)!r}: {unknown('field', str(key), known)}")
+    try:
+        width, height = values.pop("input_size")
+        labels = tuple(map(str, values.pop("labels")))
+        return ModelCard(
+            input_size=(int(width), int(height)),
+            labels=labels,
+            text=text.strip() + "\n",
+            folder=path.parent,
+            **values,
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise ModelError(f"card {str(path)!r}: a field is missing or wrong: {error}") from error

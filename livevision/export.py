@@ -1,0 +1,213 @@
+"""Models as ONNX files that run without PyTorch, and a cache of those made on the way.
+
+A file holds the whole graph of ``livevision.inference.graph`` at one input size, and tells its
+task, labels and input size itself (``livevision.inference.description``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+import warnings
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livevision.catalog import ModelCard
+from livevision.errors import ModelError, OutputError, missing_package
+from livevision.inference.cache import cache_folder
+from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
+from livevision.version import __version__
+
+_log = logging.getLogger(__name__)
+
+OPSET = 17  # what the TensorRT, OpenVINO and ONNX Runtime of the last years all read
+SCORE_TOLERANCE = 2e-3
+PIXEL_TOLERANCE = 5e-3
+
+
+def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
+    """The exported graph of a model at ``files.input_size``, made now if it is not there yet.
+
+    Raises:
+        ModelError: The weights do not fit, or a package that exporting takes is not installed.
+    """
+    folder = cache_folder("graphs") or Path(tempfile.mkdtemp(prefix="livevision-"))
+    path = folder / f"{files.name}-{_size(files)}-{_key(files, card)}.onnx"
+    if not path.is_file():
+        _log.info("exporting %s at %s; later starts use %s", files.name, _size(files), path)
+        export_graph(files, card, path)
+    return path
+
+
+def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float:
+    """Write a model's graph to an ONNX file, once it has been seen to compute what torch does.
+
+    Args:
+        files: The model; net, weights and input size are used.
+        card: What the file shall tell about the model.
+        output: The file; it appears when it is complete.
+
+    Returns:
+        How far the file is from torch on a test picture: for detection the largest difference of
+        a score, for segmentation the share of pixels of another class.
+
+    Raises:
+        ModelError: The weights do not fit, a package is missing, or the file differs from torch by
+            more than the tolerance.
+        OutputError: The file cannot be written.
+    """
+    for package in ("torch", "onnx"):
+        if find_spec(package) is None:
+            what_for = f"exporting {files.name} at {_size(files)}"
+            raise ModelError(missing_package(package, what_for, "export"))
+    half_made = output.with_name(f".{output.name}.part")
+    try:
+        _write(files, card, half_made)
+        difference = _difference(replace(files, graph=half_made))
+        half_made.replace(output)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
+    finally:
+        half_made.unlink(missing_ok=True)
+    return difference
+
+
+def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
+    import onnx
+    import torch
+
+    from livevision.inference.graph import build_graph, example_inputs
+
+    inputs = example_inputs(files)
+    with warnings.catch_warnings():
+        # The exporter warns that it is the older one, and of every size that it fixes, as it must.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            build_graph(files),
+            tuple(inputs.values()),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            # In eval mode it would fold norms into convolutions, whose weights then are no longer
+            # those of the file and need twice the space; engines fold them as they load.
+            training=torch.onnx.TrainingMode.PRESERVE,
+            input_names=list(INPUTS[files.task]),
+            output_names=list(OUTPUTS[files.task]),
+        )
+    model = onnx.load(path)
+    _store_as_half(model)
+    onnx.helper.set_model_props(model, _description(files, card))
+    model.producer_name, model.producer_version = "livevision", __version__
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def _store_as_half(model: Any) -> None:
+    """Store float32 weights that float16 holds exactly as float16, with a cast that engines fold.
+
+    Shipped weights are float16, so this halves the file and changes nothing.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if values.size < 64 or not np.array_equal(half.astype(np.float32), values):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=1))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(casts + nodes)
+
+
+def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
+    """What the file tells about itself, by the keys of ``livevision.inference.description``."""
+    told = {key: card.summary()[key] for key in ("params", "madds", "data", "score", "licence")}
+    return {
+        "livevision": __version__,
+        "name": files.name,
+        "task": files.task,
+        "net": files.net,
+        "input_size": _size(files),
+        "fit": card.fit,
+        "colour_order": "BGR",
+        "labels": json.dumps(list(card.labels), ensure_ascii=False),
+        "card": json.dumps(told, ensure_ascii=False),
+    }
+
+
+def _difference(files: ModelFiles) -> float:
+    """How far the exported graph is from torch on a test picture; see ``export_graph``.
+
+    Raises:
+        ModelError: It is further than the tolerance.
+    """
+    from livevision import registry
+    from livevision.inference.torch_engine import TorchEngine
+
+    names = [
+        n
+        for n, package in (("onnx", "onnxruntime"), ("openvino", "openvino"))
+        if find_spec(package) is not None
+    ]
+    if not names:
+        raise ModelError(missing_package("onnxruntime", "checking an exported graph", "export"))
+    engine = registry.resolve(registry.ENGINES, names[0], "engine")
+    batch: dict[str, Any] = {"image": sample_picture(files.input_size)[None]}
+    if files.task == "detect":
+        batch["iou_threshold"] = np.array([0.5], np.float32)
+    outputs = []
+    for kind in (TorchEngine, engine):
+        opened = kind(files, "cpu", "fp32")
+        outputs.append(opened(batch))
+        opened.close()
+    ours, theirs = outputs
+    if files.task == "detect":
+        difference, limit = float(abs(ours["scores"] - theirs["scores"]).max()), SCORE_TOLERANCE
+    else:
+        difference = float((ours["class_map"] != theirs["class_map"]).mean())
+        limit = PIXEL_TOLERANCE
+    if difference > limit:
+        raise ModelError(
+            f"the exported graph of {files.name} differs from PyTorch by {difference:.2g}, more "
+            f"than {limit:g}; this is a fault of the exporter or of {names[0]}"
+        )
+    return difference
+
+
+def sample_picture(size: tuple[int, int]) -> Any:
+    """A picture with edges, shades and texture: uint8 H×W×3, BGR."""
+    width, height = size
+    noise = np.random.default_rng(0).integers(0, 64, (height, width, 3))
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    shades = np.stack([x, y, (x * 8).astype(int) % 2 ^ (y * 6).astype(int) % 2], -1) * 191
+    return (shades + noise).astype(np.uint8)
+
+
+def _key(files: ModelFiles, card: ModelCard) -> str:
+    """A hash of everything that an exported graph depends on."""
+    told = json.dumps([_description(files, card), dict(files.net_options), OPSET], sort_keys=True)
+    digest = hashlib.sha256(told.encode())
+    if files.weights is not None:
+        try:
+            digest.update(files.weights.read_bytes())
+        except OSError as error:
+            raise ModelError(f"weights {str(files.weights)!r}: {error.strerror}") from error
+    return digest.hexdigest()[:16]
+
+
+def _size(files: ModelFiles) -> str:
+    return "x".join(map(str, files.input_size))

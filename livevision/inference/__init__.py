@@ -1,0 +1,1 @@
+"""The third stage: engines that compute nets, and the tasks around them."""

@@ -1,0 +1,108 @@
+"""Detection: boxes of things, with their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from livevision.errors import UsageError, unknown
+from livevision.frame import Batch, Image, Placement
+from livevision.protocols import Fit
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+
+class DetectTask:
+    """Both halves of detection around a net that gives boxes, scores and classes.
+
+    Args:
+        labels: Class names.
+        fit: Lays images into the net's input and boxes back on them.
+        conf: Boxes of a lower score are left out, 0..1.
+        iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
+        max_det: At most so many boxes an image, the strongest first.
+        classes: Names or numbers of the classes to keep; None keeps all.
+
+    Raises:
+        UsageError: A value is out of range, or a class is unknown.
+    """
+
+    name = "detect"
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        fit: Fit,
+        conf: float = 0.25,
+        iou: float = 0.5,
+        max_det: int = 100,
+        classes: Sequence[str | int] | None = None,
+    ) -> None:
+        for setting, value in (("conf", conf), ("iou", iou)):
+            if not 0 <= value <= 1:
+                raise UsageError(f"{setting} is {value}; it takes a number from 0 to 1")
+        if max_det < 1:
+            raise UsageError(f"max_det is {max_det}; it takes a whole number of 1 or more")
+        self.labels = labels
+        self.fit = fit
+        self.conf = conf
+        self.iou = iou
+        self.max_det = max_det
+        self.classes = None if classes is None else class_ids(classes, labels)
+        self._names = np.array(labels)
+        self._threshold = np.array([iou], np.float32)
+
+    def prepare(self, image: Image) -> tuple[Batch, Placement]:
+        """Lay an image, uint8 H×W×3 BGR, into the net's input."""
+        array, placement = self.fit.place(image)
+        return {"image": array, "iou_threshold": self._threshold}, placement
+
+    def decode(self, outputs: Mapping[str, Any], placement: Placement) -> sv.Detections:
+        """Boxes in the image's own pixels, clipped to it, strongest first."""
+        from supervision import Detections
+
+        scores, classes = outputs["scores"][0], outputs["classes"][0]
+        # Rows without a box have the score -1, which passes no threshold but a conf of zero.
+        kept = (scores >= self.conf) & (scores >= 0)
+        if self.classes is not None:
+            kept &= np.isin(classes, self.classes)
+        boxes = self.fit.boxes(outputs["boxes"][0], placement)
+        # What lay in the margins of a letterbox has no area left once clipped to the image.
+        kept &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        rows = np.flatnonzero(kept)
+        rows = rows[np.argsort(-scores[rows], kind="stable")][: self.max_det]
+        ids = classes[rows].astype(np.int64)
+        return Detections(
+            xyxy=boxes[rows],
+            confidence=scores[rows],
+            class_id=ids,
+            data={"class_name": self._names[ids]},
+        )
+
+
+def class_ids(classes: Sequence[str | int], labels: Sequence[str]) -> list[int]:
+    """Numbers of classes given by name or by number, "2" included.
+
+    Raises:
+        UsageError: A name is none of the labels, or a number is too high.
+    """
+    ids = []
+    for given in classes:
+        name = str(given).strip()
+        if name in labels:
+            ids.append(list(labels).index(name))
+        elif name.isdigit() and int(name) < len(labels):
+            ids.append(int(name))
+        elif name.isdigit():
+            raise UsageError(f"unknown class {name}; this model numbers them 0..{len(labels) - 1}")
+        else:
+            raise UsageError(unknown("class", name, labels))
+    return ids
+
+
+def warm() -> None:
+    """Import supervision ahead of the first ``decode``; half a second that engines can share."""
+    import supervision  # noqa: F401

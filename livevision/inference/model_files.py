@@ -1,0 +1,38 @@
+"""What an engine opens: the description of a net and the files that hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+INPUTS = {"segment": ("image",), "detect": ("image", "iou_threshold")}
+OUTPUTS = {"segment": ("class_map",), "detect": ("boxes", "scores", "classes")}
+"""Names of what the graph of a task takes and gives; shapes stand in ``graph``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A net with its weights, its exported graph, or both.
+
+    An engine that builds nets itself reads ``weights``; one that runs exported graphs reads
+    ``graph``. The class of each engine says which, as ``reads``.
+
+    Attributes:
+        name: The model's name, for messages.
+        task: "detect" or "segment".
+        net: Name of the net, as ``livevision.nets.build`` knows it; "" where only a graph is known.
+        net_options: What ``build`` takes besides.
+        input_size: (width, height) of the input in pixels.
+        weights: A safetensors file; None for the net's random start.
+        graph: An ONNX file with the layout of ``livevision.inference.graph``.
+    """
+
+    name: str
+    task: str
+    net: str
+    input_size: tuple[int, int]
+    net_options: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    graph: Path | None = None

@@ -1,0 +1,102 @@
+"""An engine for exported graphs on the CPU, with OpenVINO."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import openvino as ov
+
+from livevision.errors import ModelError, UsageError
+from livevision.frame import Batch
+from livevision.inference.batch import check_batch
+from livevision.inference.cache import cache_folder
+from livevision.inference.model_files import OUTPUTS, ModelFiles
+from livevision.protocols import EngineSpec, TensorSpec
+
+_PRECISIONS = {"auto": "f32", "fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+_NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
+
+
+class OpenVINOEngine:
+    """Runs a graph with OpenVINO.
+
+    Args:
+        files: The model; its ``graph`` is opened.
+        device: "cpu".
+        precision: "auto", which is fp32, "fp32", or "bf16" or "fp16" where the processor computes
+            in it. Left to itself OpenVINO takes bf16 wherever the processor has it, and results
+            then differ from those of the other engines; here that must be asked for.
+        threads: Threads to compute with; None for one on each core.
+
+    Raises:
+        UsageError: The device or the precision is not to be had.
+        ModelError: The graph cannot be read.
+    """
+
+    reads: ClassVar[str] = "graph"
+
+    def __init__(
+        self, files: ModelFiles, device: str, precision: str, threads: int | None = None
+    ) -> None:
+        if device != "cpu":
+            raise UsageError(
+                f"--engine openvino computes on the device cpu; given: {device!r}. "
+                "For a CUDA device: --engine torch"
+            )
+        core = ov.Core()
+        hint = _precision(core, precision)
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": hint,
+        }
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        folder = cache_folder("openvino")
+        if folder is not None:
+            settings["CACHE_DIR"] = str(folder)
+        try:
+            compiled = core.compile_model(str(files.graph), "CPU", settings)
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot open {str(files.graph)!r}: {error}") from error
+        self._request: ov.InferRequest | None = compiled.create_infer_request()
+        # A port may go by several names once the graph has been simplified.
+        names = {name: port for port in compiled.outputs for name in port.get_names()}
+        self._outputs = {name: names[name] for name in OUTPUTS[files.task]}
+        self.spec = EngineSpec(
+            engine="openvino",
+            device="cpu",
+            precision=_NAMES[hint],
+            inputs={port.get_any_name(): _spec(port) for port in compiled.inputs},
+            outputs={name: _spec(port) for name, port in self._outputs.items()},
+        )
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        if self._request is None:
+            raise ModelError("the engine is closed")
+        check_batch(batch, self.spec)
+        # Inputs are lent for the length of the call; outputs are copied, since the next call
+        # writes over them.
+        found = self._request.infer(dict(batch), share_inputs=True, share_outputs=False)
+        return {name: np.asarray(found[port]) for name, port in self._outputs.items()}
+
+    def close(self) -> None:
+        self._request = None
+
+
+def _precision(core: ov.Core, asked: str) -> str:
+    hint = _PRECISIONS.get(asked)
+    can = ["f32", *(c.lower() for c in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))]
+    can = [c.replace("fp", "f") for c in can]
+    if hint is None or hint not in can:
+        allowed = ", ".join(["auto", *(n for h, n in _NAMES.items() if h in can)])
+        raise UsageError(
+            f"--engine openvino does not compute in {asked} on this processor; "
+            f"--precision takes: {allowed}"
+        )
+    return hint
+
+
+def _spec(port: Any) -> TensorSpec:
+    dtype = np.dtype(port.get_element_type().to_dtype()).name
+    return TensorSpec(tuple(port.get_shape()), dtype)

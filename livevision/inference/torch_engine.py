@@ -1,0 +1,125 @@
+"""An engine that builds the net in PyTorch and runs it on the CPU or on a CUDA device."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from livevision.errors import ModelError, UsageError
+from livevision.frame import Batch
+from livevision.inference.batch import check_batch
+from livevision.inference.graph import build_graph, example_inputs
+from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
+from livevision.protocols import EngineSpec, TensorSpec
+
+_PRECISIONS = {
+    "auto": torch.float32,
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+
+
+class TorchEngine:
+    """Runs a net with PyTorch, channels last.
+
+    Args:
+        files: The model; its net is built and its ``weights`` are loaded.
+        device: "cpu", "cuda" or "cuda:N".
+        precision: "auto", which is fp32, "fp32", "bf16" or, on CUDA, "fp16". In the shorter ones
+            convolutions and products are computed so, and the geometry of boxes stays in fp32.
+        threads: Threads to compute with on the CPU, for all of PyTorch in this process; None leaves
+            them as they are.
+
+    Raises:
+        UsageError: The device or the precision is not to be had.
+        ModelError: The weights cannot be read or do not fit the net.
+    """
+
+    reads: ClassVar[str] = "weights"
+
+    def __init__(
+        self, files: ModelFiles, device: str, precision: str, threads: int | None = None
+    ) -> None:
+        self._device = _device(device)
+        allowed = [p for p in _PRECISIONS if p != "fp16" or self._device.type == "cuda"]
+        if precision not in allowed:
+            raise UsageError(
+                f"--engine torch does not compute in {precision} on {device}; "
+                f"--precision takes: {', '.join(allowed)}"
+            )
+        self._dtype = _PRECISIONS[precision]
+        if threads is not None:
+            torch.set_num_threads(threads)
+        # The module's types do not tell that ``to`` takes a memory format alone.
+        graph: Any = build_graph(files)
+        self._graph = graph.to(self._device).to(memory_format=torch.channels_last)
+        self._inputs, self._outputs = INPUTS[files.task], OUTPUTS[files.task]
+        examples = {k: v.numpy() for k, v in example_inputs(files).items()}
+        self.spec = EngineSpec(
+            engine="torch",
+            device=str(self._device),
+            precision="fp32" if precision == "auto" else precision,
+            inputs={name: _spec(array) for name, array in examples.items()},
+            # Known only once the net has run, which also gets the first call's set-up done.
+            outputs={name: _spec(array) for name, array in self._run(examples).items()},
+        )
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        if self._graph is None:
+            raise ModelError("the engine is closed")
+        check_batch(batch, self.spec)
+        return self._run(batch)
+
+    def close(self) -> None:
+        self._graph = None
+
+    # Not inference_mode: nets keep what they make here, and may be trained in this process later.
+    @torch.no_grad()
+    def _run(self, batch: Batch) -> dict[str, Any]:
+        tensors = [torch.from_numpy(_writable(batch[n])).to(self._device) for n in self._inputs]
+        with self._casting():
+            found = self._graph(*tensors)
+        found = found if isinstance(found, tuple) else (found,)
+        return {n: t.cpu().numpy() for n, t in zip(self._outputs, found, strict=True)}
+
+    def _casting(self) -> AbstractContextManager[Any]:
+        if self._dtype is torch.float32:
+            return nullcontext()
+        return torch.autocast(self._device.type, self._dtype)
+
+
+def _device(asked: str) -> torch.device:
+    """The device of a name, seen to exist.
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    try:
+        device = torch.device(asked)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {asked!r}; known: auto, cpu, cuda, cuda:N") from error
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            built = "has no CUDA" if torch.version.cuda is None else f"finds {count} CUDA devices"
+            raise UsageError(
+                f"device {asked!r}: the installed PyTorch {torch.__version__} {built}; "
+                "use --device cpu, or install a PyTorch with CUDA (https://pytorch.org)"
+            )
+    elif device.type != "cpu":
+        raise UsageError(f"device {asked!r} is not supported; known: auto, cpu, cuda, cuda:N")
+    return device
+
+
+def _writable(array: Any) -> Any:
+    """The array, or a copy where it is read-only: PyTorch warns about those, though none writes."""
+    array = np.ascontiguousarray(array)
+    return array if array.flags.writeable else array.copy()
+
+
+def _spec(array: Any) -> TensorSpec:
+    return TensorSpec(tuple(array.shape), array.dtype.name)

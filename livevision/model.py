@@ -1,0 +1,293 @@
+"""A model: an engine and the task around it, from the name of a card or a file of the user's own.
+
+model = livevision.load("thundernet-snet49")
+detections = model(image)                  # uint8 H×W×3 BGR -> sv.Detections
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from livevision import catalog, registry
+from livevision.catalog import ModelCard
+from livevision.errors import ModelError, UsageError
+from livevision.frame import Batch, Image, Placement
+from livevision.inference.model_files import ModelFiles
+from livevision.inference.select import choose_engine
+from livevision.model_choice import card_of, files_of, named_models
+from livevision.preprocess.fit import make_fit
+from livevision.protocols import Engine, EngineSpec, Task
+from livevision.results import Result
+
+if TYPE_CHECKING:
+    from livevision.config import Settings
+
+
+class Model:
+    """A net ready to look at images, or about to be: ``open`` loads it, as does the first call.
+
+    One thread at a time may use it.
+
+    Attributes:
+        name: As ``--model`` takes it.
+        task: "detect" or "segment".
+        labels: Class names.
+        card: All that is known of the model.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        files: ModelFiles,
+        task_settings: Mapping[str, Any],
+        engine: tuple[str, str, str],
+        untrained: bool = False,
+    ) -> None:
+        self.card = card
+        self.name = card.name
+        self.task = card.task
+        self.labels = list(card.labels)
+        self._files = files
+        self._settings = dict(task_settings)
+        self._engine_name, self._device, self._precision = engine
+        self._untrained = untrained
+        self._engine: Engine | None = None
+        self._job = self._make_task()
+
+    @property
+    def engine_spec(self) -> EngineSpec | None:
+        """What the engine takes and gives, and where it computes; None until it is open."""
+        return None if self._engine is None else self._engine.spec
+
+    def open(self) -> None:
+        """Load the net; nothing where that is done. Use the model on the thread that opens it.
+
+        Raises:
+            ModelError: The weights or the engine cannot be used.
+            UsageError: The engine has no such device or precision here.
+        """
+        if self._engine is not None:
+            return
+        # supervision takes half a second to import and engines wait for files and compilers.
+        waiting = threading.Thread(target=self._warm)
+        waiting.start()
+        try:
+            kind = registry.resolve(registry.ENGINES, self._engine_name, "engine")
+            self._engine = kind(self._for(kind.reads), self._device, self._precision)
+        finally:
+            waiting.join()
+
+    def close(self) -> None:
+        """Let go of the net; the next call would load it again."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def prepare(self, image: Image) -> tuple[Batch, Placement]:
+        """Lay an image, uint8 H×W×3 BGR, into the net's input."""
+        return self._job.prepare(image)
+
+    def infer(self, batch: Batch) -> dict[str, Any]:
+        """Run the net on what ``prepare`` gave."""
+        if self._engine is None:
+            self.open()
+        assert self._engine is not None
+        return self._engine(batch)
+
+    def decode(self, outputs: Mapping[str, Any], placement: Placement) -> Result:
+        """Turn what ``infer`` gave into a result in the image's own pixels."""
+        return self._job.decode(outputs, placement)
+
+    def __call__(
+        self,
+        image: Image,
+        conf: float | None = None,
+        iou: float | None = None,
+        classes: Sequence[str | int] | None = None,
+    ) -> Any:
+        """Look at one image.
+
+        Args:
+            image: uint8, H×W×3, BGR, as ``cv2.imread`` gives it.
+            conf: Lowest score of a box, 0..1; the model's own setting by default, as the others.
+            iou: Overlap from which two boxes are one object, 0..1.
+            classes: Names or numbers of the classes to keep.
+
+        Returns:
+            ``sv.Detections`` or ``ClassMap``, in the image's own pixels.
+
+        Raises:
+            UsageError: The image is not such an array, or a value is not allowed.
+            ModelError: The net cannot be loaded.
+        """
+        image = _checked(image)
+        given = {"conf": conf, "iou": iou, "classes": classes}
+        changes = {name: value for name, value in given.items() if value is not None}
+        job = self._make_task(**changes) if changes else self._job
+        batch, placement = job.prepare(image)
+        return job.decode(self.infer(batch), placement)
+
+    def _for(self, reads: str) -> ModelFiles:
+        """The files with the one that an engine reads, exported now if need be."""
+        files = self._files
+        if reads == "graph" and files.graph is not None:
+            return files
+        if files.weights is None and not self._untrained:
+            width, height = files.input_size
+            raise ModelError(
+                f"{self.name} at {width}x{height} on the engine {self._engine_name} takes a "
+                ".safetensors file, and there is only a graph for "
+                f"{self.card.input_size[0]}x{self.card.input_size[1]}; give --weights FILE"
+            )
+        if reads == "weights":
+            return files
+        from livevision.export import cached_graph
+
+        return replace(files, graph=cached_graph(files, self.card))
+
+    def _make_task(self, **changes: Any) -> Task:
+        settings = {**self._settings, **changes}
+        fit = make_fit(self.card.fit, self._files.input_size)
+        if self.task == "segment":
+            if settings.get("classes"):
+                raise UsageError(
+                    f"model {self.name} gives class maps, in which every pixel has a class; "
+                    "classes can be chosen for detection only"
+                )
+            settings = {}
+        kind = registry.resolve(registry.TASKS, self.task, "task")
+        task: Task = kind(self.labels, fit, **settings)
+        return task
+
+    def _warm(self) -> None:
+        module = importlib.import_module(registry.TASKS[self.task].partition(":")[0])
+        if hasattr(module, "warm"):
+            module.warm()
+
+
+def load(
+    name: str | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    weights: str | Path | None = None,
+    imgsz: tuple[int, int] | int | None = None,
+    conf: float = 0.25,
+    iou: float = 0.5,
+    max_det: int = 100,
+    classes: Sequence[str | int] | None = None,
+    untrained: bool = False,
+) -> Model:
+    """Make a model. The net itself is loaded by ``Model.open``, or when first used.
+
+    Args:
+        name: A model that ``livevision models`` lists; may be left out where ``weights`` is a
+            graph, which tells its own name.
+        engine: "auto", "torch", "openvino" or "onnx".
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "auto", "fp32", "fp16" or "bf16".
+        weights: A .safetensors file for the model's net, or an .onnx graph that ``livevision
+            export`` wrote, in place of the shipped ones.
+        imgsz: (width, height) of the net's input in pixels, or one side of a square.
+        conf: Boxes of a lower score are left out, 0..1.
+        iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
+        max_det: At most so many boxes an image.
+        classes: Names or numbers of the classes to keep; None keeps all. For detection only.
+        untrained: Take the net's random start where the model has no trained weights.
+
+    Raises:
+        UsageError: A name or value is unknown or out of range.
+        ModelError: The weights are missing, refused or broken, or a package is not installed.
+    """
+    own = None if weights is None else Path(weights)
+    size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    card = card_of(name, own)
+    files = files_of(card, own, size, untrained)
+    graph_only = own is not None and own.suffix == ".onnx"
+    chosen, place = choose_engine(engine, device, precision, registry.ENGINES, graph_only)
+    settings = {"conf": conf, "iou": iou, "max_det": max_det, "classes": classes}
+    return Model(card, files, settings, (chosen, place, precision), untrained)
+
+
+def for_tasks(settings: Settings) -> list[Model]:
+    """The models of a run, one for each of its tasks, in the tasks' order; none is loaded yet.
+
+    A named model serves the task on its card, and a graph the task it tells of. Where no task was
+    asked for, the model settles it.
+
+    Raises:
+        UsageError: A model does none of the tasks, or two do the same.
+        ModelError: The weights are missing, refused or broken.
+    """
+    tasks = settings.tasks
+    wanted = named_models(settings)
+    if len(wanted) == 1 and not settings.task_given:
+        tasks = tuple(wanted)
+    for task, (name, _) in wanted.items():
+        if task not in tasks:
+            raise UsageError(
+                f"model {name!r} does the task {task}; asked for: {', '.join(tasks)}. "
+                f"Use --task {task}, or a model that 'livevision models' lists for that task"
+            )
+    models = []
+    for task in tasks:
+        if task not in catalog.DEFAULTS:
+            raise UsageError(f"--task {task} is not in this version; use detect, segment or both")
+        name, weights = wanted.get(task, (catalog.DEFAULTS[task], None))
+        models.append(
+            load(
+                name,
+                settings.engine,
+                settings.device,
+                settings.precision,
+                weights=weights,
+                imgsz=settings.imgsz,
+                conf=settings.conf,
+                iou=settings.iou,
+                max_det=settings.max_det,
+                # A class map keeps all classes; beside boxes the choice is about the boxes.
+                classes=(settings.classes or None) if task == "detect" or len(tasks) == 1 else None,
+                untrained=settings.untrained,
+            )
+        )
+    return models
+
+
+def _checked(image: Any) -> Image:
+    """The image, seen to be one.
+
+    Raises:
+        UsageError: It is not uint8, H×W×3.
+    """
+    if not isinstance(image, np.ndarray):
+        raise UsageError(
+            f"the image is a {type(image).__name__}; it takes a numpy array, uint8 H×W×3 BGR, "
+            "such as cv2.imread gives (which gives None where it cannot read a file)"
+        )
+    shape = "×".join(map(str, image.shape))
+    if image.dtype != np.uint8:
+        raise UsageError(f"the image is {image.dtype.name} {shape}; it takes uint8, values 0..255")
+    ways = {1: "GRAY2BGR", 3: "", 4: "BGRA2BGR"}
+    channels = image.shape[2] if image.ndim == 3 else 1
+    if image.ndim not in (2, 3) or channels not in ways or 0 in image.shape:
+        raise UsageError(f"the image is uint8 {shape}; it takes H×W×3, BGR")
+    if channels != 3 or image.ndim != 3:
+        raise UsageError(
+            f"the image is uint8 {shape}; it takes H×W×3, BGR: "
+            f"cv2.cvtColor(image, cv2.COLOR_{ways[channels]})"
+        )
+    return np.ascontiguousarray(image)

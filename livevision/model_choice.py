@@ -1,0 +1,104 @@
+"""Which model is meant: from names, weights files and sizes to a card and the files behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livevision import catalog
+from livevision.catalog import ModelCard
+from livevision.errors import ModelError, UsageError
+from livevision.inference.description import read_description
+from livevision.inference.model_files import ModelFiles
+from livevision.inference.weights import check_weights
+
+if TYPE_CHECKING:
+    from livevision.config import Settings
+
+
+def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
+    """Name and weights of the models that were named, or told by a graph, by task."""
+    wanted: dict[str, tuple[str, Path | None]] = {}
+    for name in settings.model:
+        task = catalog.find(name).task
+        if task in wanted:
+            raise UsageError(f"models {wanted[task][0]!r} and {name!r} both do the task {task}")
+        wanted[task] = (name, None)
+    unnamed = list(wanted) or list(settings.tasks)
+    for path in settings.weights:
+        check_weights(path)
+        if path.suffix == ".onnx":
+            task = read_description(path)["task"]
+        elif len(unnamed) == 1 or len(settings.weights) == len(unnamed):
+            task = unnamed[min(len(unnamed) - 1, settings.weights.index(path))]
+        else:
+            raise UsageError(f"--weights {path}: name its model with --model, so that it is clear")
+        name = wanted.get(task, (catalog.DEFAULTS.get(task, ""), None))[0]
+        wanted[task] = (name, path)
+    return wanted
+
+
+def card_of(name: str | None, weights: Path | None) -> ModelCard:
+    """The card of a model: the catalog's, or what a graph tells of itself."""
+    if weights is not None:
+        check_weights(weights)
+        if weights.suffix == ".onnx":
+            card = _card_of_graph(weights)
+            if name is not None and catalog.find(name).task != card.task:
+                raise UsageError(
+                    f"weights {str(weights)!r} do the task {card.task}, "
+                    f"model {name!r} does {catalog.find(name).task}"
+                )
+            return card
+    if name is None:
+        raise UsageError("no model was named; 'livevision models' lists them")
+    return catalog.find(name)
+
+
+def _card_of_graph(path: Path) -> ModelCard:
+    """The card inside an exported graph."""
+    told = read_description(path)
+    try:
+        width, height = map(int, told["input_size"].split("x"))
+        return ModelCard(
+            name=told["name"],
+            task=told["task"],
+            net=told["net"],
+            input_size=(width, height),
+            labels=tuple(json.loads(told["labels"])),
+            fit=told["fit"],
+            **json.loads(told["card"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{str(path)!r}: its description is broken: {error!r}") from error
+
+
+def files_of(
+    card: ModelCard, own: Path | None, size: tuple[int, int] | None, untrained: bool
+) -> ModelFiles:
+    """The files of a model at an input size; a shipped graph serves the card's own size only."""
+    size = size or card.input_size
+    if min(size) < 32 or max(size) > 4096:
+        raise UsageError(f"imgsz is {size[0]}x{size[1]}; each side takes 32 to 4096 pixels")
+    files = ModelFiles(card.name, card.task, card.net, size, card.net_options)
+    if own is not None and own.suffix == ".onnx":
+        if size != card.input_size:
+            raise UsageError(
+                f"{str(own)!r} takes images of {card.input_size[0]}x{card.input_size[1]} only; "
+                f"for {size[0]}x{size[1]}: 'livevision export' with --imgsz"
+            )
+        return replace(files, graph=own)
+    if own is not None:
+        return replace(files, weights=own)
+    if card.weights is None and card.graph is None:
+        if untrained:
+            return files
+        raise ModelError(
+            f"model {card.name!r} has no trained weights here (looked in {card.folder}); "
+            "give --weights FILE, or --untrained to run it with random ones"
+        )
+    return replace(
+        files, weights=card.weights, graph=card.graph if size == card.input_size else None
+    )

@@ -1,0 +1,150 @@
+"""How an image of any size is laid into a net's input of one size, and the way back.
+
+``Stretch`` fills the whole input and changes the aspect ratio; ``Letterbox`` keeps the ratio and
+fills the rest with grey. Both go back the same way, since a ``Placement`` tells all of it: a point
+at continuous position p of the image (0 is the left or upper edge of the first pixel) lies at
+``p * scale + offset`` of the input.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livevision.errors import UsageError, unknown
+from livevision.frame import Image, Placement
+from livevision.protocols import Fit
+
+# The mean colour of ImageNet in BGR: a net sees about zero there once the input is normalised.
+_FILL = (104, 116, 124)
+
+
+class _Fit:
+    """The way back, which is the same for every way in."""
+
+    def __init__(self, input_size: tuple[int, int]) -> None:
+        self.input_size = input_size
+
+    def boxes(self, boxes: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
+        """Lay boxes of the input on the image.
+
+        Args:
+            boxes: float32, N×4, x1 y1 x2 y2 in input pixels.
+            placement: Where the image lies in the input.
+
+        Returns:
+            float32, N×4, x1 y1 x2 y2 in image pixels, clipped to the image.
+        """
+        offset = np.array(placement.offset * 2, np.float32)
+        scale = np.array(placement.scale * 2, np.float32)
+        size = np.array(placement.image_size * 2, np.float32)
+        placed: NDArray[np.float32] = np.clip((boxes - offset) / scale, 0, size)
+        return placed
+
+    def class_map(self, class_map: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
+        """Lay a class map of the input on the image: every pixel takes the nearest one's class.
+
+        Args:
+            class_map: uint8, H×W at the input's size.
+            placement: Where the image lies in the input.
+
+        Returns:
+            uint8, H×W at the image's size.
+        """
+        (left, top), (width, height) = placement.offset, _covered(placement)
+        shown = class_map[top : top + height, left : left + width]
+        # The exact kind samples at pixel centres; plain INTER_NEAREST shifts the map by up to half
+        # an input pixel. Both cost the same.
+        placed = cv2.resize(shown, placement.image_size, interpolation=cv2.INTER_NEAREST_EXACT)
+        return np.asarray(placed, np.uint8)
+
+
+class Stretch(_Fit):
+    """Resizes the image to the whole input, whatever that does to its aspect ratio."""
+
+    def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
+        """Lay an image into the input.
+
+        Args:
+            image: uint8, H×W×3, BGR.
+
+        Returns:
+            The input, uint8, 1×H×W×3, BGR, and the placement.
+        """
+        height, width = image.shape[:2]
+        scale = (self.input_size[0] / width, self.input_size[1] / height)
+        placement = Placement((width, height), self.input_size, scale, (0, 0))
+        return shrink(image, self.input_size)[None], placement
+
+
+class Letterbox(_Fit):
+    """Resizes the image as far as it fits, in the middle of the input, with grey around it."""
+
+    def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
+        """Lay an image into the input.
+
+        Args:
+            image: uint8, H×W×3, BGR.
+
+        Returns:
+            The input, uint8, 1×H×W×3, BGR, and the placement.
+        """
+        height, width = image.shape[:2]
+        room = self.input_size
+        ratio = min(room[0] / width, room[1] / height)
+        size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+        left, top = (room[0] - size[0]) // 2, (room[1] - size[1]) // 2
+        canvas = np.empty((1, room[1], room[0], 3), np.uint8)
+        canvas[:] = _FILL
+        canvas[0, top : top + size[1], left : left + size[0]] = shrink(image, size)
+        # Taken from the rounded size, so that the way back is exact at any aspect ratio.
+        scale = (size[0] / width, size[1] / height)
+        return canvas, Placement((width, height), room, scale, (left, top))
+
+
+FITS: dict[str, type[Stretch] | type[Letterbox]] = {"stretch": Stretch, "letterbox": Letterbox}
+
+
+def make_fit(name: str, input_size: tuple[int, int]) -> Fit:
+    """The fit of a name for an input of (width, height) pixels.
+
+    Raises:
+        UsageError: No fit has that name.
+    """
+    if name not in FITS:
+        raise UsageError(unknown("fit", name, FITS))
+    return FITS[name](input_size)
+
+
+def shrink(image: Image, size: tuple[int, int]) -> Image:
+    """Resize to (width, height), without the aliasing of plain bilinear sampling when shrinking.
+
+    Averaging over whole blocks of pixels is fast and over fractions of them is not, so an image
+    is first averaged over as many whole pixels as fit and then resized the rest of the way.
+
+    Args:
+        image: uint8, H×W×3.
+        size: (width, height) in pixels.
+    """
+    height, width = image.shape[:2]
+    if (width, height) == size:
+        return image
+    block = (max(1, width // size[0]), max(1, height // size[1]))
+    if block != (1, 1):
+        if width % block[0] or height % block[1]:
+            averaged = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            return np.asarray(averaged, np.uint8)
+        blocks = (width // block[0], height // block[1])
+        image = np.asarray(cv2.resize(image, blocks, interpolation=cv2.INTER_AREA), np.uint8)
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)
+
+
+def _covered(placement: Placement) -> tuple[int, int]:
+    """(width, height) in input pixels of the part that the image covers."""
+    width, height = (
+        round(length * scale)
+        for length, scale in zip(placement.image_size, placement.scale, strict=True)
+    )
+    return width, height
