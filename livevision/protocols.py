@@ -13,6 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from livevision.frame import Batch, Frame, Image, Placement, Rendered
 from livevision.results import Result
 
@@ -89,6 +92,22 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+class Fit(Protocol):
+    """How an image is laid into a net's input, and what was found there laid back on the image.
+
+    ``place`` gives the input as uint8, 1×H×W×3, BGR. ``boxes`` takes and gives float32, N×4,
+    x1 y1 x2 y2; ``class_map`` uint8, H×W.
+    """
+
+    def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]: ...
+
+    def boxes(self, boxes: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]: ...
+
+    def class_map(
+        self, class_map: NDArray[np.uint8], placement: Placement
+    ) -> NDArray[np.uint8]: ...
+
+
 class Task(Protocol):
     """Both halves of a job around a net: the image into its input, its output into a result."""
 
@@ -104,18 +123,22 @@ class Rates:
     """What the display shows: a source's rates over the recent past.
 
     Attributes:
-        capture_fps: Frames per second that come in.
+        capture_fps: Frames per second that come in; None, as the others, where not known yet.
         model_fps: Frames per second that inference alone could do, one over its mean time.
         delivered_fps: Frames per second that reach the outputs, which is what the user has.
         latency_ms: Mean time from capture to delivery.
         dropped: Frames dropped so far in the run.
+        model: Name of the model, or of several.
+        engine: What computes it, such as ``openvino cpu fp32``.
     """
 
-    capture_fps: float
-    model_fps: float
-    delivered_fps: float
-    latency_ms: float
-    dropped: int
+    capture_fps: float | None = None
+    model_fps: float | None = None
+    delivered_fps: float | None = None
+    latency_ms: float | None = None
+    dropped: int = 0
+    model: str = ""
+    engine: str = ""
 
 
 class Overlay(Protocol):
