@@ -6,6 +6,7 @@ Nothing heavy is imported here, and each command is imported when it is called.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from livevision.errors import LivevisionError, OutputError
+from livevision.errors import LivevisionError, OutputError, UsageError
 
 INTERRUPTED, TERMINATED, READER_GONE = 130, 143, 141
 
@@ -42,13 +43,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say("terminated")
         return TERMINATED
     except BrokenPipeError:
-        return _broken_pipe()
+        # Whoever read our output went away, as `head` does.
+        _drop_stdout()
+        return READER_GONE
     except LivevisionError as error:
-        if _debugging(arguments):
+        if _debugging(arguments, error):
             traceback.print_exc()
         _say(f"error: {' '.join(str(error).split())}")
         return error.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _drop_stdout()
+            _say(f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}")
+            return OutputError.exit_code
         traceback.print_exc()
         _say(
             f"internal error: {type(error).__name__}: {' '.join(str(error).split())} (this is a "
@@ -63,7 +70,11 @@ def _command(arguments: list[str]) -> int:
     from livevision.cli.commands import cli
 
     try:
-        code = cli.main(arguments, prog_name="livevision", standalone_mode=False)
+        # Not click's own `main`, which answers a closed pipe and a full disk its own way.
+        with cli.make_context("livevision", arguments) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as asked:
+        return asked.exit_code
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
@@ -72,9 +83,7 @@ def _command(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _usage_error(message: str, error: Exception) -> LivevisionError:
-    from livevision.errors import UsageError
-
+def _usage_error(message: str, error: Exception) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "livevision"
     return UsageError(f"{message.rstrip('.')} (see {path} --help)")
@@ -99,21 +108,8 @@ def _sigterm_raises() -> Iterator[None]:
 
 def _flush_stdout() -> None:
     """Write out what is buffered, so that a full disk or a closed pipe is seen while it counts."""
-    if sys.stdout is None or sys.stdout.closed:
-        return
-    try:
+    if sys.stdout is not None and not sys.stdout.closed:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _drop_stdout()
-        raise OutputError(f"cannot write to standard output: {error.strerror}") from None
-
-
-def _broken_pipe() -> int:
-    """Whoever read our output went away, as `head` does: quiet, and the exit code of SIGPIPE."""
-    _drop_stdout()
-    return READER_GONE
 
 
 def _drop_stdout() -> None:
@@ -122,9 +118,11 @@ def _drop_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _debugging(arguments: Sequence[str]) -> bool:
-    wanted = os.environ.get("LIVEVISION_DEBUG", "0") not in ("", "0")
-    return wanted or "-v" in arguments or "--verbose" in arguments
+def _debugging(arguments: Sequence[str], error: LivevisionError) -> bool:
+    """Whether the place where an error arose is wanted; that of wrong usage says nothing."""
+    if os.environ.get("LIVEVISION_DEBUG", "0") not in ("", "0"):
+        return True
+    return not isinstance(error, UsageError) and not {"-v", "--verbose"}.isdisjoint(arguments)
 
 
 def _say(line: str) -> None:
