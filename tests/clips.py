@@ -160,6 +160,8 @@ def make_clip(
 
     rate = Fraction(rate)
     time_base = Fraction(1, 60000)  # fits 24, 25, 30, 30000/1001; MPEG-4 allows no finer
+    if path.suffix == ".avi":
+        time_base = 1 / rate  # AVI counts frames and knows no other time
     moments = list(times) if times is not None else [start + float(i / rate) for i in range(frames)]
     stored = size if rotation in (0, 180) else (size[1], size[0])
     with av.open(str(path), "w", options=dict(container_options or {})) as out:
@@ -225,7 +227,10 @@ def _in_pixel_format(frame: Any, pix_fmt: str, colour: Mapping[str, int]) -> Any
 def _noise_like(packet: Any) -> Any:
     import av
 
-    noise = av.Packet(random.Random(packet.pts).randbytes(max(16, packet.size)))
+    # Without its first bytes the mp4 writer would leave the packet out; 0 could begin a new one.
+    chance = random.Random(packet.pts)
+    head = bytes(packet)[:5]
+    noise = av.Packet(head + bytes(chance.randrange(1, 256) for _ in range(max(16, packet.size))))
     noise.stream, noise.time_base = packet.stream, packet.time_base
     noise.pts, noise.dts, noise.duration = packet.pts, packet.dts, packet.duration
     noise.is_keyframe = packet.is_keyframe

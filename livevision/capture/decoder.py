@@ -1,0 +1,227 @@
+"""Decodes one video stream of an opened container, frame by frame, with true frame numbers (PyAV).
+
+The part that files and network streams share: choosing the stream, going on after damaged packets,
+numbering frames so that lost ones keep their numbers, and telling whether the stream broke off.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from livevision.errors import SourceError
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.video.stream import VideoStream
+
+log = logging.getLogger(__name__)
+
+# Codecs that put packets without a picture of their own into a sound stream.
+_PACKETS_WITHOUT_PICTURE = frozenset({"vp8", "mpeg4", "msmpeg4v3", "mpeg1video", "mpeg2video"})
+_PROGRESSIVE_OR_UNKNOWN = (0, 1)
+
+
+class Decoder:
+    """An open video stream.
+
+    Iteration gives ``(number, frame)`` in order of presentation, the number counting from 0 with
+    undecodable frames counted too. ``frame.pts`` is None or a time of presentation even where the
+    container (AVI) keeps none. Damaged packets are skipped, counted in ``losses["corrupt"]`` and
+    warned of once. FFmpeg's own errors (``av.error``) pass through.
+
+    Attributes:
+        rate: Average frames per second, or None.
+        count: Numbers given out so far, lost frames included.
+
+    Args:
+        uri: What FFmpeg shall open.
+        name: What to call it in messages, passwords hidden.
+        losses: Where to count.
+        low_delay: Give each frame out at once rather than decode several frames at a time.
+        format, options, timeout: As for ``av.open``.
+
+    Raises:
+        SourceError: It holds no video, or video in a codec without a decoder here.
+        av.error.FFmpegError: It cannot be opened.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        name: str,
+        losses: dict[str, int],
+        *,
+        low_delay: bool = False,
+        format: str | None = None,
+        options: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        import av
+
+        self.name, self.losses = name, losses
+        self.count = 0
+        self._started = False
+        self._pending: list[int] = []  # times of packets whose frame is still to come, a heap
+        self._unnumbered = 0  # damaged packets that no gap in the times has explained yet
+        self._packets = 0
+        self.container = av.open(
+            uri,
+            format=format,
+            options=dict(options or {}),
+            timeout=timeout,
+            metadata_errors="replace",
+        )
+        try:
+            self.stream = self._choose()
+        except BaseException:
+            self.container.close()
+            raise
+        self.stream.thread_type = "SLICE" if low_delay else "AUTO"
+        if low_delay:
+            self.stream.codec_context.options = {"flags": "+low_delay"}
+        self.rate = _sane_rate(self.stream)
+        context = self.stream.codec_context
+        # AVI and its like store packets in decoding order, one a tick: sorted, their times are
+        # those of presentation. What FFmpeg calls the presentation time there is a guess.
+        self._only_decoding_times = self.container.format.name == "avi"
+        self._gaps_are_losses = (
+            not self._only_decoding_times
+            and context.name not in _PACKETS_WITHOUT_PICTURE
+            and context.field_order in _PROGRESSIVE_OR_UNKNOWN
+        )
+
+    def _choose(self) -> VideoStream:
+        from av.stream import Disposition
+
+        streams = self.container.streams
+        moving = [s for s in streams.video if not s.disposition & Disposition.attached_pic]
+        if not moving:
+            held = "a cover picture and sound" if streams.video else "only sound"
+            held = held if streams.audio else "no stream that FFmpeg knows as video"
+            raise SourceError(f"{self.name}: no video in it: it holds {held}")
+        usual = [s for s in moving if s.disposition & Disposition.default]
+        chosen = (usual or moving)[0]
+        if chosen.codec_context is None:
+            raise SourceError(
+                f"{self.name}: its video codec is unknown to this FFmpeg, so it cannot be decoded;"
+                f" convert it to H.264 first"
+            )
+        return chosen
+
+    def __iter__(self) -> Iterator[tuple[int, VideoFrame]]:
+        for packet in self.container.demux(self.stream):
+            last = packet.size == 0 and packet.dts is None
+            if packet.size == 0 and not last:
+                continue  # "same picture again", which a decoder would take for the end
+            if not last:
+                self._packets += 1
+                self._await(packet)
+            for frame in self._decode(packet, last):
+                yield self._number(frame), frame
+        lost = len(self._pending) if self._gaps_are_losses else self._unnumbered
+        self._lose(lost if self._started else 0)
+
+    def _await(self, packet: Any) -> None:
+        if packet.pts is None and packet.dts is not None and not self._started:
+            self._only_decoding_times, self._gaps_are_losses = True, False
+        moment = packet.dts if self._only_decoding_times else packet.pts
+        if (self._gaps_are_losses or self._only_decoding_times) and not packet.is_discard:
+            if moment is not None:
+                heapq.heappush(self._pending, moment)
+
+    def _decode(self, packet: Any, last: bool) -> list[VideoFrame]:
+        import av
+
+        frames: list[VideoFrame] = []
+        # At the end the decoder is emptied: one damaged frame must not hide those behind it.
+        for _ in range(64 if last else 1):
+            try:
+                frames += packet.decode()
+                break
+            except av.error.EOFError:
+                break
+            except (av.error.InvalidDataError, av.error.PatchWelcomeError, av.error.UnknownError):
+                self._unnumbered += 1
+                if not self._gaps_are_losses:
+                    self._count_loss(1)
+        return frames
+
+    def _number(self, frame: VideoFrame) -> int:
+        """The frame's number; earlier packets that came to nothing take up the numbers between."""
+        skipped = 0
+        if self._gaps_are_losses and frame.pts is not None:
+            while self._pending and self._pending[0] <= frame.pts:
+                skipped += heapq.heappop(self._pending) < frame.pts
+        else:
+            if self._only_decoding_times:
+                frame.pts = heapq.heappop(self._pending) if self._pending else None
+            else:
+                self._pending.clear()
+            skipped, self._unnumbered = self._unnumbered, 0
+        if self._started:
+            self._lose(skipped)
+        self._started = True
+        number, self.count = self.count, self.count + 1
+        return number
+
+    def _lose(self, frames: int) -> None:
+        self.count += frames
+        if self._gaps_are_losses:
+            self._count_loss(frames)
+
+    def _count_loss(self, frames: int) -> None:
+        if frames and not self.losses["corrupt"]:
+            log.warning("%s: damaged video near frame %d is left out", self.name, self.count)
+        self.losses["corrupt"] += frames
+
+    def declared_end(self) -> float | None:
+        """Where the container says that this stream ends, in its own seconds, or None."""
+        import av
+
+        stream, start = self.stream, 0.0
+        if stream.start_time is not None and stream.time_base is not None:
+            start = float(stream.start_time * stream.time_base)
+        if stream.duration and stream.time_base is not None:
+            return start + float(stream.duration * stream.time_base)
+        for key, value in stream.metadata.items():
+            if key.upper().startswith("DURATION"):
+                hours, _, rest = value.partition(":")
+                minutes, _, seconds = rest.partition(":")
+                try:
+                    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+                except ValueError:
+                    break
+        if self.container.duration and len(self.container.streams) == 1:
+            return start + float(Fraction(self.container.duration, av.time_base))
+        return None
+
+    def broke_off(self, end: float) -> str | None:
+        """How a stream whose last frame ends at ``end`` (its own seconds) falls short of its index.
+
+        The index of a file is often a little off, so only a clear difference counts: three frames
+        and up to half a second of time, and more than a hundredth of the declared frames.
+        """
+        declared = self.declared_end()
+        if declared is None:
+            return None
+        slack = min(0.5, 0.1 * declared)
+        if self.rate:
+            slack = max(slack, 3 / float(self.rate))
+        frames = self.stream.frames
+        if declared - end <= slack or (frames and self._packets >= 0.99 * frames - 2):
+            return None
+        return f"breaks off at {end:.2f} s of {declared:.2f} s"
+
+    def close(self) -> None:
+        self.container.close()
+
+
+def _sane_rate(stream: VideoStream) -> Fraction | None:
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and 0 < rate <= 1000:
+            return Fraction(rate)
+    return None

@@ -1,0 +1,149 @@
+"""Says which kind of source a user's ``--source`` means, and spreads folders and patterns.
+
+Nothing is opened here, and nothing heavy imported; a kind is a name in ``registry.SOURCES``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from livevision.capture.redact import redact
+from livevision.errors import SourceError, UsageError, unknown
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset((
+    ".3gp", ".asf", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg",
+    ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob",
+    ".webm", ".wmv", ".y4m",
+))
+IMAGE_SUFFIXES = frozenset((
+    ".bmp", ".dib", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
+    ".tiff", ".webp",
+))
+# fmt: on
+
+_STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "rtmp", "rtmps", "srt", "tcp")
+_SCHEMES = {
+    **dict.fromkeys(_STREAM_SCHEMES, "stream"),
+    "gst": "gstreamer",
+    "csi": "gstreamer",
+    "synthetic": "synthetic",
+    "screen": "stream",
+    "webcam": "camera",
+}
+_WAYS = (
+    "webcam, a camera number, /dev/videoN, csi://0, a file, a folder, a quoted pattern,"
+    " rtsp://, http://, https://, udp://, rtmp://, gst:PIPELINE, screen, synthetic,"
+    " - (standard input)"
+)
+
+
+def locate(uri: str) -> tuple[str, str]:
+    """The kind of a source and the text that its class takes.
+
+    >>> locate("webcam")
+    ('camera', '0')
+
+    Raises:
+        SourceError: It names no file, or nothing that can be shown.
+        UsageError: It cannot mean a source, or means several (see ``expand``).
+    """
+    found = _expand(uri)
+    if len(found) > 1:
+        raise UsageError(f"{uri!r} names {len(found)} sources; one is wanted here")
+    return found[0]
+
+
+def expand(uris: Iterable[str]) -> list[tuple[str, str]]:
+    """The sources that the user's words mean, in their order; folders and patterns by name.
+
+    Raises:
+        SourceError, UsageError: As for ``locate``.
+    """
+    return [found for uri in uris for found in _expand(uri)]
+
+
+def _expand(uri: str) -> list[tuple[str, str]]:
+    if not uri.strip():
+        raise UsageError(f"an empty source; allowed are {_WAYS}")
+    if uri == "-":
+        return [("video_file", "-")]
+    if uri == "webcam" or re.fullmatch(r"\d{1,3}|/dev/video\d+", uri):
+        return [("camera", "0" if uri == "webcam" else uri)]
+    if uri in ("synthetic", "screen"):
+        return [(_SCHEMES[uri], uri)]
+    # One letter before the colon is a Windows drive.
+    scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?", uri)
+    if scheme and not Path(uri).exists():
+        return [_by_scheme(uri, scheme[1].lower(), bool(scheme[2]))]
+    return _on_disk(uri)
+
+
+def _by_scheme(uri: str, scheme: str, slashes: bool) -> tuple[str, str]:
+    if scheme == "file":
+        return locate(unquote(urlsplit(uri).path))
+    if scheme == "webcam":
+        return locate(urlsplit(uri).netloc or "0")
+    if scheme not in _SCHEMES:
+        allowed = sorted({*_SCHEMES, "file"})
+        raise UsageError(f"{redact(uri)}: {unknown('scheme', scheme, allowed)}")
+    kind = _SCHEMES[scheme]
+    if kind != "gstreamer" and not slashes:
+        raise UsageError(f"{redact(uri)}: // is missing after {scheme}:")
+    if scheme in _STREAM_SCHEMES and not urlsplit(uri).netloc:
+        raise UsageError(f"{redact(uri)}: the host is missing after {scheme}://")
+    return kind, uri
+
+
+def _on_disk(uri: str) -> list[tuple[str, str]]:
+    path = Path(uri).expanduser()
+    if path.is_dir():
+        media = sorted(entry for entry in path.iterdir() if entry.is_file())
+        return _media(media, str(path), f"the folder {uri} holds no video and no picture")
+    if path.exists():
+        # A pipe or a device has no suffix to go by; FFmpeg finds out what it is.
+        return [("images" if path.suffix.lower() in IMAGE_SUFFIXES else "video_file", str(path))]
+    if any(sign in uri for sign in "*?["):
+        pattern = str(path)
+        # Path.glob takes no absolute pattern.
+        matches = sorted(Path(m) for m in glob.glob(pattern, recursive=True))  # noqa: PTH207
+        files = [match for match in matches if match.is_file()]
+        if not files:
+            raise SourceError(f"no file matches the pattern {uri!r}; {_near(path)}".rstrip("; "))
+        return _media(files, pattern, f"none of the {len(files)} files that match {uri!r} is media")
+    raise SourceError(f"no such file: {uri}. {_near(path)}".rstrip(". ") + ".")
+
+
+def _media(files: list[Path], pictures_uri: str, nothing: str) -> list[tuple[str, str]]:
+    """Each video a source of its own, all pictures together one."""
+    found = [("video_file", str(f)) for f in files if f.suffix.lower() in VIDEO_SUFFIXES]
+    if any(f.suffix.lower() in IMAGE_SUFFIXES for f in files):
+        found.append(("images", pictures_uri))
+    if not found:
+        known = " ".join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))
+        raise SourceError(f"{nothing}; known endings: {known}")
+    return found
+
+
+def _near(path: Path) -> str:
+    """What the user may have meant instead of a path that is not there."""
+    folder = path.parent
+    if not folder.is_dir():
+        while not folder.is_dir():
+            folder, missing = folder.parent, folder
+        return f"There is no folder {missing.name!r} in {folder.resolve()}"
+    names = [entry.name for entry in folder.iterdir()]
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(str(folder / name) for name in near)}?"
+    if path.parent == Path() and not path.suffix:
+        words = difflib.get_close_matches(path.name, ("webcam", "screen", "synthetic"), n=1)
+        if words:
+            return f"Did you mean {words[0]}?"
+        return f"Allowed are {_WAYS}"
+    return ""

@@ -1,0 +1,216 @@
+"""Every frame of a video file, upright, at its true time (PyAV)."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livevision.capture.decoder import Decoder
+from livevision.capture.pictures import Pictures
+from livevision.capture.times import FileTimes
+from livevision.errors import SourceError
+from livevision.frame import Frame
+from livevision.protocols import SourceInfo
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+STDIN = "-"
+
+
+class VideoFileSource:
+    """A video file, or with ``-`` a container stream on standard input.
+
+    Times are those of the file in seconds, its start included, so that sound copied from the same
+    file stays in step. With ``loop`` the file starts again at its end, index and time growing on.
+
+    Attributes:
+        losses: ``corrupt``: frames that could not be decoded; they keep their index.
+
+    Args:
+        uri: Path of the file, or ``-``.
+        index: Position of this source in the run's list of sources.
+        stride: Keep every ``stride``-th frame.
+        loop: Start again at the end, endlessly.
+        retry_for: Not used by files.
+
+    Raises:
+        SourceError: It is missing, is no video, holds no frames, or its codec is unknown; and from
+            the iteration, after all that can be read, when the file breaks off before its end.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        index: int = 0,
+        stride: int = 1,
+        loop: bool = False,
+        retry_for: float = 30.0,
+    ) -> None:
+        self._source, self._stride = index, max(1, stride)
+        self._uri = uri
+        self._name = "standard input" if uri == STDIN else uri
+        if loop and uri == STDIN:
+            raise SourceError("standard input cannot be looped: it can be read only once")
+        self._loop = loop
+        self.losses = {"corrupt": 0}
+        self._lock = threading.Lock()  # the decoder is closed only between two frames
+        self._closed = False
+        self._open()
+        try:
+            first = self._next()
+            if first is None:
+                raise SourceError(f"{self._name}: the video in it has no frames")
+            self._waiting: tuple[int, VideoFrame] | None = first
+            self._pictures = Pictures(first[1])
+            self.info = self._describe()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        import av
+
+        try:
+            self._decoder = Decoder(
+                "pipe:0" if self._uri == STDIN else self._uri, self._name, self.losses
+            )
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SourceError(f"{self._name}: {_why(self._uri, error)}") from error
+        self._frames = iter(self._decoder)
+        self._times = FileTimes(self._decoder.rate)
+
+    def _describe(self) -> SourceInfo:
+        stream, container = self._decoder.stream, self._decoder.container
+        rate = self._decoder.rate
+        end = self._decoder.declared_end()
+        frames = stream.frames or (round(end * float(rate)) if end and rate else None)
+        return SourceInfo(
+            name=self._name,
+            live=False,
+            size=self._pictures.size,
+            rate=rate / self._stride if rate else None,
+            time_base=Fraction(stream.time_base) if stream.time_base else None,
+            frames=math.ceil(frames / self._stride) if frames and not self._loop else None,
+            path=None if self._uri == STDIN else Path(self._uri),
+            bit_rate=stream.bit_rate or container.bit_rate or None,
+        )
+
+    def _next(self) -> tuple[int, VideoFrame] | None:
+        """The next decoded frame, or None at the end or once closed."""
+        import av
+
+        with self._lock:
+            if self._closed:
+                return None
+            try:
+                return next(self._frames, None)
+            except av.error.FFmpegError as error:
+                if self._times.first is None:
+                    raise SourceError(f"{self._name}: {_why(self._uri, error)}") from error
+                raise SourceError(
+                    f"{self._name}: cannot be read beyond {self._times.end:.2f} s: {error.strerror}"
+                ) from error
+
+    def __iter__(self) -> Iterator[Frame]:
+        before, shift = 0, 0.0  # frames and seconds of the rounds before this one
+        try:
+            while True:
+                yield from self._round(before, shift)
+                if self._closed:
+                    return
+                self._refuse_if_broken_off()
+                if not self._loop:
+                    return
+                before += self._decoder.count
+                shift += self._times.end - (self._times.first or 0.0)
+                with self._lock:
+                    if self._closed:
+                        return
+                    self._decoder.close()
+                    self._open()
+        finally:
+            self.close()
+
+    def _round(self, before: int, shift: float) -> Iterator[Frame]:
+        """The file once through."""
+        item, self._waiting = self._waiting, None
+        while item := item or self._next():
+            number, frame = item
+            moment = self._times(frame) + shift
+            if (before + number) % self._stride == 0:
+                wall_time = time.monotonic()
+                image = self._pictures(frame)
+                yield Frame(self._source, before + number, moment, wall_time, image)
+            item = None
+
+    def _refuse_if_broken_off(self) -> None:
+        shortfall = self._decoder.broke_off(self._times.end)
+        if shortfall:
+            raise SourceError(
+                f"{self._name}: {shortfall}: the file is truncated or damaged;"
+                f" the {self._decoder.count - self.losses['corrupt']} frames before that were read"
+            )
+
+    def close(self) -> None:
+        self._closed = True
+        # While standard input is silent the lock is held; the iteration then closes on its own.
+        if self._lock.acquire(timeout=1.0):
+            try:
+                if hasattr(self, "_decoder"):
+                    self._decoder.close()
+            finally:
+                self._lock.release()
+
+
+def _why(uri: str, error: Exception) -> str:
+    """Why a file cannot be opened, in plain words, and what to do."""
+    import av
+
+    if isinstance(error, av.error.FileNotFoundError):
+        return "no such file"
+    if isinstance(error, av.error.PermissionError):
+        return "you may not read this file: change its permissions"
+    if isinstance(error, av.error.DecoderNotFoundError):
+        return "this FFmpeg has no decoder for its video; convert it to H.264 first"
+    if uri == STDIN:
+        return f"no video came in ({error}); send a container such as mpegts or matroska"
+    path = Path(uri)
+    if not path.is_file():
+        return str(error)
+    if path.stat().st_size == 0:
+        return "the file is empty (0 bytes)"
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free") and not _has_index(path):
+        return (
+            "its index (moov) is missing: the recording was cut off before it was finished, or"
+            " is still being written"
+        )
+    if b"\0" not in head:
+        return "not a video: the file holds text"
+    return f"not a video, or its beginning is damaged ({getattr(error, 'strerror', error)})"
+
+
+def _has_index(path: Path) -> bool:
+    """Whether an mp4 file has a complete box named moov."""
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            header = file.read(16)
+            length, name = int.from_bytes(header[:4], "big"), header[4:8]
+            if length == 1:
+                length = int.from_bytes(header[8:16], "big")
+            if name == b"moov":
+                return at + length <= size
+            if length < 8:
+                return False
+            at += length
+    return False
