@@ -1,0 +1,56 @@
+"""Neural nets in plain PyTorch, built by name.
+
+Every net takes float32 N x 3 x H x W images in RGB order, normalised with the ImageNet mean and
+standard deviation, `(x / 255 - mean) / std`. What comes out depends on the kind of net:
+
+* classifiers return logits, N x classes;
+* segmenters return logits, N x classes x H x W, at the size of the input;
+* detectors return `(boxes, scores, classes)`, see `livevision.nets.thundernet`.
+
+Importing this package does not import torch; `build` does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+
+_BUILDERS = {
+    "bisenet-xception39": "livevision.nets.bisenet:bisenet_xception39",
+    "snet49": "livevision.nets.snet:snet49",
+    "snet146": "livevision.nets.snet:snet146",
+    "snet535": "livevision.nets.snet:snet535",
+    "thundernet-snet49": "livevision.nets.thundernet:thundernet_snet49",
+    "thundernet-snet146": "livevision.nets.thundernet:thundernet_snet146",
+    "thundernet-snet535": "livevision.nets.thundernet:thundernet_snet535",
+    "xception39": "livevision.nets.xception:xception39",
+}
+
+
+def names() -> list[str]:
+    """The names that `build` knows, sorted."""
+    return sorted(_BUILDERS)
+
+
+def build(name: str, **options: Any) -> nn.Module:
+    """Build a net with freshly initialised weights.
+
+    Args:
+        name: one of `names()`.
+        **options: passed to the net's builder, for example `num_classes`: the number of classes,
+            for detectors of foreground classes.
+
+    Raises:
+        ValueError: `name` is not known.
+    """
+    if name not in _BUILDERS:
+        raise ValueError(f"no net is called {name!r}; the nets are: {', '.join(names())}")
+    module, function = _BUILDERS[name].split(":")
+    net: nn.Module = getattr(import_module(module), function)(**options)
+    return net

@@ -1,0 +1,98 @@
+"""Building blocks that several nets share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution without bias, batch normalisation, and (by default) a ReLU.
+
+    The padding keeps the size at stride 1 and gives ceil(size / stride) otherwise.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        relu: bool = True,
+    ) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size,
+                stride,
+                padding=kernel_size // 2,
+                groups=groups,
+                bias=False,
+            ),
+            nn.BatchNorm2d(out_channels),
+        ]
+        if relu:
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+def global_average(x: Tensor) -> Tensor:
+    """Mean over height and width, N x C x 1 x 1."""
+    # Written as a mean rather than a pooling layer: it exports to one ReduceMean whatever the size.
+    return x.mean((2, 3), keepdim=True)
+
+
+def resize_to(x: Tensor, like: Tensor) -> Tensor:
+    """Resize `x` bilinearly, corners aligned, to the height and width of `like`."""
+    # int() turns the size into a constant of an exported graph, which every runtime accepts.
+    size = (int(like.shape[2]), int(like.shape[3]))
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
+    """Interleave the channels of `groups` equal blocks: with two, a0 a1 b0 b1 -> a0 b0 a1 b1."""
+    batch, channels, height, width = (int(n) for n in x.shape)
+    x = x.reshape(batch, groups, channels // groups, height, width)
+    return x.transpose(1, 2).reshape(batch, channels, height, width)
+
+
+def initialise(net: nn.Module) -> None:
+    """Draw fresh weights: He normal (fan out) for convolutions, N(0, 0.01) for linear layers."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            # Fan out of a depthwise convolution counts one group's outputs only.
+            fan_out = module.out_channels * module.weight[0, 0].numel() // module.groups
+            nn.init.normal_(module.weight, 0.0, (2.0 / fan_out) ** 0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.01)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class Classifier(nn.Module):
+    """A backbone, global average pooling and one linear layer without bias.
+
+    Args:
+        backbone: returns a sequence of maps, the last of which is classified.
+        channels: channels of that map.
+        num_classes: length of the logits.
+    """
+
+    def __init__(self, backbone: nn.Module, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.fc = nn.Linear(channels, num_classes, bias=False)
+        initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, N x num_classes."""
+        logits: Tensor = self.fc(torch.flatten(global_average(self.backbone(images)[-1]), 1))
+        return logits

@@ -1,0 +1,71 @@
+"""SNet, ThunderNet's backbones (arXiv 1903.11752, table 1): ShuffleNetV2 with 5x5 depthwise.
+
+SNet146 counts 162 M multiply-adds at 224x224, not the 146 M of its name: the table of the paper
+and the authors' released net both have 4, 8 and 4 units, which is what is built here.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from livevision.nets.layers import Classifier, ConvNorm
+from livevision.nets.shufflenetv2 import stage
+
+
+class SNet(nn.Module):
+    """The backbone: returns C4 at 1/16 and C5 at 1/32.
+
+    Args:
+        widths: channels of the stem and of stages 2 to 4.
+        last: channels of a 1x1 convolution after stage 4, whose output then is C5; 0 for none.
+        downsample_style: see `livevision.nets.shufflenetv2.Unit`.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[int, int, int, int],
+        last: int = 0,
+        downsample_style: str = "torchvision",
+    ) -> None:
+        super().__init__()
+        stem, c3, c4, c5 = widths
+        self.stem = nn.Sequential(ConvNorm(3, stem, 3, stride=2), nn.MaxPool2d(3, 2, padding=1))
+        self.stage2 = stage(stem, c3, 4, 5, downsample_style)
+        self.stage3 = stage(c3, c4, 8, 5, downsample_style)
+        self.stage4 = stage(c4, c5, 4, 5, downsample_style)
+        self.conv5: nn.Module = ConvNorm(c5, last) if last else nn.Identity()
+        self.channels = (c4, last or c5)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        c4 = self.stage3(self.stage2(self.stem(images)))
+        return c4, self.conv5(self.stage4(c4))
+
+
+def backbone(name: str, downsample_style: str = "torchvision") -> SNet:
+    """The backbone "snet49", "snet146" or "snet535"."""
+    widths, last = {
+        "snet49": ((24, 60, 120, 240), 512),
+        "snet146": ((24, 132, 264, 528), 0),
+        "snet535": ((48, 248, 496, 992), 0),
+    }[name]
+    return SNet(widths, last, downsample_style)
+
+
+def snet49(num_classes: int = 1000, downsample_style: str = "torchvision") -> Classifier:
+    """SNet49 as a classifier."""
+    return _classifier("snet49", num_classes, downsample_style)
+
+
+def snet146(num_classes: int = 1000, downsample_style: str = "torchvision") -> Classifier:
+    """SNet146 as a classifier."""
+    return _classifier("snet146", num_classes, downsample_style)
+
+
+def snet535(num_classes: int = 1000, downsample_style: str = "torchvision") -> Classifier:
+    """SNet535 as a classifier."""
+    return _classifier("snet535", num_classes, downsample_style)
+
+
+def _classifier(name: str, num_classes: int, downsample_style: str) -> Classifier:
+    net = backbone(name, downsample_style)
+    return Classifier(net, net.channels[-1], num_classes)

@@ -1,0 +1,213 @@
+"""ThunderNet, a light two-stage detector (arXiv 1903.11752).
+
+What the paper's tables leave open is settled by its counts of multiply-adds: boxes refined
+without regard to the class, one fully connected layer of 1024, 200 proposals, two logits for
+objectness. Where public builds differ: the pooling of proposals averages, C5 is enlarged to the
+nearest pixel.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from livevision.nets.anchors import decode_boxes, grid_anchors
+from livevision.nets.layers import ConvNorm, global_average, initialise
+from livevision.nets.nms import best_boxes, suppress
+from livevision.nets.roi import ps_roi_align
+from livevision.nets.snet import SNet, backbone
+
+_BINS = 7  # along each side of a proposal
+_WIDTH = 5 * _BINS * _BINS  # channels of the maps that proposals are pooled from
+_STRIDE = 16
+
+ANCHOR_SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
+ANCHOR_RATIOS = (1 / 2, 3 / 4, 1.0, 4 / 3, 2.0)
+
+# The second stage's codes are divided by these, so that their targets have a like spread.
+CODE_SCALE = (0.1, 0.1, 0.2, 0.2)
+
+
+class ContextEnhancement(nn.Module):
+    """CEM: C4, C5 and C5's global average, each through a 1x1 convolution, summed at 1/16."""
+
+    def __init__(self, c4: int, c5: int) -> None:
+        super().__init__()
+        self.c4 = nn.Conv2d(c4, _WIDTH, 1)
+        self.c5 = nn.Conv2d(c5, _WIDTH, 1)
+        self.c_glb = nn.Conv2d(c5, _WIDTH, 1)
+
+    def forward(self, c4: Tensor, c5: Tensor) -> Tensor:
+        size = (int(c4.shape[2]), int(c4.shape[3]))
+        enlarged = F.interpolate(self.c5(c5), size=size, mode="nearest")
+        total: Tensor = self.c4(c4) + enlarged + self.c_glb(global_average(c5))
+        return total
+
+
+class RegionProposal(nn.Module):
+    """RPN: 5x5 depthwise and 1x1 convolution, then objectness and box codes of every anchor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        anchors = len(ANCHOR_SIZES) * len(ANCHOR_RATIOS)
+        self.depthwise = ConvNorm(_WIDTH, _WIDTH, 5, groups=_WIDTH)
+        self.pointwise = ConvNorm(_WIDTH, 256)
+        self.objectness = nn.Conv2d(256, 2 * anchors, 1)
+        self.codes = nn.Conv2d(256, 4 * anchors, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = self.pointwise(self.depthwise(x))
+        return x, _by_anchor(self.objectness(x), 2), _by_anchor(self.codes(x), 4)
+
+
+def _by_anchor(x: Tensor, values: int) -> Tensor:
+    """N x (anchors * values) x H x W to N x anchors x values, in the order of `grid_anchors`."""
+    count = int(x.shape[1]) * int(x.shape[2]) * int(x.shape[3]) // values
+    return x.permute(0, 2, 3, 1).reshape(-1, count, values)
+
+
+class SpatialAttention(nn.Module):
+    """SAM: weights the context map by a gate that the RPN's features give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = ConvNorm(256, _WIDTH, relu=False)
+
+    def forward(self, context: Tensor, rpn: Tensor) -> Tensor:
+        return context * torch.sigmoid(self.gate(rpn))
+
+
+class ThunderNet(nn.Module):
+    """ThunderNet on a backbone that returns C4 and C5.
+
+    Args:
+        backbone: with an attribute `channels` = (C4's, C5's).
+        num_classes: foreground classes.
+        pre_nms: proposals that enter the RPN's suppression.
+        proposals: of those kept, how many the second stage looks at.
+        candidates: pairs of proposal and class that enter the last suppression.
+        detections: rows of the output.
+    """
+
+    def __init__(
+        self,
+        backbone: SNet,
+        num_classes: int,
+        pre_nms: int = 500,
+        proposals: int = 200,
+        candidates: int = 300,
+        detections: int = 100,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.context = ContextEnhancement(*backbone.channels)
+        self.rpn = RegionProposal()
+        self.attention = SpatialAttention()
+        self.fc = nn.Linear(_WIDTH, 1024)
+        self.classes = nn.Linear(1024, num_classes + 1)
+        self.boxes = nn.Linear(1024, 4)
+        self.num_classes = num_classes
+        self.pre_nms = pre_nms
+        self.proposals = proposals
+        self.candidates = candidates
+        self.detections = detections
+        initialise(self)
+        for layer in (self.context.c4, self.context.c5, self.context.c_glb, self.fc):
+            nn.init.kaiming_uniform_(layer.weight, a=1)
+        for layer in (self.rpn.objectness, self.rpn.codes):
+            nn.init.normal_(layer.weight, 0.0, 0.01)
+
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The first stage's layers.
+
+        Returns:
+            The map that proposals are pooled from, N x 245 x H/16 x W/16; objectness logits
+            (background, object) of all anchors, N x A x 2; their box codes, N x A x 4.
+        """
+        context = self.context(*self.backbone(images))
+        features, objectness, codes = self.rpn(context)
+        return self.attention(context, features), objectness, codes
+
+    def anchors(self, maps: Tensor) -> Tensor:
+        """All anchors of a map that `features` returned, A x 4 in input pixels."""
+        height, width = int(maps.shape[2]), int(maps.shape[3])
+        anchors = grid_anchors(height, width, _STRIDE, ANCHOR_SIZES, ANCHOR_RATIOS)
+        return anchors.to(maps.device)
+
+    def propose(
+        self, objectness: Tensor, codes: Tensor, anchors: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """The proposals, N x R x 4: the best anchors, moved by their codes, suppressed at 0.7.
+
+        Where fewer than R are kept, the best of those suppressed fill the rest: the number is
+        fixed, and a doubled box does no harm before the last suppression.
+        """
+        # The softmax of two logits orders anchors as their difference does.
+        scores = objectness[..., 1] - objectness[..., 0]
+        count = min(self.pre_nms, int(scores.shape[1]))
+        scores, order = scores.topk(count, 1)
+        chosen = order.unsqueeze(-1).expand(-1, -1, 4)
+        references = anchors.expand(int(codes.shape[0]), -1, 4).gather(1, chosen)
+        boxes = decode_boxes(codes.gather(1, chosen), references, *size)
+        keep = suppress(boxes, 0.7)
+        # Scores are sorted already, so ranks decide: kept boxes first, in their order.
+        rank = torch.arange(count, 0, -1, device=boxes.device, dtype=boxes.dtype)
+        return best_boxes(keep * count + rank, boxes, self.proposals)[1]
+
+    def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits N x R x (1 + classes), background first, and codes N x R x 4."""
+        pooled = ps_roi_align(maps, boxes, _STRIDE, _BINS)
+        x = F.relu(self.fc(pooled.flatten(2)))
+        return self.classes(x), self.boxes(x)
+
+    def forward(
+        self, images: Tensor, iou_threshold: float | Tensor = 0.5
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Detect objects.
+
+        Args:
+            images: N x 3 x H x W, H and W at least 64.
+            iou_threshold: of the last suppression, within a class.
+
+        Returns:
+            boxes, float32 N x K x 4 in input pixels; scores, float32 N x K, -1 in rows that hold
+            no detection, which come last; classes, int64 N x K, from 0. K is `detections`.
+        """
+        size = (int(images.shape[2]), int(images.shape[3]))
+        maps, objectness, codes = self.features(images)
+        proposals = self.propose(objectness, codes, self.anchors(maps), size)
+        logits, codes = self.second_stage(maps, proposals)
+        scale = torch.tensor(CODE_SCALE, device=codes.device)
+        boxes = decode_boxes(codes * scale, proposals, *size)
+        scores = logits.softmax(-1)[..., 1:].flatten(1)  # N x (R * classes)
+        return self._choose(boxes, scores, iou_threshold, max(size))
+
+    def _choose(
+        self, boxes: Tensor, scores: Tensor, iou_threshold: float | Tensor, side: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        scores, order = scores.topk(min(self.candidates, int(scores.shape[1])), 1)
+        rows = torch.div(order, self.num_classes, rounding_mode="floor")
+        classes = order - rows * self.num_classes
+        boxes = boxes.gather(1, rows.unsqueeze(-1).expand(-1, -1, 4))
+        # Classes are laid out side by side, too far apart to overlap.
+        apart = boxes + (classes * (side + 1)).unsqueeze(-1).to(boxes.dtype)
+        keep = suppress(apart, iou_threshold)
+        scores, order = (scores * keep - (1 - keep)).topk(self.detections, 1)
+        boxes = boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
+        return boxes, scores, classes.gather(1, order)
+
+
+def thundernet_snet49(num_classes: int = 20, **options: int) -> ThunderNet:
+    """ThunderNet with SNet49."""
+    return ThunderNet(backbone("snet49"), num_classes, **options)
+
+
+def thundernet_snet146(num_classes: int = 20, **options: int) -> ThunderNet:
+    """ThunderNet with SNet146."""
+    return ThunderNet(backbone("snet146"), num_classes, **options)
+
+
+def thundernet_snet535(num_classes: int = 20, **options: int) -> ThunderNet:
+    """ThunderNet with SNet535."""
+    return ThunderNet(backbone("snet535"), num_classes, **options)

@@ -1,0 +1,25 @@
+"""Nets are built by name, without torch being imported before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from livevision.nets import build, names
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'snet50'.*bisenet-xception39.*thundernet-snet49"):
+        build("snet50")
+
+
+def test_every_name_has_a_builder() -> None:
+    for name in names():
+        assert sum(p.numel() for p in build(name, num_classes=3).parameters()) > 100_000
+
+
+def test_importing_the_package_does_not_import_torch() -> None:
+    code = "import sys, livevision.nets; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
