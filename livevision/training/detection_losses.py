@@ -1,0 +1,115 @@
+"""The losses of a two-stage detector, sampled as Light-Head R-CNN does (arXiv 1711.07264)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from livevision.nets.anchors import encode_boxes
+from livevision.nets.nms import box_iou
+from livevision.nets.thundernet import CODE_SCALE
+
+ANCHOR_SAMPLES = 256  # anchors of an image that the first stage's loss looks at
+_FOREGROUND_IOU, _BACKGROUND_IOU = 0.7, 0.3
+
+
+def match_anchors(anchors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Say of every anchor whether it is an object, and which.
+
+    An anchor is one if it overlaps an object by 0.7 or if none overlaps that object more.
+    Anchors that cross the border of the image count like others: at 320 pixels almost all of the
+    large ones do.
+
+    Args:
+        anchors: A x 4.
+        boxes: N x G x 4; rows of padding are empty boxes.
+
+    Returns:
+        int64 N x A: 1 object, 0 background, -1 neither; and the object's row in `boxes`.
+    """
+    iou = box_iou(anchors.expand(len(boxes), -1, 4), boxes)
+    best, match = iou.max(2)
+    labels = torch.full_like(match, -1)
+    labels[best < _BACKGROUND_IOU] = 0
+    closest = (iou == iou.amax(1, keepdim=True)) & (iou > 0)
+    is_closest = closest.any(2)
+    match = torch.where(is_closest, closest.int().argmax(2), match)
+    labels[(best >= _FOREGROUND_IOU) | is_closest] = 1
+    return labels, match
+
+
+def sample_anchors(labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Choose 256 anchors of an image, at most half of them objects.
+
+    Returns:
+        Their places, int64 N x 384, and which of these places count, bool.
+    """
+    noise = torch.rand(labels.shape, generator=random)
+    half = ANCHOR_SAMPLES // 2
+    # Anchors of the other kind get noise below zero: the best are those asked for, at random.
+    objects, object_places = torch.where(labels == 1, noise, -1.0).topk(half, 1)
+    backgrounds, background_places = torch.where(labels == 0, noise, -1.0).topk(ANCHOR_SAMPLES, 1)
+    free = ANCHOR_SAMPLES - (objects >= 0).sum(1, keepdim=True)
+    counted = (backgrounds >= 0) & (torch.arange(ANCHOR_SAMPLES) < free)
+    return torch.cat((object_places, background_places), 1), torch.cat((objects >= 0, counted), 1)
+
+
+def first_stage_loss(
+    objectness: Tensor, codes: Tensor, anchors: Tensor, boxes: Tensor, random: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Cross entropy of objectness and smooth L1 (sigma 3) of the codes over sampled anchors."""
+    labels, match = match_anchors(anchors, boxes)
+    places, counted = sample_anchors(labels, random)
+    total = counted.sum()
+    picked = labels.gather(1, places)
+    logits = objectness.gather(1, places.unsqueeze(-1).expand(-1, -1, 2)).float()
+    target = torch.where(counted, picked, -1)
+    entropy = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=-1)
+
+    targets = encode_boxes(_rows(boxes, match.gather(1, places)), anchors[places])
+    found = codes.gather(1, places.unsqueeze(-1).expand(-1, -1, 4)).float()
+    distance = F.smooth_l1_loss(found, targets, reduction="none", beta=1 / 9).sum(-1)
+    return entropy, (distance * (counted & (picked == 1))).sum() / total
+
+
+def second_stage_loss(
+    logits: Tensor,
+    codes: Tensor,
+    proposals: Tensor,
+    valid: Tensor,
+    boxes: Tensor,
+    classes: Tensor,
+    hardest: int,
+) -> tuple[Tensor, Tensor]:
+    """Cross entropy of the classes and (doubled) smooth L1 of the codes, over hard proposals.
+
+    A proposal is an object from an IoU of 0.5 on. Online hard example mining keeps those with the
+    largest loss among all proposals of the batch.
+
+    Args:
+        logits: N x R x (1 + classes).
+        codes: N x R x 4.
+        proposals: N x R x 4.
+        valid: bool N x R, which proposals exist.
+        boxes: N x G x 4 objects; rows of padding are empty boxes.
+        classes: int64 N x G, from 0.
+        hardest: proposals that count, per image on average; 0 for all.
+    """
+    overlap, match = box_iou(proposals, boxes).max(2)
+    is_object = (overlap >= 0.5) & valid
+    labels = torch.where(is_object, classes.gather(1, match) + 1, 0)
+    entropy = F.cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")
+    targets = encode_boxes(_rows(boxes, match), proposals) / torch.tensor(CODE_SCALE)
+    distance = F.smooth_l1_loss(codes.float(), targets, reduction="none").sum(-1) * is_object
+
+    count = hardest * len(logits) if hardest else int(valid.sum())
+    difficulty = torch.where(valid, (entropy + distance).detach(), -1.0).flatten()
+    kept = difficulty.topk(min(count, int(valid.sum()))).indices
+    entropy, distance = entropy.flatten()[kept], distance.flatten()[kept]
+    return entropy.mean(), 2 * distance.mean()
+
+
+def _rows(boxes: Tensor, rows: Tensor) -> Tensor:
+    """boxes[n, rows[n, k]] for all n and k."""
+    return boxes.gather(1, rows.unsqueeze(-1).expand(-1, -1, 4))

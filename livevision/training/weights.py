@@ -1,0 +1,65 @@
+"""Weights on their way between nets, averages and files."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+
+class AveragedNet:
+    """An exponential moving average of a net's weights and norm statistics.
+
+    The decay grows from 0 to `decay` over the first steps, so that the random start is soon
+    forgotten.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, step: int) -> None:
+        """Move towards the weights that `net` has after step number `step` (from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        ours, theirs = self.net.state_dict(), net.state_dict()
+        floats = [k for k, v in ours.items() if v.is_floating_point()]
+        torch._foreach_lerp_([ours[k] for k in floats], [theirs[k] for k in floats], 1 - decay)
+        for name in ours.keys() - set(floats):
+            ours[name].copy_(theirs[name])
+
+
+def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None:
+    """Write a net's weights as float16 safetensors.
+
+    Args:
+        net: the net.
+        path: the file.
+        drop: beginnings of the names of tensors to leave out, such as auxiliary heads.
+
+    Raises:
+        ValueError: a value does not fit float16.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, value in net.state_dict().items():
+        # The count of batches only matters to norms that average without momentum.
+        if name.startswith(drop) or name.endswith("num_batches_tracked"):
+            continue
+        half = value.half().contiguous()
+        if not half.isfinite().all():
+            raise ValueError(f"{name} holds values that float16 cannot hold")
+        tensors[name] = half
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+
+
+def load_fitting(net: nn.Module, path: Path) -> list[str]:
+    """Copy in every tensor of a file that fits by name and shape; returns the other names."""
+    tensors = load_file(path)
+    ours = net.state_dict()
+    fitting = {k: v for k, v in tensors.items() if k in ours and ours[k].shape == v.shape}
+    net.load_state_dict(fitting, strict=False)
+    return sorted(tensors.keys() - fitting.keys())

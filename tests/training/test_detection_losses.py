@@ -1,0 +1,74 @@
+"""Which anchors and proposals are taken for objects, and which of them the losses look at."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from livevision.training.detection_losses import (
+    ANCHOR_SAMPLES,
+    match_anchors,
+    sample_anchors,
+    second_stage_loss,
+)
+
+
+def test_anchors_are_objects_by_overlap_or_by_being_the_closest() -> None:
+    anchors = torch.tensor(
+        [
+            [0.0, 0, 10, 10],  # is object 0
+            [0, 0, 10, 8],  # overlaps it by 0.8
+            [0, 0, 10, 5],  # by 0.5
+            [50, 50, 60, 60],  # overlaps object 1 by 0.25, more than any other
+            [80, 80, 90, 90],  # nothing
+        ]
+    )
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [50, 50, 55, 55], [0, 0, 0, 0]]])
+    labels, match = match_anchors(anchors, boxes)
+    assert labels.tolist() == [[1, 1, -1, 1, 0]]
+    assert match[0, :4].tolist() == [0, 0, 0, 1]
+
+
+def test_an_image_without_objects_has_background_only() -> None:
+    anchors = torch.tensor([[0.0, 0, 10, 10], [5, 5, 20, 20]])
+    labels, _ = match_anchors(anchors, torch.zeros(1, 1, 4))
+    assert labels.tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(("objects", "expected"), [(10, 10), (300, 128)])
+def test_256_anchors_are_sampled_and_at_most_half_are_objects(objects: int, expected: int) -> None:
+    labels = torch.zeros(1, 2000, dtype=torch.int64)
+    labels[0, :objects] = 1
+    labels[0, 1000:1500] = -1
+    places, counted = sample_anchors(labels, torch.Generator().manual_seed(0))
+    chosen = places[0][counted[0]]
+    assert len(chosen.unique()) == len(chosen) == ANCHOR_SAMPLES
+    assert int((labels[0, chosen] == 1).sum()) == expected
+    assert not (labels[0, chosen] == -1).any()
+
+
+def test_the_hardest_proposals_are_learned_from() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10]]])
+    proposals = torch.tensor([[[0.0, 0, 10, 10], [50, 50, 60, 60], [70, 70, 80, 80]]])
+    logits = torch.tensor([[[0.0, 9], [9, 0], [0, 9]]], requires_grad=True)  # the last is wrong
+    codes = torch.zeros(1, 3, 4, requires_grad=True)
+    entropy, distance = second_stage_loss(
+        logits, codes, proposals, torch.ones(1, 3, dtype=torch.bool), boxes,
+        torch.zeros(1, 1, dtype=torch.int64), hardest=1,
+    )  # fmt: skip
+    assert entropy.item() == pytest.approx(9, abs=0.01)
+    assert distance.item() == 0
+    entropy.backward()
+    assert logits.grad is not None
+    assert (logits.grad[0].abs().sum(1) > 0).tolist() == [False, False, True]
+
+
+def test_proposals_that_do_not_exist_are_not_counted() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10]]])
+    proposals = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 0, 0]]])
+    logits = torch.tensor([[[0.0, 9], [0, 9]]])
+    entropy, _ = second_stage_loss(
+        logits, torch.zeros(1, 2, 4), proposals, torch.tensor([[True, False]]), boxes,
+        torch.zeros(1, 1, dtype=torch.int64), hardest=2,
+    )  # fmt: skip
+    assert float(entropy) < 0.01
