@@ -1,0 +1,1 @@
+"""The fifth stage: finished frames into windows, videos, pictures and records."""

@@ -1,0 +1,153 @@
+"""Pictures to H.264: sizes, colours, quality and pace of the encoder."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from livevision.errors import OutputError
+from livevision.frame import Image
+from livevision.output.options import OutputOptions
+from livevision.protocols import SourceInfo
+
+CODEC = "libx264"
+
+# x264 looks ahead to spend bits well; what it looks at is lost when the process is killed.
+_LOOKAHEAD_S = 0.3
+_KEYFRAMES_S = 4
+# The cap above the source's own bit rate, and the least that keeps an annotated picture good.
+_MOST_OF_SOURCE = 1.8
+_LEAST_BITS_PER_PIXEL = 0.04
+
+
+def time_base(info: SourceInfo) -> Fraction:
+    """A unit of time in which the source's presentation times are whole numbers.
+
+    Fine enough for any other times as well (a tenth of a millisecond), and 1/90000, the unit of
+    broadcasts, where the source has none or one too fine for a video file.
+    """
+    base = info.time_base
+    if base is None or base <= 0 or base.denominator > 1_000_000:
+        return Fraction(1, 90000)
+    ticks = base.denominator
+    while ticks < 10_000:
+        ticks *= 2
+    return Fraction(1, ticks)
+
+
+class Encoder:
+    """An H.264 track of an output and the way of a picture into it.
+
+    Pictures without B-frames: they leave in the order of their times, so that a file cut off
+    anywhere is whole up to there and durations are exact.
+
+    Args:
+        output: PyAV's output container.
+        info: The source: size, rate, bit rate.
+        options: ``preset``, ``crf`` and ``threads``.
+        aspect: Width of a pixel by its height.
+
+    Raises:
+        OutputError: This PyAV has no H.264 encoder.
+    """
+
+    def __init__(
+        self, output: Any, info: SourceInfo, options: OutputOptions, aspect: Fraction = Fraction(1)
+    ) -> None:
+        self.size = info.size
+        # Chroma is stored once for two by two pixels, so H.264 wants even sizes.
+        self.coded_size = (info.size[0] + info.size[0] % 2, info.size[1] + info.size[1] % 2)
+        width, height = self.coded_size
+        rate = (info.rate or Fraction(30)).limit_denominator(1_000_000)
+        try:
+            self.stream = output.add_stream(CODEC, rate=rate, options=_settings(info, options))
+        except (av.codec.codec.UnknownCodecError, ValueError) as error:
+            raise OutputError(
+                f"this installation of PyAV cannot write H.264 ({error}); the one from PyPI can: "
+                "pip install --force-reinstall av"
+            ) from error
+        context = self.stream.codec_context
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        context.time_base = self.stream.time_base = self.time_base = time_base(info)
+        context.sample_aspect_ratio = aspect
+        context.thread_count = options.threads or max(1, min(8, (os.cpu_count() or 2) // 2))
+        # By size, as players guess where nothing is said: BT.709 for HD, BT.601 below.
+        large = width >= 1280 or height >= 720
+        self._matrix = 1 if large else 5
+        tag = 1 if large else 6
+        context.colorspace = context.color_primaries = context.color_trc = tag
+        context.color_range = 1
+        self._reformat = av.video.reformatter.VideoReformatter().reformat
+
+    def encode(self, image: Image, pts: int) -> list[Any]:
+        """A picture in, finished packets out.
+
+        Args:
+            image: uint8, H×W×3, BGR. One of another size than the source's is fitted in.
+            pts: Presentation time in ``time_base``.
+        """
+        picture = av.VideoFrame.from_numpy_buffer(self._fit(image), format="bgr24")
+        # One thread: waiting for others costs more than it wins beside a busy net.
+        frame = self._reformat(
+            picture,
+            format="yuv420p",
+            dst_colorspace=self._matrix,
+            src_color_range=2,
+            dst_color_range=1,
+            threads=1,
+        )
+        frame.pts, frame.time_base = pts, self.time_base
+        packets: list[Any] = self.stream.encode(frame)
+        return packets
+
+    def flush(self) -> list[Any]:
+        """The packets of the pictures that the encoder still looks ahead to."""
+        packets: list[Any] = self.stream.encode(None)
+        return packets
+
+    def _fit(self, image: Image) -> Image:
+        """The picture at the coded size: content stays in place, the last column and row repeat."""
+        if (image.shape[1], image.shape[0]) != self.size:
+            image = _letterbox(image, self.size)
+        right, below = self.coded_size[0] - self.size[0], self.coded_size[1] - self.size[1]
+        if right or below:
+            padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            return np.asarray(padded, np.uint8)
+        return np.ascontiguousarray(image)
+
+
+def _letterbox(image: Image, size: tuple[int, int]) -> Image:
+    """The whole picture as large as fits in the middle of black."""
+    (width, height), (h, w) = size, image.shape[:2]
+    scale = min(width / w, height / h)
+    wide, high = max(1, round(w * scale)), max(1, round(h * scale))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - wide) // 2, (height - high) // 2
+    small = cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA)
+    canvas[top : top + high, left : left + wide] = small
+    return canvas
+
+
+def _settings(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
+    """x264's options: constant quality, with the source's bit rate as the measure of its cap."""
+    rate = float(info.rate or 30)
+    pixels = info.size[0] * info.size[1]
+    # Pictures in the look-ahead take memory too: 8K ones 50 MB each.
+    lookahead = max(0, min(10, int(_LOOKAHEAD_S * rate), int(8e7 / pixels)))
+    settings = {
+        "preset": options.preset,
+        "crf": str(options.crf),
+        "bf": "0",
+        "g": str(max(1, min(250, round(_KEYFRAMES_S * rate)))),
+        "rc-lookahead": str(lookahead),
+    }
+    if info.bit_rate:
+        least = _LEAST_BITS_PER_PIXEL * pixels * rate
+        most = int(max(_MOST_OF_SOURCE * info.bit_rate, least))
+        settings |= {"maxrate": str(most), "bufsize": str(2 * most)}
+    return settings

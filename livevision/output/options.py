@@ -1,0 +1,31 @@
+"""What a run may ask of its outputs; every sink takes the same options and reads what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Settings of a sink.
+
+    Attributes:
+        overwrite: Replace what stands at the target.
+        preset: x264's trade of speed for size, "ultrafast" .. "veryslow".
+        crf: x264's constant quality, 0 (lossless) .. 51; the lower, the better and larger.
+        sound: Copy the source's sound into a video.
+        threads: Threads of the video encoder; 0 leaves half of the cores to the nets.
+        pace: A window shows a file at its own speed, where it would come faster.
+        sources: Names of the run's sources by ``Frame.source``, for records of several sources.
+    """
+
+    overwrite: bool = False
+    preset: str = "veryfast"
+    crf: int = 23
+    sound: bool = True
+    threads: int = 0
+    pace: bool = False
+    sources: tuple[str, ...] = ()
+
+
+DEFAULTS = OutputOptions()

@@ -1,0 +1,134 @@
+"""A file that is never mistaken for a finished one and never replaces one before it is finished.
+
+It begins as ``NAME.part.SUFFIX`` beside its final name. Where nothing stands there, it takes that
+name as soon as it can be read, so that a killed run leaves its results where they are looked for;
+else it replaces the older file when it is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+from pathlib import Path
+
+from livevision.errors import OutputError
+
+log = logging.getLogger(__name__)
+
+
+class OutputFile:
+    """A new file, written without a buffer, so that a killed process loses nothing handed over.
+
+    After a failed write nothing more reaches the file: an index or header written after a gap
+    would make unreadable what was readable until then.
+
+    Args:
+        path: The final name. Missing folders are made.
+        overwrite: The finished file may replace one that stands there.
+        readable_from: The bytes that begin the first part a reader can use.
+
+    Raises:
+        OutputError: It exists and may not be replaced, or the file cannot be made.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False, readable_from: bytes = b"") -> None:
+        self.path = path
+        self._overwrite = overwrite
+        self._readable_from = readable_from
+        self.error: OutputError | None = None
+        if path.is_dir() or (path.exists() and not overwrite):
+            raise OutputError(f"{path} exists; add --overwrite to replace it")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.current, descriptor = _make_part(path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+        self._file = os.fdopen(descriptor, "w+b", buffering=0)
+        log.debug("writing %s", self.current)
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append, or write where ``seek`` went; all of it or, after a failure, nothing.
+
+        Raises:
+            OutputError: The first failure; later writes are dropped in silence.
+        """
+        rest = memoryview(data)
+        size = len(rest)
+        readable = bool(self._readable_from) and self._readable_from in bytes(data)
+        if self.error is None:
+            try:
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                self.error = OutputError(
+                    f"cannot go on writing {self.path}: {_reason(error)}; what was written until "
+                    f"then is in {self.current}"
+                )
+                raise self.error from error
+            if readable:
+                self._readable_from = b""
+                self._settle()
+        return size
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Finish: to disk, and under the final name. After a failed write the name stays.
+
+        Raises:
+            OutputError: The disk or the folder refused.
+        """
+        if self._file.closed:
+            return
+        try:
+            with contextlib.closing(self._file):
+                os.fsync(self._file.fileno())
+            if self.error is None:
+                self._settle()
+            if self.error is None and self.current != self.path:
+                if not self._overwrite:
+                    raise OutputError(
+                        f"{self.path} was made by another program; the output is in {self.current}"
+                    )
+                self.current.replace(self.path)
+                self.current = self.path
+        except OSError as error:
+            raise OutputError(f"cannot finish {self.path}: {_reason(error)}") from error
+
+    def _settle(self) -> None:
+        """Take the final name if nothing stands there."""
+        if self.current != self.path and not self.path.exists():
+            # Where open files cannot be renamed, this succeeds once the file is closed.
+            with contextlib.suppress(PermissionError):
+                self.current.rename(self.path)
+                self.current = self.path
+
+    def discard(self) -> None:
+        """Leave nothing behind; a file that stood at the final name before stays as it was."""
+        self._file.close()
+        self.current.unlink(missing_ok=True)
+
+
+def _make_part(path: Path) -> tuple[Path, int]:
+    """A part file under a name that is free: an earlier run's remains may be all it left."""
+    for number in range(1, 1000):
+        mark = ".part" if number == 1 else f".part{number}"
+        part = path.with_name(f"{path.stem}{mark}{path.suffix}")
+        with contextlib.suppress(FileExistsError):
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
+            return part, os.open(part, flags, 0o666)
+    raise FileExistsError(errno.EEXIST, "too many unfinished files beside it")
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full"
+    if error.errno == errno.EFBIG:
+        return "the file has reached the largest size allowed here"
+    return (error.strerror or str(error)).lower()

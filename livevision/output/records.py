@@ -1,0 +1,131 @@
+"""Results as data: a row of JSON for every frame, or a table with a row for everything found."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from livevision.errors import OutputError
+from livevision.frame import Rendered
+from livevision.output.options import DEFAULTS, OutputOptions
+from livevision.output.output_file import OutputFile
+from livevision.protocols import SourceInfo
+from livevision.results import ClassMap, Label
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+COLUMNS = (
+    *("source", "frame", "time", "class", "class_id", "confidence"),
+    *("x1", "y1", "x2", "y2", "track_id", "share"),
+)
+
+
+class RecordsSink:
+    """Writes results as they come, so that a crash costs at most the row being written.
+
+    ``.jsonl`` has one row a frame: ``{source, frame, time, detections: [{box: [x1, y1, x2, y2],
+    class, class_id, confidence, track_id?}], segments: {class: share}}``, with ``detections`` and
+    ``segments`` where the run looks for them, empty where nothing was found. Boxes are in the
+    frame's pixels (2 decimals), times in seconds (6), confidences and shares 0..1 (4 and 6).
+
+    ``.csv`` has the columns ``COLUMNS`` and one row for each detection (``share`` empty) and for
+    each class in a class map (``confidence`` and the box empty).
+
+    Args:
+        target: Path ending in .jsonl or .csv.
+        info: The source; its name stands in each row unless ``options.sources`` has names.
+        options: ``overwrite`` and ``sources``.
+
+    Raises:
+        OutputError: The file exists, or cannot be made or written.
+    """
+
+    wants_image = False
+
+    def __init__(self, target: str, info: SourceInfo, options: OutputOptions = DEFAULTS) -> None:
+        path = Path(target)
+        if path.suffix.lower() not in (".jsonl", ".csv"):
+            raise OutputError(f"cannot write {path}: results end in .jsonl or .csv")
+        self.where = str(path)
+        self._name = info.name
+        self._names = options.sources
+        self._as_table = path.suffix.lower() == ".csv"
+        self._file = OutputFile(path, overwrite=options.overwrite, readable_from=b"\n")
+        if self._as_table:
+            self._file.write(_csv_line(dict(zip(COLUMNS, COLUMNS, strict=True))))
+
+    def write(self, rendered: Rendered) -> None:
+        """Add the rows of a frame.
+
+        Raises:
+            OutputError: The disk is full or the file cannot be written any more.
+        """
+        frame = rendered.frame
+        named = frame.source < len(self._names)
+        record: dict[str, Any] = {
+            "source": self._names[frame.source] if named else self._name,
+            "frame": frame.index,
+            "time": round(frame.time, 6),
+        }
+        for result in rendered.results.values():
+            if isinstance(result, ClassMap):
+                shares = result.shares()
+                record["segments"] = {name: round(share, 6) for name, share in shares.items()}
+            elif isinstance(result, Label):
+                record["labels"] = [
+                    {
+                        "class": result.labels[int(class_id)],
+                        "class_id": int(class_id),
+                        "confidence": round(float(confidence), 4),
+                    }
+                    for class_id, confidence in zip(result.class_id, result.confidence, strict=True)
+                ]
+            else:
+                record["detections"] = list(_detections(result))
+        if self._as_table:
+            self._file.write(b"".join(_csv_line(row) for row in _rows(record, rendered)))
+        else:
+            text = json.dumps(record, ensure_ascii=False, separators=(", ", ": "), allow_nan=False)
+            self._file.write(text.encode() + b"\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _detections(result: sv.Detections) -> Iterator[dict[str, Any]]:
+    names = result.data.get("class_name")
+    for i in range(len(result)):
+        found: dict[str, Any] = {"box": [round(float(v), 2) for v in result.xyxy[i]]}
+        if names is not None:
+            found["class"] = str(names[i])
+        if result.class_id is not None:
+            found["class_id"] = int(result.class_id[i])
+        if result.confidence is not None:
+            found["confidence"] = round(float(result.confidence[i]), 4)
+        if result.tracker_id is not None:
+            found["track_id"] = int(result.tracker_id[i])
+        yield found
+
+
+def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]]:
+    """A frame's record as rows of the table."""
+    common = {name: record[name] for name in ("source", "frame", "time")}
+    for found in (*record.get("detections", ()), *record.get("labels", ())):
+        corners = dict(zip(("x1", "y1", "x2", "y2"), found.pop("box", ()), strict=False))
+        yield {**common, **found, **corners}
+    for result in rendered.results.values():
+        if isinstance(result, ClassMap):
+            labels = list(result.labels)
+            for name, share in record["segments"].items():
+                yield {**common, "class": name, "class_id": labels.index(name), "share": share}
+
+
+def _csv_line(row: dict[str, Any]) -> bytes:
+    text = io.StringIO()
+    csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n").writerow(row)
+    return text.getvalue().encode()

@@ -1,0 +1,167 @@
+"""From what the user wrote after ``--output`` to a kind of sink and its target, checked early."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from livevision.errors import OutputError, UsageError, unknown
+
+VIDEOS = (".mp4", ".mkv", ".mov")
+RECORDS = (".jsonl", ".csv")
+PICTURES = (".jpg", ".jpeg", ".png")
+
+SCHEMES = ("window", "null")
+
+# What people may well ask for, and what to take instead.
+_INSTEAD = {
+    **dict.fromkeys(
+        (".avi", ".webm", ".m4v", ".wmv", ".flv", ".ts", ".mpg", ".mpeg", ".gif", ".h264", ".ogv"),
+        "videos are written as .mp4, .mkv or .mov",
+    ),
+    **dict.fromkeys((".json", ".txt", ".xml", ".yaml", ".parquet"), "results are .jsonl or .csv"),
+    **dict.fromkeys((".bmp", ".tif", ".tiff", ".webp"), "pictures are .jpg or .png"),
+}
+
+ALLOWED = (
+    "a video (.mp4 .mkv .mov), results (.jsonl .csv), pictures (frames/%06d.jpg), "
+    "a folder (ends in /), window or null"
+)
+
+
+class Target(NamedTuple):
+    """A kind of sink and where it writes.
+
+    Attributes:
+        kind: A name of ``registry.SINKS``, or "folder", which ``in_folder`` turns into one of them
+            for each source.
+        target: Path of a file or folder, or "".
+    """
+
+    kind: str
+    target: str
+
+
+def locate(uri: str, *, sources: int = 1) -> Target:
+    """What an output is, by its suffix or scheme.
+
+    Args:
+        uri: As the user wrote it.
+        sources: How many sources the run has: a video holds one of them only.
+
+    Raises:
+        UsageError: The scheme or suffix is not known, or one file cannot hold all sources.
+    """
+    scheme, colon, rest = uri.partition(":")
+    if uri in SCHEMES or (colon and scheme in SCHEMES and not rest):
+        return Target(scheme, "")
+    if "://" in uri:
+        if scheme == "web":
+            raise UsageError(f"output {uri!r}: web pages are not in this version; use {ALLOWED}")
+        raise UsageError(f"output {uri!r}: {unknown('scheme', scheme, SCHEMES)} Or use {ALLOWED}.")
+    path = Path(uri).expanduser()
+    suffix = path.suffix.lower()
+    if uri.endswith(("/", os.sep)) or path.is_dir():
+        return Target("folder", str(path))
+    if suffix in RECORDS:
+        return Target("records", str(path))
+    if suffix in PICTURES:
+        if sources > 1:
+            raise UsageError(_several(uri, "set of pictures", sources))
+        return Target("images", str(path))
+    if suffix in VIDEOS:
+        if sources > 1:
+            raise UsageError(_several(uri, "video", sources))
+        return Target("video_file", str(path))
+    if suffix in _INSTEAD:
+        raise UsageError(f"output {uri!r}: {suffix} is not written; {_INSTEAD[suffix]}")
+    if suffix:
+        known = unknown("suffix", suffix, (*VIDEOS, *RECORDS, *PICTURES))
+        raise UsageError(f"output {uri!r}: {known}")
+    raise UsageError(f"output {uri!r} has no suffix that tells what it is; use {ALLOWED}")
+
+
+def in_folder(folder: str, source: str, *, pictures: bool, taken: Collection[str] = ()) -> Target:
+    """The annotated copy of a source in a folder, named after the source.
+
+    Args:
+        folder: Where copies go.
+        source: Name of the source as the user wrote it, without passwords.
+        pictures: The source consists of pictures, and so does its copy.
+        taken: Targets already given to other sources of the run, which are not given again.
+    """
+    path = Path(source)
+    suffix = path.suffix.lower()
+    stem = path.stem if suffix and "://" not in source else source
+    stem = re.sub(r"^[a-z]+://([^@/]*@)?", "", stem.rstrip("/"))
+    stem = Path(stem).name if "://" not in source else stem
+    stem = re.sub(r"[^\w.+-]+", "-", stem).strip("-.") or "source"
+    if not pictures:
+        kind, ending = "video_file", suffix if suffix in VIDEOS and "://" not in source else ".mp4"
+    elif suffix in PICTURES and "*" not in source:
+        kind, ending = "images", suffix
+    else:
+        kind, ending = "images", "/%06d.jpg"
+    number, target = 1, str(Path(folder) / f"{stem}{ending}")
+    while target in taken:
+        number += 1
+        target = str(Path(folder) / f"{stem}-{number}{ending}")
+    return Target(kind, target)
+
+
+def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Find out before any loading whether a target can be written.
+
+    Nothing is made or changed. Missing folders are fine; the sink makes them.
+
+    Args:
+        target: As ``locate`` or ``in_folder`` gave it.
+        overwrite: Existing files may be replaced.
+        inputs: Files that the run reads, which are never replaced.
+
+    Raises:
+        OutputError: It cannot be written; the line says why and what to do.
+    """
+    if target.kind in SCHEMES:
+        return
+    path = Path(target.target)
+    numbered = target.kind == "images" and is_pattern(path.name)
+    if target.kind != "folder" and not numbered:
+        refuse_existing(path, overwrite=overwrite, inputs=inputs)
+    folder = path if target.kind == "folder" else path.parent
+    above = next((p for p in (folder, *folder.absolute().parents) if p.exists()), folder)
+    if not above.is_dir():
+        raise OutputError(f"cannot write {path}: {above} is a file, not a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission to write in {above.absolute()}")
+
+
+def refuse_existing(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a file that is read by the run, is a folder, or exists and may not be replaced.
+
+    Raises:
+        OutputError: It is one of these.
+    """
+    if not path.exists():
+        return
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; end it in / to write into it")
+    if any(source.exists() and source.samefile(path) for source in inputs):
+        raise OutputError(f"cannot write {path}: it is the input; give the output another name")
+    if not overwrite:
+        raise OutputError(f"{path} exists; add --overwrite to replace it, or give another name")
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a picture's name leaves room for a number, as ``%06d.jpg`` and ``*.jpg`` do."""
+    return "*" in name or re.search(r"%0?\d*d", name) is not None
+
+
+def _several(uri: str, what: str, sources: int) -> str:
+    return (
+        f"output {uri!r} is one {what} and there are {sources} sources; give a folder, "
+        f"such as --output {Path(uri).with_suffix('').name}/, for one copy of each"
+    )

@@ -1,0 +1,234 @@
+"""An annotated copy of a video: H.264 in mp4, mov or mkv, with true times and the source's sound.
+
+The file can be read at any moment up to about its last second, also after ``kill -9`` or on a full
+disk: mp4 and mov are written in fragments and become ordinary ones when they are finished, mkv in
+short clusters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from livevision.errors import OutputError
+from livevision.frame import Frame, Rendered
+from livevision.output.encoder import Encoder
+from livevision.output.options import DEFAULTS, OutputOptions
+from livevision.output.original import Original
+from livevision.output.output_file import OutputFile
+from livevision.output.target import VIDEOS
+from livevision.protocols import SourceInfo
+
+log = logging.getLogger(__name__)
+
+_FRAGMENT_MS = 400
+# A first time beyond this is a clock's and not a film's, and would be an hour of nothing to see.
+_LATEST_START_S = 60.0
+
+# By suffix: the muxer, its options, and the bytes of the first part that can be read.
+_MP4 = {
+    # The index is added when the file is finished; until then each fragment has its own.
+    "movflags": "hybrid_fragmented+delay_moov",
+    "frag_duration": str(_FRAGMENT_MS * 1000),
+}
+_MKV = {
+    "cluster_time_limit": str(_FRAGMENT_MS),
+    # Sound may begin a moment before zero; shifting everything would falsify the pictures' times.
+    "avoid_negative_ts": "disabled",
+}
+_MUXERS = {
+    ".mp4": ("mp4", _MP4, b"moof"),
+    ".mov": ("mov", _MP4, b"moof"),
+    ".mkv": ("matroska", _MKV, bytes.fromhex("1F43B675")),
+}
+_FLUSH = {"flush_packets": "1", "max_interleave_delta": str(_FRAGMENT_MS * 1000)}
+
+
+class VideoFileSink:
+    """Writes every frame at its own presentation time, and the sound of the source's file.
+
+    Args:
+        target: Path ending in .mp4, .mov or .mkv.
+        info: The source. ``path`` is where sound is read, ``time_base`` keeps times exact,
+            ``bit_rate`` caps the output's.
+        options: ``overwrite``, ``preset``, ``crf``, ``sound`` and ``threads``.
+
+    Raises:
+        OutputError: The file exists, or cannot be made or written.
+    """
+
+    wants_image = True
+
+    def __init__(self, target: str, info: SourceInfo, options: OutputOptions = DEFAULTS) -> None:
+        path = Path(target)
+        if path.suffix.lower() not in _MUXERS:
+            raise OutputError(f"cannot write {path}: a video ends in {', '.join(VIDEOS)}")
+        self.where = str(path)
+        self._info = info
+        muxer, muxer_options, readable_from = _MUXERS[path.suffix.lower()]
+        self._file = OutputFile(path, overwrite=options.overwrite, readable_from=readable_from)
+        self._original: Original | None = None
+        self._closed = False
+        try:
+            self._container: Any = av.open(
+                self._file, "w", muxer, options={**muxer_options, **_FLUSH}, buffer_size=1 << 18
+            )
+            if info.path is not None:
+                self._open_original(info.path)
+            aspect = _aspect(info, self._original)
+            self._encoder = Encoder(self._container, info, options, aspect)
+            if self._original is not None and options.sound:
+                self._original.add_sound(self._container, self._put_sound)
+        except BaseException:
+            self._file.discard()
+            raise
+        self._video = _Track(self._container)
+        self._sound: dict[int, _Track] = {}
+        if self._encoder.coded_size != info.size:
+            log.info(
+                "%s: H.264 wants even sizes: written as %dx%d", path, *self._encoder.coded_size
+            )
+        self._zero = 0.0
+        self._last: Frame | None = None
+        self._pts: int | None = None
+        self._gap = float(1 / info.rate) if info.rate else 1 / 30
+        self._step = 1
+
+    def write(self, rendered: Rendered) -> None:
+        """Take the next frame; the picture is uint8, H×W×3, BGR.
+
+        Raises:
+            OutputError: The disk is full or the file cannot be written any more. What was written
+                before can be read.
+        """
+        frame = rendered.frame
+        if self._last is None:
+            film = not self._info.live and -1 <= frame.time <= _LATEST_START_S
+            self._zero = 0.0 if film else frame.time
+        else:
+            self._gap = max(frame.time - self._last.time, 0.0) or self._gap
+            self._step = max(1, frame.index - self._last.index)
+        self._last = frame
+        pts = round((frame.time - self._zero) / self._encoder.time_base)
+        # A source whose clock stands still or goes back must not break the file off.
+        self._pts = pts if self._pts is None else max(pts, self._pts + 1)
+        with self._errors_told():
+            self._put_video(self._encoder.encode(rendered.image, self._pts))
+
+    def close(self) -> None:
+        """Finish the file; where no frame came, or after a failure, nothing is finished.
+
+        Raises:
+            OutputError: The end cannot be written.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._last is not None and self._file.error is None:
+                with self._errors_told():
+                    self._finish(self._last)
+            else:
+                # The muxer wants to end a file that takes nothing more, or is thrown away.
+                with contextlib.suppress(av.error.FFmpegError, OutputError):
+                    self._container.close()
+        finally:
+            if self._original is not None:
+                self._original.close()
+            if self._last is not None:
+                self._file.close()
+            else:
+                self._file.discard()
+                log.warning("%s: no frame came, nothing is written", self.where)
+
+    def _finish(self, last: Frame) -> None:
+        """Give the last frame its duration, the sound its end and the file its index."""
+        end, whole = self._end(last)
+        self._put_video(self._encoder.flush())
+        if self._original is not None:
+            self._original.sound_until(float("inf") if whole else end)
+            self._original.end_sound()
+        for track in self._sound.values():
+            track.end()
+        ticks = round((end - self._zero) / self._encoder.time_base)
+        self._video.end(max(1, ticks - (self._pts or 0)))
+        self._container.close()
+
+    def _end(self, last: Frame) -> tuple[float, bool]:
+        """When the last frame ends, on the source's clock, and whether the source ended there."""
+        original = self._original
+        if original is None or original.video_end is None:
+            whole = original is not None and original.ends_after(last.index, self._step)
+            return last.time + self._gap, whole
+        left = original.video_end - last.time
+        whole = original.ends_after(last.index, self._step) or left < 1.5 * self._gap
+        return (last.time + left if whole and left > 0 else last.time + self._gap), whole
+
+    def _open_original(self, path: Path) -> None:
+        try:
+            self._original = Original(path)
+        except OutputError as error:
+            log.warning("%s: without sound: %s", self.where, error)
+
+    def _put_video(self, packets: Iterable[Any]) -> None:
+        for packet in packets:
+            if self._original is not None:
+                time = float(packet.pts * self._encoder.time_base) + self._zero
+                self._original.sound_until(time)
+            self._video.put(packet)
+
+    def _put_sound(self, stream: Any, packet: Any) -> None:
+        if self._zero:
+            ticks = round(self._zero / packet.time_base)
+            packet.dts -= ticks
+            packet.pts = None if packet.pts is None else packet.pts - ticks
+        self._sound.setdefault(stream.index, _Track(self._container)).put(packet)
+
+    @contextlib.contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._file.error or OutputError(f"cannot write {self.where}: {error}") from error
+
+
+class _Track:
+    """Keeps one packet back, for only the next one tells how long it lasts.
+
+    A fragment ends after its last packet's duration, and the next one has to begin there.
+    """
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self._held: Any = None
+
+    def put(self, packet: Any) -> None:
+        if self._held is not None:
+            if packet.dts <= self._held.dts:
+                return  # sound that repeats a time: no container takes it
+            self._held.duration = packet.dts - self._held.dts
+            self._container.mux(self._held)
+        self._held = packet
+
+    def end(self, duration: int | None = None) -> None:
+        """Let go of the last packet, which lasts as long as is told or as it says itself."""
+        if self._held is not None:
+            if duration is not None:
+                self._held.duration = duration
+            self._container.mux(self._held)
+            self._held = None
+
+
+def _aspect(info: SourceInfo, original: Original | None) -> Fraction:
+    """Width of an upright pixel by its height."""
+    if original is None or original.aspect <= 0:
+        return Fraction(1)
+    # Frames are upright; where that swapped the sides, it turned the pixels too.
+    turned = original.stored_size == info.size[::-1] != info.size
+    return 1 / original.aspect if turned else original.aspect
