@@ -47,8 +47,8 @@ def read_header(path: Path) -> dict[str, Any]:
         text = file.read(length)
     try:
         header: dict[str, Any] = json.loads(text)
-        end = max(v["data_offsets"][1] for k, v in header.items() if k != "__metadata__")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        end = max(int(v["data_offsets"][1]) for k, v in header.items() if k != "__metadata__")
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ModelError(f"weights {str(path)!r}: not a safetensors file") from error
     if size != 8 + length + end:
         raise ModelError(

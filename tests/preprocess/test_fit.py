@@ -1,0 +1,115 @@
+"""Images of any size into a net's input, and boxes and class maps back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from livevision.errors import UsageError
+from livevision.preprocess.fit import FITS, make_fit, shrink
+
+IMAGES = [(641, 359), (359, 641), (1, 1), (1, 500), (3000, 2), (7680, 4320), (320, 320), (48, 36)]
+INPUTS = [(320, 320), (480, 360), (96, 64)]
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(fit, image, size, id=f"{fit}-{image[0]}x{image[1]}-{size[0]}x{size[1]}")
+        for fit in FITS
+        for image in IMAGES
+        for size in INPUTS
+    ]
+
+
+@pytest.mark.parametrize(("fit", "image_size", "input_size"), _cases())
+def test_input_has_its_size_and_boxes_come_back(
+    fit: str, image_size: tuple[int, int], input_size: tuple[int, int]
+) -> None:
+    width, height = image_size
+    image = np.full((height, width, 3), (10, 100, 250), np.uint8)
+    fitted = make_fit(fit, input_size)
+    array, placement = fitted.place(image)
+    assert array.shape == (1, input_size[1], input_size[0], 3)
+    assert array.dtype == np.uint8
+    centre = [
+        round(o + s * k / 2)
+        for o, s, k in zip(placement.offset, placement.scale, image_size, strict=True)
+    ]
+    centre = [min(c, n - 1) for c, n in zip(centre, input_size, strict=True)]
+    np.testing.assert_array_equal(array[0, centre[1], centre[0]], (10, 100, 250))
+
+    boxes = np.array(
+        [[0, 0, width, height], [width / 4, height / 3, width / 2, height]], np.float32
+    )
+    inside = boxes * np.array(placement.scale * 2) + np.array(placement.offset * 2)
+    assert (inside >= 0).all()
+    assert (inside <= np.array(input_size * 2) + 1e-3).all()
+    back = fitted.boxes(inside.astype(np.float32), placement)
+    assert back.dtype == np.float32
+    np.testing.assert_allclose(back, boxes, rtol=1e-4, atol=0.02)
+
+
+@pytest.mark.parametrize(("fit", "image_size", "input_size"), _cases())
+def test_class_maps_come_back_at_the_images_size(
+    fit: str, image_size: tuple[int, int], input_size: tuple[int, int]
+) -> None:
+    """The map's value is its column's place in the image, eight steps wide."""
+    width, height = image_size
+    fitted = make_fit(fit, input_size)
+    _, placement = fitted.place(np.zeros((height, width, 3), np.uint8))
+    x = (np.arange(input_size[0]) + 0.5 - placement.offset[0]) / placement.scale[0]
+    columns = np.clip(x / width * 8, 0, 7).astype(np.uint8)
+    placed = fitted.class_map(np.tile(columns, (input_size[1], 1)), placement)
+    assert placed.shape == (height, width)
+    assert placed.dtype == np.uint8
+    if round(width * placement.scale[0]) >= 80:  # else there is no room for eight steps
+        wanted = ((np.arange(width) + 0.5) / width * 8).astype(np.uint8)
+        # Only columns at a step may go either way, by the width of a pixel of the map.
+        assert (placed != wanted).mean() <= 8 / (width * placement.scale[0])
+
+
+def test_letterbox_keeps_the_ratio_and_greys_the_rest() -> None:
+    image = np.full((100, 200, 3), 255, np.uint8)
+    array, placement = make_fit("letterbox", (320, 320)).place(image)
+    assert placement.scale == (1.6, 1.6)
+    assert placement.offset == (0, 80)
+    assert (array[0, 80:240] == 255).all()
+    assert (array[0, :80] == array[0, 0, 0]).all()
+    assert (array[0, 240:] == array[0, 0, 0]).all()
+    assert 90 < array[0, 0, 0].mean() < 140
+
+
+def test_boxes_are_clipped_to_the_image() -> None:
+    fitted = make_fit("letterbox", (320, 320))
+    _, placement = fitted.place(np.zeros((100, 200, 3), np.uint8))
+    boxes = np.array([[-10, 0, 400, 320], [0, 0, 320, 40]], np.float32)
+    np.testing.assert_allclose(
+        fitted.boxes(boxes, placement), [[0, 0, 200, 100], [0, 0, 200, 0]], atol=1e-3
+    )
+
+
+def test_shrinking_averages_what_it_drops() -> None:
+    """A checkerboard of single pixels becomes grey, whatever the factor."""
+    for width, height in ((1280, 720), (641, 359), (960, 720)):
+        board = (np.indices((height, width)).sum(0) % 2 * 255).astype(np.uint8)
+        small = shrink(np.repeat(board[..., None], 3, 2), (160, 90))
+        assert small.shape == (90, 160, 3)
+        assert small.min() > 90
+        assert small.max() < 165
+
+
+def test_the_image_is_not_written_to() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+    kept = image.copy()
+    image.setflags(write=False)
+    for fit in FITS:
+        make_fit(fit, (96, 64)).place(image)
+        make_fit(fit, (70, 50)).place(image)
+    np.testing.assert_array_equal(image, kept)
+
+
+def test_unknown_fits_are_told() -> None:
+    with pytest.raises(UsageError, match="letterbox"):
+        make_fit("leterbox", (32, 32))
