@@ -3,10 +3,10 @@
     capture ──► preprocess ──► inference ──► overlay ──► output
     (threads)    (thread)       (thread)     (thread)    (the caller's thread)
 
-The caller iterates over ``Pipeline.events()`` and is the output stage: window toolkits want the main
-thread, and a generator is also the shape a Python user wants. Every other stage is a plain function
-from one frame value to the next, which knows nothing of threads. This file and ``channel.py`` are
-the only ones that do.
+The caller iterates over ``Pipeline.events()`` and is the output stage: window toolkits want the
+main thread, and a generator is also the shape a Python user wants. Every other stage is a plain
+function from one frame value to the next, which knows nothing of threads. This file and
+``channel.py`` are the only ones that do.
 
 Shut-down is always the same: a source's end, ``stop()``, an error in any stage or the caller's
 leaving the loop all close the links, let every thread finish, and raise the first error in the
@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -123,7 +123,7 @@ class Pipeline:
         self._delivered: dict[int, int] = {}
         self._open: dict[int, Source] = {}
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event]:
         """Run, and give what comes out to the caller, who is the output stage.
 
         What the caller does with an event before asking for the next one is measured as output.
@@ -222,8 +222,8 @@ class Pipeline:
         link = self._to_preprocess
         try:
             source = self._sources[position]()
-        except SourceError as error:
-            link.tell(Ended(position, error))
+        except SourceError as unopened:
+            link.tell(Ended(position, unopened))
             return
         self._open[position] = source
         error: SourceError | None = None

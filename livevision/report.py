@@ -177,18 +177,20 @@ class Meter:
             self._recent_delivered[source].add(now)
             self._recent_latency[source].append(now - wall_time)
 
-    def rates(self, source: int) -> Rates:
-        """What the display shows on a frame of this source."""
+    def rates(self, source: int, model: str = "", engine: str = "") -> Rates:
+        """What the display shows on a frame of this source, made by this model and engine."""
         now = time.monotonic()
         with self._lock:
             work = sum(self._recent_inference)
             latency = self._recent_latency[source]
             return Rates(
-                capture_fps=self._recent_captured[source].per_second(now),
-                model_fps=len(self._recent_inference) / work if work else 0.0,
-                delivered_fps=self._recent_delivered[source].per_second(now),
-                latency_ms=1e3 * sum(latency) / len(latency) if latency else 0.0,
+                capture_fps=self._recent_captured[source].per_second(now) or None,
+                model_fps=len(self._recent_inference) / work if work else None,
+                delivered_fps=self._recent_delivered[source].per_second(now) or None,
+                latency_ms=1e3 * sum(latency) / len(latency) if latency else None,
                 dropped=sum(sum(causes.values()) for causes in self._drops.values()),
+                model=model,
+                engine=engine,
             )
 
     def report(self, **facts: Any) -> dict[str, Any]:
@@ -205,9 +207,9 @@ class Meter:
                 "capture_fps": round(self._captured.per_second(), 2),
                 "inference_fps": round(1 / inference.mean, 2) if inference.mean else 0.0,
                 "delivered_fps": round(self._delivered.per_second(), 2),
-                "first_frame_s": None if self._first_frame_s is None else round(
-                    self._first_frame_s, 3
-                ),
+                "first_frame_s": None
+                if self._first_frame_s is None
+                else round(self._first_frame_s, 3),
                 "wall_s": round(wall, 3),
                 "cpu_s": round(time.process_time(), 3),
                 "peak_rss_mb": round(peak_rss_mb(), 1),
@@ -235,8 +237,8 @@ class Meter:
     def _bottleneck(self) -> str | None:
         """The stage that the others wait for.
 
-        Capture's time is mostly waiting for the source. Where frames had to be dropped because newer
-        ones came, the source is evidently not what the run waits for.
+        Capture's time is mostly waiting for the source. Where frames had to be dropped because
+        newer ones came, the source is evidently not what the run waits for.
         """
         overtaken = any(causes["late"] for causes in self._drops.values())
         candidates = {
@@ -293,7 +295,8 @@ def as_table(report: Mapping[str, Any]) -> str:
 
 def _drops_in_words(dropped: Mapping[str, Mapping[str, int]]) -> str:
     parts: Sequence[str] = [
-        f"{n} {cause} before {place}" for place, causes in dropped.items()
+        f"{n} {cause} before {place}"
+        for place, causes in dropped.items()
         for cause, n in causes.items()
     ]
     return f", dropped: {'; '.join(parts)}" if parts else ", none dropped"

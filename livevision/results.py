@@ -35,7 +35,7 @@ class ClassMap:
         """Share of the frame's pixels that each class covers, 0..1, classes not seen left out."""
         counts = np.bincount(self.class_map.reshape(-1), minlength=len(self.labels))
         total = max(1, self.class_map.size)
-        return {self.labels[i]: float(counts[i] / total) for i in np.flatnonzero(counts)}
+        return {self.labels[int(i)]: float(counts[i] / total) for i in np.flatnonzero(counts)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,12 @@ def test_a_waiting_link_loses_nothing_and_holds_no_more_than_its_capacity() -> N
     writer = threading.Thread(target=write)
     writer.start()
     read: list[object] = []
+    while len(read) < 50:
+        time.sleep(0.0005)
+        assert len(written) <= len(read) + 3  # two in the link, one just read or being written
+        read.append(link.get(timeout=5))
     with pytest.raises(Closed):
-        while True:
-            time.sleep(0.0005)
-            assert len(written) <= len(read) + 3  # two in the link, one just read or being written
-            read.append(link.get(timeout=5))
+        link.get(timeout=5)
     writer.join()
     assert read == list(range(50))
     assert not drops

@@ -68,9 +68,7 @@ def no_threads_left() -> bool:
 
 
 def indices(events: list[object], source: int = 0) -> list[int]:
-    return [
-        e.frame.index for e in events if isinstance(e, Rendered) and e.frame.source == source
-    ]
+    return [e.frame.index for e in events if isinstance(e, Rendered) and e.frame.source == source]
 
 
 def test_a_file_comes_through_whole_in_order_between_its_events() -> None:
@@ -247,7 +245,9 @@ def test_engines_are_opened_used_and_closed_on_one_thread() -> None:
 
     list(
         Pipeline(
-            [lambda: Counting(count=2)], [[0]], stages(inference=infer, open=note, close=note),
+            [lambda: Counting(count=2)],
+            [[0]],
+            stages(inference=infer, open=note, close=note),
             Meter(),
         ).events()
     )

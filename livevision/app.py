@@ -1,0 +1,345 @@
+"""From settings to a finished run: the objects, the pipeline between them, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from livevision import registry
+from livevision.delivery import Delivery
+from livevision.errors import OutputError, SourceError, UsageError
+from livevision.frame import Frame, Inferred, Prepared, Rendered
+from livevision.pipeline import Ended, Opened, Pipeline, Stages
+from livevision.protocols import Overlay, Source, StopRequested
+from livevision.report import Meter, as_table
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from livevision.config import Settings
+    from livevision.model import Model
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Do what the command line asked for, and give the exit code.
+
+    Raises:
+        LivevisionError: With the exit code it carries, after every output has been finished.
+    """
+    this = Run(settings, Meter(_process_start()))
+    with _Stop(this.pipeline) as stop, _Progress(settings) as progress:
+        try:
+            for _ in this.frames(progress):
+                progress.advance()
+        finally:
+            this.write_report()
+    if not settings.quiet:
+        print(as_table(this.report()), file=sys.stderr)
+    for failure in this.failures:
+        log.error("%s", failure)
+    for where in this.delivery.where:
+        log.info("results are in %s", where)
+    if stop.signal is not None:
+        return 128 + stop.signal
+    return this.failures[0].exit_code if this.failures else 0
+
+
+def frames(
+    source: str | Path | int | Sequence[str | Path | int], task: str = "detect", **options: Any
+) -> Iterator[Rendered]:
+    """Run livevision and take its frames one by one.
+
+        for frame in livevision.run(source="in.mp4", task="both"):
+            print(frame.index, frame.time, frame.detections.xyxy)
+
+    Args:
+        source: What ``--source`` takes, or several of them.
+        task: ``detect``, ``segment`` or ``both``.
+        options: Any other setting of the command line by its name, such as ``conf=0.4`` or
+            ``output="out.mp4"``. No window opens unless ``output`` has ``"window"``.
+
+    Yields:
+        Every delivered frame with its results and the annotated picture (uint8, H×W×3, BGR).
+        Leaving the loop ends the run and finishes its outputs.
+
+    Raises:
+        LivevisionError: As the command line would report it; SourceError only after the last frame
+            of every source has been given.
+    """
+    from livevision.config import Settings
+
+    settings = Settings.of(source=source, task=task, **{"headless": True, **options})
+    this = Run(settings, Meter(), draw=True)
+    with closing(this.frames()) as rendered:
+        yield from rendered
+    this.write_report()
+    if this.failures:
+        raise this.failures[0]
+
+
+class Run:
+    """The objects of one run.
+
+    Args:
+        settings: What the user asked for.
+        meter: Takes the run's measurements.
+        draw: Draw on the frames even if no output of the run wants pictures.
+    """
+
+    def __init__(self, settings: Settings, meter: Meter, draw: bool = False) -> None:
+        from livevision.capture.locate import expand
+        from livevision.model import for_tasks
+
+        self._settings = settings
+        _check_report(settings)
+        self.failures: list[SourceError] = []
+        self.meter = meter
+        places = expand(settings.source)
+        self.delivery = Delivery(settings, places)
+        self._models = for_tasks(settings)
+        self._overlays = Overlays(settings, self._models, self.meter)
+        self._draw = draw or self.delivery.wants_image
+        self.stages = Stages(self._preprocess, self._infer, self._overlay, self._open, self._close)
+        self._places = places
+        self.pipeline = Pipeline(
+            [partial(self.open_source, position) for position in range(len(places))],
+            _turns(places),
+            self.stages,
+            self.meter,
+            mode=settings.mode,
+            max_frames=settings.max_frames,
+        )
+
+    def frames(self, progress: _Progress | None = None) -> Generator[Rendered]:
+        """Run; every frame, after the run's sinks have taken it."""
+        with closing(self.pipeline.events()) as events, self.delivery:
+            try:
+                for event in events:
+                    if isinstance(event, Rendered):
+                        self.delivery.write(event)
+                        yield event
+                    elif isinstance(event, Opened):
+                        self.delivery.open(event.source, event.info)
+                        if progress is not None:
+                            progress.expect(event.info.frames)
+                    else:
+                        self._ended(event)
+            except StopRequested:
+                log.info("stopped in the window")
+
+    def open_source(self, position: int) -> Source:
+        """Open one of the run's sources.
+
+        Raises:
+            SourceError: It cannot be opened.
+        """
+        kind, uri = self._places[position]
+        source: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(
+            uri,
+            index=position,
+            stride=self._settings.vid_stride,
+            loop=self._settings.loop,
+            retry_for=self._settings.retry_for,
+        )
+        return source
+
+    def report(self) -> dict[str, Any]:
+        """The run in figures so far."""
+        specs = [m.engine_spec for m in self._models if m.engine_spec is not None]
+        return self.meter.report(
+            engine=_joined(s.engine for s in specs),
+            device=_joined(s.device for s in specs),
+            precision=_joined(s.precision for s in specs),
+            model=_joined(m.name for m in self._models),
+        )
+
+    def write_report(self) -> None:
+        """Write the file of ``--report``, if one was asked for."""
+        path = self._settings.report
+        if path is None:
+            return
+        text = json.dumps(self.report(), indent=2) + "\n"
+        partial_file = path.with_name(f".{path.name}.part")
+        try:
+            partial_file.write_text(text, encoding="utf-8")
+            partial_file.replace(path)
+        except OSError as error:
+            raise OutputError(f"cannot write the report {path}: {error.strerror}") from error
+        log.info("report in %s", path)
+
+    def _ended(self, event: Ended) -> None:
+        self.delivery.close(event.source)
+        if event.error is not None:
+            self.failures.append(event.error)
+
+    def _open(self) -> None:
+        for model in self._models:
+            model.open()
+
+    def _close(self) -> None:
+        for model in self._models:
+            model.close()
+
+    def _preprocess(self, frame: Frame) -> Prepared:
+        return Prepared(frame, tuple(m.prepare(frame.image) for m in self._models))
+
+    def _infer(self, prepared: Prepared) -> Inferred:
+        return Inferred(
+            prepared.frame,
+            {
+                model.task: model.decode(model.infer(batch), placement)
+                for model, (batch, placement) in zip(self._models, prepared.inputs, strict=True)
+            },
+        )
+
+    def _overlay(self, inferred: Inferred) -> Rendered:
+        image = self._overlays.draw(inferred) if self._draw else inferred.frame.image
+        return Rendered(inferred.frame, inferred.results, image)
+
+
+class Overlays:
+    """Everything that is drawn on a frame, made when the first one is drawn.
+
+    Args:
+        settings: The run's.
+        models: Whose results are drawn, in the order of drawing.
+        meter: Whose rates are shown.
+    """
+
+    def __init__(self, settings: Settings, models: Sequence[Model], meter: Meter) -> None:
+        self._settings = settings
+        self._models = models
+        self._meter = meter
+
+    def draw(self, inferred: Inferred) -> Any:
+        """The picture of a frame with its results and the run's rates, uint8 H×W×3 BGR."""
+        image = inferred.frame.image.copy()
+        for task, overlay in self._by_task.items():
+            image = overlay.draw(image, inferred.results[task])
+        if self._settings.hud:
+            rates = self._meter.rates(inferred.frame.source, *self._names)
+            image = self._hud.draw(image, rates)
+        return image
+
+    @cached_property
+    def _by_task(self) -> dict[str, Overlay]:
+        overlays: dict[str, Overlay] = {}
+        for model in self._models:
+            kind = registry.resolve(registry.OVERLAYS, model.task, "overlay")
+            options = {"alpha": self._settings.alpha} if model.task == "segment" else {}
+            overlays[model.task] = kind(**options)
+        return overlays
+
+    @cached_property
+    def _hud(self) -> Overlay:
+        hud: Overlay = registry.resolve(registry.OVERLAYS, "hud", "overlay")()
+        return hud
+
+    @cached_property
+    def _names(self) -> tuple[str, str]:
+        specs = [m.engine_spec for m in self._models if m.engine_spec is not None]
+        return (
+            _joined(m.name for m in self._models),
+            _joined(f"{s.engine} {s.device} {s.precision}" for s in specs),
+        )
+
+
+class _Stop:
+    """Turns Ctrl-C and SIGTERM into a clean end of the run; a second one ends it at once."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.signal: int | None = None
+        self._pipeline = pipeline
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> _Stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if self.signal is not None:
+            os._exit(128 + number)
+        self.signal = number
+        self._pipeline.stop()
+
+
+class _Progress:
+    """A tqdm bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hidden = settings.quiet or not settings.progress or not sys.stderr.isatty()
+        self._max_frames = settings.max_frames
+        self._bar: tqdm[Any] | None = None
+        self._total: int | None = 0
+
+    def __enter__(self) -> _Progress:
+        if not self._hidden:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=None, unit="frame", dynamic_ncols=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def expect(self, frames: int | None) -> None:
+        """A source has opened that will give about so many frames; None: nobody knows."""
+        if self._max_frames is not None:
+            frames = min(frames or self._max_frames, self._max_frames)
+        self._total = None if frames is None or self._total is None else self._total + frames
+        if self._bar is not None:
+            self._bar.total = self._total
+            self._bar.refresh()
+
+    def advance(self) -> None:
+        """One more frame has been delivered."""
+        if self._bar is not None:
+            self._bar.update()
+
+
+def _turns(places: Sequence[tuple[str, str]]) -> list[list[int]]:
+    """Files are read one after the other; everything else is watched at the same time."""
+    files = [n for n, (kind, _) in enumerate(places) if kind in ("video_file", "images")]
+    others = [[n] for n in range(len(places)) if n not in files]
+    return ([files] if files else []) + others
+
+
+def _check_report(settings: Settings) -> None:
+    """Find out that the report cannot be written before the work is done, not after."""
+    path = settings.report
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"--report {path} is a folder; it must be a file, such as {path}/run.json")
+    if not path.parent.is_dir():
+        raise OutputError(f"--report {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"--report {path}: the folder {path.parent} is not writable")
+
+
+def _process_start() -> float:
+    """``time.monotonic()`` of the moment this process began."""
+    import psutil
+
+    return time.monotonic() - (time.time() - psutil.Process().create_time())
+
+
+def _joined(names: Iterable[str]) -> str:
+    return "+".join(dict.fromkeys(names))

@@ -1,0 +1,114 @@
+"""Measurements of the pipeline on this machine, each against its own yardstick in the same run.
+
+Machines are noisy and differ, so what counts here are ratios and medians: the pipeline and a plain
+loop over the very same calls take turns on the same clip.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from livevision.frame import Frame, Inferred, Prepared, Rendered
+from livevision.pipeline import Pipeline, Stages
+from livevision.protocols import SourceInfo
+from livevision.report import Meter
+
+if TYPE_CHECKING:
+    from livevision.app import Run
+    from livevision.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One pass over the clip: frames, seconds from the first call to the closed output, CPU."""
+
+    frames: int
+    wall_s: float
+    cpu_s: float
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return self.frames / self.wall_s
+
+
+def measure(work: Callable[[], int]) -> Measured:
+    """Time one call of ``work``, which gives the number of frames it has done."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    frames = work()
+    return Measured(frames, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def through_pipeline(settings: Settings) -> tuple[Measured, dict[str, object]]:
+    """The run a user gets, model loading left out, and its report."""
+    from livevision.app import Run
+
+    run = Run(settings, Meter())
+    run.stages.open()
+    measured = measure(lambda: sum(1 for _ in run.frames()))
+    return measured, run.report()
+
+
+def through_loop(settings: Settings) -> Measured:
+    """The same calls in the same order on one thread: decode, prepare, infer, draw, write."""
+    from livevision.app import Run
+
+    run = Run(settings, Meter())
+    run.stages.open()
+    return measure(lambda: _plain_loop(run))
+
+
+def _plain_loop(run: Run) -> int:
+    stages, source = run.stages, run.open_source(0)
+    taken = 0
+    with closing(source), run.delivery as sinks:
+        sinks.open(0, source.info)
+        for frame in source:
+            sinks.write(stages.overlay(stages.inference(stages.preprocess(frame))))
+            taken += 1
+    return taken
+
+
+def overhead_us(frames: int = 20_000, size: tuple[int, int] = (1280, 720)) -> float:
+    """What the pipeline itself costs a frame, in µs: every stage does nothing."""
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+
+    class Nothing:
+        info = SourceInfo("nothing", False, size)
+        losses: dict[str, int] = {}  # noqa: RUF012 - never written to
+
+        def __iter__(self) -> Iterator[Frame]:
+            for index in range(frames):
+                yield Frame(0, index, index / 30, time.monotonic(), image)
+
+        def close(self) -> None:
+            pass
+
+    stages = Stages(
+        preprocess=lambda frame: Prepared(frame, ()),
+        inference=lambda prepared: Inferred(prepared.frame, {}),
+        overlay=lambda inferred: Rendered(inferred.frame, {}, inferred.frame.image),
+    )
+    pipeline = Pipeline([Nothing], [[0]], stages, Meter())
+    with closing(pipeline.events()) as events:
+        measured = measure(lambda: sum(isinstance(event, Rendered) for event in events))
+    return 1e6 * measured.wall_s / measured.frames
+
+
+def memory_mb(settings: Settings, frames: int, every: int) -> Iterator[tuple[int, float]]:
+    """Resident memory in MB (10⁶ bytes) along a looped run: pairs of frames done and memory."""
+    import psutil
+
+    from livevision.app import Run
+
+    process = psutil.Process()
+    looped = settings.model_copy(update={"loop": True, "max_frames": frames})
+    for done, _ in enumerate(Run(looped, Meter()).frames(), start=1):
+        if done % every == 0:
+            yield done, process.memory_info().rss / 1e6

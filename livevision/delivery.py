@@ -1,0 +1,175 @@
+"""Which sinks take the frames of which source, from before the run to the last file closed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from livevision import registry
+from livevision.capture.redact import redact
+from livevision.errors import LivevisionError, OutputError
+from livevision.frame import Rendered
+from livevision.output.options import OutputOptions
+from livevision.output.target import Target, check, in_folder, locate
+from livevision.protocols import Sink, SourceInfo
+
+if TYPE_CHECKING:
+    from livevision.config import Settings
+
+log = logging.getLogger(__name__)
+
+_LIVE = ("camera", "stream", "gstreamer")
+
+
+class Delivery:
+    """The sinks of a run. A context: leaving it closes every sink, whatever happened.
+
+    A video, a folder's copy or a window belongs to one source and lives from its opening to its
+    end; records hold all sources and live as long as the run.
+
+    Args:
+        settings: The run's.
+        places: Kind and URI of each source.
+
+    Attributes:
+        where: Where results are found, a line each, in the order they were begun.
+
+    Raises:
+        UsageError: An output that is not known, or cannot hold all sources.
+        OutputError: An output that can be seen to fail before anything is loaded.
+    """
+
+    def __init__(self, settings: Settings, places: Sequence[tuple[str, str]]) -> None:
+        self._options = OutputOptions(
+            overwrite=settings.overwrite,
+            preset=settings.preset,
+            sources=tuple(redact(uri) for _, uri in places),
+        )
+        targets = [locate(uri, sources=len(places)) for uri in settings.output]
+        self._of_run = [t for t in targets if t.kind == "records"]
+        single = [t for t in targets if t.kind not in ("records", "folder")]
+        folders = [t for t in targets if t.kind == "folder"]
+        self._of_source = _copies(places, single, folders)
+        self._window = self._wanted_window(settings, places, targets)
+        inputs = [Path(uri) for kind, uri in places if kind == "video_file"]
+        for target in [*targets, *(t for copies in self._of_source for t in copies)]:
+            check(target, overwrite=settings.overwrite, inputs=inputs)
+        self._run_sinks: list[Sink] = []
+        self._run_open = False
+        self._sinks: dict[int, list[Sink]] = {}
+        self.where: list[str] = []
+
+    @property
+    def wants_image(self) -> bool:
+        """Whether any output wants pictures, so that something must be drawn."""
+        kinds = {t.kind for t in self._of_run}
+        kinds.update(t.kind for copies in self._of_source for t in copies)
+        return self._window is not None or any(_sink(kind).wants_image for kind in kinds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        failures = [*self._close(s for n in list(self._sinks) for s in self._sinks.pop(n))]
+        failures += self._close(self._run_sinks)
+        self._run_sinks = []
+        for failure in failures[0 if error is not None else 1 :]:
+            log.error("%s", failure)
+        if failures and error is None:
+            raise failures[0]
+
+    def open(self, source: int, info: SourceInfo) -> None:
+        """Begin the outputs of a source.
+
+        Raises:
+            OutputError: One of them cannot be begun.
+        """
+        if not self._run_open:
+            self._run_open = True
+            for target in self._of_run:
+                self._run_sinks.append(self._make(target, info))
+        made = self._sinks.setdefault(source, [])
+        for target in self._of_source[source]:
+            made.append(self._make(target, info))
+        if self._window is not None:
+            self._open_window(made, info)
+
+    def write(self, rendered: Rendered) -> None:
+        """Give a frame to every sink of its source and of the run.
+
+        Raises:
+            OutputError: A sink cannot write.
+            StopRequested: The user closed the window.
+        """
+        for sink in self._sinks[rendered.frame.source]:
+            sink.write(rendered)
+        for sink in self._run_sinks:
+            sink.write(rendered)
+
+    def close(self, source: int) -> None:
+        """Finish the outputs of a source; nothing where it never opened.
+
+        Raises:
+            OutputError: One of them could not be finished; all the others are.
+        """
+        for failure in self._close(self._sinks.pop(source, [])):
+            raise failure
+
+    def _make(self, target: Target, info: SourceInfo) -> Sink:
+        sink: Sink = _sink(target.kind)(target.target, info, self._options)
+        if sink.where:
+            self.where.append(sink.where)
+        return sink
+
+    def _close(self, sinks: Iterator[Sink] | Sequence[Sink]) -> list[LivevisionError]:
+        failures: list[LivevisionError] = []
+        for sink in sinks:
+            try:
+                sink.close()
+            except LivevisionError as error:
+                failures.append(error)
+        return failures
+
+    def _wanted_window(
+        self, settings: Settings, places: Sequence[tuple[str, str]], targets: Sequence[Target]
+    ) -> str | None:
+        """``must`` where a window is the only output, ``may`` beside others of a live source."""
+        if settings.headless:
+            return None
+        if not targets:
+            return "must"
+        live = any(kind in _LIVE for kind, _ in places)
+        return "may" if live and all(t.kind != "window" for t in targets) else None
+
+    def _open_window(self, made: list[Sink], info: SourceInfo) -> None:
+        options = replace(self._options, pace=self._window == "must" and not info.live)
+        try:
+            made.append(_sink("window")("", info, options))
+        except OutputError as error:
+            if self._window == "must":
+                raise
+            self._window = None
+            log.info("no window: %s", error)
+
+
+def _sink(kind: str) -> Any:
+    return registry.resolve(registry.SINKS, kind, "kind of output")
+
+
+def _copies(
+    places: Sequence[tuple[str, str]], single: Sequence[Target], folders: Sequence[Target]
+) -> list[list[Target]]:
+    """The targets of each source: those named, and its copy in each folder."""
+    taken: set[str] = set()
+    copies = []
+    for kind, uri in places:
+        mine = list(single)
+        for folder in folders:
+            copy = in_folder(folder.target, redact(uri), pictures=kind == "images", taken=taken)
+            taken.add(copy.target)
+            mine.append(copy)
+        copies.append(mine)
+    return copies

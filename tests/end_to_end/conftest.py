@@ -1,0 +1,62 @@
+"""Running livevision the way a user does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livevision.cli import main
+
+PROGRAM = [sys.executable, "-m", "livevision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command left behind: exit code and standard error."""
+
+    code: int
+    err: str
+
+    def one_line(self) -> str:
+        """The one line of an error; fails where there is a traceback or more than one error."""
+        assert "Traceback" not in self.err
+        lines = [line for line in self.err.splitlines() if "error: " in line]
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+@pytest.fixture
+def livevision(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run the command line in this process, without a window."""
+
+    def call(*arguments: object) -> Outcome:
+        words = [str(argument) for argument in arguments]
+        if "--source" in words and "--headless" not in words:
+            words.append("--headless")
+        code = main(words)
+        return Outcome(code, capfd.readouterr().err)
+
+    return call
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """Start livevision as a process of its own."""
+    return subprocess.Popen(
+        [*PROGRAM, *(str(argument) for argument in arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,112 @@
+"""Ctrl-C, SIGTERM and kill -9 in the middle of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import clips
+from tests.end_to_end.conftest import PROGRAM, rows, start
+
+
+def wait_for_rows(path: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = next(iter(path.parent.glob(f"*{path.stem}*.jsonl*")), path)
+        if found.exists() and found.read_bytes().count(b"\n") >= count:
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    raise AssertionError("the run wrote nothing")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_a_stopped_run_finishes_its_files(number: int, code: int, tmp_path: Path) -> None:
+    clip = clips.constant_rate(tmp_path / "in.mp4", frames=60, sound=True)
+    out, results, report = (tmp_path / name for name in ("out.mp4", "out.jsonl", "report.json"))
+    process = start(
+        "--source", clip.path, "--loop", "--headless", "--output", out, "--output", results,
+        "--report", report,
+    )  # fmt: skip
+    wait_for_rows(results, 100, process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    frames = clips.read_clip(out)
+    assert len(frames) == len(rows(results)) == json.loads(report.read_text())["frames_out"]
+    assert [frame.number for frame in frames] == [n % 60 for n in range(len(frames))]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.4, 0.8])
+def test_ctrl_c_at_any_moment_gives_no_traceback(delay: float, tmp_path: Path) -> None:
+    clip = clips.constant_rate(tmp_path / "in.mp4", frames=30)
+    process = start("--source", clip.path, "--loop", "--headless", "--output", tmp_path / "o.mp4")
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    if delay == 0.0 and process.returncode == -signal.SIGINT:
+        pytest.skip("the interpreter itself had not started yet")
+    assert process.returncode == 130, err
+    if delay >= 0.4:  # before that Python itself is still starting and may print its own
+        assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_after_kill_9_the_video_can_be_read(suffix: str, tmp_path: Path) -> None:
+    clip = clips.constant_rate(tmp_path / "in.mp4", frames=60, rate=30)
+    out, results = tmp_path / f"out{suffix}", tmp_path / "rows.jsonl"
+    process = start(
+        "--source", clip.path, "--loop", "--headless", "--output", out, "--output", results
+    )
+    wait_for_rows(results, 240, process)
+    process.kill()
+    process.communicate(timeout=30)
+    left = [path for path in tmp_path.iterdir() if suffix in path.name and path != clip.path]
+    assert len(left) == 1
+    readable = [frame.number for frame in clips.read_clip(left[0])]
+    written = next(iter(tmp_path.glob("*rows*"))).read_bytes().count(b"\n")
+    assert readable == [n % 60 for n in range(len(readable))]
+    # At 30 frames a second: all but the last second, and what the encoder still held.
+    assert len(readable) >= written - 30 - 50
+
+
+def test_no_process_or_file_is_left_behind(tmp_path: Path) -> None:
+    clip = clips.constant_rate(tmp_path / "in.mp4", frames=10)
+    process = start("--source", clip.path, "--headless", "--output", tmp_path / "out.mp4")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_a_run_needs_no_torch(tmp_path: Path) -> None:
+    clip = clips.constant_rate(tmp_path / "in.mp4", frames=5)
+    blocked = (
+        "import sys; sys.modules['torch'] = None; from livevision.cli import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, "--source", str(clip.path), "--task", "both",
+         "--headless", "--output", str(tmp_path / "out.jsonl")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(rows(tmp_path / "out.jsonl")) == 5
+
+
+def test_a_closed_reader_of_stdout_is_no_error() -> None:
+    done = subprocess.run(
+        f"{' '.join(PROGRAM)} models | head -c 1",
+        shell=True, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
