@@ -83,7 +83,7 @@ def test_files_cut_short_are_told(tmp_path: Path, left: int) -> None:
 
 def test_a_header_that_lies_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    for header in ([], {}, {"a": {"data_offsets": "x"}}, {"a": 3}):
+    for header in ([], {}, {"a": {"data_offsets": "x"}}, {"a": 3}, {"a": {"data_offsets": "xy"}}):
         text = json.dumps(header).encode()
         path.write_bytes(len(text).to_bytes(8, "little") + text)
         with pytest.raises(ModelError, match="not a safetensors file"):

@@ -34,7 +34,7 @@ def test_input_has_its_size_and_boxes_come_back(
     assert array.shape == (1, input_size[1], input_size[0], 3)
     assert array.dtype == np.uint8
     centre = [
-        round(o + s * k / 2)
+        int(o + s * k / 2)
         for o, s, k in zip(placement.offset, placement.scale, image_size, strict=True)
     ]
     centre = [min(c, n - 1) for c, n in zip(centre, input_size, strict=True)]
