@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ class Decoder:
         uri: What FFmpeg shall open.
         name: What to call it in messages, passwords hidden.
         losses: Where to count.
-        low_delay: Give each frame out at once rather than decode several frames at a time.
+        low_delay: Whether to give each frame out at once rather than decode several at a time,
+            asked once the container is open.
         format, options, timeout: As for ``av.open``.
 
     Raises:
@@ -55,14 +56,14 @@ class Decoder:
         name: str,
         losses: dict[str, int],
         *,
-        low_delay: bool = False,
+        low_delay: Callable[[Decoder], bool] = lambda decoder: False,
         format: str | None = None,
         options: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
         import av
 
-        self.name, self.losses = name, losses
+        self.uri, self.name, self.losses = uri, name, losses
         self.count = 0
         self._started = False
         self._pending: list[int] = []  # times of packets whose frame is still to come, a heap
@@ -80,8 +81,9 @@ class Decoder:
         except BaseException:
             self.container.close()
             raise
-        self.stream.thread_type = "SLICE" if low_delay else "AUTO"
-        if low_delay:
+        self._hurried = low_delay(self)
+        self.stream.thread_type = "SLICE" if self._hurried else "AUTO"
+        if self._hurried:
             self.stream.codec_context.options = {"flags": "+low_delay"}
         self.rate = _sane_rate(self.stream)
         context = self.stream.codec_context
@@ -126,12 +128,12 @@ class Decoder:
         self._lose(lost if self._started else 0)
 
     def _await(self, packet: Any) -> None:
-        if packet.pts is None and packet.dts is not None and not self._started:
+        if packet.pts is None and packet.dts is not None and not (self._started or self._hurried):
             self._only_decoding_times, self._gaps_are_losses = True, False
         moment = packet.dts if self._only_decoding_times else packet.pts
-        if (self._gaps_are_losses or self._only_decoding_times) and not packet.is_discard:
-            if moment is not None:
-                heapq.heappush(self._pending, moment)
+        needed = self._gaps_are_losses or self._only_decoding_times
+        if needed and moment is not None and not packet.is_discard:
+            heapq.heappush(self._pending, moment)
 
     def _decode(self, packet: Any, last: bool) -> list[VideoFrame]:
         import av

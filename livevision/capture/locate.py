@@ -114,9 +114,9 @@ def _on_disk(uri: str) -> list[tuple[str, str]]:
         matches = sorted(Path(m) for m in glob.glob(pattern, recursive=True))  # noqa: PTH207
         files = [match for match in matches if match.is_file()]
         if not files:
-            raise SourceError(f"no file matches the pattern {uri!r}; {_near(path)}".rstrip("; "))
+            raise SourceError(f"no file matches the pattern {uri!r}. {_near(path)}".rstrip())
         return _media(files, pattern, f"none of the {len(files)} files that match {uri!r} is media")
-    raise SourceError(f"no such file: {uri}. {_near(path)}".rstrip(". ") + ".")
+    raise SourceError(f"no such file: {uri}. {_near(path)}".rstrip())
 
 
 def _media(files: list[Path], pictures_uri: str, nothing: str) -> list[tuple[str, str]]:
@@ -136,7 +136,7 @@ def _near(path: Path) -> str:
     if not folder.is_dir():
         while not folder.is_dir():
             folder, missing = folder.parent, folder
-        return f"There is no folder {missing.name!r} in {folder.resolve()}"
+        return f"There is no folder {missing.name!r} in {folder.resolve()}."
     names = [entry.name for entry in folder.iterdir()]
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
     if near:
@@ -145,5 +145,5 @@ def _near(path: Path) -> str:
         words = difflib.get_close_matches(path.name, ("webcam", "screen", "synthetic"), n=1)
         if words:
             return f"Did you mean {words[0]}?"
-        return f"Allowed are {_WAYS}"
+        return f"Allowed are {_WAYS}."
     return ""

@@ -71,17 +71,19 @@ class LiveTimes:
     def __init__(self) -> None:
         self._opened: float | None = None
         self._shift: float | None = None
+        self._trusted = True
         self._last = -_TINY
 
-    def reconnected(self) -> None:
-        self._shift = None
+    def reconnected(self, trusted: bool = True) -> None:
+        """Begin a connection; its own times count only if they are ``trusted``."""
+        self._shift, self._trusted = None, trusted
 
     def __call__(self, frame: VideoFrame, wall_time: float) -> float:
         if self._opened is None:
             self._opened = wall_time
         elapsed = wall_time - self._opened
         stamp = _stamp(frame)
-        if stamp is None:
+        if stamp is None or not self._trusted:
             time = elapsed
         else:
             if self._shift is None or abs(stamp + self._shift - elapsed) > _LIVE_JUMP:

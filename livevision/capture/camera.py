@@ -1,0 +1,210 @@
+"""A camera at this machine, through OpenCV (V4L2 on Linux)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livevision.errors import SourceError
+from livevision.frame import Frame, Image
+from livevision.protocols import SourceInfo
+
+log = logging.getLogger(__name__)
+
+_WANTED_SIZE = (1280, 720)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+# OpenCV waits ten seconds for a frame that does not come; close() would have to wait as long.
+_SELECT_SECONDS = "2"
+
+
+class CameraSource:
+    """Frames of a camera, live, 1280×720 where the camera has it, else what is nearest to that.
+
+    Motion JPEG is chosen where it gives more frames a second than the raw format, and OpenCV is
+    told to hold one frame only, so that the newest comes. ``Frame.time`` counts from the first.
+
+    A camera that stops giving frames is opened again, with growing pauses, for ``retry_for``
+    seconds.
+
+    Attributes:
+        losses: ``reconnects``: how often it was opened again.
+
+    Args:
+        uri: A number (0 is the first camera) or ``/dev/videoN``.
+        index, stride: As for every source.
+        loop: Not used by cameras.
+        retry_for: Seconds to go on trying to get a camera back.
+
+    Raises:
+        SourceError: There is no such camera, it may not be used, or it went away for good.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        index: int = 0,
+        stride: int = 1,
+        loop: bool = False,
+        retry_for: float = 30.0,
+    ) -> None:
+        number = re.search(r"\d+$", uri)
+        if number is None:
+            raise SourceError(f"{uri}: a camera is a number or /dev/videoN")
+        self._number = int(number[0])
+        self._source, self._stride = index, max(1, stride)
+        self._retry_for = retry_for
+        self._closed = threading.Event()
+        self.losses = {"reconnects": 0}
+        self._name = uri if uri.startswith("/") else f"camera {uri}"
+        self._capture = self._open()
+        first = _read(self._capture)
+        if first is None:
+            self._capture.release()
+            raise SourceError(
+                f"{self._name}: it opens but gives no picture: is it in use by another program?"
+            )
+        self._waiting: tuple[float, Image] | None = (time.monotonic(), first)
+        self.info = SourceInfo(
+            name=self._name,
+            live=True,
+            size=(first.shape[1], first.shape[0]),
+            rate=_rate(self._capture),
+        )
+
+    def _open(self) -> Any:
+        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", _SELECT_SECONDS)
+        import cv2
+
+        with _quiet():
+            interface = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+            capture = cv2.VideoCapture(self._number, interface)
+            if not capture.isOpened():
+                capture.release()
+                raise SourceError(f"{self._name}: {_why_not(self._number)}")
+            capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, _WANTED_SIZE[0])
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, _WANTED_SIZE[1])
+            raw_format, raw_rate = capture.get(cv2.CAP_PROP_FOURCC), _rate(capture) or 0
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+            if (_rate(capture) or 0) < raw_rate:
+                capture.set(cv2.CAP_PROP_FOURCC, raw_format)
+        return capture
+
+    def __iter__(self) -> Iterator[Frame]:
+        number, opened = 0, None
+        try:
+            while not self._closed.is_set():
+                taken, self._waiting = self._waiting or self._take(), None
+                if taken is None:
+                    return
+                wall_time, image = taken
+                opened = wall_time if opened is None else opened
+                if number % self._stride == 0:
+                    yield Frame(self._source, number, wall_time - opened, wall_time, image)
+                number += 1
+        finally:
+            self.close()
+            self._capture.release()
+
+    def _take(self) -> tuple[float, Image] | None:
+        """The next picture, if need be after opening the camera again; None once closed."""
+        image = _read(self._capture)
+        if image is not None:
+            return time.monotonic(), image
+        deadline = time.monotonic() + self._retry_for
+        log.warning("%s: no picture comes; opening it again", self._name)
+        why, pause = "it gives no picture", _FIRST_PAUSE
+        self._capture.release()
+        while not self._closed.is_set():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise SourceError(
+                    f"{self._name}: went away and did not come back"
+                    f" in {self._retry_for:g} s ({why})"
+                )
+            if self._closed.wait(min(pause, left)):
+                break
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            try:
+                self._capture = self._open()
+            except SourceError as error:
+                why = str(error).removeprefix(f"{self._name}: ")
+                continue
+            image = _read(self._capture)
+            if image is not None:
+                self.losses["reconnects"] += 1
+                log.warning("%s: is back", self._name)
+                return time.monotonic(), image
+            self._capture.release()
+        return None
+
+    def close(self) -> None:
+        """End the iteration, which lets go of the camera; a wait for a frame takes 2 s at most."""
+        self._closed.set()
+        if self._waiting is not None:
+            self._capture.release()
+
+
+def _read(capture: Any) -> Image | None:
+    with _quiet():
+        good, image = capture.read()
+    return np.asarray(image, np.uint8) if good and image is not None else None
+
+
+def _rate(capture: Any) -> Fraction | None:
+    import cv2
+
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return Fraction(rate).limit_denominator(1001) if 0 < rate <= 1000 else None
+
+
+def _why_not(number: int) -> str:
+    """Why a camera does not open, and what to do."""
+    if sys.platform != "linux":
+        return "no such camera, or this program may not use it (see the system's privacy settings)"
+    there = sorted(str(path) for path in Path("/dev").glob("video*"))
+    device = Path(f"/dev/video{number}")
+    if not there:
+        return "no camera is connected: there is no /dev/video*"
+    if not device.exists():
+        return f"no such camera; connected are {', '.join(there)}"
+    if not os.access(device, os.R_OK | os.W_OK):
+        import grp
+
+        try:
+            group = grp.getgrgid(device.stat().st_gid).gr_name
+        except KeyError:
+            group = "video"
+        return (
+            f"you may not use {device}: join the group {group!r}"
+            f" (sudo usermod -aG {group} $USER), then log in again"
+        )
+    others = ", ".join(path for path in there if path != str(device))
+    hint = f"; other devices: {others}" if others else ""
+    return f"{device} gives no video: it is in use by another program or no camera{hint}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep OpenCV's own warnings off stderr; ours say the same with a way out."""
+    import cv2
+
+    logging_of_cv2: Any = cv2.utils.logging
+    level = logging_of_cv2.getLogLevel()
+    logging_of_cv2.setLogLevel(logging_of_cv2.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging_of_cv2.setLogLevel(level)

@@ -1,0 +1,142 @@
+"""How FFmpeg shall open each kind of stream, and what its errors mean to the user."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from livevision.capture.redact import redact
+from livevision.errors import SourceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What to hand to ``av.open``."""
+
+    uri: str
+    format: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def address(uri: str, silence: float) -> Address:
+    """How to open a stream.
+
+    Args:
+        uri: As the user wrote it.
+        silence: Seconds without any data after which a connection counts as dead.
+
+    Raises:
+        SourceError: A screen that cannot be grabbed here.
+    """
+    scheme = urlsplit(uri).scheme.lower()
+    microseconds = str(int(silence * 1e6))
+    # FFmpeg may look at a stream for five seconds before it gives out a frame. Its flag
+    # "nobuffer" would save that, but throws away what it looked at, the first key frame included.
+    options = {"analyzeduration": "2000000"}
+    if uri == "screen" or scheme == "screen":
+        return _screen(uri)
+    if scheme in ("rtsp", "rtsps"):
+        options |= {"rtsp_transport": "tcp", "timeout": microseconds}
+    elif scheme in ("http", "https"):
+        # For files: goes on where it stopped. A live stream has no such place.
+        options |= {"reconnect": "1", "reconnect_delay_max": str(max(1, int(silence)))}
+    elif scheme == "udp":
+        options |= {"overrun_nonfatal": "1", "fifo_size": "50000"}
+    return Address(uri, None, options)
+
+
+def _screen(uri: str) -> Address:
+    wanted = urlsplit(uri).netloc
+    if sys.platform == "linux":
+        display = wanted or os.environ.get("DISPLAY", "")
+        if not display:
+            raise SourceError(
+                "screen: there is no X display: the variable DISPLAY is not set (under Wayland"
+                " use an X session, or a pipeline such as gst:pipewiresrc)"
+            )
+        return Address(display, "x11grab", {"framerate": "30"})
+    if sys.platform == "win32":
+        return Address("desktop", "gdigrab", {"framerate": "30"})
+    raise SourceError(f"screen: not possible on {sys.platform}; it is on Linux with X and Windows")
+
+
+def gives_up(error: Exception, uri: str) -> bool:
+    """Whether a first connection that failed so would fail again: a wrong address, not a network
+    that is not up yet.
+    """
+    import av
+
+    final = (
+        SourceError,
+        UsageError,
+        av.error.HTTPBadRequestError,
+        av.error.HTTPUnauthorizedError,
+        av.error.HTTPForbiddenError,
+        av.error.HTTPNotFoundError,
+        av.error.HTTPOtherClientError,
+        av.error.InvalidDataError,
+        av.error.ProtocolNotFoundError,
+        av.error.DemuxerNotFoundError,
+        av.error.OptionNotFoundError,
+        av.error.ArgumentError,
+        av.error.PermissionError,
+    )
+    return isinstance(error, final) or _unknown_host(error, uri)
+
+
+def explain(error: Exception, uri: str, silence: float) -> str:
+    """What an error of FFmpeg's means, in plain words without passwords."""
+    import av
+
+    host = urlsplit(uri).hostname or "the host"
+    words: list[tuple[type[Exception], Callable[[], str]]] = [
+        (SourceError, lambda: str(error)),
+        (av.error.HTTPUnauthorizedError, lambda: _unauthorized(uri)),
+        (av.error.HTTPForbiddenError, lambda: f"{host} does not allow it (403)"),
+        (
+            av.error.HTTPNotFoundError,
+            lambda: f"{host} has no such stream (404): check the path in the address",
+        ),
+        (av.error.HTTPServerError, lambda: f"{host} reports an error of its own (5xx)"),
+        (av.error.ConnectionRefusedError, lambda: f"{host} refuses the connection"),
+        (av.error.ExitError, lambda: f"no data from {host} for {silence:g} s"),
+        (av.error.TimeoutError, lambda: f"no answer from {host}"),
+        (av.error.EOFError, lambda: f"{host} ended the stream"),
+        (av.error.InvalidDataError, lambda: "what comes is no video stream that FFmpeg knows"),
+    ]
+    if _unknown_host(error, uri):
+        return f"there is no host named {host!r}: check the address"
+    for kind, say in words:
+        if isinstance(error, kind):
+            return say()
+    return redact(getattr(error, "strerror", None) or str(error))
+
+
+def _unauthorized(uri: str) -> str:
+    if "@" in urlsplit(uri).netloc:
+        return "the user name or the password in the address is wrong (401)"
+    scheme = urlsplit(uri).scheme
+    return f"a user name and password are wanted (401): {scheme}://USER:PASSWORD@HOST/…"
+
+
+def _unknown_host(error: Exception, uri: str) -> bool:
+    """FFmpeg says "input/output error" for a host without an address, so ask here."""
+    import errno
+
+    host = urlsplit(uri).hostname
+    if host is None or getattr(error, "errno", None) != errno.EIO:
+        return False
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror as failure:
+        # EAI_AGAIN: no name server answers, as on a machine whose network is not up yet.
+        return failure.errno != socket.EAI_AGAIN
+    return False

@@ -1,0 +1,252 @@
+"""A network stream (RTSP, HTTP, UDP, RTMP) or the screen, through FFmpeg (PyAV).
+
+FFmpeg can sit in a read for seconds when a server falls silent, and nothing can wake it. So a
+thread of this source's own reads and decodes, and hands over two frames at most: the iteration and
+``close`` never wait for the network, and memory stays flat.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from livevision.capture.decoder import Decoder
+from livevision.capture.network import address, explain, gives_up
+from livevision.capture.pictures import Pictures
+from livevision.capture.redact import redact
+from livevision.capture.times import FileTimes, LiveTimes
+from livevision.errors import SourceError
+from livevision.frame import Frame
+from livevision.protocols import SourceInfo
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+_LONGEST_SILENCE = 10.0
+_HANDED_OVER = 2
+# Formats that stamp frames with a rate of their own invention.
+_FORMATS_WITHOUT_TIMES = frozenset({"mpjpeg", "mjpeg"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A decoded frame on its way from the reading thread."""
+
+    number: int
+    time: float
+    wall_time: float
+    frame: VideoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """The end, with the error that brought it."""
+
+    error: BaseException | None = None
+
+
+class StreamSource:
+    """Frames of a stream, live unless it is a file served over HTTP.
+
+    Live: times count from the first frame and go on through a break. A stream that ends, breaks
+    or falls silent is connected to again, with pauses of 0.5 s growing to 10 s, until
+    ``retry_for`` seconds have passed without a frame. A file over HTTP (its container knows its
+    duration) gives every frame at its own time and ends with its last.
+
+    Attributes:
+        losses: ``corrupt``: frames that could not be decoded. ``reconnects``: connections that
+            had to be made anew.
+
+    Args:
+        uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``, or
+            ``screen`` (``screen://:0`` for a certain X display).
+        index, stride: As for every source.
+        loop: Not used: a stream cannot be wound back.
+        retry_for: Seconds without a frame after which to give up, at the first connection too
+            unless the address is plainly wrong.
+
+    Raises:
+        SourceError: The address is wrong, or no frame came for ``retry_for`` seconds.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        index: int = 0,
+        stride: int = 1,
+        loop: bool = False,
+        retry_for: float = 30.0,
+    ) -> None:
+        self._uri, self._name = uri, redact(uri)
+        self._source, self._stride = index, max(1, stride)
+        self._retry_for = retry_for
+        # Short enough that a silent server leaves time for other attempts.
+        self._silence = min(_LONGEST_SILENCE, max(1.0, retry_for / 3))
+        self.losses = {"corrupt": 0, "reconnects": 0}
+        self._live = True
+        self._rate: Fraction | None = None
+        self._time_base: Fraction | None = None
+        self._frames: int | None = None
+        self._closed = threading.Event()
+        self._handed: queue.Queue[_Taken | _Over] = queue.Queue(_HANDED_OVER)
+        self._address = address(uri, self._silence)
+        self._thread = threading.Thread(target=self._read, name=f"stream {index}", daemon=True)
+        self._thread.start()
+        try:
+            first = self._take()
+            if first is None:
+                raise SourceError(f"{self._name}: it ended before its first frame")
+        except BaseException:
+            self.close()
+            raise
+        self._waiting: _Taken | None = first
+        self._pictures = Pictures(first.frame)
+        self.info = SourceInfo(
+            name=self._name,
+            live=self._live,
+            size=self._pictures.size,
+            rate=self._rate / self._stride if self._rate else None,
+            time_base=self._time_base,
+            frames=-(-self._frames // self._stride) if self._frames else None,
+        )
+
+    # On the caller's thread.
+
+    def __iter__(self) -> Iterator[Frame]:
+        try:
+            while not self._closed.is_set():
+                taken, self._waiting = self._waiting or self._take(), None
+                if taken is None:
+                    return
+                if taken.number % self._stride == 0:
+                    image = self._pictures(taken.frame)
+                    yield Frame(self._source, taken.number, taken.time, taken.wall_time, image)
+        finally:
+            self.close()
+
+    def _take(self) -> _Taken | None:
+        """The next frame; None at the end and once closed."""
+        while not self._closed.is_set():
+            try:
+                item = self._handed.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(item, _Taken):
+                return item
+            if item.error is not None:
+                raise item.error
+            return None
+        return None
+
+    def close(self) -> None:
+        """End the iteration at once; the connection is closed within its silence limit (10 s)."""
+        self._closed.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=0.3)
+
+    # On the reading thread.
+
+    def _read(self) -> None:
+        try:
+            for taken in self._connections():
+                self._hand(taken)
+            self._hand(_Over())
+        except BaseException as error:
+            self._hand(_Over(error))
+
+    def _hand(self, item: _Taken | _Over) -> None:
+        while not self._closed.is_set():
+            try:
+                return self._handed.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def _connections(self) -> Iterator[_Taken]:
+        """Frames through all breaks."""
+        import av
+
+        times = LiveTimes()
+        number, pause = 0, _FIRST_PAUSE
+        last_frame = time.monotonic()
+        connected = False  # whether any frame ever came
+        while not self._closed.is_set():
+            why = "the stream ended"
+            try:
+                for taken in self._connection(times, number, reconnected=connected):
+                    connected, pause = True, _FIRST_PAUSE
+                    last_frame, number = time.monotonic(), taken.number + 1
+                    yield taken
+                if not self._live:
+                    return
+            except (av.error.FFmpegError, SourceError) as error:
+                why = explain(error, self._uri, self._silence)
+                if not self._live or (not connected and gives_up(error, self._uri)):
+                    why = why.removeprefix(f"{self._name}: ")
+                    raise SourceError(f"{self._name}: {why}") from None
+            left = last_frame + self._retry_for - time.monotonic()
+            if left <= 0 and not self._closed.is_set():
+                what = "no frame" if connected else "no connection"
+                raise SourceError(f"{self._name}: {what} for {self._retry_for:g} s: {why}")
+            log.warning("%s: %s; trying again for %.0f s", self._name, why, left)
+            self._closed.wait(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _connection(self, times: LiveTimes, number: int, reconnected: bool) -> Iterator[_Taken]:
+        """Frames of one connection."""
+        decoder = Decoder(
+            self._address.uri,
+            self._name,
+            self.losses,
+            low_delay=_is_live,
+            format=self._address.format,
+            options=self._address.options,
+            timeout=self._silence,
+        )
+        try:
+            self._note(decoder)
+            file_times = FileTimes(decoder.rate)
+            trusted = decoder.container.format.name not in _FORMATS_WITHOUT_TIMES
+            times.reconnected(trusted)
+            for place, frame in decoder:
+                wall_time = time.monotonic()
+                if self._closed.is_set():
+                    return
+                if place == 0 and reconnected:
+                    self.losses["reconnects"] += 1
+                    log.warning("%s: connected again", self._name)
+                in_file = file_times(frame)
+                moment = times(frame, wall_time) if self._live else in_file
+                yield _Taken(number + place, moment, wall_time, frame)
+            shortfall = decoder.broke_off(file_times.end)
+            if shortfall and not self._live:
+                raise SourceError(
+                    f"{self._name}: {shortfall}: the connection or the file is broken"
+                )
+        finally:
+            decoder.close()
+
+    def _note(self, decoder: Decoder) -> None:
+        """Keep what the container says of the stream."""
+        self._live = _is_live(decoder)
+        self._rate = decoder.rate
+        base = decoder.stream.time_base
+        self._time_base = Fraction(base) if base else None
+        end = decoder.declared_end()
+        if not self._live and end and decoder.rate:
+            self._frames = decoder.stream.frames or round(end * float(decoder.rate))
+
+
+def _is_live(decoder: Decoder) -> bool:
+    """Only a file that a web server hands out knows its duration."""
+    scheme = decoder.uri.partition(":")[0].lower()
+    return scheme not in ("http", "https") or not decoder.container.duration
