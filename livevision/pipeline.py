@@ -233,9 +233,9 @@ class Pipeline:
             self._freshest[position] = freshest
             self._meter.opened(position, info, source.losses)
             link.tell(Opened(position, info))
-            if info.live:
-                # What a camera sees while the model loads would be stale when it is ready.
-                self._ready.wait()
+            # What a camera sees while the model loads would be stale when it is ready, and rates
+            # and latency leave out loading.
+            self._ready.wait()
             self._pump(position, source, freshest)
         except SourceError as broken:
             error = broken
