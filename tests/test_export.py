@@ -1,0 +1,139 @@
+"""Exported graphs: whole, small, true to torch, and never half there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from livevision import export
+from livevision.cli.export import command
+from livevision.errors import ModelError, OutputError, UsageError
+from livevision.inference.description import read_description
+from tests import small_models
+
+
+@pytest.mark.parametrize("task", small_models.CARDS)
+def test_a_graph_is_whole_and_small(task: str) -> None:
+    path = small_models.graph(task)
+    model: Any = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.opset_import[0].version == export.OPSET
+    inputs = {i.name: i.type.tensor_type.elem_type for i in model.graph.input}
+    assert inputs["image"] == onnx.TensorProto.UINT8
+    weights = small_models.weights(task).stat().st_size
+    assert path.stat().st_size < 1.5 * weights, "float16 weights are stored as such"
+
+
+def test_stored_halves_change_nothing() -> None:
+    tensors = {
+        "exact": np.arange(100, dtype=np.float32) / 8,
+        "inexact": np.linspace(0, 1, 100, dtype=np.float32),
+        "huge": np.full(100, 1e6, np.float32),
+        "short": np.ones(3, np.float32),
+    }
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", [n], [f"{n}_out"]) for n in tensors],
+        "g",
+        [],
+        [onnx.helper.make_tensor_value_info(f"{n}_out", 1, [len(v)]) for n, v in tensors.items()],
+        [numpy_helper.from_array(v, n) for n, v in tensors.items()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    export._store_as_half(model)
+    halves = [t.name for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16]
+    assert halves == ["exact.half"]
+    onnx.checker.check_model(model, full_check=True)
+    found = ReferenceEvaluator(model).run(None, {})
+    for array, wanted in zip(found, tensors.values(), strict=True):
+        np.testing.assert_array_equal(array, wanted)
+
+
+def test_a_graph_that_differs_from_torch_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PIXEL_TOLERANCE", -1.0)
+    output = tmp_path / "a.onnx"
+    with pytest.raises(ModelError, match="differs from PyTorch"):
+        export.export_graph(small_models.files("segment"), small_models.CARDS["segment"], output)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_check_sees_other_weights() -> None:
+    """The random start in torch against the graph of the real weights."""
+    files = replace(small_models.files("segment", with_graph=True), weights=None)
+    with pytest.raises(ModelError, match="differs from PyTorch"):
+        export._difference(files)
+
+
+def test_cached_graphs_depend_on_all_that_shapes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made: list[Path] = []
+
+    def write(files: Any, card: Any, path: Path) -> float:
+        made.append(path)
+        path.write_bytes(b"graph")
+        return 0.0
+
+    monkeypatch.setattr(export, "export_graph", write)
+    files, card = small_models.files("segment"), small_models.CARDS["segment"]
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(small_models.weights("segment").read_bytes() + b" ")
+    for variant in (
+        files,
+        replace(files, input_size=(64, 64)),
+        replace(files, weights=other),
+        replace(files, weights=None),
+        replace(files, net_options={"num_classes": 12}),
+    ):
+        first = export.cached_graph(variant, card)
+        assert export.cached_graph(variant, card) == first
+    export.cached_graph(files, replace(card, labels=("a", "b")))
+    assert len(set(made)) == len(made) == 6
+
+
+def test_the_command_writes_a_graph_that_tells_its_size(tmp_path: Path) -> None:
+    output = tmp_path / "a.onnx"
+    arguments = ["bisenet-xception39-camvid", "--output", str(output), "--imgsz", "96x64"]
+    arguments += ["--weights", str(small_models.weights("segment"))]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert str(output) in result.output
+    assert read_description(output)["input_size"] == "96x64"
+    refused = CliRunner().invoke(command, arguments)
+    assert isinstance(refused.exception, OutputError)
+    assert "--overwrite" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "line"),
+    [
+        (["thundernet-snet94", "--output", "a.onnx"], UsageError, "thundernet-snet49"),
+        (["thundernet-snet49", "--output", "a.pt"], UsageError, "must end in .onnx"),
+        (["thundernet-snet49", "--output", "no/a.onnx"], OutputError, "no folder"),
+        (["thundernet-snet49", "--output", "a.onnx", "--imgsz", "big"], UsageError, "640x352"),
+        (["thundernet-snet49", "--output", "a.onnx", "--weights", "b.onnx"], UsageError, "already"),
+        (["thundernet-snet49", "--output", "a.onnx", "--weights", "b.pt"], ModelError, "no such"),
+    ],
+)
+def test_wrong_uses_of_the_command(
+    arguments: list[str],
+    error: type[Exception],
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, error)
+    assert line in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
