@@ -13,9 +13,9 @@ class _Lines(logging.Handler):
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         try:
             line = f"livevision: {level}{self.format(record)}"
-            tqdm = sys.modules.get("tqdm")
-            if tqdm is not None:
-                tqdm.tqdm.write(line, file=sys.stderr)
+            bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+            if bars is not None:
+                bars.write(line, file=sys.stderr)
             else:
                 print(line, file=sys.stderr)
         except OSError:  # standard error is gone: there is nobody left to tell
@@ -32,4 +32,3 @@ def set_up(verbose: bool = False, quiet: bool = False) -> None:
     logger = logging.getLogger("livevision")
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
     logger.handlers[:] = [_Lines()]
-    logger.propagate = False

@@ -314,10 +314,20 @@ def test_doctor_warns_of_two_opencv_wheels(monkeypatch: pytest.MonkeyPatch) -> N
     assert "pip uninstall opencv-python opencv-python-headless" in remedy
 
 
+def test_doctor_is_content_with_what_is_shipped(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    models = [row["text"] for row in told["checks"] if row["name"] == "model"]
+    assert len(models) >= 2
+    assert all("a test image went through" in text for text in models)
+
+
 def test_a_check_that_breaks_off_does_not_hide_the_others(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     from livevision.cli import machine
+
+    monkeypatch.setattr("livevision.catalog.weights_folder", lambda: tmp_path)
 
     def broken() -> str:
         raise OSError("no such register")
