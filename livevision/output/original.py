@@ -128,13 +128,14 @@ class _Transcode:
     """A track in a codec that the output's container cannot hold, encoded anew as AAC."""
 
     def __init__(self, stream: Any, output: Any) -> None:
+        stream.codec_context.open(strict=False)  # an error here leaves the track out
         self.output = output.add_stream("aac", rate=stream.codec_context.sample_rate)
         self.output.codec_context.layout = stream.codec_context.layout
 
     def take(self, packet: Any) -> Iterator[Any]:
         try:
             frames = [None] if packet is None else packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             return  # an undecodable packet is a gap in the sound, as any player would have it
         for frame in frames:
             yield from self.output.encode(frame)

@@ -27,16 +27,21 @@ class OutputFile:
     Args:
         path: The final name. Missing folders are made.
         overwrite: The finished file may replace one that stands there.
-        readable_from: The bytes that begin the first part a reader can use.
+        blocks: One of these is among the first 8 bytes of each part that makes sense only as a
+            whole, and may take several writes. By default every write is such a part.
 
     Raises:
         OutputError: It exists and may not be replaced, or the file cannot be made.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False, readable_from: bytes = b"") -> None:
+    def __init__(
+        self, path: Path, *, overwrite: bool = False, blocks: tuple[bytes, ...] = ()
+    ) -> None:
         self.path = path
         self._overwrite = overwrite
-        self._readable_from = readable_from
+        self._blocks = blocks
+        self._whole = 0  # where the part being written began: up to there a reader can follow
+        self._readable = False
         self.error: OutputError | None = None
         if path.is_dir() or (path.exists() and not overwrite):
             raise OutputError(f"{path} exists; add --overwrite to replace it")
@@ -54,22 +59,28 @@ class OutputFile:
         Raises:
             OutputError: The first failure; later writes are dropped in silence.
         """
+        size = len(data)
+        if self.error is not None:
+            return size
         rest = memoryview(data)
-        size = len(rest)
-        readable = bool(self._readable_from) and self._readable_from in bytes(data)
-        if self.error is None:
-            try:
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-            except OSError as error:
-                self.error = OutputError(
-                    f"cannot go on writing {self.path}: {_reason(error)}; what was written until "
-                    f"then is in {self.current}"
-                )
-                raise self.error from error
-            if readable:
-                self._readable_from = b""
-                self._settle()
+        start = bytes(rest[:8])
+        begins = not self._blocks or any(mark in start for mark in self._blocks)
+        if begins:
+            self._whole = self._file.tell()
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._whole)
+            self.error = OutputError(
+                f"cannot go on writing {self.path}: {_reason(error)}; what was written until "
+                f"then is in {self.current}"
+            )
+            raise self.error from error
+        if begins and not self._readable:
+            self._readable = True
+            self._settle()
         return size
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

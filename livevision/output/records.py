@@ -55,7 +55,7 @@ class RecordsSink:
         self._name = info.name
         self._names = options.sources
         self._as_table = path.suffix.lower() == ".csv"
-        self._file = OutputFile(path, overwrite=options.overwrite, readable_from=b"\n")
+        self._file = OutputFile(path, overwrite=options.overwrite)
         if self._as_table:
             self._file.write(_csv_line(dict(zip(COLUMNS, COLUMNS, strict=True))))
 

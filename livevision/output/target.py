@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from livevision.errors import OutputError, UsageError, unknown
+from livevision.output import display
 
 VIDEOS = (".mp4", ".mkv", ".mov")
 RECORDS = (".jsonl", ".csv")
@@ -125,6 +126,8 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
     Raises:
         OutputError: It cannot be written; the line says why and what to do.
     """
+    if target.kind == "window" and (reason := display.why_not()):
+        raise OutputError(f"cannot open a window: {reason}; or use --headless and --output FILE")
     if target.kind in SCHEMES:
         return
     path = Path(target.target)

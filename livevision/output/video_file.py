@@ -31,7 +31,7 @@ _FRAGMENT_MS = 400
 # A first time beyond this is a clock's and not a film's, and would be an hour of nothing to see.
 _LATEST_START_S = 60.0
 
-# By suffix: the muxer, its options, and the bytes of the first part that can be read.
+# By suffix: the muxer, its options, and the marks of the parts that a reader takes as a whole.
 _MP4 = {
     # The index is added when the file is finished; until then each fragment has its own.
     "movflags": "hybrid_fragmented+delay_moov",
@@ -43,9 +43,9 @@ _MKV = {
     "avoid_negative_ts": "disabled",
 }
 _MUXERS = {
-    ".mp4": ("mp4", _MP4, b"moof"),
-    ".mov": ("mov", _MP4, b"moof"),
-    ".mkv": ("matroska", _MKV, bytes.fromhex("1F43B675")),
+    ".mp4": ("mp4", _MP4, (b"moof", b"moov")),
+    ".mov": ("mov", _MP4, (b"moof", b"moov")),
+    ".mkv": ("matroska", _MKV, (bytes.fromhex("1F43B675"), bytes.fromhex("1C53BB6B"))),
 }
 _FLUSH = {"flush_packets": "1", "max_interleave_delta": str(_FRAGMENT_MS * 1000)}
 
@@ -71,8 +71,8 @@ class VideoFileSink:
             raise OutputError(f"cannot write {path}: a video ends in {', '.join(VIDEOS)}")
         self.where = str(path)
         self._info = info
-        muxer, muxer_options, readable_from = _MUXERS[path.suffix.lower()]
-        self._file = OutputFile(path, overwrite=options.overwrite, readable_from=readable_from)
+        muxer, muxer_options, blocks = _MUXERS[path.suffix.lower()]
+        self._file = OutputFile(path, overwrite=options.overwrite, blocks=blocks)
         self._original: Original | None = None
         self._closed = False
         try:
