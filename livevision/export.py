@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import tempfile
 import warnings
 from dataclasses import replace
@@ -66,7 +67,7 @@ def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float:
         if find_spec(package) is None:
             what_for = f"exporting {files.name} at {_size(files)}"
             raise ModelError(missing_package(package, what_for, "export"))
-    half_made = output.with_name(f".{output.name}.part")
+    half_made = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         _write(files, card, half_made)
         difference = _difference(replace(files, graph=half_made))

@@ -49,6 +49,7 @@ class Model:
         task_settings: Mapping[str, Any],
         engine: tuple[str, str, str],
         untrained: bool = False,
+        threads: int | None = None,
     ) -> None:
         self.card = card
         self.name = card.name
@@ -58,6 +59,7 @@ class Model:
         self._settings = dict(task_settings)
         self._engine_name, self._device, self._precision = engine
         self._untrained = untrained
+        self._threads = threads
         self._engine: Engine | None = None
         self._job = self._make_task()
 
@@ -80,7 +82,7 @@ class Model:
         waiting.start()
         try:
             kind = registry.resolve(registry.ENGINES, self._engine_name, "engine")
-            self._engine = kind(self._for(kind.reads), self._device, self._precision)
+            self._engine = kind(self._for(kind.reads), self._device, self._precision, self._threads)
         finally:
             waiting.join()
 
@@ -191,6 +193,7 @@ def load(
     max_det: int = 100,
     classes: Sequence[str | int] | None = None,
     untrained: bool = False,
+    threads: int | None = None,
 ) -> Model:
     """Make a model. The net itself is loaded by ``Model.open``, or when first used.
 
@@ -208,6 +211,7 @@ def load(
         max_det: At most so many boxes an image.
         classes: Names or numbers of the classes to keep; None keeps all. For detection only.
         untrained: Take the net's random start where the model has no trained weights.
+        threads: Threads to compute with on the CPU; None leaves it to the engine.
 
     Raises:
         UsageError: A name or value is unknown or out of range.
@@ -220,7 +224,7 @@ def load(
     graph_only = own is not None and own.suffix == ".onnx"
     chosen, place = choose_engine(engine, device, precision, registry.ENGINES, graph_only)
     settings = {"conf": conf, "iou": iou, "max_det": max_det, "classes": classes}
-    return Model(card, files, settings, (chosen, place, precision), untrained)
+    return Model(card, files, settings, (chosen, place, precision), untrained, threads)
 
 
 def for_tasks(settings: Settings) -> list[Model]:
