@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,7 @@ def start(checkout: Path, *arguments: str, **environment: str) -> subprocess.Pop
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         env={
             **os.environ,
             "LIVEVISION_PYTHON": str(checkout.parent / "python"),
@@ -109,11 +111,12 @@ def test_a_failed_installation_starts_over(checkout: Path) -> None:
 
 
 def test_killed_half_way_it_starts_over(checkout: Path) -> None:
-    process = start(checkout, PIP_SECONDS="60")
+    process = start(checkout, PIP_SECONDS="600")
     assert process.stderr is not None
-    while "installing" not in process.stderr.readline():
+    while "pip talks" not in process.stderr.readline():
         pass
-    process.kill()
+    # With all its children, as when the power goes: a pip that lived on would be waited for.
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=60)
     code, out, asked = run(checkout)
     assert (code, out) == (0, "ran \n")
