@@ -87,9 +87,16 @@ class TorchEngine:
         return {n: t.cpu().numpy() for n, t in zip(self._outputs, found, strict=True)}
 
     def _casting(self) -> AbstractContextManager[Any]:
-        if self._dtype is torch.float32:
-            return nullcontext()
-        return torch.autocast(self._device.type, self._dtype)
+        """What the arithmetic of one call is done in."""
+        if self._dtype is not torch.float32:
+            return torch.autocast(self._device.type, self._dtype)
+        if self._device.type == "cuda":
+            # PyTorch would take TF32 for convolutions, which has no more digits than fp16.
+            flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(
+                enabled=True, benchmark=True, allow_tf32=False
+            )
+            return flags
+        return nullcontext()
 
 
 def _device(asked: str) -> torch.device:
