@@ -120,25 +120,26 @@ def make_fit(name: str, input_size: tuple[int, int]) -> Fit:
 def shrink(image: Image, size: tuple[int, int]) -> Image:
     """Resize to (width, height), without the aliasing of plain bilinear sampling when shrinking.
 
-    Averaging over whole blocks of pixels is fast and over fractions of them is not, so an image
-    is first averaged over as many whole pixels as fit and then resized the rest of the way.
+    Averaging blocks of two by two pixels is many times faster than averaging over any other area,
+    so images are halved as often as they can be, and resized the rest of the way.
 
     Args:
         image: uint8, H×W×3.
         size: (width, height) in pixels.
     """
+    while image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]:
+        if image.shape[1] % 2 or image.shape[0] % 2:
+            break
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
     height, width = image.shape[:2]
     if (width, height) == size:
         return image
-    block = (max(1, width // size[0]), max(1, height // size[1]))
-    if block != (1, 1):
-        if width % block[0] or height % block[1]:
-            averaged = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            return np.asarray(averaged, np.uint8)
-        blocks = (width // block[0], height // block[1])
-        image = np.asarray(cv2.resize(image, blocks, interpolation=cv2.INTER_AREA), np.uint8)
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, np.uint8)
+    # Bilinear sampling looks at two pixels along each axis, so up to a factor of two, or a little
+    # more, none is skipped.
+    skips = width > 2.5 * size[0] or height > 2.5 * size[1]
+    kind = cv2.INTER_AREA if skips else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=kind), np.uint8)
 
 
 def _covered(placement: Placement) -> tuple[int, int]:
