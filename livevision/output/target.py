@@ -94,16 +94,20 @@ def in_folder(folder: str, source: str, *, pictures: bool, taken: Collection[str
         pictures: The source consists of pictures, and so does its copy.
         taken: Targets already given to other sources of the run, which are not given again.
     """
-    path = Path(source)
-    suffix = path.suffix.lower()
-    stem = path.stem if suffix and "://" not in source else source
-    stem = re.sub(r"^[a-z]+://([^@/]*@)?", "", stem.rstrip("/"))
-    stem = Path(stem).name if "://" not in source else stem
+    stem, suffix = source.rstrip("/"), ""
+    if "://" in source:
+        stem = re.sub(r"^[a-z]+://([^@/]*@)?", "", stem)
+    else:
+        path = Path(source)
+        suffix = "" if path.is_dir() else path.suffix.lower()
+        pattern = pictures and any(sign in path.name for sign in "*?[")
+        stem, suffix = (path.parent.name, "") if pattern else (path.name, suffix)
+    stem = stem.removesuffix(Path(stem).suffix) if suffix else stem
     stem = re.sub(r"[^\w.+-]+", "-", stem).strip("-.") or "source"
     if not pictures:
-        kind, ending = "video_file", suffix if suffix in VIDEOS and "://" not in source else ".mp4"
-    elif suffix in PICTURES and "*" not in source:
-        kind, ending = "images", suffix
+        kind, ending = "video_file", suffix if suffix in VIDEOS else ".mp4"
+    elif suffix:
+        kind, ending = "images", suffix if suffix in PICTURES else ".jpg"
     else:
         kind, ending = "images", "/%06d.jpg"
     number, target = 1, str(Path(folder) / f"{stem}{ending}")
@@ -121,7 +125,8 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
     Args:
         target: As ``locate`` or ``in_folder`` gave it.
         overwrite: Existing files may be replaced.
-        inputs: Files that the run reads, which are never replaced.
+        inputs: Files, and folders and patterns of pictures, that the run reads; none of them is
+            ever replaced.
 
     Raises:
         OutputError: It cannot be written; the line says why and what to do.
@@ -132,7 +137,10 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
         return
     path = Path(target.target)
     numbered = target.kind == "images" and is_pattern(path.name)
-    if target.kind != "folder" and not numbered:
+    if numbered:
+        if any(_holds_pictures(source, path.parent) for source in inputs):
+            raise OutputError(f"cannot write {path}: {path.parent} holds the input pictures")
+    elif target.kind != "folder":
         refuse_existing(path, overwrite=overwrite, inputs=inputs)
     folder = path if target.kind == "folder" else path.parent
     above = next((p for p in (folder, *folder.absolute().parents) if p.exists()), folder)
@@ -161,6 +169,15 @@ def refuse_existing(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ())
 def is_pattern(name: str) -> bool:
     """Whether a picture's name leaves room for a number, as ``%06d.jpg`` and ``*.jpg`` do."""
     return "*" in name or re.search(r"%0?\d*d", name) is not None
+
+
+def _holds_pictures(source: Path, folder: Path) -> bool:
+    """Whether a folder is where a source of pictures lies."""
+    if not source.is_dir():
+        if source.suffix.lower() not in PICTURES and "*" not in source.name:
+            return False
+        source = source.parent
+    return source.exists() and folder.exists() and source.samefile(folder)
 
 
 def _several(uri: str, what: str, sources: int) -> str:
