@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -117,6 +118,11 @@ def explain(error: Exception, uri: str, silence: float) -> str:
     for kind, say in words:
         if isinstance(error, kind):
             return say()
+    if isinstance(error, OSError) and error.errno == errno.EIO and uri.lower().startswith("http"):
+        return (
+            f"{host} broke the connection (an mp4 with its index at the end can only be read from"
+            " a server that takes range requests: download it first)"
+        )
     return redact(getattr(error, "strerror", None) or str(error))
 
 
@@ -129,8 +135,6 @@ def _unauthorized(uri: str) -> str:
 
 def _unknown_host(error: Exception, uri: str) -> bool:
     """FFmpeg says "input/output error" for a host without an address, so ask here."""
-    import errno
-
     host = urlsplit(uri).hostname
     if host is None or getattr(error, "errno", None) != errno.EIO:
         return False

@@ -93,7 +93,7 @@ class StreamSource:
         # Short enough that a silent server leaves time for other attempts.
         self._silence = min(_LONGEST_SILENCE, max(1.0, retry_for / 3))
         self.losses = {"corrupt": 0, "reconnects": 0}
-        self._live = True
+        self._live, self._played, self._trusted = True, False, True
         self._rate: Fraction | None = None
         self._time_base: Fraction | None = None
         self._frames: int | None = None
@@ -186,7 +186,7 @@ class StreamSource:
                     connected, pause = True, _FIRST_PAUSE
                     last_frame, number = time.monotonic(), taken.number + 1
                     yield taken
-                if not self._live:
+                if self._played or not self._live or self._closed.is_set():
                     return
             except (av.error.FFmpegError, SourceError) as error:
                 why = explain(error, self._uri, self._silence)
@@ -197,7 +197,8 @@ class StreamSource:
             if left <= 0 and not self._closed.is_set():
                 what = "no frame" if connected else "no connection"
                 raise SourceError(f"{self._name}: {what} for {self._retry_for:g} s: {why}")
-            log.warning("%s: %s; trying again for %.0f s", self._name, why, left)
+            level = logging.WARNING if pause == _FIRST_PAUSE else logging.INFO
+            log.log(level, "%s: %s; trying again for %.0f s", self._name, why, left)
             self._closed.wait(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -215,8 +216,7 @@ class StreamSource:
         try:
             self._note(decoder)
             file_times = FileTimes(decoder.rate)
-            trusted = decoder.container.format.name not in _FORMATS_WITHOUT_TIMES
-            times.reconnected(trusted)
+            times.reconnected(self._trusted)
             for place, frame in decoder:
                 wall_time = time.monotonic()
                 if self._closed.is_set():
@@ -227,6 +227,9 @@ class StreamSource:
                 in_file = file_times(frame)
                 moment = times(frame, wall_time) if self._live else in_file
                 yield _Taken(number + place, moment, wall_time, frame)
+            # A recording that an RTSP server plays back: its end is no break.
+            length = (decoder.container.duration or 0) / 1e6
+            self._played = 0 < length <= file_times.end - (file_times.first or 0.0) + 1
             shortfall = decoder.broke_off(file_times.end)
             if shortfall and not self._live:
                 raise SourceError(
@@ -238,9 +241,10 @@ class StreamSource:
     def _note(self, decoder: Decoder) -> None:
         """Keep what the container says of the stream."""
         self._live = _is_live(decoder)
-        self._rate = decoder.rate
-        base = decoder.stream.time_base
-        self._time_base = Fraction(base) if base else None
+        self._trusted = decoder.container.format.name not in _FORMATS_WITHOUT_TIMES
+        if self._trusted:
+            base = decoder.stream.time_base
+            self._rate, self._time_base = decoder.rate, Fraction(base) if base else None
         end = decoder.declared_end()
         if not self._live and end and decoder.rate:
             self._frames = decoder.stream.frames or round(end * float(decoder.rate))

@@ -1,0 +1,48 @@
+"""Serves a video file by RTSP at its own pace, for the tests; run by a Python that has GStreamer.
+
+    /usr/bin/python3 rtsp_server.py PORT FILE.mkv [USER PASSWORD]
+
+Debian: python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good (matroskademux,
+rtph264pay) and gstreamer1.0-plugins-bad (h264parse). The stream is at /video; a line on stdout says
+when the server is ready.
+"""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+
+def main() -> None:
+    port, path, *login = sys.argv[1:]
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_service(port)
+    server.set_address("127.0.0.1")
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(
+        f"( filesrc location={path} ! matroskademux ! h264parse config-interval=1"
+        " ! rtph264pay name=pay0 pt=96 )"
+    )
+    if login:
+        user, password = login
+        auth = GstRtspServer.RTSPAuth()
+        token = GstRtspServer.RTSPToken()
+        token.set_string("media.factory.role", "viewer")
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+        server.set_auth(auth)
+        permissions = GstRtspServer.RTSPPermissions()
+        permissions.add_permission_for_role("viewer", "media.factory.access", True)
+        permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+        factory.set_permissions(permissions)
+    server.get_mount_points().add_factory("/video", factory)
+    if not server.attach(None):
+        sys.exit(f"port {port} is taken")
+    print("ready", flush=True)
+    GLib.MainLoop().run()
+
+
+main()

@@ -1,0 +1,200 @@
+"""Real servers on loopback for the stream tests, and a camera made of code."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from tests.clips import numbered
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RtspServer:
+    """gst-rtsp-server in a process of its own; it can be killed and started again."""
+
+    def __init__(self, clip: Path, *login: str) -> None:
+        self.port = free_port()
+        self._command = [
+            SYSTEM_PYTHON,
+            str(Path(__file__).with_name("rtsp_server.py")),
+            str(self.port),
+            str(clip),
+            *login,
+        ]
+        self._process: subprocess.Popen[str] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/video"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        if "ready" not in self._process.stdout.readline():
+            _, words = self._process.communicate()
+            if "gi" in words or "Namespace" in words:
+                pytest.skip("gst-rtsp-server for the system's Python is not installed")
+            raise RuntimeError(words)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def require_rtsp_server() -> None:
+    if not Path(SYSTEM_PYTHON).exists() or not shutil.which("gst-inspect-1.0"):
+        # gst-inspect is only a sign: the plugins themselves say so when the server starts.
+        check = subprocess.run(
+            [SYSTEM_PYTHON, "-c", "import gi; gi.require_version('GstRtspServer', '1.0')"],
+            capture_output=True,
+            check=False,
+        )
+        if check.returncode:
+            pytest.skip("needs python3-gi and gir1.2-gst-rtsp-server-1.0")
+
+
+@contextmanager
+def rtsp_server(clip: Path, *login: str) -> Iterator[RtspServer]:
+    require_rtsp_server()
+    server = RtspServer(clip, *login)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+class HttpLiveServer:
+    """The ffmpeg program serving a clip once to one viewer, at the clip's own pace."""
+
+    def __init__(self, clip: Path, *how: str) -> None:
+        if not shutil.which("ffmpeg"):
+            pytest.skip("needs the program ffmpeg")
+        self.url = f"http://127.0.0.1:{free_port()}/live"
+        self._command = ["ffmpeg", "-loglevel", "quiet", "-re", "-i", str(clip), *how]
+        self._command += ["-listen", "1", self.url]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@contextmanager
+def http_live(clip: Path, *how: str) -> Iterator[HttpLiveServer]:
+    server = HttpLiveServer(clip, *how)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def http_files(folder: Path) -> Iterator[str]:
+    """A web server for a folder; its address."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """A server that takes connections and says nothing; its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/live"
+
+
+class FakeCamera:
+    """Stands in for ``cv2.VideoCapture``: numbered pictures at 100 a second.
+
+    Attributes:
+        unplugged: While true no camera opens and none gives a picture.
+        opened: How many were opened.
+    """
+
+    unplugged = False
+    opened = 0
+    arguments: tuple[Any, ...] = ()
+    settings: ClassVar[dict[int, float]] = {}
+    size = (320, 240)
+
+    def __init__(self, *arguments: Any) -> None:
+        cls = type(self)
+        cls.arguments = arguments
+        self._open = not cls.unplugged
+        cls.opened += self._open
+        self._number = 0
+
+    def isOpened(self) -> bool:
+        return self._open
+
+    def set(self, prop: int, value: float) -> bool:
+        type(self).settings[prop] = value
+        return True
+
+    def get(self, prop: int) -> float:
+        import cv2
+
+        return 100.0 if prop == cv2.CAP_PROP_FPS else type(self).settings.get(prop, 0.0)
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if not self._open or type(self).unplugged:
+            return False, None
+        time.sleep(0.01)
+        self._number += 1
+        return True, numbered(self._number - 1, self.size)
+
+    def release(self) -> None:
+        self._open = False
+
+
+def fake_camera(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
+    """Put a fresh fake in the place of OpenCV's capture."""
+    import cv2
+
+    fake = type("Fake", (FakeCamera,), {"unplugged": False, "opened": 0, "settings": {}})
+    monkeypatch.setattr(cv2, "VideoCapture", fake)
+    monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda backend: True)
+    return fake

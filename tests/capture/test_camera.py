@@ -1,0 +1,177 @@
+"""Cameras, by a camera made of code: none is at hand where the tests run."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from livevision.capture import camera
+from livevision.capture.camera import CameraSource
+from livevision.capture.gstreamer import GStreamerSource
+from livevision.errors import SourceError, UsageError
+from tests.capture.servers import FakeCamera, fake_camera
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
+    monkeypatch.setattr(camera, "_FIRST_PAUSE", 0.01)
+    return fake_camera(monkeypatch)
+
+
+def test_the_newest_frame_and_the_fastest_format_are_asked_for(fake: type[FakeCamera]) -> None:
+    source = CameraSource("/dev/video2")
+    source.close()
+    assert fake.arguments[0] == 2
+    assert fake.settings[cv2.CAP_PROP_BUFFERSIZE] == 1
+    assert fake.settings[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
+    assert source.info.live
+    assert source.info.rate == 100
+
+
+def test_a_camera_that_is_faster_without_motion_jpeg_stays_so(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mjpg = cv2.VideoWriter.fourcc(*"MJPG")
+
+    def get(self: FakeCamera, prop: int) -> float:
+        if prop == cv2.CAP_PROP_FPS:
+            return 15.0 if fake.settings.get(cv2.CAP_PROP_FOURCC) == mjpg else 30.0
+        return fake.settings.get(prop, 7.0)
+
+    monkeypatch.setattr(fake, "get", get)
+    source = CameraSource("0")
+    source.close()
+    assert source.info.rate == 30
+    assert fake.settings[cv2.CAP_PROP_FOURCC] == 7.0
+
+
+def test_a_camera_that_comes_back_goes_on(fake: type[FakeCamera]) -> None:
+    source = CameraSource("0", retry_for=20)
+    frames = iter(source)
+    before = list(itertools.islice(frames, 3))
+    fake.unplugged = True
+    threading.Timer(0.2, lambda: setattr(fake, "unplugged", False)).start()
+    after = next(frames)
+    source.close()
+    assert after.index == 3
+    assert after.time > before[-1].time
+    assert source.losses == {"reconnects": 1}
+    assert fake.opened == 2
+
+
+def test_a_camera_that_stays_away_is_an_error_in_the_end(fake: type[FakeCamera]) -> None:
+    frames = iter(CameraSource("0", retry_for=0.2))
+    next(frames)
+    fake.unplugged = True
+    started = time.monotonic()
+    with pytest.raises(SourceError, match=r"camera 0: went away.* 0\.2 s"):
+        next(frames)
+    assert time.monotonic() - started >= 0.2
+
+
+def test_close_ends_the_wait_for_a_camera_that_went_away(fake: type[FakeCamera]) -> None:
+    source = CameraSource("0", retry_for=600)
+    frames = iter(source)
+    next(frames)
+    fake.unplugged = True
+    threading.Timer(0.1, source.close).start()
+    assert list(frames) == []
+
+
+def test_a_camera_without_pictures(fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fake, "read", lambda self: (False, None))
+    with pytest.raises(SourceError, match="another program"):
+        CameraSource("0")
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ([], "no camera is connected"),
+        (["/dev/video0", "/dev/video1"], "connected are /dev/video0, /dev/video1"),
+    ],
+)
+def test_a_camera_that_is_not_there(
+    there: list[str],
+    says: str,
+    fake: type[FakeCamera],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake.unplugged = True
+    monkeypatch.setattr(camera.sys, "platform", "linux")
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [Path(name) for name in there])
+    with pytest.raises(SourceError, match=says):
+        CameraSource("77")
+
+
+def test_a_camera_that_may_not_be_used_names_the_group(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.unplugged = True
+    monkeypatch.setattr(camera.sys, "platform", "linux")
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [Path("/dev/video0")])
+    monkeypatch.setattr(Path, "exists", lambda self: True)
+    monkeypatch.setattr(camera.os, "access", lambda path, mode: False)
+    null = Path("/dev/null").stat()
+    monkeypatch.setattr(Path, "stat", lambda self: null)
+    with pytest.raises(SourceError, match=r"usermod -aG \w+ \$USER"):
+        CameraSource("0")
+
+
+def test_the_real_opencv_says_nothing_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SourceError, match="camera 98"):
+        CameraSource("98")
+    assert capfd.readouterr().err == ""
+
+
+# GStreamer ---------------------------------------------------------------------------------------
+
+
+def test_a_pipeline_gets_a_sink_that_holds_the_newest_frame(fake: type[FakeCamera]) -> None:
+    GStreamerSource("gst:v4l2src ! videoscale").close()
+    pipeline, interface = fake.arguments
+    assert interface == cv2.CAP_GSTREAMER
+    assert pipeline.startswith("v4l2src ! videoscale ! ")
+    assert "format=BGR ! appsink" in pipeline
+    assert "drop=true max-buffers=1" in pipeline
+
+
+def test_a_pipeline_that_reads_a_file_loses_no_frame(fake: type[FakeCamera]) -> None:
+    source = GStreamerSource("gst:filesrc location=a.mp4 ! decodebin")
+    source.close()
+    assert not source.info.live
+    assert "drop=true" not in fake.arguments[0]
+
+
+def test_a_csi_camera_is_a_pipeline(fake: type[FakeCamera]) -> None:
+    GStreamerSource("csi://1?size=640x480&rate=60").close()
+    assert "nvarguscamerasrc sensor-id=1 " in fake.arguments[0]
+    assert "width=640,height=480,framerate=60/1" in fake.arguments[0]
+
+
+@pytest.mark.parametrize("uri", ["gst:", "csi://left", "csi://0?size=big"])
+def test_pipelines_that_mean_nothing(uri: str, fake: type[FakeCamera]) -> None:
+    with pytest.raises(UsageError):
+        GStreamerSource(uri)
+
+
+def test_a_pipeline_without_frames_hides_its_password(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "read", lambda self: (False, None))
+    with pytest.raises(SourceError) as caught:
+        GStreamerSource("gst:rtspsrc location=rtsp://me:geheim@host/a ! decodebin")
+    assert "gives no frame" in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
+def test_an_opencv_without_gstreamer_says_which_has_it() -> None:
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        pytest.skip("this OpenCV has GStreamer")
+    with pytest.raises(SourceError, match="built without GStreamer"):
+        GStreamerSource("gst:videotestsrc")

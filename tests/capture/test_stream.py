@@ -1,0 +1,246 @@
+"""Streams from real servers on loopback: RTSP, HTTP, motion JPEG; breaks, wrong addresses."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livevision.capture import network, stream
+from livevision.capture.stream import StreamSource
+from livevision.errors import SourceError
+from tests import clips
+from tests.capture.servers import free_port, http_files, http_live, rtsp_server, silent_server
+from tests.clips import frame_number
+
+MPEGTS = ("-c", "copy", "-f", "mpegts")
+MOTION_JPEG = (
+    *("-c:v", "mjpeg", "-q:v", "3", "-f", "mpjpeg"),
+    *("-content_type", "multipart/x-mixed-replace;boundary=ffmpeg"),
+)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty seconds with a key frame each half second."""
+    return clips.make_clip(tmp_path_factory.mktemp("clip") / "a.mkv", frames=900, gop=15).path
+
+
+def _rising(frames: list[Any]) -> bool:
+    return all(a.time < b.time for a, b in itertools.pairwise(frames))
+
+
+# RTSP --------------------------------------------------------------------------------------------
+
+
+def test_rtsp_is_live_and_in_step_with_its_own_times(clip: Path) -> None:
+    with rtsp_server(clip) as server:
+        source = StreamSource(server.url, retry_for=15)
+        assert source.info.live
+        assert source.info.size == (320, 240)
+        assert source.info.name == server.url
+        frames = list(itertools.islice(source, 40))
+        source.close()
+    numbers = [frame_number(f.image) for f in frames]
+    assert numbers == list(range(numbers[0], numbers[0] + 40))
+    assert frames[0].time == 0
+    assert frames[-1].time == pytest.approx(39 / 30, abs=0.1)
+
+
+def test_rtsp_goes_on_after_its_server_was_killed_and_started_again(
+    clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with rtsp_server(clip) as server:
+        source = StreamSource(server.url, retry_for=30)
+        frames = iter(source)
+        before = list(itertools.islice(frames, 20))
+        server.kill()
+        threading.Timer(0.7, server.start).start()
+        after = list(itertools.islice(frames, 30))
+        source.close()
+    assert source.losses["reconnects"] == 1
+    # The server plays its file from the start again: these are frames of the new connection.
+    assert frame_number(after[-1].image) < frame_number(before[-1].image) + 30
+    assert _rising(before + after)
+    assert [f.index for f in before + after] == sorted({f.index for f in before + after})
+    assert after[-1].time > before[-1].time + 0.7
+    assert "connected again" in caplog.text
+
+
+def test_rtsp_with_a_password(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with rtsp_server(clip, "me", "geheim") as server:
+        plain = server.url.removeprefix("rtsp://")
+        with pytest.raises(SourceError, match=r"USER:PASSWORD@HOST"):
+            StreamSource(server.url, retry_for=15)
+        with pytest.raises(SourceError, match="password in the address is wrong") as caught:
+            StreamSource(f"rtsp://me:wrongword@{plain}", retry_for=15)
+        assert "wrongword" not in str(caught.value)
+        source = StreamSource(f"rtsp://me:geheim@{plain}", retry_for=15)
+        frame_number(next(iter(source)).image)
+        source.close()
+    assert source.info.name == f"rtsp://***@{plain}"
+    assert "geheim" not in caplog.text + repr(source.info)
+
+
+def test_rtsp_without_such_a_path(clip: Path) -> None:
+    with rtsp_server(clip) as server, pytest.raises(SourceError, match="no such stream"):
+        StreamSource(server.url.replace("video", "nothing"), retry_for=15)
+
+
+# HTTP --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [MPEGTS, MOTION_JPEG], ids=["mpegts", "motion_jpeg"])
+def test_http_stream_goes_on_after_its_server_was_started_again(
+    how: tuple[str, ...], clip: Path
+) -> None:
+    with http_live(clip, *how) as server:
+        source = StreamSource(server.url, retry_for=30)
+        assert source.info.live
+        frames = iter(source)
+        before = list(itertools.islice(frames, 20))
+        server.kill()
+        server.start()
+        while not source.losses["reconnects"]:
+            before.append(next(frames))
+        after = list(itertools.islice(frames, 20))
+        source.close()
+    assert source.losses["reconnects"] == 1
+    numbers = [frame_number(f.image) for f in before[:20]]
+    assert numbers == list(range(numbers[0], numbers[0] + 20))
+    assert _rising(before + after)
+    assert {f.image.shape for f in before + after} == {(240, 320, 3)}
+
+
+def test_a_file_over_http_is_a_file(tmp_path: Path) -> None:
+    options = {"movflags": "faststart"}
+    clip = clips.with_sound(tmp_path / "a.mp4", start=1.5, frames=40, container_options=options)
+    with http_files(tmp_path) as address:
+        source = StreamSource(f"{address}/a.mp4")
+        assert not source.info.live
+        assert source.info.frames == 40
+        frames = list(source)
+    assert [frame_number(f.image) for f in frames] == list(range(40))
+    assert [f.time for f in frames] == pytest.approx(clip.times)
+
+
+def test_a_file_over_http_that_breaks_off(tmp_path: Path) -> None:
+    clips.truncated(tmp_path / "a.mp4")
+    frames: list[Any] = []
+    with http_files(tmp_path) as address, pytest.raises(SourceError, match="breaks off at"):
+        frames.extend(StreamSource(f"{address}/a.mp4"))
+    assert [frame_number(f.image) for f in frames] == list(range(len(frames)))
+    assert len(frames) > 10
+
+
+def test_a_file_over_http_that_has_to_be_read_from_its_end_says_what_to_do(tmp_path: Path) -> None:
+    # Its index is at the end, and the server knows no ranges.
+    clips.constant_rate(tmp_path / "a.mp4", size=(640, 480), frames=90)
+    with http_files(tmp_path) as address, pytest.raises(SourceError, match="download it"):
+        StreamSource(f"{address}/a.mp4")
+
+
+def test_plainly_wrong_addresses_fail_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "page.html").write_text("<html>no video</html>" * 99)
+
+    def nobody(host: str, *rest: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    started = time.monotonic()
+    with http_files(tmp_path) as address:
+        with pytest.raises(SourceError, match="no such stream"):
+            StreamSource(f"{address}/nothing.mp4", retry_for=600)
+        with pytest.raises(SourceError, match="no video stream"):
+            StreamSource(f"{address}/page.html", retry_for=600)
+    monkeypatch.setattr(network.socket, "getaddrinfo", nobody)
+    with pytest.raises(SourceError, match=r"no host named 'camera\.invalid'"):
+        StreamSource("rtsp://me:geheim@camera.invalid/a", retry_for=600)
+    assert time.monotonic() - started < 300
+
+
+def test_a_server_that_is_not_up_yet_is_waited_for(clip: Path) -> None:
+    with http_live(clip, *MPEGTS) as server:
+        server.kill()
+        threading.Timer(0.7, server.start).start()
+        source = StreamSource(server.url, retry_for=30)
+        frame_number(next(iter(source)).image)
+        source.close()
+    assert source.losses["reconnects"] == 0
+
+
+def test_a_server_that_never_comes_is_an_error_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(stream, "_FIRST_PAUSE", 0.05)
+    url = f"http://me:geheim@127.0.0.1:{free_port()}/live"
+    started = time.monotonic()
+    with caplog.at_level(logging.INFO), pytest.raises(SourceError) as caught:
+        StreamSource(url, retry_for=0.5)
+    assert time.monotonic() - started >= 0.5
+    assert "no connection for 0.5 s" in str(caught.value)
+    assert "refuses" in str(caught.value)
+    assert "geheim" not in str(caught.value) + caplog.text
+    # One warning; the other attempts are told only to who wants to know.
+    assert [r.levelname for r in caplog.records].count("WARNING") == 1
+
+
+def test_a_stream_that_stays_away_is_an_error_in_the_end(clip: Path) -> None:
+    with http_live(clip, *MPEGTS) as server:
+        frames = iter(StreamSource(server.url, retry_for=2))
+        next(frames)
+        server.kill()
+        with pytest.raises(SourceError, match="no frame for 2 s"):
+            list(frames)
+
+
+def test_a_silent_server_is_an_error_in_the_end() -> None:
+    with silent_server() as url, pytest.raises(SourceError, match="no data from"):
+        StreamSource(url, retry_for=1)
+
+
+def test_close_does_not_wait_for_a_server_that_fell_silent(clip: Path) -> None:
+    ts = clips.make_clip(clip.with_suffix(".ts"), frames=60).path.read_bytes()
+    stop = threading.Event()
+
+    def speak_once(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + ts)
+        stop.wait(60)
+        connection.close()
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        threading.Thread(target=speak_once, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/live"
+        source = StreamSource(url, retry_for=600)
+        threading.Timer(1.0, source.close).start()
+        started = time.monotonic()
+        frames = list(source)
+        waited = time.monotonic() - started
+        stop.set()
+    assert len(frames) >= 30
+    # Without a thread of its own the read would last the ten seconds of the silence limit.
+    assert waited < 8
+
+
+# The screen --------------------------------------------------------------------------------------
+
+
+def test_a_screen_needs_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr(network.sys, "platform", "linux")
+    with pytest.raises(SourceError, match="DISPLAY"):
+        StreamSource("screen")
+    monkeypatch.setattr(network.sys, "platform", "darwin")
+    with pytest.raises(SourceError, match="darwin"):
+        StreamSource("screen")
