@@ -118,12 +118,18 @@ def explain(error: Exception, uri: str, silence: float) -> str:
     for kind, say in words:
         if isinstance(error, kind):
             return say()
-    if isinstance(error, OSError) and error.errno == errno.EIO and uri.lower().startswith("http"):
-        return (
-            f"{host} broke the connection (an mp4 with its index at the end can only be read from"
-            " a server that takes range requests: download it first)"
-        )
+    if getattr(error, "errno", None) == errno.EIO:
+        return f"{host} broke the connection{_index_hint(uri)}"
     return redact(getattr(error, "strerror", None) or str(error))
+
+
+def _index_hint(uri: str) -> str:
+    if not urlsplit(uri).path.lower().endswith((".mp4", ".m4v", ".mov")):
+        return ""
+    return (
+        " (a file with its index at the end can only be read from a server that takes range"
+        " requests: download it first)"
+    )
 
 
 def _unauthorized(uri: str) -> str:
