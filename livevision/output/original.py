@@ -6,6 +6,7 @@ written, a packet at a time; nothing is kept in memory.
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
@@ -65,7 +66,7 @@ class Original:
         for stream in self._container.streams.audio:
             name = stream.codec_context.name if stream.codec_context else "unknown"
             try:
-                if name in output.supported_codecs:
+                if self._holds(output.format.name, stream.index):
                     track: _Copy | _Transcode = _Copy(stream, output)
                 else:
                     track = _Transcode(stream, output)
@@ -100,6 +101,24 @@ class Original:
     def close(self) -> None:
         self._container.close()
 
+    def _holds(self, muxer: str, index: int) -> bool:
+        """Whether a kind of container takes a track as it is.
+
+        Tried out with one packet and in memory: what muxers list is more than they can write.
+        """
+        with av.open(str(self._path)) as container:
+            stream = container.streams[index]
+            packet = next((p for p in container.demux(stream) if p.size), None)
+            try:
+                with av.open(io.BytesIO(), "w", muxer) as trial:
+                    copied = trial.add_stream_from_template(stream)
+                    if packet is not None:
+                        packet.stream = copied
+                        trial.mux(packet)
+            except (av.error.FFmpegError, ValueError):
+                return False
+        return True
+
     def _advance(self) -> None:
         self._next = None
         try:
@@ -129,8 +148,10 @@ class _Transcode:
 
     def __init__(self, stream: Any, output: Any) -> None:
         stream.codec_context.open(strict=False)  # an error here leaves the track out
-        self.output = output.add_stream("aac", rate=stream.codec_context.sample_rate)
-        self.output.codec_context.layout = stream.codec_context.layout
+        context = stream.codec_context
+        # Some sound does not say which of its two channels is the left one.
+        layout = {1: "mono", 2: "stereo"}.get(context.layout.nb_channels, context.layout)
+        self.output = output.add_stream("aac", rate=context.sample_rate, layout=layout)
 
     def take(self, packet: Any) -> Iterator[Any]:
         try:

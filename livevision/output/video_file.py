@@ -109,7 +109,7 @@ class VideoFileSink:
         """
         frame = rendered.frame
         if self._last is None:
-            film = not self._info.live and -1 <= frame.time <= _LATEST_START_S
+            film = not self._info.live and 0 <= frame.time <= _LATEST_START_S
             self._zero = 0.0 if film else frame.time
         else:
             self._gap = max(frame.time - self._last.time, 0.0) or self._gap

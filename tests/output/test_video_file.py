@@ -181,6 +181,30 @@ class TestSound:
         assert np.sum(np.diff(np.sign(wave[1000:9000])) != 0) == pytest.approx(880, abs=8)
         assert numbers(changed) == list(range(60))
 
+    @pytest.mark.parametrize(
+        ("codec", "container", "becomes"),
+        [
+            ("ac3", "mp4", "ac3"),
+            ("libopus", "mp4", "opus"),
+            ("flac", "mkv", "flac"),
+            ("pcm_s16le", "mov", "pcm_s16le"),
+            ("flac", "mov", "aac"),
+            ("pcm_s16le", "mp4", "aac"),
+        ],
+    )
+    def test_each_codec_is_copied_where_its_container_holds_it(
+        self, tmp_path: Path, codec: str, container: str, becomes: str
+    ) -> None:
+        source, target = tmp_path / "in.mkv", tmp_path / f"out.{container}"
+        tone(source, codec)
+        copy(source, target)
+        with av.open(str(target)) as opened:
+            sound = opened.streams.audio[0]
+            assert sound.codec_context.name == becomes
+            seconds = sum(frame.samples for frame in opened.decode(sound)) / 48000
+        assert seconds == pytest.approx(2.0, abs=0.05)
+        assert numbers(target) == list(range(60))
+
     def test_sound_that_cannot_be_decoded_is_left_out(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -455,6 +479,28 @@ def telephone_sound(target: Path, seconds: float) -> None:
             frame = av.AudioFrame.from_ndarray(part, "s16", "mono")
             frame.sample_rate, frame.pts = 8000, start
             out.mux(sound.encode(frame))
+
+
+def tone(target: Path, codec: str) -> None:
+    """A video of two seconds with a stereo tone."""
+    video = target.with_name("video.mp4")
+    clips.constant_rate(video, frames=60)
+    with av.open(str(target), "w") as out, av.open(str(video)) as container:
+        picture = out.add_stream_from_template(container.streams.video[0])
+        sound: Any = out.add_stream(codec, rate=48000, layout="stereo")
+        for packet in container.demux(video=0):
+            if packet.dts is not None and packet.size:
+                packet.stream = picture
+                out.mux(packet)
+        wave = 0.2 * np.sin(np.arange(96000) * 2 * np.pi * 440 / 48000)
+        into = av.AudioResampler(sound.codec_context.format.name, "stereo", 48000)
+        for start in range(0, wave.size, 960):
+            part = np.stack([wave[start : start + 960]] * 2).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(part, "fltp", "stereo")
+            frame.sample_rate, frame.pts = 48000, start
+            for converted in into.resample(frame):
+                out.mux(sound.encode(converted))
+        out.mux(sound.encode(None))
 
 
 def broken_sound(target: Path) -> None:
