@@ -8,7 +8,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +45,7 @@ class CameraSource:
         index, stride: As for every source.
         loop: Not used by cameras.
         retry_for: Seconds to go on trying to get a camera back.
+        stopping: Not used: a camera opens at once or not at all.
 
     Raises:
         SourceError: There is no such camera, it may not be used, or it went away for good.
@@ -58,6 +59,7 @@ class CameraSource:
         stride: int = 1,
         loop: bool = False,
         retry_for: float = 30.0,
+        stopping: Callable[[], bool] | None = None,
     ) -> None:
         number = re.search(r"\d+$", uri)
         if number is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -39,6 +39,7 @@ class GStreamerSource:
         index, stride: As for every source.
         loop: Not used.
         retry_for: Seconds to go on trying to start a live pipeline that stopped.
+        stopping: Not used.
 
     Raises:
         SourceError: OpenCV has no GStreamer, or the pipeline gives no frame, or it stopped.
@@ -53,6 +54,7 @@ class GStreamerSource:
         stride: int = 1,
         loop: bool = False,
         retry_for: float = 30.0,
+        stopping: Callable[[], bool] | None = None,
     ) -> None:
         self._pipeline, self._live = _pipeline(uri)
         self._name = redact(uri)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,7 +32,8 @@ class ImagesSource:
 
     Args:
         uri: A picture, a folder (its pictures, not those of folders in it) or a pattern.
-        index, stride, loop, retry_for: As for every source.
+        index, stride, loop: As for every source.
+        retry_for, stopping: Not used by pictures.
 
     Raises:
         SourceError: There is no picture, or none of them can be read.
@@ -46,6 +47,7 @@ class ImagesSource:
         stride: int = 1,
         loop: bool = False,
         retry_for: float = 30.0,
+        stopping: Callable[[], bool] | None = None,
     ) -> None:
         self._source, self._stride, self._loop = index, max(1, stride), loop
         self._closed = False

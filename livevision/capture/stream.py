@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -73,6 +73,8 @@ class StreamSource:
         loop: Not used: a stream cannot be wound back.
         retry_for: Seconds without a frame after which to give up, at the first connection too
             unless the address is plainly wrong.
+        stopping: Asked now and then before the first frame is there; when it says True, opening
+            ends with a SourceError. Once the source is open, ``close`` does that.
 
     Raises:
         SourceError: The address is wrong, or no frame came for ``retry_for`` seconds.
@@ -86,6 +88,7 @@ class StreamSource:
         stride: int = 1,
         loop: bool = False,
         retry_for: float = 30.0,
+        stopping: Callable[[], bool] | None = None,
     ) -> None:
         self._uri, self._name = uri, redact(uri)
         self._source, self._stride = index, max(1, stride)
@@ -98,6 +101,7 @@ class StreamSource:
         self._time_base: Fraction | None = None
         self._frames: int | None = None
         self._closed = threading.Event()
+        self._stopping = stopping or self._closed.is_set
         self._handed: queue.Queue[_Taken | _Over] = queue.Queue(_HANDED_OVER)
         self._address = address(uri, self._silence)
         self._thread = threading.Thread(target=self._read, name=f"stream {index}", daemon=True)
@@ -105,7 +109,9 @@ class StreamSource:
         try:
             first = self._take()
             if first is None:
-                raise SourceError(f"{self._name}: it ended before its first frame")
+                why = "given up" if self._stopping() else "it ended"
+                raise SourceError(f"{self._name}: {why} before its first frame")
+            self._stopping = self._closed.is_set
         except BaseException:
             self.close()
             raise
@@ -140,6 +146,8 @@ class StreamSource:
             try:
                 item = self._handed.get(timeout=0.1)
             except queue.Empty:
+                if self._stopping():
+                    return None
                 continue
             if isinstance(item, _Taken):
                 return item
@@ -197,7 +205,7 @@ class StreamSource:
             if left <= 0 and not self._closed.is_set():
                 what = "no frame" if connected else "no connection"
                 raise SourceError(f"{self._name}: {what} for {self._retry_for:g} s: {why}")
-            level = logging.WARNING if pause == _FIRST_PAUSE else logging.INFO
+            level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
             log.log(level, "%s: %s; trying again for %.0f s", self._name, why, left)
             self._closed.wait(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE)

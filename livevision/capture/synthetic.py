@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from urllib.parse import parse_qsl
 
@@ -34,7 +34,8 @@ class SyntheticSource:
 
     Args:
         uri: ``synthetic`` or ``synthetic://1280x720@30?frames=300&paced=0``, any part left out.
-        index, stride, loop, retry_for: As for every source; ``loop`` makes it endless.
+        index, stride, loop: As for every source; ``loop`` makes it endless.
+        retry_for, stopping: Not used.
 
     Raises:
         UsageError: The uri has another form.
@@ -48,6 +49,7 @@ class SyntheticSource:
         stride: int = 1,
         loop: bool = False,
         retry_for: float = 30.0,
+        stopping: Callable[[], bool] | None = None,
     ) -> None:
         size, rate, frames, self._paced = _parse(uri)
         if frames is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ class VideoFileSource:
         index: Position of this source in the run's list of sources.
         stride: Keep every ``stride``-th frame.
         loop: Start again at the end, endlessly.
-        retry_for: Not used by files.
+        retry_for, stopping: Not used by files.
 
     Raises:
         SourceError: It is missing, is no video, holds no frames, or its codec is unknown; and from
@@ -52,6 +52,7 @@ class VideoFileSource:
         stride: int = 1,
         loop: bool = False,
         retry_for: float = 30.0,
+        stopping: Callable[[], bool] | None = None,
     ) -> None:
         self._source, self._stride = index, max(1, stride)
         self._uri = uri

@@ -182,7 +182,7 @@ def test_a_server_that_never_comes_is_an_error_in_the_end(
     monkeypatch.setattr(stream, "_FIRST_PAUSE", 0.05)
     url = f"http://me:geheim@127.0.0.1:{free_port()}/live"
     started = time.monotonic()
-    with caplog.at_level(logging.INFO), pytest.raises(SourceError) as caught:
+    with caplog.at_level(logging.DEBUG), pytest.raises(SourceError) as caught:
         StreamSource(url, retry_for=0.5)
     assert time.monotonic() - started >= 0.5
     assert "no connection for 0.5 s" in str(caught.value)
@@ -190,6 +190,15 @@ def test_a_server_that_never_comes_is_an_error_in_the_end(
     assert "geheim" not in str(caught.value) + caplog.text
     # One warning; the other attempts are told only to who wants to know.
     assert [r.levelname for r in caplog.records].count("WARNING") == 1
+
+
+def test_opening_can_be_given_up() -> None:
+    giving_up = threading.Event()
+    threading.Timer(0.3, giving_up.set).start()
+    with pytest.raises(SourceError, match="given up"):
+        StreamSource(
+            f"http://127.0.0.1:{free_port()}/live", retry_for=600, stopping=giving_up.is_set
+        )
 
 
 def test_a_stream_that_stays_away_is_an_error_in_the_end(clip: Path) -> None:
