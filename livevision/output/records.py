@@ -72,21 +72,17 @@ class RecordsSink:
             "frame": frame.index,
             "time": round(frame.time, 6),
         }
+        found: dict[str, Any] = {}
         for result in rendered.results.values():
             if isinstance(result, ClassMap):
                 shares = result.shares()
-                record["segments"] = {name: round(share, 6) for name, share in shares.items()}
+                found["segments"] = {name: round(share, 6) for name, share in shares.items()}
             elif isinstance(result, Label):
-                record["labels"] = [
-                    {
-                        "class": result.labels[int(class_id)],
-                        "class_id": int(class_id),
-                        "confidence": round(float(confidence), 4),
-                    }
-                    for class_id, confidence in zip(result.class_id, result.confidence, strict=True)
-                ]
+                found["labels"] = list(_labels(result))
             else:
-                record["detections"] = list(_detections(result))
+                found["detections"] = list(_detections(result))
+        # In the same order whatever the order of the run's models.
+        record |= {key: found[key] for key in ("detections", "segments", "labels") if key in found}
         if self._as_table:
             self._file.write(b"".join(_csv_line(row) for row in _rows(record, rendered)))
         else:
@@ -110,6 +106,15 @@ def _detections(result: sv.Detections) -> Iterator[dict[str, Any]]:
         if result.tracker_id is not None:
             found["track_id"] = int(result.tracker_id[i])
         yield found
+
+
+def _labels(result: Label) -> Iterator[dict[str, Any]]:
+    for class_id, confidence in zip(result.class_id, result.confidence, strict=True):
+        yield {
+            "class": result.labels[int(class_id)],
+            "class_id": int(class_id),
+            "confidence": round(float(confidence), 4),
+        }
 
 
 def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]]:

@@ -51,7 +51,7 @@ def rows_of(target: Path, *frames: Any, sources: tuple[str, ...] = ()) -> list[d
 
 
 def test_a_row_of_both_tasks(tmp_path: Path) -> None:
-    results = {"detect": detections(), "segment": class_map()}
+    results = {"segment": class_map(), "detect": detections()}
     (row,) = rows_of(tmp_path / "r.jsonl", rendered(7, time=1 / 3, results=results))
     assert list(row) == ["source", "frame", "time", "detections", "segments"]
     assert row == {
