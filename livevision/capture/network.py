@@ -42,7 +42,7 @@ def address(uri: str, silence: float) -> Address:
     # FFmpeg may look at a stream for five seconds before it gives out a frame. Its flag
     # "nobuffer" would save that, but throws away what it looked at, the first key frame included.
     options = {"analyzeduration": "2000000"}
-    if uri == "screen" or scheme == "screen":
+    if _is_screen(uri):
         return _screen(uri)
     if scheme in ("rtsp", "rtsps"):
         options |= {"rtsp_transport": "tcp", "timeout": microseconds}
@@ -52,6 +52,10 @@ def address(uri: str, silence: float) -> Address:
     elif scheme == "udp":
         options |= {"overrun_nonfatal": "1", "fifo_size": "50000"}
     return Address(uri, None, options)
+
+
+def _is_screen(uri: str) -> bool:
+    return uri == "screen" or uri.startswith("screen:")
 
 
 def _screen(uri: str) -> Address:
@@ -90,7 +94,7 @@ def gives_up(error: Exception, uri: str) -> bool:
         av.error.ArgumentError,
         av.error.PermissionError,
     )
-    return isinstance(error, final) or _unknown_host(error, uri)
+    return isinstance(error, final) or _is_screen(uri) or _unknown_host(error, uri)
 
 
 def explain(error: Exception, uri: str, silence: float) -> str:
@@ -113,6 +117,8 @@ def explain(error: Exception, uri: str, silence: float) -> str:
         (av.error.EOFError, lambda: f"{host} ended the stream"),
         (av.error.InvalidDataError, lambda: "what comes is no video stream that FFmpeg knows"),
     ]
+    if _is_screen(uri) and not isinstance(error, SourceError):
+        return "there is no such X display, or it may not be used (see DISPLAY and xhost)"
     if _unknown_host(error, uri):
         return f"there is no host named {host!r}: check the address"
     for kind, say in words:

@@ -76,6 +76,8 @@ class SyntheticSource:
                 if self._closed.wait(max(0.0, due - time.monotonic())):
                     return
                 missed = int((time.monotonic() - due) / period)
+                if self._frames:
+                    missed = min(missed, self._frames - number)
                 if missed:
                     self.losses["late"] += missed
                     number += missed

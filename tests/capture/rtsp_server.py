@@ -2,9 +2,8 @@
 
     /usr/bin/python3 rtsp_server.py PORT FILE.mkv [USER PASSWORD]
 
-Debian: python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good (matroskademux,
-rtph264pay) and gstreamer1.0-plugins-bad (h264parse). The stream is at /video; a line on stdout says
-when the server is ready.
+Debian: python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-good (matroskademux,
+rtph264pay). The stream is at /video; a line on stdout says when the server is ready.
 """
 
 import sys
@@ -24,8 +23,8 @@ def main() -> None:
     server.set_address("127.0.0.1")
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(
-        f"( filesrc location={path} ! matroskademux ! h264parse config-interval=1"
-        " ! rtph264pay name=pay0 pt=96 )"
+        f"( filesrc location={path} ! matroskademux"
+        " ! rtph264pay name=pay0 pt=96 config-interval=1 )"
     )
     if login:
         user, password = login
