@@ -180,13 +180,23 @@ class Decoder:
             log.warning("%s: damaged video near frame %d is left out", self.name, self.count)
         self.losses["corrupt"] += frames
 
+    def declared_frames(self) -> int | None:
+        """About how many frames the container says there are, or None."""
+        end = self.declared_end()
+        if self.stream.frames or end is None or self.rate is None:
+            return self.stream.frames or None
+        return round((end - self._start()) * float(self.rate)) or None
+
+    def _start(self) -> float:
+        if self.stream.start_time is None or self.stream.time_base is None:
+            return 0.0
+        return float(self.stream.start_time * self.stream.time_base)
+
     def declared_end(self) -> float | None:
         """Where the container says that this stream ends, in its own seconds, or None."""
         import av
 
-        stream, start = self.stream, 0.0
-        if stream.start_time is not None and stream.time_base is not None:
-            start = float(stream.start_time * stream.time_base)
+        stream, start = self.stream, self._start()
         if stream.duration and stream.time_base is not None:
             return start + float(stream.duration * stream.time_base)
         for key, value in stream.metadata.items():

@@ -253,9 +253,7 @@ class StreamSource:
         if self._trusted:
             base = decoder.stream.time_base
             self._rate, self._time_base = decoder.rate, Fraction(base) if base else None
-        end = decoder.declared_end()
-        if not self._live and end and decoder.rate:
-            self._frames = decoder.stream.frames or round(end * float(decoder.rate))
+        self._frames = None if self._live else decoder.declared_frames()
 
 
 def _is_live(decoder: Decoder) -> bool:

@@ -90,8 +90,7 @@ class VideoFileSource:
     def _describe(self) -> SourceInfo:
         stream, container = self._decoder.stream, self._decoder.container
         rate = self._decoder.rate
-        end = self._decoder.declared_end()
-        frames = stream.frames or (round(end * float(rate)) if end and rate else None)
+        frames = self._decoder.declared_frames()
         return SourceInfo(
             name=self._name,
             live=False,

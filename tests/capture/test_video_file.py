@@ -190,6 +190,14 @@ def test_info(tmp_path: Path) -> None:
     assert (strided.rate, strided.frames) == (Fraction(30000, 1001) / 4, 13)
 
 
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.avi", "a.mp4"])
+def test_the_number_of_frames_is_known_about(name: str, tmp_path: Path) -> None:
+    start = 0.0 if name == "a.avi" else 3.0
+    codec = "mpeg4" if name == "a.avi" else "libx264"
+    clip = clips.make_clip(tmp_path / name, frames=60, start=start, codec=codec)
+    assert VideoFileSource(str(clip.path)).info.frames == pytest.approx(60, abs=1)
+
+
 def test_a_loop_goes_on_with_index_and_time(tmp_path: Path) -> None:
     clip = clips.late_start(tmp_path / "a.mp4", frames=10)
     source = VideoFileSource(str(clip.path), loop=True, stride=3)
