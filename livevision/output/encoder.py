@@ -146,6 +146,9 @@ def _settings(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
         "g": str(max(1, min(250, round(_KEYFRAMES_S * rate)))),
         "rc-lookahead": str(lookahead),
     }
+    if options.preset == "superfast":
+        # With the one means of veryfast that saves most: its size for two thirds of its work.
+        settings["mbtree"] = "1"
     if info.bit_rate:
         least = _LEAST_BITS_PER_PIXEL * pixels * rate
         most = int(max(_MOST_OF_SOURCE * info.bit_rate, least))

@@ -20,7 +20,7 @@ class OutputOptions:
     """
 
     overwrite: bool = False
-    preset: str = "veryfast"
+    preset: str = "superfast"
     crf: int = 23
     sound: bool = True
     threads: int = 0
