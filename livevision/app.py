@@ -151,6 +151,7 @@ class Run:
             stride=self._settings.vid_stride,
             loop=self._settings.loop,
             retry_for=self._settings.retry_for,
+            stopping=lambda: self.pipeline.stopping,
         )
         return source
 

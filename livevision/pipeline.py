@@ -155,6 +155,11 @@ class Pipeline:
         if self._error is not None:
             raise self._error
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the run has been told to end."""
+        return self._stopping
+
     def stop(self) -> None:
         """End the run soon and cleanly: no new frames, those on the way are still delivered.
 
