@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _ALLOWED = "give a .safetensors file, or a graph written by 'livevision export' (.onnx)"
 
+_TRAINING_ONLY = "aux_heads."
+
 
 def check_weights(path: Path) -> None:
     """See that a weights file can be used, as far as its first bytes tell; fast, without torch.
@@ -73,8 +75,11 @@ def load_weights(net: nn.Module, path: Path) -> None:
         given = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"weights {str(path)!r} cannot be read: {error}") from error
+    ours = net.state_dict()
+    # A training run keeps its auxiliary heads in its files; the net that runs has none.
+    given = {k: v for k, v in given.items() if k in ours or not k.startswith(_TRAINING_ONLY)}
     # The count of batches only matters while training; files leave it out.
-    wanted = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    wanted = {k: v for k, v in ours.items() if not k.endswith("num_batches_tracked")}
     for name, tensor in wanted.items():
         if name not in given:
             raise ModelError(f"weights {str(path)!r} do not fit the net: {name!r} is missing")
@@ -83,6 +88,6 @@ def load_weights(net: nn.Module, path: Path) -> None:
                 f"weights {str(path)!r} do not fit the net: {name!r} is "
                 f"{tuple(given[name].shape)}, the net takes {tuple(tensor.shape)}"
             )
-    for name in given.keys() - net.state_dict().keys():
+    for name in sorted(given.keys() - ours.keys()):
         raise ModelError(f"weights {str(path)!r} do not fit the net: it has no {name!r}")
     net.load_state_dict(given, strict=False)

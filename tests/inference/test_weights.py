@@ -38,6 +38,11 @@ def test_tensors_arrive_as_float32(tmp_path: Path) -> None:
     assert net.conv.bias.tolist() == [0, 1, 2, 3]
 
 
+def test_heads_that_only_training_has_are_left(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.safetensors", **{"aux_heads.0.bias": torch.zeros(2)})
+    load_weights(_Tiny(), path)
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
