@@ -19,7 +19,10 @@ def count_parameters(net: nn.Module) -> int:
 
 @torch.no_grad()
 def count_multiply_adds(net: nn.Module, height: int, width: int) -> int:
-    """Multiply-adds of one image of a size, in eval mode."""
+    """Multiply-adds of one image of a size, in eval mode.
+
+    On the device of the net: built on the device "meta", nothing is computed and it costs nothing.
+    """
     total = 0
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -33,7 +36,8 @@ def count_multiply_adds(net: nn.Module, height: int, width: int) -> int:
     hooks = [layer.register_forward_hook(add) for layer in layers]
     was_training = net.training
     try:
-        net.eval()(torch.zeros(1, 3, height, width))
+        device = next(net.parameters()).device
+        net.eval()(torch.zeros(1, 3, height, width, device=device))
     finally:
         net.train(was_training)
         for hook in hooks:

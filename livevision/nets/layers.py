@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution without bias, batch normalisation, and (by default) a ReLU.
+    """Convolution without bias, batch normalisation, and (by default) a ReLU or a ReLU6.
 
     The padding keeps the size at stride 1 and gives ceil(size / stride) otherwise.
     """
@@ -21,6 +21,8 @@ class ConvNorm(nn.Sequential):
         stride: int = 1,
         groups: int = 1,
         relu: bool = True,
+        relu6: bool = False,
+        dilation: int = 1,
     ) -> None:
         layers: list[nn.Module] = [
             nn.Conv2d(
@@ -28,13 +30,16 @@ class ConvNorm(nn.Sequential):
                 out_channels,
                 kernel_size,
                 stride,
-                padding=kernel_size // 2,
+                padding=dilation * (kernel_size // 2),
+                dilation=dilation,
                 groups=groups,
                 bias=False,
             ),
             nn.BatchNorm2d(out_channels),
         ]
-        if relu:
+        if relu6:
+            layers.append(nn.ReLU6(inplace=True))
+        elif relu:
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)
 
@@ -45,11 +50,11 @@ def global_average(x: Tensor) -> Tensor:
     return x.mean((2, 3), keepdim=True)
 
 
-def resize_to(x: Tensor, like: Tensor) -> Tensor:
-    """Resize `x` bilinearly, corners aligned, to the height and width of `like`."""
+def resize_to(x: Tensor, like: Tensor, align_corners: bool = True) -> Tensor:
+    """Resize `x` bilinearly to the height and width of `like`."""
     # int() turns the size into a constant of an exported graph, which every runtime accepts.
     size = (int(like.shape[2]), int(like.shape[3]))
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
 
 
 def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
@@ -78,21 +83,32 @@ def initialise(net: nn.Module) -> None:
 
 
 class Classifier(nn.Module):
-    """A backbone, global average pooling and one linear layer without bias.
+    """A backbone, global average pooling, (maybe) dropout and one linear layer.
 
     Args:
         backbone: returns a sequence of maps, the last of which is classified.
         channels: channels of that map.
         num_classes: length of the logits.
+        bias: whether the linear layer has one.
+        dropout: share of the averages that training leaves out.
     """
 
-    def __init__(self, backbone: nn.Module, channels: int, num_classes: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        channels: int,
+        num_classes: int,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.fc = nn.Linear(channels, num_classes, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels, num_classes, bias=bias)
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, N x num_classes."""
-        logits: Tensor = self.fc(torch.flatten(global_average(self.backbone(images)[-1]), 1))
+        average = torch.flatten(global_average(self.backbone(images)[-1]), 1)
+        logits: Tensor = self.fc(self.dropout(average))
         return logits

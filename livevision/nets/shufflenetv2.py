@@ -1,13 +1,23 @@
-"""ShuffleNetV2's unit and stages (arXiv 1807.11164, figure 3 c and d, table 5)."""
+"""ShuffleNetV2 (arXiv 1807.11164, figure 3 c and d, table 5)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from livevision.nets.layers import ConvNorm, channel_shuffle
+from livevision.nets.layers import Classifier, ConvNorm, channel_shuffle
 
 DOWNSAMPLE_STYLES = ("torchvision", "megvii")
+
+# Table 5: channels of the stem, of stages 2 to 4 and of conv5.
+_WIDTHS = {
+    0.5: (24, 48, 96, 192, 1024),
+    1.0: (24, 116, 232, 464, 1024),
+    1.5: (24, 176, 352, 704, 1024),
+    2.0: (24, 244, 488, 976, 2048),
+}
 
 
 class Unit(nn.Module):
@@ -27,6 +37,8 @@ class Unit(nn.Module):
         stride: 1 or 2.
         kernel_size: of the depthwise convolutions.
         downsample_style: "torchvision" or "megvii".
+        star: ShuffleNetV2*, for detection: one more 3x3 depthwise convolution, at stride 1,
+            before the right branch, so that it sees more of the image.
 
     Raises:
         ValueError: the style is another one, or the numbers of channels do not go together.
@@ -39,6 +51,7 @@ class Unit(nn.Module):
         stride: int,
         kernel_size: int = 3,
         downsample_style: str = "torchvision",
+        star: bool = False,
     ) -> None:
         super().__init__()
         if downsample_style not in DOWNSAMPLE_STYLES:
@@ -59,6 +72,10 @@ class Unit(nn.Module):
             ConvNorm(self.half, self.half, kernel_size, stride, groups=self.half, relu=False),
             ConvNorm(self.half, out_channels - left),
         )
+        if star:
+            self.right.insert(
+                0, ConvNorm(branch_in, branch_in, kernel_size, groups=branch_in, relu=False)
+            )
         if stride == 2:
             self.left = nn.Sequential(
                 ConvNorm(in_channels, in_channels, kernel_size, 2, groups=in_channels, relu=False),
@@ -77,11 +94,85 @@ class Unit(nn.Module):
 
 
 def stage(
-    in_channels: int, out_channels: int, units: int, kernel_size: int, downsample_style: str
+    in_channels: int,
+    out_channels: int,
+    units: int,
+    kernel_size: int,
+    downsample_style: str,
+    star: bool = False,
 ) -> nn.Sequential:
     """A unit of stride 2 and `units - 1` of stride 1."""
-    first = Unit(in_channels, out_channels, 2, kernel_size, downsample_style)
+    first = Unit(in_channels, out_channels, 2, kernel_size, downsample_style, star)
     rest = (
-        Unit(out_channels, out_channels, 1, kernel_size, downsample_style) for _ in range(units - 1)
+        Unit(out_channels, out_channels, 1, kernel_size, downsample_style, star)
+        for _ in range(units - 1)
     )
     return nn.Sequential(first, *rest)
+
+
+class ShuffleNetV2(nn.Module):
+    """The backbone: returns the maps at strides 4, 8, 16 and 32.
+
+    Args:
+        width: 0.5, 1.0, 1.5 or 2.0, the names of the paper's columns.
+        downsample_style: see `Unit`.
+        star: see `Unit`.
+        last: whether conv5 ends the last map; detectors and segmenters take stage 4's instead.
+
+    Raises:
+        ValueError: the paper has no such width.
+    """
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        downsample_style: str = "torchvision",
+        star: bool = False,
+        last: bool = True,
+    ) -> None:
+        super().__init__()
+        if width not in _WIDTHS:
+            raise ValueError(f"width {width} is not one of {', '.join(map(str, _WIDTHS))}")
+        stem, c3, c4, c5, conv5 = _WIDTHS[width]
+        self.stem = nn.Sequential(ConvNorm(3, stem, 3, stride=2), nn.MaxPool2d(3, 2, padding=1))
+        self.stage2 = stage(stem, c3, 4, 3, downsample_style, star)
+        self.stage3 = stage(c3, c4, 8, 3, downsample_style, star)
+        self.stage4 = stage(c4, c5, 4, 3, downsample_style, star)
+        self.conv5: nn.Module = ConvNorm(c5, conv5) if last else nn.Identity()
+        self.channels = (stem, c3, c4, conv5 if last else c5)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        c2 = self.stem(images)
+        c3 = self.stage2(c2)
+        c4 = self.stage3(c3)
+        return c2, c3, c4, self.conv5(self.stage4(c4))
+
+
+def shufflenetv2_05(num_classes: int = 1000, **options: Any) -> Classifier:
+    """ShuffleNetV2 0.5x as a classifier; options as of `ShuffleNetV2`."""
+    return _classifier(0.5, num_classes, **options)
+
+
+def shufflenetv2_10(num_classes: int = 1000, **options: Any) -> Classifier:
+    """ShuffleNetV2 1x as a classifier."""
+    return _classifier(1.0, num_classes, **options)
+
+
+def shufflenetv2_15(num_classes: int = 1000, **options: Any) -> Classifier:
+    """ShuffleNetV2 1.5x as a classifier."""
+    return _classifier(1.5, num_classes, **options)
+
+
+def shufflenetv2_20(num_classes: int = 1000, **options: Any) -> Classifier:
+    """ShuffleNetV2 2x as a classifier."""
+    return _classifier(2.0, num_classes, **options)
+
+
+def _classifier(
+    width: float, num_classes: int, downsample_style: str = "torchvision", star: bool = False
+) -> Classifier:
+    net = ShuffleNetV2(width, downsample_style, star)
+    # As in the two public builds, megvii's linear layer has no bias and, at width 2, dropout.
+    megvii = downsample_style == "megvii"
+    dropout = 0.2 if megvii and width == 2.0 else 0.0
+    return Classifier(net, net.channels[-1], num_classes, bias=not megvii, dropout=dropout)

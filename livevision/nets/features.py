@@ -1,0 +1,78 @@
+"""Backbones as feature extractors: the maps at the strides that a detector or segmenter names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from livevision.nets import resnet, snet, stdc
+from livevision.nets.mobilenetv2 import MobileNetV2
+from livevision.nets.shufflenetv2 import ShuffleNetV2
+from livevision.nets.xception import Xception39
+
+# Backbones without what only serves as a classifier's last layers, and the strides of their maps.
+_BACKBONES: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
+    "mobilenetv2": (partial(MobileNetV2, last=0), (2, 4, 8, 16, 32)),
+    "resnet18": (partial(resnet.backbone, "resnet18"), (4, 8, 16, 32)),
+    "resnet101": (partial(resnet.backbone, "resnet101"), (4, 8, 16, 32)),
+    "shufflenetv2-0.5": (partial(ShuffleNetV2, 0.5, last=False), (4, 8, 16, 32)),
+    "shufflenetv2-1.0": (partial(ShuffleNetV2, 1.0, last=False), (4, 8, 16, 32)),
+    "shufflenetv2-1.5": (partial(ShuffleNetV2, 1.5, last=False), (4, 8, 16, 32)),
+    "shufflenetv2-2.0": (partial(ShuffleNetV2, 2.0, last=False), (4, 8, 16, 32)),
+    "snet49": (partial(snet.backbone, "snet49"), (16, 32)),
+    "snet146": (partial(snet.backbone, "snet146"), (16, 32)),
+    "snet535": (partial(snet.backbone, "snet535"), (16, 32)),
+    "stdc1": (partial(stdc.backbone, "stdc1"), (4, 8, 16, 32)),
+    "stdc2": (partial(stdc.backbone, "stdc2"), (4, 8, 16, 32)),
+    "xception39": (Xception39, (8, 16, 32)),
+}
+
+
+class Features(nn.Module):
+    """A backbone that returns some of its maps only.
+
+    Args:
+        backbone: returns a tuple of maps and has their numbers of channels in `channels`.
+        places: which of the maps are returned.
+
+    Attributes:
+        channels: of the maps returned.
+    """
+
+    def __init__(self, backbone: nn.Module, places: tuple[int, ...]) -> None:
+        super().__init__()
+        channels: tuple[int, ...] = backbone.channels  # type: ignore[assignment]
+        self.backbone = backbone
+        self.places = places
+        self.channels = tuple(channels[place] for place in places)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        maps = self.backbone(images)
+        return tuple(maps[place] for place in self.places)
+
+
+def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) -> Features:
+    """A backbone by name, returning its last maps at these strides.
+
+    Args:
+        name: of a classifier that `livevision.nets.build` knows.
+        strides: pixels of the image between those of each map, finest first.
+        **options: passed to the backbone.
+
+    Raises:
+        ValueError: the name is not known, or the backbone has no map at one of the strides.
+    """
+    if name not in _BACKBONES:
+        raise ValueError(f"no backbone is called {name!r}; they are: {', '.join(_BACKBONES)}")
+    make, available = _BACKBONES[name]
+    if not set(strides) <= set(available):
+        raise ValueError(f"{name} has maps at strides {available}, not at all of {strides}")
+    return Features(make(**options), tuple(available.index(stride) for stride in strides))
+
+
+def names() -> list[str]:
+    """The names that `features` knows, sorted."""
+    return sorted(_BACKBONES)

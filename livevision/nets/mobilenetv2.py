@@ -1,0 +1,97 @@
+"""MobileNetV2 (arXiv 1801.04381, tables 1 and 2): inverted residuals with linear bottlenecks.
+
+The text speaks of 19 bottlenecks; table 2 has 17, and so has the authors' release. The paper's
+6.9 M parameters at width 1.4 cannot be built from the table: it gives 6.1 M, as the release does.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from livevision.nets.layers import Classifier, ConvNorm
+
+# Table 2. t: how many times wider a block is inside; c: channels out; n: blocks; s: first stride.
+_ROWS = (
+    # t, c, n, s
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+class InvertedResidual(nn.Module):
+    """1x1 expansion, 3x3 depthwise and 1x1 projection, the last without activation.
+
+    With expansion 1 the first is left out. The input is added where the sizes allow it.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = expansion * in_channels
+        self.expand: nn.Module = (
+            ConvNorm(in_channels, wide, relu6=True) if expansion > 1 else nn.Identity()
+        )
+        self.depthwise = ConvNorm(wide, wide, 3, stride, groups=wide, relu6=True)
+        self.project = ConvNorm(wide, out_channels, relu=False)
+        self.adds_input = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        projected: Tensor = self.project(self.depthwise(self.expand(x)))
+        return x + projected if self.adds_input else projected
+
+
+class MobileNetV2(nn.Module):
+    """The backbone: returns the last map of each of the strides 2, 4, 8, 16 and 32.
+
+    Args:
+        width: multiplies all numbers of channels but that of `last`, which it does not reduce.
+        last: channels of the 1x1 convolution after the blocks; 0 for none, as detectors and
+            segmenters take it.
+    """
+
+    def __init__(self, width: float = 1.0, last: int = 1280) -> None:
+        super().__init__()
+        channels = scale_channels(32, width)
+        self.stem = ConvNorm(3, channels, 3, stride=2, relu6=True)
+        stages: list[list[nn.Module]] = [[]]
+        self.channels: tuple[int, ...] = ()
+        for expansion, out, blocks, stride in _ROWS:
+            if stride == 2:
+                stages.append([])
+                self.channels += (channels,)
+            for i in range(blocks):
+                out_channels = scale_channels(out, width)
+                first_stride = stride if i == 0 else 1
+                stages[-1].append(InvertedResidual(channels, out_channels, first_stride, expansion))
+                channels = out_channels
+        if last:
+            out_channels = scale_channels(last, max(1.0, width))
+            stages[-1].append(ConvNorm(channels, out_channels, relu6=True))
+            channels = out_channels
+        self.channels += (channels,)
+        self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        x = self.stem(images)
+        maps: tuple[Tensor, ...] = ()
+        for stage in self.stages:
+            x = stage(x)
+            maps += (x,)
+        return maps
+
+
+def scale_channels(channels: int, width: float) -> int:
+    """`channels * width` as a multiple of 8: the nearest, or the next if that loses over 10 %."""
+    exact = channels * width
+    rounded = max(8, int(exact + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * exact else rounded
+
+
+def mobilenetv2(num_classes: int = 1000, width: float = 1.0, dropout: float = 0.2) -> Classifier:
+    """MobileNetV2 as a classifier; `width` is the paper's width multiplier."""
+    net = MobileNetV2(width)
+    return Classifier(net, net.channels[-1], num_classes, bias=True, dropout=dropout)
