@@ -52,3 +52,47 @@ def best_boxes(scores: Tensor, boxes: Tensor, count: int) -> tuple[Tensor, Tenso
     count = min(count, int(scores.shape[1]))
     scores, order = scores.topk(count, 1)
     return scores, boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
+
+
+def soft_suppress(
+    boxes: Tensor,
+    scores: Tensor,
+    sigma: float | None = 0.5,
+    iou_threshold: float = 0.3,
+    smallest: float = 0.001,
+) -> tuple[Tensor, Tensor]:
+    """Soft-NMS (arXiv 1704.04503): lowers the scores of boxes that overlap a better one.
+
+    The boxes of one image and class are taken one after another, the best first, and each lowers
+    those left over. It runs in a loop and gives as many boxes as it finds: not for export.
+
+    Args:
+        boxes: K x 4.
+        scores: K, from 0.
+        sigma: an overlap multiplies the score by exp(-overlap ** 2 / sigma). None: by
+            1 - overlap, where that is more than `iou_threshold`.
+        iou_threshold: see `sigma`.
+        smallest: boxes whose score falls below are left out.
+
+    Returns:
+        Which boxes are left, as indices in the order they were taken, and their new scores.
+    """
+    overlaps = box_iou(boxes.unsqueeze(0), boxes.unsqueeze(0))[0]
+    if sigma is None:
+        weights = torch.where(overlaps > iou_threshold, 1 - overlaps, torch.ones_like(overlaps))
+    else:
+        weights = torch.exp(-(overlaps**2) / sigma)
+    left = scores.clone()
+    taken: list[Tensor] = []
+    new_scores: list[Tensor] = []
+    for _ in range(len(scores)):
+        score, best = left.max(0)
+        if float(score) < smallest:
+            break
+        taken.append(best)
+        new_scores.append(score)
+        left = left * weights[best]
+        left[best] = -1.0
+    if not taken:
+        return torch.zeros(0, dtype=torch.long, device=boxes.device), scores[:0]
+    return torch.stack(taken), torch.stack(new_scores)

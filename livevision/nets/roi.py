@@ -1,4 +1,9 @@
-"""Position-sensitive RoI align (R-FCN, arXiv 1605.06409, sampled as Mask R-CNN's RoIAlign does)."""
+"""RoI align (Mask R-CNN, arXiv 1703.06870) and its position-sensitive form (R-FCN, 1605.06409).
+
+Both cut a box into bins x bins equal bins and sample each at 2 x 2 points, bilinearly. Map pixel
+(i, j) is centred at ((j + 0.5) * stride, (i + 0.5) * stride) of the image; samples beyond the
+outermost centres take the border's value.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,37 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+REDUCTIONS = ("mean", "max")
 
-def ps_roi_align(maps: Tensor, boxes: Tensor, stride: int, bins: int = 7) -> Tensor:
+
+def ps_roi_align(
+    maps: Tensor,
+    boxes: Tensor,
+    stride: int,
+    bins: int = 7,
+    reduction: str = "mean",
+    half_pixel: bool = True,
+) -> Tensor:
     """Average a map inside every bin of every box, each bin from its own channels.
 
-    A box is cut into bins x bins equal bins; the value of bin (i, j) in output channel c is the
-    mean of 2 x 2 bilinear samples of map channel (c * bins + i) * bins + j. Map pixel (i, j)
-    is centred at ((j + 0.5) * stride, (i + 0.5) * stride); samples beyond the outermost centres
-    take the border's value.
+    The value of bin (i, j) in output channel c comes from map channel (c * bins + i) * bins + j.
 
     Args:
         maps: N x (C * bins * bins) x H x W, with H and W at least 2.
         boxes: N x R x 4, x1 y1 x2 y2 in input pixels; no gradient flows to them.
         stride: input pixels between map pixels.
         bins: bins along each side.
+        reduction: "mean" of a bin's samples, or their "max", as the released weights of
+            Light-Head R-CNN and ThunderNet want it.
+        half_pixel: False puts the centre of map pixel (i, j) at (j * stride, i * stride), as
+            those releases do.
 
     Returns:
         N x R x C x bins x bins.
 
     Raises:
-        ValueError: the map is one pixel wide or high, or its channels do not divide.
+        ValueError: the map is one pixel wide or high, its channels do not divide, or the
+            reduction is another one.
     """
     batch, channels, height, width = (int(n) for n in maps.shape)
     count = int(boxes.shape[1])
@@ -34,16 +50,13 @@ def ps_roi_align(maps: Tensor, boxes: Tensor, stride: int, bins: int = 7) -> Ten
             f"maps of {channels} x {height} x {width} cannot be pooled in {bins} x {bins} bins: "
             f"at least 2 x 2 pixels and a multiple of {bins**2} channels are needed"
         )
+    _check_reduction(reduction)
     out_channels = channels // bins**2
     # The bin axis joins the batch, so that one grid_sample serves every bin with its channels.
     maps = maps.reshape(batch, out_channels, bins**2, height, width).transpose(1, 2)
     maps = maps.reshape(batch * bins**2, out_channels, height, width)
 
-    x1, y1, x2, y2 = (boxes.detach() / stride - 0.5).unsqueeze(-1).unbind(-2)  # N x R x 1
-    # Where along a side the two samples of every bin lie, as a share of that side.
-    share = (torch.arange(2 * bins, dtype=maps.dtype, device=maps.device) + 0.5) / (2 * bins)
-    x = (x1 + (x2 - x1) * share) * (2 / (width - 1)) - 1  # N x R x 2 bins
-    y = (y1 + (y2 - y1) * share) * (2 / (height - 1)) - 1
+    x, y = _sample_places(boxes, stride, bins, height, width, half_pixel)
     shape = (batch, count, bins, 2, bins, 2)  # image, box, bin row, sample row, bin column, sample
     grid = torch.stack(
         (
@@ -54,5 +67,54 @@ def ps_roi_align(maps: Tensor, boxes: Tensor, stride: int, bins: int = 7) -> Ten
     )
     grid = grid.permute(0, 2, 4, 1, 3, 5, 6).reshape(batch * bins**2, count, 4, 2)
     samples = F.grid_sample(maps, grid, "bilinear", "border", align_corners=True)
-    pooled = samples.mean(-1).view(batch, bins, bins, out_channels, count)
+    pooled = samples.mean(-1) if reduction == "mean" else samples.amax(-1)
+    pooled = pooled.view(batch, bins, bins, out_channels, count)
     return pooled.permute(0, 4, 3, 1, 2)
+
+
+def roi_align(
+    maps: Tensor, boxes: Tensor, stride: int, bins: int = 7, reduction: str = "mean"
+) -> Tensor:
+    """Average a map inside every bin of every box.
+
+    Args:
+        maps: N x C x H x W, with H and W at least 2.
+        boxes, stride, bins, reduction: as of `ps_roi_align`.
+
+    Returns:
+        N x R x C x bins x bins.
+
+    Raises:
+        ValueError: the map is one pixel wide or high, or the reduction is unknown.
+    """
+    batch, channels, height, width = (int(n) for n in maps.shape)
+    count = int(boxes.shape[1])
+    if min(height, width) < 2:
+        raise ValueError(f"a map of {height} x {width} cannot be pooled: at least 2 x 2 is needed")
+    _check_reduction(reduction)
+    x, y = _sample_places(boxes, stride, bins, height, width, half_pixel=True)
+    shape = (batch, count, 2 * bins, 2 * bins)
+    grid = torch.stack((x.unsqueeze(2).expand(shape), y.unsqueeze(3).expand(shape)), -1)
+    grid = grid.reshape(batch, count, 4 * bins**2, 2)
+    samples = F.grid_sample(maps, grid, "bilinear", "border", align_corners=True)
+    samples = samples.view(batch, channels, count, bins, 2, bins, 2)
+    pooled = samples.mean((4, 6)) if reduction == "mean" else samples.amax((4, 6))
+    return pooled.transpose(1, 2)
+
+
+def _check_reduction(reduction: str) -> None:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction {reduction!r} is not one of {REDUCTIONS}")
+
+
+def _sample_places(
+    boxes: Tensor, stride: int, bins: int, height: int, width: int, half_pixel: bool
+) -> tuple[Tensor, Tensor]:
+    """Columns and rows of all samples, each N x R x (2 * bins), from -1 to 1 over the map."""
+    offset = 0.5 if half_pixel else 0.0
+    x1, y1, x2, y2 = (boxes.detach() / stride - offset).unsqueeze(-1).unbind(-2)  # N x R x 1
+    # Where along a side the two samples of every bin lie, as a share of that side.
+    share = (torch.arange(2 * bins, dtype=boxes.dtype, device=boxes.device) + 0.5) / (2 * bins)
+    x = (x1 + (x2 - x1) * share) * (2 / (width - 1)) - 1
+    y = (y1 + (y2 - y1) * share) * (2 / (height - 1)) - 1
+    return x, y
