@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from livevision.nets.features import features
 from livevision.nets.layers import ConvNorm, global_average, initialise, resize_to
 from livevision.nets.xception import Xception39
 
@@ -42,16 +43,21 @@ class AttentionRefinement(nn.Module):
 
 
 class FeatureFusion(nn.Module):
-    """FFM: joins the two paths and adds what a gate, without norm or bias, picks out."""
+    """FFM: joins the two paths and adds what a gate, without norm or bias, picks out.
 
-    def __init__(self) -> None:
+    Args:
+        in_channels: of both inputs together.
+        reduction: how many times narrower the gate is inside.
+    """
+
+    def __init__(self, in_channels: int = 2 * _WIDTH, reduction: int = 1) -> None:
         super().__init__()
         channels = 2 * _WIDTH
-        self.conv = ConvNorm(channels, channels)
+        self.conv = ConvNorm(in_channels, channels)
         self.gate = nn.Sequential(
-            nn.Conv2d(channels, channels, 1, bias=False),
+            nn.Conv2d(channels, channels // reduction, 1, bias=False),
             nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 1, bias=False),
+            nn.Conv2d(channels // reduction, channels, 1, bias=False),
             nn.Sigmoid(),
         )
 
@@ -120,3 +126,14 @@ class BiSeNet(nn.Module):
 def bisenet_xception39(num_classes: int = 19, aux: bool = True) -> BiSeNet:
     """BiSeNet1: Xception39 as context path; `aux=False` leaves the auxiliary heads out."""
     return BiSeNet(Xception39(), num_classes, aux_channels=128 if aux else 0)
+
+
+def bisenet_resnet18(num_classes: int = 19, aux: bool = True) -> BiSeNet:
+    """BiSeNet2: ResNet-18 as context path."""
+    return BiSeNet(features("resnet18"), num_classes, aux_channels=256 if aux else 0)
+
+
+def bisenet_mobilenetv2(num_classes: int = 19, aux: bool = True, width: float = 1.0) -> BiSeNet:
+    """BiSeNet with MobileNetV2 as context path, which the paper does not have."""
+    backbone = features("mobilenetv2", width=width)
+    return BiSeNet(backbone, num_classes, aux_channels=128 if aux else 0)

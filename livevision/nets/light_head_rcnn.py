@@ -1,0 +1,218 @@
+"""Light-Head R-CNN, a two-stage detector with a thin map and a cheap head (arXiv 1711.07264).
+
+Setting L is on ResNet-101, setting S on Xception*; both keep C5 at stride 16 by dilation. What
+differs between the paper and the authors' release is an option: the paper refines boxes without
+regard to the class, the release has a box for every class; the release pools the maximum of a
+bin's samples.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from livevision.nets import resnet
+from livevision.nets.anchors import decode_boxes
+from livevision.nets.layers import initialise
+from livevision.nets.roi import ps_roi_align
+from livevision.nets.thundernet import CODE_SCALE
+from livevision.nets.two_stage import by_anchor, choose, propose
+from livevision.nets.xception_star import XceptionStar
+
+_BINS = 7  # along each side of a proposal
+_THIN = 10 * _BINS * _BINS  # channels of the thin map
+_STRIDE = 16
+
+ANCHOR_SCALES = (2, 4, 8, 16, 32)  # times the stride: 32 to 512 pixels
+ANCHOR_RATIOS = (0.5, 1.0, 2.0)  # height over width
+
+
+class LargeSeparableConv(nn.Module):
+    """A 15 x 15 convolution of low rank: 15 x 1 then 1 x 15, plus 1 x 15 then 15 x 1; ReLU."""
+
+    def __init__(self, in_channels: int, mid_channels: int, out_channels: int) -> None:
+        super().__init__()
+        tall = {"kernel_size": (15, 1), "padding": (7, 0)}
+        wide = {"kernel_size": (1, 15), "padding": (0, 7)}
+        self.tall_wide = nn.Sequential(
+            nn.Conv2d(in_channels, mid_channels, **tall),
+            nn.Conv2d(mid_channels, out_channels, **wide),
+        )
+        self.wide_tall = nn.Sequential(
+            nn.Conv2d(in_channels, mid_channels, **wide),
+            nn.Conv2d(mid_channels, out_channels, **tall),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.tall_wide(x) + self.wide_tall(x))
+
+
+class RegionProposal(nn.Module):
+    """RPN: a 3x3 convolution, then objectness and box codes of every anchor."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        anchors = len(ANCHOR_SCALES) * len(ANCHOR_RATIOS)
+        self.conv = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.objectness = nn.Conv2d(channels, 2 * anchors, 1)
+        self.codes = nn.Conv2d(channels, 4 * anchors, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = F.relu(self.conv(x))
+        return by_anchor(self.objectness(x), 2), by_anchor(self.codes(x), 4)
+
+
+class LightHeadRCNN(nn.Module):
+    """Light-Head R-CNN on a backbone whose last two maps are C4 and C5, both at stride 16.
+
+    Args:
+        backbone: with an attribute `channels`.
+        num_classes: foreground classes.
+        rpn_channels: of the RPN's 3x3 convolution.
+        mid_channels: inside the large separable convolution.
+        class_agnostic: one box of a proposal for all classes (the paper) or one for each class
+            and the background (the release).
+        pooling: "mean" or "max" of a bin's samples, the latter placed as in the release.
+        pre_nms: proposals that enter the RPN's suppression. The paper has 6000; 3840 is the most
+            that TensorRT sorts.
+        proposals: of those kept, how many the second stage looks at.
+        candidates: pairs of proposal and class that enter the last suppression.
+        detections: rows of the output.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_classes: int,
+        rpn_channels: int,
+        mid_channels: int,
+        class_agnostic: bool = True,
+        pooling: str = "mean",
+        pre_nms: int = 3840,
+        proposals: int = 1000,
+        candidates: int = 1000,
+        detections: int = 100,
+    ) -> None:
+        super().__init__()
+        c4, c5 = backbone.channels[-2:]  # type: ignore[index]
+        self.backbone = backbone
+        self.rpn = RegionProposal(c4, rpn_channels)
+        self.thin = LargeSeparableConv(c5, mid_channels, _THIN)
+        self.fc = nn.Linear(_THIN, 2048)
+        self.classes = nn.Linear(2048, num_classes + 1)
+        self.boxes = nn.Linear(2048, 4 if class_agnostic else 4 * (num_classes + 1))
+        self.num_classes = num_classes
+        self.pooling = pooling
+        self.pre_nms = pre_nms
+        self.proposals = proposals
+        self.candidates = candidates
+        self.detections = detections
+        initialise(self)
+        for layer in (self.rpn.conv, self.rpn.objectness, self.rpn.codes, *self.thin.modules()):
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, 0.0, 0.01)
+
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The first stage's layers.
+
+        Returns:
+            The thin map that proposals are pooled from, N x 490 x H/16 x W/16; objectness logits
+            (background, object) of all anchors, N x A x 2; their box codes, N x A x 4.
+        """
+        *_, c4, c5 = self.backbone(images)
+        objectness, codes = self.rpn(c4)
+        return self.thin(c5), objectness, codes
+
+    def anchors(self, maps: Tensor) -> Tensor:
+        """All anchors of a map that `features` returned, A x 4 in input pixels."""
+        return classic_anchors(int(maps.shape[2]), int(maps.shape[3])).to(maps.device)
+
+    def propose(
+        self, objectness: Tensor, codes: Tensor, anchors: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """The proposals, N x R x 4; see `livevision.nets.two_stage.propose`."""
+        return propose(objectness, codes, anchors, size, self.pre_nms, self.proposals)
+
+    def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits N x R x (1 + classes), background first, and codes.
+
+        The codes are N x R x 4, or N x R x 4 * (1 + classes) where every class has its own.
+        """
+        pooled = ps_roi_align(
+            maps, boxes, _STRIDE, _BINS, self.pooling, half_pixel=self.pooling == "mean"
+        )
+        x = F.relu(self.fc(pooled.flatten(2)))
+        return self.classes(x), self.boxes(x)
+
+    def forward(
+        self, images: Tensor, iou_threshold: float | Tensor = 0.5
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Detect objects.
+
+        Args:
+            images: N x 3 x H x W, H and W at least 32.
+            iou_threshold: of the last suppression, within a class.
+
+        Returns:
+            boxes, float32 N x K x 4 in input pixels; scores, float32 N x K, -1 in rows that hold
+            no detection, which come last; classes, int64 N x K, from 0. K is `detections`.
+        """
+        size = (int(images.shape[2]), int(images.shape[3]))
+        maps, objectness, codes = self.features(images)
+        proposals = self.propose(objectness, codes, self.anchors(maps), size)
+        logits, codes = self.second_stage(maps, proposals)
+        scale = torch.tensor(CODE_SCALE, device=codes.device)
+        codes = codes.unflatten(-1, (-1, 4))
+        if int(codes.shape[2]) > 1:
+            codes = codes[:, :, 1:]  # the background's box is never asked for
+        boxes = decode_boxes(codes * scale, proposals.unsqueeze(2), *size)
+        scores = logits.softmax(-1)[..., 1:]
+        return choose(boxes, scores, size, iou_threshold, self.candidates, self.detections)
+
+
+@lru_cache(maxsize=32)
+def classic_anchors(height: int, width: int) -> Tensor:
+    """Anchors as Faster R-CNN's first code made them: ratios slowest, whole numbers of pixels.
+
+    The sides are those of a 16 x 16 box brought to a ratio and rounded, times a scale. The centre
+    of cell (i, j) is (16 j + 8, 16 i + 8): that code's 7.5 is the middle of pixels 0 to 15.
+
+    Returns:
+        float32 (height * width * 15) x 4; cells row by row.
+    """
+    cell = []
+    for ratio in ANCHOR_RATIOS:
+        w = round(math.sqrt(_STRIDE**2 / ratio))
+        h = round(w * ratio)
+        for scale in ANCHOR_SCALES:
+            cell.append((-w * scale / 2, -h * scale / 2, w * scale / 2, h * scale / 2))
+    centre = _STRIDE / 2
+    return torch.tensor(
+        [
+            (x + centre + x1, y + centre + y1, x + centre + x2, y + centre + y2)
+            for y in range(0, height * _STRIDE, _STRIDE)
+            for x in range(0, width * _STRIDE, _STRIDE)
+            for x1, y1, x2, y2 in cell
+        ],
+        dtype=torch.float32,
+    )
+
+
+def light_head_s(
+    num_classes: int = 80, class_agnostic: bool = True, pooling: str = "mean", **options: int
+) -> LightHeadRCNN:
+    """Setting S: Xception*, an RPN of 256 channels, 64 inside the thin map's convolution."""
+    backbone = XceptionStar(dilated=True)
+    return LightHeadRCNN(backbone, num_classes, 256, 64, class_agnostic, pooling, **options)
+
+
+def light_head_l(
+    num_classes: int = 80, class_agnostic: bool = True, pooling: str = "mean", **options: int
+) -> LightHeadRCNN:
+    """Setting L: ResNet-101, an RPN of 512 channels, 256 inside the thin map's convolution."""
+    backbone = resnet.backbone("resnet101", dilated=True)
+    return LightHeadRCNN(backbone, num_classes, 512, 256, class_agnostic, pooling, **options)

@@ -1,0 +1,95 @@
+"""What two-stage detectors share: from anchors to proposals, and from proposals to detections."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from livevision.nets.anchors import decode_boxes
+from livevision.nets.nms import best_boxes, suppress
+
+
+def by_anchor(x: Tensor, values: int) -> Tensor:
+    """N x (anchors * values) x H x W to N x all anchors x values, cells row by row."""
+    count = int(x.shape[1]) * int(x.shape[2]) * int(x.shape[3]) // values
+    return x.permute(0, 2, 3, 1).reshape(-1, count, values)
+
+
+def propose(
+    objectness: Tensor,
+    codes: Tensor,
+    anchors: Tensor,
+    size: tuple[int, int],
+    pre_nms: int,
+    proposals: int,
+) -> Tensor:
+    """The best anchors, moved by their codes, after a suppression at an overlap of 0.7.
+
+    Where suppression keeps too few, the best of those suppressed fill the rest: the number is
+    fixed, and a doubled box does no harm before the last suppression.
+
+    Args:
+        objectness: logits (background, object) of all anchors, N x A x 2.
+        codes: N x A x 4.
+        anchors: A x 4.
+        size: height and width of the images.
+        pre_nms: boxes that enter the suppression.
+        proposals: boxes returned, or all where there are fewer.
+
+    Returns:
+        N x `proposals` x 4.
+    """
+    # The softmax of two logits orders anchors as their difference does.
+    scores = objectness[..., 1] - objectness[..., 0]
+    count = min(pre_nms, int(scores.shape[1]))
+    _, order = scores.topk(count, 1)
+    chosen = order.unsqueeze(-1).expand(-1, -1, 4)
+    references = anchors.expand(int(codes.shape[0]), -1, 4).gather(1, chosen)
+    boxes = decode_boxes(codes.gather(1, chosen), references, *size)
+    keep = suppress(boxes, 0.7)
+    # Scores are sorted already, so ranks decide: kept boxes first, in their order.
+    rank = torch.arange(count, 0, -1, device=boxes.device, dtype=boxes.dtype)
+    return best_boxes(keep * count + rank, boxes, proposals)[1]
+
+
+def choose(
+    boxes: Tensor,
+    scores: Tensor,
+    size: tuple[int, int],
+    iou_threshold: float | Tensor,
+    candidates: int,
+    detections: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The best pairs of box and class, suppressed within each class.
+
+    Args:
+        boxes: N x R x 1 x 4, or N x R x classes x 4 where every class has its own.
+        scores: of the foreground classes, N x R x classes, from 0.
+        size: height and width of the images.
+        iou_threshold: boxes of a class that overlap by more are the same object.
+        candidates: pairs that enter the suppression.
+        detections: rows returned.
+
+    Returns:
+        boxes, N x `detections` x 4; scores, -1 in rows without a detection, which come last;
+        classes, int64.
+    """
+    classes_count = int(scores.shape[2])
+    boxes = boxes.expand(-1, -1, classes_count, 4).flatten(1, 2)
+    scores, order = scores.flatten(1).topk(min(candidates, int(boxes.shape[1])), 1)
+    rows = torch.div(order, classes_count, rounding_mode="floor")
+    classes = order - rows * classes_count
+    boxes = boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
+    # Classes are laid out side by side, too far apart to overlap.
+    apart = boxes + (classes * (max(size) + 1)).unsqueeze(-1).to(boxes.dtype)
+    keep = suppress(apart, iou_threshold)
+    scores = scores * keep - (1 - keep)
+    missing = max(0, detections - int(scores.shape[1]))
+    if missing:
+        scores = F.pad(scores, (0, missing), value=-1.0)
+        classes = F.pad(classes, (0, missing))
+        boxes = F.pad(boxes, (0, 0, 0, missing))
+    scores, order = scores.topk(detections, 1)
+    boxes = boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
+    return boxes, scores, classes.gather(1, order)
