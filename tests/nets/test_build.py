@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from livevision.nets import build, names
 
@@ -17,7 +18,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
 
 def test_every_name_has_a_builder() -> None:
     for name in names():
-        assert sum(p.numel() for p in build(name, num_classes=3).parameters()) > 100_000
+        with torch.device("meta"):
+            net = build(name, num_classes=3)
+        assert sum(p.numel() for p in net.parameters()) > 50_000
 
 
 def test_importing_the_package_does_not_import_torch() -> None:
