@@ -26,8 +26,16 @@ def average_precision(
 
     COCO's rules: 101 points of recall, at most 100 boxes a picture. Objects marked difficult are
     neither asked for nor held against what finds them. A class that never occurs has NaN.
+
+    Raises:
+        ImportError: faster-coco-eval is not installed.
     """
-    from faster_coco_eval import COCO, COCOeval_faster
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError as error:
+        raise ImportError(
+            "average precision needs faster-coco-eval: pip install faster-coco-eval"
+        ) from error
 
     annotations = []
     for image_id, sample in enumerate(samples):

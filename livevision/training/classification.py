@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,8 +31,18 @@ class ClassificationJob:
         self.size = int(options["size"])
         self.smallest_crop = float(options.get("smallest_crop", 0.35))
         self.label_smoothing = float(options.get("label_smoothing", 0.1))
-        self.train = read_archive(data / options["archive"], "train")
-        self.val = read_archive(data / options["archive"], "val")
+        self.archive = data / options["archive"]
+
+    # Read on first use, so that an evaluation does not wait for the training pictures.
+    @cached_property
+    def train(self) -> tuple[Image, Tensor]:
+        """The training pictures and their classes."""
+        return read_archive(self.archive, "train")
+
+    @cached_property
+    def val(self) -> tuple[Image, Tensor]:
+        """The pictures that scores are taken on, and their classes."""
+        return read_archive(self.archive, "val")
 
     def batch(self, step: int) -> Any:
         """Images and class numbers of a step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -43,8 +44,7 @@ class DetectionJob:
         self.classes: list[str] = options["classes"]
         self.highlight: list[str] = options.get("highlight", self.classes)
         self.size = int(options.get("size", 320))
-        self.train = _read(options["train"], data, self.classes)
-        self.val = _read(options["val"], data, self.classes)
+        self.data = data
         self.augment = Augmentation(
             self.size,
             float(options.get("zoom_out", 3.0)),
@@ -56,6 +56,17 @@ class DetectionJob:
         self.most_objects = int(options.get("most_objects", 32))
         self.hardest = int(options.get("hardest", 64))
         self.propose: Any = ThunderNet.propose
+
+    # Read on first use, so that an evaluation does not wait for the training pictures.
+    @cached_property
+    def train(self) -> list[Sample]:
+        """The training pictures."""
+        return _read(self.recipe.task_options["train"], self.data, self.classes)
+
+    @cached_property
+    def val(self) -> list[Sample]:
+        """The pictures that scores are taken on."""
+        return _read(self.recipe.task_options["val"], self.data, self.classes)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from livevision.nets import build
+from livevision.training.precision import keep_depthwise_in_float32
+from livevision.training.processes import average_gradients, join
 from livevision.training.recipe import Recipe
 from livevision.training.weights import AveragedNet, load_fitting, save_weights
 
@@ -44,12 +46,15 @@ def train(recipe: Recipe, job: Job, out: Path, resume: bool = False) -> dict[str
         The scores of the best evaluation.
     """
     out.mkdir(parents=True, exist_ok=True)
+    rank, processes = join()
     torch.manual_seed(recipe.seed)
     net = build(recipe.net, **recipe.net_options).to(memory_format=torch.channels_last)
     if recipe.initial_weights:
         unused = load_fitting(net, Path(recipe.initial_weights))
         report(f"began from {recipe.initial_weights}; not used of it: {unused}")
     average = AveragedNet(net, recipe.ema_decay)
+    if recipe.bf16:
+        keep_depthwise_in_float32(net)
     optimizer = make_optimizer(recipe, net)
     first_step, best = 0, {"score": -1.0}
     if resume:
@@ -68,22 +73,24 @@ def train(recipe: Recipe, job: Job, out: Path, resume: bool = False) -> dict[str
 
         net.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-            parts = job.loss(step_net, job.batch(step))
+            parts = job.loss(step_net, job.batch(step * processes + rank))
         loss = torch.stack(list(parts.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(net, processes)
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
         optimizer.step()
-        average.update(net, step)
+        if rank != 0:
+            continue  # the first process watches, evaluates and saves for all
 
+        average.update(net, step)
         minutes = (time.perf_counter() - begin) / 60
         if step % 20 == 0 or step == first_step + 3:
             shown = " ".join(f"{k} {v.item():.3f}" for k, v in parts.items())
-            speed = (step + 1 - first_step) * recipe.batch_size / minutes / 60
+            speed = (step + 1 - first_step) * recipe.batch_size * processes / minutes / 60
             report(f"step {step} {shown} rate {rate:.2g} {minutes:.1f} min {speed:.1f} images/s")
-        out_of_time = 0 < recipe.minutes < minutes
-        if (step + 1) % recipe.evaluate_every == 0 or step + 1 == recipe.steps or out_of_time:
+        if (step + 1) % recipe.evaluate_every == 0 or step + 1 == recipe.steps:
             scores = job.evaluate(average.net)
             report(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
             if scores["score"] > best["score"]:
@@ -93,8 +100,6 @@ def train(recipe: Recipe, job: Job, out: Path, resume: bool = False) -> dict[str
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(scores | {"step": step + 1, "minutes": minutes}) + "\n")
             (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
-        if out_of_time:
-            break
     return best
 
 

@@ -19,7 +19,7 @@ class Recipe:
         net_options: passed to `build`.
         task_options: what only this task reads: data folders, crop size, augmentation, losses.
         steps: optimiser steps.
-        batch_size: images a step.
+        batch_size: images a step and process.
         optimizer: "sgd" (momentum 0.9) or "adamw".
         learning_rate: the largest one.
         schedule: after the warm-up "poly" (power 0.9 to zero) or "cosine" (to zero).
@@ -32,7 +32,6 @@ class Recipe:
         seed: of the weights and of every batch.
         compile: use torch.compile.
         bf16: compute the net in bfloat16 where autocast does.
-        minutes: stop (after an evaluation) once this much time is used; 0 means no limit.
     """
 
     task: str
@@ -53,7 +52,6 @@ class Recipe:
     seed: int = 0
     compile: bool = True
     bf16: bool = False
-    minutes: float = 0.0
 
 
 def read_recipe(path: Path, settings: list[str] | None = None) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,9 +37,7 @@ class SegmentationJob:
         options = recipe.task_options
         self.recipe = recipe
         self.classes: list[str] = options["classes"]
-        folder = data / options["folder"]
-        self.train = read_folder(folder, "train", len(self.classes))
-        self.val = read_folder(folder, "val", len(self.classes))
+        self.folder = data / options["folder"]
         self.augment = Augmentation(
             tuple(options["crop"]),
             tuple(options.get("scale", (0.5, 2.0))),
@@ -46,8 +45,23 @@ class SegmentationJob:
             options.get("jitter", 0.4),
         )
         self.aux_weight = float(options.get("aux_weight", 1.0))
-        smoothing = float(options.get("rare_weight", 1.1))
-        self.weights = class_weights(self.train, len(self.classes), smoothing)
+        self.rare_weight = float(options.get("rare_weight", 1.1))
+
+    # Read on first use, so that an evaluation does not wait for the training pictures.
+    @cached_property
+    def train(self) -> list[Sample]:
+        """The training pictures."""
+        return read_folder(self.folder, "train", len(self.classes))
+
+    @cached_property
+    def val(self) -> list[Sample]:
+        """The pictures that scores are taken on."""
+        return read_folder(self.folder, "val", len(self.classes))
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """What each class weighs in the loss."""
+        return class_weights(self.train, len(self.classes), self.rare_weight)
 
     def batch(self, step: int) -> Any:
         """Images and labels of a step."""

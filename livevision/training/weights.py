@@ -63,3 +63,27 @@ def load_fitting(net: nn.Module, path: Path) -> list[str]:
     fitting = {k: v for k, v in tensors.items() if k in ours and ours[k].shape == v.shape}
     net.load_state_dict(fitting, strict=False)
     return sorted(tensors.keys() - fitting.keys())
+
+
+def load_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None:
+    """Copy in the weights that `save_weights` wrote, as float32.
+
+    Args:
+        net: the net.
+        path: the file.
+        drop: beginnings of the names of tensors that the file may lack.
+
+    Raises:
+        ValueError: the file lacks a tensor, or holds one that does not fit.
+    """
+    unused = load_fitting(net, path)
+    stored = load_file(path).keys()
+    missing = [
+        name
+        for name in net.state_dict()
+        if name not in stored
+        and not name.startswith(drop)
+        and not name.endswith("num_batches_tracked")
+    ]
+    if unused or missing:
+        raise ValueError(f"{path} does not fit the net: missing {missing}, not fitting {unused}")

@@ -1,0 +1,25 @@
+"""Which layers compute in which precision while a net is trained in bfloat16."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+
+def keep_depthwise_in_float32(net: nn.Module) -> None:
+    """Let a net's depthwise convolutions compute in float32, channels last, under autocast.
+
+    On CPUs their gradients are four to ten times slower in bfloat16, and three times slower with
+    channels first, so much that they take most of a light net's training time.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
+            module.forward = partial(_convolve, module)  # type: ignore[method-assign]
+
+
+def _convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        x = x.to(torch.float32, memory_format=torch.channels_last)
+        return conv._conv_forward(x, conv.weight, conv.bias)
