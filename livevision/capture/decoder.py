@@ -43,7 +43,7 @@ class Decoder:
         losses: Where to count.
         low_delay: Whether to give each frame out at once rather than decode several at a time,
             asked once the container is open.
-        format, options, timeout: As for ``av.open``.
+        options, timeout: As for ``av.open``.
 
     Raises:
         SourceError: It holds no video, or video in a codec without a decoder here.
@@ -57,7 +57,6 @@ class Decoder:
         losses: dict[str, int],
         *,
         low_delay: Callable[[Decoder], bool] = lambda decoder: False,
-        format: str | None = None,
         options: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
@@ -71,7 +70,6 @@ class Decoder:
         self._packets = 0
         self.container = av.open(
             uri,
-            format=format,
             options=dict(options or {}),
             timeout=timeout,
             metadata_errors="replace",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import glob
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -33,12 +34,11 @@ _SCHEMES = {
     "gst": "gstreamer",
     "csi": "gstreamer",
     "synthetic": "synthetic",
-    "screen": "stream",
     "webcam": "camera",
 }
 _WAYS = (
     "webcam, a camera number, /dev/videoN, csi://0, a file, a folder, a quoted pattern,"
-    " rtsp://, http://, https://, udp://, rtmp://, gst:PIPELINE, screen, synthetic,"
+    " rtsp://, http://, https://, udp://, rtmp://, gst:PIPELINE, synthetic,"
     " - (standard input)"
 )
 
@@ -75,13 +75,26 @@ def _expand(uri: str) -> list[tuple[str, str]]:
         return [("video_file", "-")]
     if uri == "webcam" or re.fullmatch(r"\d{1,3}|/dev/video\d+", uri):
         return [("camera", "0" if uri == "webcam" else uri)]
-    if uri in ("synthetic", "screen"):
-        return [(_SCHEMES[uri], uri)]
+    if uri == "synthetic":
+        return [("synthetic", uri)]
+    if uri == "screen":
+        raise SourceError(_no_screen())
     # One letter before the colon is a Windows drive.
     scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?", uri)
     if scheme and not Path(uri).exists():
         return [_by_scheme(uri, scheme[1].lower(), bool(scheme[2]))]
     return _on_disk(uri)
+
+
+def _no_screen() -> str:
+    """PyAV and OpenCV each bring an X library of their own; a grab with both loaded crashes."""
+    screens = {"win32": "gdigrab -i desktop", "darwin": "avfoundation -i 1:"}
+    grab = screens.get(sys.platform, 'x11grab -i "$DISPLAY"')
+    return (
+        "screen: cannot be grabbed from here; let the program ffmpeg do it:"
+        f" ffmpeg -f {grab} -c:v libx264 -preset ultrafast -tune zerolatency -f matroska -"
+        " | livevision --source - --mode freshest"
+    )
 
 
 def _by_scheme(uri: str, scheme: str, slashes: bool) -> tuple[str, str]:
@@ -142,7 +155,7 @@ def _near(path: Path) -> str:
     if near:
         return f"Did you mean {' or '.join(str(folder / name) for name in near)}?"
     if path.parent == Path() and not path.suffix:
-        words = difflib.get_close_matches(path.name, ("webcam", "screen", "synthetic"), n=1)
+        words = difflib.get_close_matches(path.name, ("webcam", "synthetic"), n=1)
         if words:
             return f"Did you mean {words[0]}?"
         return f"Allowed are {_WAYS}."

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,7 +21,6 @@ class Address:
     """What to hand to ``av.open``."""
 
     uri: str
-    format: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -33,17 +30,12 @@ def address(uri: str, silence: float) -> Address:
     Args:
         uri: As the user wrote it.
         silence: Seconds without any data after which a connection counts as dead.
-
-    Raises:
-        SourceError: A screen that cannot be grabbed here.
     """
     scheme = urlsplit(uri).scheme.lower()
     microseconds = str(int(silence * 1e6))
     # FFmpeg may look at a stream for five seconds before it gives out a frame. Its flag
     # "nobuffer" would save that, but throws away what it looked at, the first key frame included.
     options = {"analyzeduration": "2000000"}
-    if _is_screen(uri):
-        return _screen(uri)
     if scheme in ("rtsp", "rtsps"):
         options |= {"rtsp_transport": "tcp", "timeout": microseconds}
     elif scheme in ("http", "https"):
@@ -51,26 +43,7 @@ def address(uri: str, silence: float) -> Address:
         options |= {"reconnect": "1", "reconnect_delay_max": str(max(1, int(silence)))}
     elif scheme == "udp":
         options |= {"overrun_nonfatal": "1", "fifo_size": "50000"}
-    return Address(uri, None, options)
-
-
-def _is_screen(uri: str) -> bool:
-    return uri == "screen" or uri.startswith("screen:")
-
-
-def _screen(uri: str) -> Address:
-    wanted = urlsplit(uri).netloc
-    if sys.platform == "linux":
-        display = wanted or os.environ.get("DISPLAY", "")
-        if not display:
-            raise SourceError(
-                "screen: there is no X display: the variable DISPLAY is not set (under Wayland"
-                " use an X session, or a pipeline such as gst:pipewiresrc)"
-            )
-        return Address(display, "x11grab", {"framerate": "30"})
-    if sys.platform == "win32":
-        return Address("desktop", "gdigrab", {"framerate": "30"})
-    raise SourceError(f"screen: not possible on {sys.platform}; it is on Linux with X and Windows")
+    return Address(uri, options)
 
 
 def gives_up(error: Exception, uri: str) -> bool:
@@ -94,7 +67,7 @@ def gives_up(error: Exception, uri: str) -> bool:
         av.error.ArgumentError,
         av.error.PermissionError,
     )
-    return isinstance(error, final) or _is_screen(uri) or _unknown_host(error, uri)
+    return isinstance(error, final) or _unknown_host(error, uri)
 
 
 def explain(error: Exception, uri: str, silence: float) -> str:
@@ -117,8 +90,6 @@ def explain(error: Exception, uri: str, silence: float) -> str:
         (av.error.EOFError, lambda: f"{host} ended the stream"),
         (av.error.InvalidDataError, lambda: "what comes is no video stream that FFmpeg knows"),
     ]
-    if _is_screen(uri) and not isinstance(error, SourceError):
-        return "there is no such X display, or it may not be used (see DISPLAY and xhost)"
     if _unknown_host(error, uri):
         return f"there is no host named {host!r}: check the address"
     for kind, say in words:

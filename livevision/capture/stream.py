@@ -1,4 +1,4 @@
-"""A network stream (RTSP, HTTP, UDP, RTMP) or the screen, through FFmpeg (PyAV).
+"""A network stream (RTSP, HTTP, UDP, RTMP) through FFmpeg (PyAV).
 
 FFmpeg can sit in a read for seconds when a server falls silent, and nothing can wake it. So a
 thread of this source's own reads and decodes, and hands over two frames at most: the iteration and
@@ -67,8 +67,7 @@ class StreamSource:
             had to be made anew.
 
     Args:
-        uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``, or
-            ``screen`` (``screen://:0`` for a certain X display).
+        uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
         index, stride: As for every source.
         loop: Not used: a stream cannot be wound back.
         retry_for: Seconds without a frame after which to give up, at the first connection too
@@ -217,7 +216,6 @@ class StreamSource:
             self._name,
             self.losses,
             low_delay=_is_live,
-            format=self._address.format,
             options=self._address.options,
             timeout=self._silence,
         )

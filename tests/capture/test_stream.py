@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -243,46 +240,3 @@ def test_close_does_not_wait_for_a_server_that_fell_silent(clip: Path) -> None:
     assert len(frames) >= 30
     # Without a thread of its own the read would last the ten seconds of the silence limit.
     assert waited < 8
-
-
-# The screen --------------------------------------------------------------------------------------
-
-
-def test_a_screen() -> None:
-    if not shutil.which("Xvfb"):
-        pytest.skip("needs the program Xvfb")
-    xvfb = subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", "320x240x24"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert xvfb.stdout is not None
-        display = f":{xvfb.stdout.readline().strip()}"
-        source = StreamSource(f"screen://{display}")
-        assert source.info.live
-        frames = list(itertools.islice(source, 3))
-        source.close()
-    finally:
-        xvfb.kill()
-        xvfb.communicate()
-    assert {f.image.shape for f in frames} == {(240, 320, 3)}
-    assert _rising(frames)
-
-
-def test_a_screen_that_is_not_there() -> None:
-    if sys.platform != "linux":
-        pytest.skip("X displays are grabbed on Linux")
-    with pytest.raises(SourceError, match="no such X display"):
-        StreamSource("screen://:4711", retry_for=600)
-
-
-def test_a_screen_needs_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.setattr(network.sys, "platform", "linux")
-    with pytest.raises(SourceError, match="DISPLAY"):
-        StreamSource("screen")
-    monkeypatch.setattr(network.sys, "platform", "darwin")
-    with pytest.raises(SourceError, match="darwin"):
-        StreamSource("screen")
