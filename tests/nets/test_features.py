@@ -1,0 +1,47 @@
+"""Backbones by name give maps of the strides and channels that they promise."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from livevision.nets import build, features
+
+ALL_STRIDES = {"mobilenetv2": (2, 4, 8, 16, 32), "xception39": (8, 16, 32)} | {
+    f"snet{size}": (16, 32) for size in (49, 146, 535)
+}
+
+
+@pytest.mark.parametrize("name", features.names())
+def test_strides_and_channels(name: str) -> None:
+    strides = ALL_STRIDES.get(name, (4, 8, 16, 32))
+    with torch.device("meta"):
+        net = features.features(name, strides).eval()
+    maps = net(torch.zeros(1, 3, 203, 321, device="meta"))
+    assert len(maps) == len(net.channels) == len(strides)
+    for x, channels, stride in zip(maps, net.channels, strides, strict=True):
+        assert x.shape == (1, channels, math.ceil(203 / stride), math.ceil(321 / stride))
+
+
+def test_some_maps_alone() -> None:
+    net = features.features("mobilenetv2", (8, 32), width=0.5)
+    assert net.channels == (16, 160)
+    assert [x.shape[1] for x in net(torch.zeros(2, 3, 64, 64))] == [16, 160]
+
+
+def test_what_cannot_be_had_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'resnet50'.*resnet18"):
+        features.features("resnet50")
+    with pytest.raises(ValueError, match=r"snet49 has maps at strides \(16, 32\)"):
+        features.features("snet49", (8, 16))
+
+
+@pytest.mark.parametrize("name", ["thundernet-mobilenetv2", "thundernet-shufflenetv2"])
+def test_thundernet_takes_c4_at_16_and_c5_at_32(name: str) -> None:
+    with torch.device("meta"):
+        net = build(name)
+    maps, objectness, _ = net.eval().features(torch.zeros(1, 3, 320, 320, device="meta"))
+    assert maps.shape == (1, 245, 20, 20)
+    assert objectness.shape == (1, 10_000, 2)
