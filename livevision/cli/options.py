@@ -11,8 +11,8 @@ from typing import Any, get_origin
 import click
 
 from livevision.config import Settings
+from livevision.config.flags import flag_of, kind_of
 from livevision.errors import UsageError
-from livevision.flags import flag_of, kind_of
 
 
 class SettingOption(click.Option):

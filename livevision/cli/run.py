@@ -10,7 +10,7 @@ import click
 
 from livevision.cli import messages
 from livevision.cli.options import format_grouped, given, setting_options
-from livevision.config_file import load, shipped
+from livevision.config.yaml_file import load, shipped
 from livevision.errors import UsageError
 
 

@@ -24,8 +24,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from livevision.config.flags import Flag, allowed, flag_of
 from livevision.errors import UsageError, unknown
-from livevision.flags import Flag, allowed, flag_of
 from livevision.registry import ENGINES
 
 INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (

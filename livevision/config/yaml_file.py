@@ -13,7 +13,8 @@ from typing import Any
 from livevision.config import Settings
 from livevision.errors import UsageError, unknown
 
-_SHIPPED = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
+_PACKAGE = Path(__file__).parent.parent
+_SHIPPED = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 
 
 def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:

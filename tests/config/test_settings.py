@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from livevision.config import Settings
-from livevision.config_file import load, shipped
+from livevision.config.yaml_file import load, shipped
 from livevision.errors import UsageError
 
 

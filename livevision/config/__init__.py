@@ -1,0 +1,7 @@
+"""Everything a run may be told: one model behind the command line, YAML files and Python keywords."""
+
+from __future__ import annotations
+
+from livevision.config.settings import Settings
+
+__all__ = ["Settings"]
