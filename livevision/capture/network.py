@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,16 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What to hand to ``av.open``."""
-
-    uri: str
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-def address(uri: str, silence: float) -> Address:
-    """How to open a stream.
+def options(uri: str, silence: float) -> dict[str, str]:
+    """FFmpeg's options for a stream.
 
     Args:
         uri: As the user wrote it.
@@ -35,15 +25,15 @@ def address(uri: str, silence: float) -> Address:
     microseconds = str(int(silence * 1e6))
     # FFmpeg may look at a stream for five seconds before it gives out a frame. Its flag
     # "nobuffer" would save that, but throws away what it looked at, the first key frame included.
-    options = {"analyzeduration": "2000000"}
+    chosen = {"analyzeduration": "2000000"}
     if scheme in ("rtsp", "rtsps"):
-        options |= {"rtsp_transport": "tcp", "timeout": microseconds}
+        chosen |= {"rtsp_transport": "tcp", "timeout": microseconds}
     elif scheme in ("http", "https"):
         # For files: goes on where it stopped. A live stream has no such place.
-        options |= {"reconnect": "1", "reconnect_delay_max": str(max(1, int(silence)))}
+        chosen |= {"reconnect": "1", "reconnect_delay_max": str(max(1, int(silence)))}
     elif scheme == "udp":
-        options |= {"overrun_nonfatal": "1", "fifo_size": "50000"}
-    return Address(uri, options)
+        chosen |= {"overrun_nonfatal": "1", "fifo_size": "50000"}
+    return chosen
 
 
 def gives_up(error: Exception, uri: str) -> bool:

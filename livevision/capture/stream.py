@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from livevision.capture.decoder import Decoder
-from livevision.capture.network import address, explain, gives_up
+from livevision.capture.network import explain, gives_up, options
 from livevision.capture.pictures import Pictures
 from livevision.capture.redact import redact
 from livevision.capture.times import FileTimes, LiveTimes
@@ -102,7 +102,7 @@ class StreamSource:
         self._closed = threading.Event()
         self._stopping = stopping or self._closed.is_set
         self._handed: queue.Queue[_Taken | _Over] = queue.Queue(_HANDED_OVER)
-        self._address = address(uri, self._silence)
+        self._options = options(uri, self._silence)
         self._thread = threading.Thread(target=self._read, name=f"stream {index}", daemon=True)
         self._thread.start()
         try:
@@ -212,11 +212,11 @@ class StreamSource:
     def _connection(self, times: LiveTimes, number: int, reconnected: bool) -> Iterator[_Taken]:
         """Frames of one connection."""
         decoder = Decoder(
-            self._address.uri,
+            self._uri,
             self._name,
             self.losses,
             low_delay=_is_live,
-            options=self._address.options,
+            options=self._options,
             timeout=self._silence,
         )
         try:
