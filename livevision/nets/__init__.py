@@ -48,6 +48,7 @@ _BUILDERS = {
     "thundernet-shufflenetv2": "livevision.nets.thundernet_backbones:thundernet_shufflenetv2",
     "thundernet-snet49": "livevision.nets.thundernet:thundernet_snet49",
     "thundernet-snet146": "livevision.nets.thundernet:thundernet_snet146",
+    "thundernet-snet146-release": "livevision.nets.thundernet_release:thundernet_snet146_release",
     "thundernet-snet535": "livevision.nets.thundernet:thundernet_snet535",
     "xception-a": "livevision.nets.dfanet:xception_a",
     "xception-b": "livevision.nets.dfanet:xception_b",

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets import resnet
-from livevision.nets.anchors import decode_boxes
 from livevision.nets.layers import initialise
 from livevision.nets.roi import ps_roi_align
 from livevision.nets.thundernet import CODE_SCALE
-from livevision.nets.two_stage import by_anchor, choose, propose
+from livevision.nets.two_stage import by_anchor, propose, refine
 from livevision.nets.xception_star import XceptionStar
 
 _BINS = 7  # along each side of a proposal
@@ -165,13 +164,10 @@ class LightHeadRCNN(nn.Module):
         maps, objectness, codes = self.features(images)
         proposals = self.propose(objectness, codes, self.anchors(maps), size)
         logits, codes = self.second_stage(maps, proposals)
-        scale = torch.tensor(CODE_SCALE, device=codes.device)
-        codes = codes.unflatten(-1, (-1, 4))
-        if int(codes.shape[2]) > 1:
-            codes = codes[:, :, 1:]  # the background's box is never asked for
-        boxes = decode_boxes(codes * scale, proposals.unsqueeze(2), *size)
-        scores = logits.softmax(-1)[..., 1:]
-        return choose(boxes, scores, size, iou_threshold, self.candidates, self.detections)
+        scale = torch.tensor(CODE_SCALE, device=codes.device).repeat(int(codes.shape[-1]) // 4)
+        return refine(
+            logits, codes * scale, proposals, size, iou_threshold, self.candidates, self.detections
+        )
 
 
 @lru_cache(maxsize=32)

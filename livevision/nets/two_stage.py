@@ -53,6 +53,35 @@ def propose(
     return best_boxes(keep * count + rank, boxes, proposals)[1]
 
 
+def refine(
+    logits: Tensor,
+    codes: Tensor,
+    proposals: Tensor,
+    size: tuple[int, int],
+    iou_threshold: float | Tensor,
+    candidates: int,
+    detections: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Detections of what the second stage says of the proposals.
+
+    Args:
+        logits: N x R x (1 + classes), background first.
+        codes: against the proposals, N x R x 4, or N x R x 4 * (1 + classes) where the background
+            and every class have their own.
+        proposals: N x R x 4.
+        size, iou_threshold, candidates, detections: as of `choose`.
+
+    Returns:
+        What `choose` returns.
+    """
+    codes = codes.unflatten(-1, (-1, 4))
+    if int(codes.shape[2]) > 1:
+        codes = codes[:, :, 1:]  # the background's box is never asked for
+    boxes = decode_boxes(codes, proposals.unsqueeze(2), *size)
+    scores = logits.softmax(-1)[..., 1:]
+    return choose(boxes, scores, size, iou_threshold, candidates, detections)
+
+
 def choose(
     boxes: Tensor,
     scores: Tensor,

@@ -135,6 +135,15 @@ def test_light_head_s_is_a_fraction_of_l() -> None:
     assert count_parameters(specific) - count_parameters(net) == 4 * 80 * (2048 + 1)
 
 
+def test_thundernet_as_released_is_a_larger_net() -> None:
+    released = build_empty("thundernet-snet146-release", num_classes=80)
+    paper = build_empty("thundernet-snet146", num_classes=80)
+    assert count_parameters(paper) / MILLION == pytest.approx(1.88, abs=0.005)
+    assert count_multiply_adds(released, 320, 320) / MILLION == pytest.approx(777.8, abs=0.05)
+    # The units of SNet146 differ too: megvii's in the release.
+    assert count_multiply_adds(paper, 320, 320) / MILLION == pytest.approx(502.3, abs=0.05)
+
+
 def test_bisenet_resnet18() -> None:
     net = build_empty("bisenet-resnet18", aux=False)
     assert count_parameters(net) == 12_894_163
