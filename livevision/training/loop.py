@@ -40,7 +40,8 @@ def train(recipe: Recipe, job: Job, out: Path, resume: bool = False) -> dict[str
     """Train a net as a recipe says.
 
     Leaves in `out`: `last.pt` to resume from, `best.safetensors` with the averaged weights of the
-    best evaluation, `log.jsonl` with a line for every evaluation.
+    best evaluation, ready to ship (without auxiliary heads), `log.jsonl` with a line for every
+    evaluation.
 
     Returns:
         The scores of the best evaluation.
@@ -95,7 +96,7 @@ def train(recipe: Recipe, job: Job, out: Path, resume: bool = False) -> dict[str
             report(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
             if scores["score"] > best["score"]:
                 best = scores | {"step": step + 1}
-                save_weights(average.net, out / "best.safetensors")
+                save_weights(average.net, out / "best.safetensors", drop=("aux_heads.",))
             save_state(out / "last.pt", net, average.net, optimizer, step + 1, best)
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(scores | {"step": step + 1, "minutes": minutes}) + "\n")
