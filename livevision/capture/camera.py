@@ -9,13 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from livevision.capture.quiet import quiet_opencv
 from livevision.errors import SourceError
 from livevision.frame import Frame, Image
 from livevision.protocols import SourceInfo
@@ -89,7 +89,7 @@ class CameraSource:
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", _SELECT_SECONDS)
         import cv2
 
-        with _quiet():
+        with quiet_opencv():
             interface = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
             capture = cv2.VideoCapture(self._number, interface)
             if not capture.isOpened():
@@ -160,7 +160,7 @@ class CameraSource:
 
 
 def _read(capture: Any) -> Image | None:
-    with _quiet():
+    with quiet_opencv():
         good, image = capture.read()
     return np.asarray(image, np.uint8) if good and image is not None else None
 
@@ -196,17 +196,3 @@ def _why_not(number: int) -> str:
     others = ", ".join(path for path in there if path != str(device))
     hint = f"; other devices: {others}" if others else ""
     return f"{device} gives no video: it is in use by another program or no camera{hint}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep OpenCV's own warnings off stderr; ours say the same with a way out."""
-    import cv2
-
-    logging_of_cv2: Any = cv2.utils.logging
-    level = logging_of_cv2.getLogLevel()
-    logging_of_cv2.setLogLevel(logging_of_cv2.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging_of_cv2.setLogLevel(level)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from livevision.capture.quiet import quiet_opencv
 from livevision.capture.redact import redact
 from livevision.errors import SourceError, UsageError
 from livevision.frame import Frame, Image
@@ -21,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _SINK = "videoconvert ! video/x-raw,format=BGR ! appsink sync=false"
 _LIVE_SINK = f"{_SINK} drop=true max-buffers=1"
+_LONGEST_START = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
@@ -63,14 +68,12 @@ class GStreamerSource:
         self._closed = threading.Event()
         self.losses = {"reconnects": 0}
         _require_gstreamer(self._name)
+        _require_elements(self._name, self._pipeline)
         self._capture = self._start()
         first = _read(self._capture)
         if first is None:
             self._capture.release()
-            raise SourceError(
-                f"{self._name}: the pipeline gives no frame;"
-                f" try it alone: gst-launch-1.0 {redact(self._pipeline.split(_SINK)[0])}fakesink"
-            )
+            raise SourceError(f"{self._name}: the pipeline gives no frame; {self._hint()}")
         self._waiting: Image | None = first
         self._rate = _rate(self._capture)
         self.info = SourceInfo(
@@ -81,9 +84,26 @@ class GStreamerSource:
         )
 
     def _start(self) -> Any:
+        """Start the pipeline; OpenCV itself would wait for ever for a first frame."""
         import cv2
 
-        return cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER)
+        started: list[Any] = []
+
+        def start() -> None:
+            with quiet_opencv():
+                started.append(cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER))
+
+        thread = threading.Thread(target=start, name="gstreamer start", daemon=True)
+        thread.start()
+        thread.join(_LONGEST_START)
+        if not started:
+            raise SourceError(
+                f"{self._name}: the pipeline gave no frame in {_LONGEST_START:g} s; {self._hint()}"
+            )
+        return started[0]
+
+    def _hint(self) -> str:
+        return f"try it alone: gst-launch-1.0 {redact(self._pipeline.split(_SINK)[0])}fakesink"
 
     def __iter__(self) -> Iterator[Frame]:
         number, opened = 0, time.monotonic()
@@ -171,8 +191,25 @@ def _require_gstreamer(name: str) -> None:
         )
 
 
+def _require_elements(name: str, pipeline: str) -> None:
+    """OpenCV leaves out an element that is missing, and waits for the frames of the rest."""
+    inspect = shutil.which("gst-inspect-1.0")
+    if inspect is None:
+        return
+    words = [part.split() for part in pipeline.split("!")]
+    elements = [first[0] for first in words if first and re.fullmatch(r"\w+", first[0])]
+    for element in dict.fromkeys(elements):
+        command = [inspect, "--exists", element]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            raise SourceError(
+                f"{name}: GStreamer has no element {element!r} here: check its spelling, or install"
+                " the plugin that brings it"
+            )
+
+
 def _read(capture: Any) -> Image | None:
-    good, image = capture.read()
+    with quiet_opencv():
+        good, image = capture.read()
     if not good or image is None:
         return None
     if image.ndim == 2:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -10,11 +13,12 @@ from pathlib import Path
 import cv2
 import pytest
 
-from livevision.capture import camera
+from livevision.capture import camera, gstreamer
 from livevision.capture.camera import CameraSource
 from livevision.capture.gstreamer import GStreamerSource
 from livevision.errors import SourceError, UsageError
-from tests.capture.servers import FakeCamera, fake_camera
+from tests import clips
+from tests.capture.servers import SYSTEM_PYTHON, FakeCamera, fake_camera
 
 
 @pytest.fixture
@@ -168,6 +172,60 @@ def test_a_pipeline_without_frames_hides_its_password(
         GStreamerSource("gst:rtspsrc location=rtsp://me:geheim@host/a ! decodebin")
     assert "gives no frame" in str(caught.value)
     assert "geheim" not in str(caught.value)
+
+
+def test_a_pipeline_that_never_starts(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for_ever = threading.Event()
+    monkeypatch.setattr(gstreamer, "_LONGEST_START", 0.1)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *arguments: for_ever.wait(60))
+    with pytest.raises(SourceError, match=r"no frame in 0\.1 s; try it alone: gst-launch"):
+        GStreamerSource("gst:videotestsrc")
+    for_ever.set()
+
+
+def test_an_element_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not shutil.which("gst-inspect-1.0"):
+        pytest.skip("needs the program gst-inspect-1.0")
+    monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda backend: True)
+    with pytest.raises(SourceError, match="no element 'videotestsource'"):
+        GStreamerSource("gst:videotestsource ! video/x-raw,width=320")
+
+
+_REAL_GSTREAMER = """
+import itertools, sys
+import cv2
+if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+    sys.exit("none")
+from livevision.capture.gstreamer import GStreamerSource
+source = GStreamerSource("gst:videotestsrc is-live=true ! video/x-raw,width=320,height=240")
+frames = list(itertools.islice(source, 5))
+source.close()
+print(source.info.live, source.info.size, [f.index for f in frames])
+source = GStreamerSource("gst:filesrc location=" + sys.argv[1] + " ! matroskademux ! jpegdec")
+print(source.info.live, source.info.size, len(list(source)))
+"""
+
+
+def test_a_real_gstreamer(tmp_path: Path) -> None:
+    """By the system's OpenCV, which in Debian has GStreamer; the wheels from PyPI have none."""
+    clip = clips.make_clip(tmp_path / "a.mkv", codec="mjpeg", pix_fmt="yuvj420p")
+    done = subprocess.run(
+        [SYSTEM_PYTHON, "-c", _REAL_GSTREAMER, str(clip.path)],
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if done.returncode and ("none" in done.stderr or "No module" in done.stderr):
+        pytest.skip(f"needs python3-opencv with GStreamer for {SYSTEM_PYTHON}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "True (320, 240) [0, 1, 2, 3, 4]",
+        "False (320, 240) 30",
+    ]
 
 
 def test_an_opencv_without_gstreamer_says_which_has_it() -> None:
