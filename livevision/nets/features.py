@@ -31,36 +31,30 @@ _BACKBONES: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
 }
 
 
-class Features(nn.Module):
-    """A backbone that returns some of its maps only.
+class Selection:
+    """A forward hook by which a backbone returns some of its maps only."""
 
-    Args:
-        backbone: returns a tuple of maps and has their numbers of channels in `channels`.
-        places: which of the maps are returned.
-
-    Attributes:
-        channels: of the maps returned.
-    """
-
-    def __init__(self, backbone: nn.Module, places: tuple[int, ...]) -> None:
-        super().__init__()
-        channels: tuple[int, ...] = backbone.channels  # type: ignore[assignment]
-        self.backbone = backbone
+    def __init__(self, places: tuple[int, ...]) -> None:
         self.places = places
-        self.channels = tuple(channels[place] for place in places)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        maps = self.backbone(images)
+    def __call__(
+        self, module: nn.Module, inputs: tuple[Tensor, ...], maps: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
         return tuple(maps[place] for place in self.places)
 
 
-def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) -> Features:
+def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) -> nn.Module:
     """A backbone by name, returning its last maps at these strides.
+
+    Weights have the names that they have in the classifier of the same name, behind `backbone.`.
 
     Args:
         name: of a classifier that `livevision.nets.build` knows.
         strides: pixels of the image between those of each map, finest first.
         **options: passed to the backbone.
+
+    Returns:
+        A module that returns a tuple of maps, their numbers of channels in its `channels`.
 
     Raises:
         ValueError: the name is not known, or the backbone has no map at one of the strides.
@@ -70,7 +64,13 @@ def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) 
     make, available = _BACKBONES[name]
     if not set(strides) <= set(available):
         raise ValueError(f"{name} has maps at strides {available}, not at all of {strides}")
-    return Features(make(**options), tuple(available.index(stride) for stride in strides))
+    places = tuple(available.index(stride) for stride in strides)
+    backbone = make(**options)
+    channels: tuple[int, ...] = backbone.channels  # type: ignore[assignment]
+    backbone.channels = tuple(channels[place] for place in places)  # type: ignore[assignment]
+    # A module around it would change the names of the weights; a hook does not.
+    backbone.register_forward_hook(Selection(places))
+    return backbone
 
 
 def names() -> list[str]:

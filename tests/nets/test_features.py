@@ -31,6 +31,27 @@ def test_some_maps_alone() -> None:
     assert [x.shape[1] for x in net(torch.zeros(2, 3, 64, 64))] == [16, 160]
 
 
+@pytest.mark.parametrize(
+    ("name", "classifier"),
+    [
+        ("bisenet-resnet18", "resnet18"),
+        ("bisenet-mobilenetv2", "mobilenetv2"),
+        ("thundernet-mobilenetv2", "mobilenetv2"),
+        ("thundernet-shufflenetv2", "shufflenetv2-1.0"),
+        ("light-head-s", "xception-star"),
+        ("light-head-l", "resnet101"),
+        ("stdc1-seg", "stdc1"),
+    ],
+)
+def test_weights_are_called_as_in_the_classifier(name: str, classifier: str) -> None:
+    with torch.device("meta"):
+        net, trained = build(name).state_dict(), build(classifier).state_dict()
+    ours = {key: x.shape for key, x in net.items() if key.startswith("backbone.")}
+    theirs = {key: x.shape for key, x in trained.items()}
+    assert ours
+    assert ours.items() <= theirs.items()
+
+
 def test_what_cannot_be_had_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'resnet50'.*resnet18"):
         features.features("resnet50")
