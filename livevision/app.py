@@ -101,7 +101,7 @@ class Run:
         from livevision.capture.locate import expand
         from livevision.model import for_tasks
 
-        self._settings = settings
+        self.settings = settings
         _check_report(settings)
         self.failures: list[SourceError] = []
         self.meter = meter
@@ -148,9 +148,9 @@ class Run:
         source: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(
             uri,
             index=position,
-            stride=self._settings.vid_stride,
-            loop=self._settings.loop,
-            retry_for=self._settings.retry_for,
+            stride=self.settings.vid_stride,
+            loop=self.settings.loop,
+            retry_for=self.settings.retry_for,
             stopping=lambda: self.pipeline.stopping,
         )
         return source
@@ -167,7 +167,7 @@ class Run:
 
     def write_report(self) -> None:
         """Write the file of ``--report``, if one was asked for."""
-        path = self._settings.report
+        path = self.settings.report
         if path is None:
             return
         text = json.dumps(self.report(), indent=2) + "\n"

@@ -1,16 +1,20 @@
 """Measurements of the pipeline on this machine, each against its own yardstick in the same run.
 
 Machines are noisy and differ, so what counts here are ratios and medians: the pipeline and a plain
-loop over the very same calls take turns on the same clip.
+loop over the very same calls take turns on the same clip, each in a process of its own.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +26,8 @@ from livevision.report import Meter
 if TYPE_CHECKING:
     from livevision.app import Run
     from livevision.config import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,25 @@ def measure(work: Callable[[], int]) -> Measured:
     return Measured(frames, time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def through_pipeline(settings: Settings) -> tuple[Measured, dict[str, object]]:
+def in_new_process(work: Callable[[Settings], T], settings: Settings, one_core: bool = False) -> T:
+    """Call ``work`` in a process of its own, on one core if so wished, libraries' threads included.
+
+    A fresh process shares no warm caches, thread pools or memory with the measurement before it.
+    """
+    with ProcessPoolExecutor(
+        max_workers=1,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_keep_to_one_core if one_core else None,
+    ) as process:
+        return process.submit(work, settings).result()
+
+
+def _keep_to_one_core() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def through_pipeline(settings: Settings) -> tuple[Measured, dict[str, Any]]:
     """The run a user gets, model loading left out, and its report."""
     from livevision.app import Run
 
@@ -69,7 +93,7 @@ def _plain_loop(run: Run) -> int:
     taken = 0
     with closing(source), run.delivery as sinks:
         sinks.open(0, source.info)
-        for frame in source:
+        for frame in islice(source, run.settings.max_frames):
             sinks.write(stages.overlay(stages.inference(stages.preprocess(frame))))
             taken += 1
     return taken

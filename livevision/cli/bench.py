@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from livevision.errors import UsageError
 
 if TYPE_CHECKING:
+    from livevision.bench import Measured
     from livevision.config import Settings
 
 
@@ -33,43 +35,51 @@ def _clip(function: Any) -> Any:
 @command.command("pipeline")
 @_clip
 @click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
-@click.option("--rounds", default=3, show_default=True, help="Times that each side takes its turn.")
+@click.option("--rounds", default=3, show_default=True, help="Turns that each side takes.")
 @click.option("--max-frames", type=int, help="Frames of each turn; all by default.")
 def pipeline(clip: Path, task: str, rounds: int, max_frames: int | None) -> int:
-    """File to annotated file: the pipeline against one thread making the same calls in turn.
+    """File to annotated file: the pipeline against plain loops over the same calls.
 
-    Also what the pipeline itself costs a frame, with stages that do nothing.
+    The first loop runs on one thread of its own and leaves the libraries (decoder, engine,
+    encoder) the threads they take in the pipeline; the second is held to one core altogether.
     """
     from livevision import bench
 
+    loops: list[bench.Measured] = []
+    single: list[bench.Measured] = []
+    runs: list[bench.Measured] = []
+    report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:
-        settings = _settings(clip, task, output=str(Path(folder) / "out.mp4"))
-        if max_frames is not None:
-            settings = settings.model_copy(update={"max_frames": max_frames})
-        bench.through_loop(settings)  # warms caches of files, code and the engine
-        loops, pipes = [], []
-        report: dict[str, Any] = {}
+        settings = _settings(clip, task, str(Path(folder) / "out.mp4"), max_frames)
+        bench.in_new_process(bench.through_loop, settings)  # warms the files' and engine's caches
         for _ in range(rounds):
-            loops.append(bench.through_loop(settings))
-            measured, report = bench.through_pipeline(settings)
-            pipes.append(measured)
-    loop = statistics.median(m.fps for m in loops)
-    pipe = statistics.median(m.fps for m in pipes)
-    click.echo(f"one-thread loop  {loop:8.1f} fps  (median of {rounds})")
-    click.echo(f"pipeline         {pipe:8.1f} fps  (median of {rounds})")
-    click.echo(f"ratio            {pipe / loop:8.2f}")
-    cpu = statistics.median(m.cpu_s / m.frames for m in pipes)
-    cores = statistics.median(m.cpu_s / m.wall_s for m in pipes)
-    loop_cores = statistics.median(m.cpu_s / m.wall_s for m in loops)
+            loops.append(bench.in_new_process(bench.through_loop, settings))
+            single.append(bench.in_new_process(bench.through_loop, settings, one_core=True))
+            measured, report = bench.in_new_process(bench.through_pipeline, settings)
+            runs.append(measured)
+    loop, one_core, run = (statistics.median(m.fps for m in part) for part in (loops, single, runs))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    click.echo(f"medians of {rounds} turns, {runs[0].frames} frames each, {cores} cores")
+    click.echo(f"pipeline               {run:8.1f} fps   {_costs(runs)}")
+    click.echo(f"plain loop             {loop:8.1f} fps   {_costs(loops)}   x{run / loop:.2f}")
     click.echo(
-        f"CPU a frame      {1e3 * cpu:8.2f} ms; cores busy {cores:.2f} (loop {loop_cores:.2f})"
+        f"plain loop, one core   {one_core:8.1f} fps   {_costs(single)}   x{run / one_core:.2f}"
+    )
+    click.echo(
+        f"efficiency             {run / (one_core * (cores or 1)):8.2f}   of the cores' rate"
     )
     for stage, row in report["stages"].items():
-        click.echo(f"  {stage:<12}{row['mean_ms']:8.2f} ms   busy {row['busy']:4.0%}")
-    click.echo(f"bottleneck       {report['bottleneck']}")
+        mark = "   <- bottleneck" if stage == report["bottleneck"] else ""
+        click.echo(f"  {stage:<12}{row['mean_ms']:8.2f} ms   busy {row['busy']:4.0%}{mark}")
     overhead = statistics.median(bench.overhead_us(5_000) for _ in range(rounds))
-    click.echo(f"pipeline alone   {overhead:8.1f} µs a frame, with stages that do nothing")
+    click.echo(f"pipeline itself        {overhead:8.1f} µs a frame, with stages that do nothing")
     return 0
+
+
+def _costs(turns: list[Measured]) -> str:
+    cpu = statistics.median(m.cpu_s / m.frames for m in turns)
+    busy = statistics.median(m.cpu_s / m.wall_s for m in turns)
+    return f"{1e3 * cpu:6.2f} ms of CPU a frame, {busy:.2f} cores busy"
 
 
 @command.command("memory")
@@ -83,17 +93,23 @@ def memory(clip: Path, task: str, frames: int) -> int:
     if frames < 10:
         raise UsageError(f"--frames {frames}: at least 10 are needed")
     with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:
-        settings = _settings(clip, task, output=str(Path(folder) / "out.mp4"))
+        settings = _settings(clip, task, str(Path(folder) / "out.mp4"))
         click.echo(f"{'frames':>8}{'MB':>9}")
         for done, megabytes in bench.memory_mb(settings, frames, frames // 10):
             click.echo(f"{done:8d}{megabytes:9.1f}")
     return 0
 
 
-def _settings(clip: Path, task: str, output: str) -> Settings:
+def _settings(clip: Path, task: str, output: str, max_frames: int | None = None) -> Settings:
     from livevision.config import Settings
 
     return Settings.of(
-        source=str(clip), task=task, output=output, headless=True, overwrite=True, quiet=True,
+        source=str(clip),
+        task=task,
+        output=output,
+        max_frames=max_frames,
+        headless=True,
+        overwrite=True,
+        quiet=True,
         progress=False,
-    )  # fmt: skip
+    )
