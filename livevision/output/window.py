@@ -65,6 +65,7 @@ class WindowSink:
             with contextlib.suppress(cv2.error):
                 cv2.destroyWindow(self._name)
             cv2.waitKey(1)
+        display.closed()
 
     def _make_window(self, width: int, height: int) -> None:
         cv2.namedWindow(
@@ -73,6 +74,7 @@ class WindowSink:
         scale = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
         cv2.resizeWindow(self._name, max(1, round(width * scale)), max(1, round(height * scale)))
         self._open = True
+        display.opened()
 
     def _until(self, frame_time: float) -> float:
         """The moment, by the monotonic clock, until which a picture is to stand."""

@@ -22,7 +22,11 @@ def virtual() -> Iterator[str]:
         pytest.skip("needs Xvfb: apt-get install xvfb xdotool")
     readable, writable = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writable), "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
+        [
+            *("Xvfb", "-displayfd", str(writable), "-screen", "0", "1024x768x24"),
+            # Without a client between two tests or two calls of xdotool, it would start anew.
+            *("-nolisten", "tcp", "-noreset"),
+        ],
         pass_fds=[writable],
         stderr=subprocess.DEVNULL,
     )
@@ -43,11 +47,17 @@ def window(display: str, title: str, timeout: float = 20) -> int:
         pytest.skip("needs xdotool: apt-get install xvfb xdotool")
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        found = _xdotool(display, "search", "--onlyvisible", "--name", title)
+        found = windows(display, title)
         if found:
-            return int(found.split()[0])
+            return found[0]
         time.sleep(0.1)
     raise AssertionError(f"no window {title!r} on {display}")
+
+
+def windows(display: str, title: str) -> list[int]:
+    """Ids of all visible windows of a title."""
+    found = _xdotool(display, "search", "--onlyvisible", "--name", title)
+    return [int(window) for window in found.split()]
 
 
 def press(display: str, window: int, key: str) -> None:

@@ -40,8 +40,9 @@ sink.close()
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def display() -> Iterator[str]:
+    # One a test: a key whose press ends the program stays down on its display.
     with screen.virtual() as name:
         yield name
 
@@ -69,7 +70,9 @@ def start(display: str, *arguments: str) -> subprocess.Popen[str]:
 def test_the_user_ends_the_run(display: str, act: Callable[[str, int], None], reason: str) -> None:
     child = start(display, "320", "240")
     try:
-        act(display, screen.window(display, "the clip"))
+        window = screen.window(display, "the clip")
+        assert set(screen.windows(display, "livevision")) <= {window}
+        act(display, window)
         out, err = child.communicate(timeout=20)
     finally:
         child.kill()
