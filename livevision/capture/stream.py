@@ -141,12 +141,19 @@ class StreamSource:
 
     def _take(self) -> _Taken | None:
         """The next frame; None at the end and once closed."""
+        # The reading thread looks at the clock between connections. One that brings data without
+        # end but never a frame is noticed only here.
+        latest = time.monotonic() + self._retry_for + 2 * self._silence
         while not self._closed.is_set():
             try:
                 item = self._handed.get(timeout=0.1)
             except queue.Empty:
                 if self._stopping():
                     return None
+                if time.monotonic() > latest:
+                    raise SourceError(
+                        f"{self._name}: data comes, but no frame for {self._retry_for:g} s"
+                    ) from None
                 continue
             if isinstance(item, _Taken):
                 return item

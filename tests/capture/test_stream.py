@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import socket
@@ -213,6 +214,34 @@ def test_a_stream_that_stays_away_is_an_error_in_the_end(clip: Path) -> None:
 def test_a_silent_server_is_an_error_in_the_end() -> None:
     with silent_server() as url, pytest.raises(SourceError, match="no data from"):
         StreamSource(url, retry_for=1)
+
+
+def test_data_without_end_and_without_a_frame_is_an_error_in_the_end() -> None:
+    # A transport stream whose packets are all padding.
+    padding = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 50
+    over = threading.Event()
+
+    def pour(listener: socket.socket) -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # the listener is closed: the test is over
+                return
+            with connection, contextlib.suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
+                while not over.wait(0.02):
+                    connection.sendall(padding)
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(4)
+        threading.Thread(target=pour, args=(listener,), daemon=True).start()
+        try:
+            with pytest.raises(SourceError):
+                StreamSource(f"http://127.0.0.1:{listener.getsockname()[1]}/live", retry_for=0.5)
+        finally:
+            over.set()
 
 
 def test_close_does_not_wait_for_a_server_that_fell_silent(clip: Path) -> None:
