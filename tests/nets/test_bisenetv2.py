@@ -43,6 +43,7 @@ def test_each_branch_is_gated_by_the_other() -> None:
     with torch.no_grad():
         before = join(detail, semantic)
         join.semantic_up[1].bias.fill_(-1e4)  # shuts the detail's way
+        assert not torch.equal(join(detail, semantic), join(detail, -semantic))
         nn.init.zeros_(join.detail_down[0][0].weight)  # and what it gives to the coarse one
         shut = join(detail, semantic)
         assert not torch.equal(before, shut)
