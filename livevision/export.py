@@ -147,7 +147,18 @@ def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
         "colour_order": "BGR",
         "labels": json.dumps(list(card.labels), ensure_ascii=False),
         "card": json.dumps(told, ensure_ascii=False),
+        "weights_sha256": _sha256(files.weights),
     }
+
+
+def _sha256(path: Path | None) -> str:
+    """Hash of a weights file; "" for a net's random start."""
+    if path is None:
+        return ""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"weights {str(path)!r}: {error.strerror}") from error
 
 
 def _difference(files: ModelFiles) -> float:
@@ -201,13 +212,7 @@ def sample_picture(size: tuple[int, int]) -> Any:
 def _key(files: ModelFiles, card: ModelCard) -> str:
     """A hash of everything that an exported graph depends on."""
     told = json.dumps([_description(files, card), dict(files.net_options), OPSET], sort_keys=True)
-    digest = hashlib.sha256(told.encode())
-    if files.weights is not None:
-        try:
-            digest.update(files.weights.read_bytes())
-        except OSError as error:
-            raise ModelError(f"weights {str(files.weights)!r}: {error.strerror}") from error
-    return digest.hexdigest()[:16]
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _size(files: ModelFiles) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from livevision import catalog
 from livevision.cli.models import command
 from livevision.errors import ModelError, UsageError
+from livevision.inference.description import read_description
 
 KEYS = {"name", "task", "net", "input_size", "labels", "params", "madds", "data", "score"}
 KEYS |= {"licence", "weights"}
@@ -38,6 +40,20 @@ def test_figures_of_shipped_cards_are_the_nets(name: str) -> None:
     net = build(card.net, **card.net_options)
     assert card.params == count_parameters(net)
     assert card.madds == count_multiply_adds(net, card.input_size[1], card.input_size[0])
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_shipped_graphs_are_those_of_the_shipped_weights(name: str) -> None:
+    card = catalog.find(name)
+    assert (card.weights is None) == (card.graph is None)
+    if card.weights is None or card.graph is None:
+        pytest.skip(f"{name} has no trained weights yet")
+    told = read_description(card.graph)
+    assert told["weights_sha256"] == hashlib.sha256(card.weights.read_bytes()).hexdigest()
+    assert json.loads(told["labels"]) == list(card.labels)
+    assert json.loads(told["card"])["score"] == dict(card.score)
+    assert told["input_size"] == "{}x{}".format(*card.input_size)
+    assert told["fit"] == card.fit
 
 
 @pytest.mark.parametrize("task", catalog.DEFAULTS)

@@ -3,19 +3,20 @@
 Read straight from the file's protobuf framing, which is a list of numbered fields, so that a run
 needs no ONNX package besides its engine. Every value is text:
 
-============  ================================================================
-key           value
-============  ================================================================
-livevision    version of livevision that wrote the file
-name          the model's name
-task          "detect" or "segment"
-net           name of the net
-input_size    WIDTHxHEIGHT in pixels
-fit           "stretch" or "letterbox"
-colour_order  "BGR"
-labels        JSON list of class names
-card          JSON object: params, madds, data, score, licence
-============  ================================================================
+==============  ==============================================================
+key             value
+==============  ==============================================================
+livevision      version of livevision that wrote the file
+name            the model's name
+task            "detect" or "segment"
+net             name of the net
+input_size      WIDTHxHEIGHT in pixels
+fit             "stretch" or "letterbox"
+colour_order    "BGR"
+labels          JSON list of class names
+card            JSON object: params, madds, data, score, licence
+weights_sha256  hash of the weights file; "" for random weights
+==============  ==============================================================
 """
 
 from __future__ import annotations

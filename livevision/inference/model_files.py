@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-INPUTS = {"segment": ("image",), "detect": ("image", "iou_threshold")}
-OUTPUTS = {"segment": ("class_map",), "detect": ("boxes", "scores", "classes")}
+INPUTS = {
+    "segment": ("image",),
+    "detect": ("image", "iou_threshold"),
+    "classify": ("image",),
+}
+OUTPUTS = {
+    "segment": ("class_map",),
+    "detect": ("boxes", "scores", "classes"),
+    "classify": ("probabilities", "classes"),
+}
 """Names of what the graph of a task takes and gives; shapes stand in ``graph``."""
 
 
@@ -21,7 +29,7 @@ class ModelFiles:
 
     Attributes:
         name: The model's name, for messages.
-        task: "detect" or "segment".
+        task: "detect", "segment" or "classify".
         net: Name of the net, as ``livevision.nets.build`` knows it; "" where only a graph is known.
         net_options: What ``build`` takes besides.
         input_size: (width, height) of the input in pixels.
