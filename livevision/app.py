@@ -133,8 +133,10 @@ class Run:
                         self.delivery.open(event.source, event.info)
                         if progress is not None:
                             progress.expect(event.info.frames)
-                    else:
+                    elif isinstance(event, Ended):
                         self._ended(event)
+                    else:
+                        self.delivery.attend()
             except StopRequested:
                 log.info("stopped in the window")
 

@@ -14,7 +14,7 @@ from livevision.errors import LivevisionError, OutputError
 from livevision.frame import Rendered
 from livevision.output.options import OutputOptions
 from livevision.output.target import Target, check, in_folder, locate
-from livevision.protocols import Sink, SourceInfo
+from livevision.protocols import Attentive, Sink, SourceInfo
 
 if TYPE_CHECKING:
     from livevision.config import Settings
@@ -54,8 +54,10 @@ class Delivery:
         folders = [t for t in targets if t.kind == "folder"]
         self._of_source = _copies(places, single, folders)
         self._window = self._wanted_window(settings, places, targets)
-        inputs = [Path(uri) for kind, uri in places if kind == "video_file"]
-        for target in [*targets, *(t for copies in self._of_source for t in copies)]:
+        inputs = [Path(uri) for kind, uri in places if kind in ("video_file", "images")]
+        window = [Target("window", "")] if self._window == "must" else []
+        copies = [target for mine in self._of_source for target in mine]
+        for target in [*targets, *copies, *window]:
             check(target, overwrite=settings.overwrite, inputs=inputs)
         self._run_sinks: list[Sink] = []
         self._run_open = False
@@ -108,6 +110,16 @@ class Delivery:
             sink.write(rendered)
         for sink in self._run_sinks:
             sink.write(rendered)
+
+    def attend(self) -> None:
+        """See to the sinks while no frame comes.
+
+        Raises:
+            StopRequested: The user closed the window.
+        """
+        for sink in (sink for sinks in self._sinks.values() for sink in sinks):
+            if isinstance(sink, Attentive):
+                sink.attend()
 
     def close(self, source: int) -> None:
         """Finish the outputs of a source; nothing where it never opened.

@@ -53,7 +53,12 @@ class Ended:
     error: SourceError | None
 
 
-Event: TypeAlias = Opened | Rendered | Ended
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing has come for a tenth of a second."""
+
+
+Event: TypeAlias = Opened | Rendered | Ended | Idle
 _Item: TypeAlias = Opened | Ended | Frame | Prepared | Inferred | Rendered
 _Link: TypeAlias = Channel[_Item]
 
@@ -144,6 +149,7 @@ class Pipeline:
                     # A wait with no bound could not be interrupted by a signal on every platform.
                     item = self._to_output.get(_POLL_S)
                 except TimeoutError:
+                    yield Idle()
                     continue
                 except Closed:
                     break

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +161,13 @@ class Sink(Protocol):
     def write(self, rendered: Rendered) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A sink that must be seen to while no frame comes, as a window waiting for keys must."""
+
+    def attend(self) -> None: ...
 
 
 class StopRequested(Exception):

@@ -281,6 +281,10 @@ def as_table(report: Mapping[str, Any]) -> str:
         f"frames: {report['frames_in']} in, {report['frames_out']} out"
         f"{_drops_in_words(report['dropped'])}"
     )
+    for row in report["sources"]:
+        lost = [f"{count} {cause}" for cause, count in row["losses"].items() if count]
+        if lost:
+            lines.append(f"before they were frames: {', '.join(lost)} ({row['source']})")
     lines.append(
         f"fps: capture {report['capture_fps']:.1f}, model {report['inference_fps']:.1f}, "
         f"delivered {report['delivered_fps']:.1f}"

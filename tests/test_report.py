@@ -97,6 +97,7 @@ def test_the_table_names_the_bottleneck_and_the_drops() -> None:
     assert len(marked) == 1
     assert marked[0].startswith("inference")
     assert "1 late before inference" in table
+    assert "2 corrupt (clip.mp4)" in table
 
 
 def test_a_run_without_frames_reports_too() -> None:

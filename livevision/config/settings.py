@@ -130,7 +130,7 @@ class Settings(BaseModel):
             "PRESET",
             choices=("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"),
         ),
-    ] = Field(default="veryfast", description="Speed against size of the video that is written.")
+    ] = Field(default="superfast", description="Speed against size of the video that is written.")
 
     mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(
         default="auto",

@@ -56,7 +56,18 @@ class WindowSink:
         elif self._gone():
             raise StopRequested("the window was closed")
         cv2.imshow(self._name, rendered.image)
-        self._attend(self._until(rendered.frame.time))
+        self._wait(self._until(rendered.frame.time))
+
+    def attend(self) -> None:
+        """Look for keys while no frame comes.
+
+        Raises:
+            StopRequested: The user pressed q or Esc, or closed the window.
+        """
+        if self._open:
+            self._wait(time.monotonic())
+            if self._gone():
+                raise StopRequested("the window was closed")
 
     def close(self) -> None:
         if self._open:
@@ -85,7 +96,7 @@ class WindowSink:
             self._clock = now - frame_time
         return self._clock + frame_time
 
-    def _attend(self, until: float) -> None:
+    def _wait(self, until: float) -> None:
         """Let the window draw itself and look for keys, once at least and until a moment."""
         while True:
             left = until - time.monotonic()
