@@ -4,7 +4,8 @@ Every net takes float32 N x 3 x H x W images in RGB order, normalised with the I
 standard deviation, `(x / 255 - mean) / std`. What comes out depends on the kind of net:
 
 * classifiers return logits, N x classes;
-* segmenters return logits, N x classes x H x W, at the size of the input;
+* segmenters return logits, N x classes x H x W, at the size of the input; in train mode a tuple of
+  those and the logits of auxiliary heads, if there are any;
 * detectors return `(boxes, scores, classes)`, see `livevision.nets.thundernet`.
 
 Importing this package does not import torch; `build` does.

@@ -174,12 +174,38 @@ class DFANet(nn.Module):
         logits = _resize(self.decoder(low, high), images)
         return (logits,) if self.training else logits
 
+    def start_from(self, classifier: nn.Module) -> None:
+        """Copy the weights of a trained `xception_a` or `xception_b` wherever they fit.
 
-class Xception(nn.Sequential):
+        Every encoder and every attention starts from the same ones; what does not fit are the
+        first convolutions of stages that take another encoder's maps too, and, if the classifier
+        has not 1000 classes, the attentions' linear layers.
+        """
+        trained = classifier.state_dict()
+        ours = self.state_dict()
+        for name, value in ours.items():
+            if name.startswith("encoders."):
+                source = "backbone.encoder." + name.split(".", 2)[2]
+            elif name.startswith("attentions."):
+                source = name.split(".", 2)[2]
+            else:
+                source = "backbone." + name
+            if source in trained and trained[source].shape == value.shape:
+                ours[name] = trained[source]
+        self.load_state_dict(ours)
+
+
+class Xception(nn.Module):
     """XceptionA or B, the backbone alone: the stem and an encoder; returns enc2, enc3 and enc4."""
 
     def __init__(self, mid_channels: tuple[int, int, int]) -> None:
-        super().__init__(ConvNorm(3, _STEM, 3, stride=2), Encoder(mid_channels, _STEM, False))
+        super().__init__()
+        self.stem = ConvNorm(3, _STEM, 3, stride=2)
+        self.encoder = Encoder(mid_channels, _STEM, follows=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        maps: tuple[Tensor, Tensor, Tensor] = self.encoder(self.stem(images))
+        return maps
 
 
 def dfanet_a(num_classes: int = 19, **options: int) -> DFANet:

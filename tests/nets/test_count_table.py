@@ -14,6 +14,8 @@ from torch import nn
 from livevision.nets import build
 from livevision.nets.counting import count_multiply_adds, count_parameters
 from livevision.nets.layers import ConvNorm
+from livevision.nets.snet import backbone
+from livevision.nets.thundernet import ThunderNet
 
 MILLION, GIGA, MEBIBYTE = 1e6, 1e9, 2**20
 
@@ -112,12 +114,12 @@ def test_light_head_at_800_x_1200() -> None:
     net = build_empty("light-head-l")
     assert count_parameters(net.thin) / MILLION == pytest.approx(19.5, abs=0.05)
     whole = count_multiply_adds(net, 800, 1200)
-    backbone = count_multiply_adds(net.backbone, 800, 1200)
+    features = count_multiply_adds(net.backbone, 800, 1200)
     cells = 50 * 75
     thin = 2 * cells * 15 * (2048 * 256 + 256 * 490)
     rpn = cells * (1024 * 512 * 9 + 512 * 15 * 6)
     head = 1000 * (490 * 2048 + 2048 * (81 + 4))
-    assert whole - backbone == thin + rpn + head
+    assert whole - features == thin + rpn + head
     assert thin / GIGA == pytest.approx(73.1, abs=0.05)
     assert rpn / GIGA == pytest.approx(17.9, abs=0.05)
     assert head / GIGA == pytest.approx(1.18, abs=0.005)
@@ -133,6 +135,18 @@ def test_light_head_s_is_a_fraction_of_l() -> None:
     # A box for every class and the background widens the last layer alone.
     specific = build_empty("light-head-s", class_agnostic=False)
     assert count_parameters(specific) - count_parameters(net) == 4 * 80 * (2048 + 1)
+
+
+@pytest.mark.parametrize(
+    ("classes", "parameters", "multiply_adds"), [(80, 1.880, 505.1), (20, 1.819, 492.8)]
+)
+def test_thundernet_on_snet146_of_megviis_units(
+    classes: int, parameters: float, multiply_adds: float
+) -> None:
+    with torch.device("meta"):
+        net = ThunderNet(backbone("snet146", "megvii"), classes)
+    assert count_parameters(net) / MILLION == pytest.approx(parameters, abs=0.001)
+    assert count_multiply_adds(net, 320, 320) / MILLION == pytest.approx(multiply_adds, abs=0.06)
 
 
 def test_thundernet_as_released_is_a_larger_net() -> None:

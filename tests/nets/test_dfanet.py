@@ -102,10 +102,26 @@ def test_each_encoder_reaches_the_logits_by_both_ways() -> None:
     assert [tuple(x) for x in high] == [(8, 8), (4, 4), (2, 2)]
 
 
-def test_the_classifier_has_the_layers_that_the_segmenter_takes_over() -> None:
-    net, classifier = build("dfanet-a"), build("xception-a")
-    stem, encoder = classifier.backbone
-    net.stem.load_state_dict(stem.state_dict())
-    net.encoders[0].load_state_dict(encoder.state_dict())
-    for attention in net.attentions:
-        attention.fc.load_state_dict(classifier.fc.state_dict())
+def test_every_encoder_starts_from_the_classifiers_weights() -> None:
+    net, classifier = build("dfanet-a", num_classes=3), build("xception-a")
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    net.start_from(classifier)
+    trained = classifier.backbone.encoder
+    for encoder, attention in zip(net.encoders, net.attentions, strict=True):
+        last = encoder.enc4[3].residual[2][1][0].weight
+        assert torch.equal(last, trained.enc4[3].residual[2][1][0].weight)
+        assert torch.equal(attention.fc.weight, classifier.fc.weight)
+    assert torch.equal(net.stem[0].weight, classifier.backbone.stem[0].weight)
+    changed = {name for name, value in net.state_dict().items() if not value.equal(before[name])}
+    assert not any(name.startswith("decoder.") for name in changed)
+    # The first stage of a later encoder takes 240 channels, the classifier's takes 8.
+    first = "encoders.1.enc2.0.residual.0.0.weight"
+    assert first not in changed
+    assert before[first].shape == (240, 1, 3, 3)
+
+
+def test_a_classifier_of_other_classes_leaves_the_attention_alone() -> None:
+    net = build("dfanet-b", num_classes=3)
+    before = net.attentions[0].fc.weight.clone()
+    net.start_from(build("xception-b", num_classes=7))
+    assert torch.equal(net.attentions[0].fc.weight, before)
