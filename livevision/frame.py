@@ -1,6 +1,6 @@
 """What travels between the stages: one value for each arrow of the pipeline.
 
-    capture -> Frame -> preprocess -> Prepared -> inference -> Inferred -> overlay -> Rendered -> output
+    capture: Frame -> preprocess: Prepared -> inference: Inferred -> overlay: Rendered -> output
 
 Every image is a uint8 array of shape H×W×3 in BGR order. A stage never writes to an image it was
 given; it makes a new one.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import supervision as sv
 
-    from livevision.results import ClassMap, Result
+    from livevision.results import ClassMap, Label, Result
 
 Image = NDArray[np.uint8]
 """A picture: uint8, H×W×3, BGR."""
@@ -110,3 +110,8 @@ class Rendered:
     def class_map(self) -> ClassMap | None:
         """What the segment task found; None where it did not run."""
         return cast("ClassMap | None", self.results.get("segment"))
+
+    @property
+    def label(self) -> Label | None:
+        """What the classify task found; None where it did not run."""
+        return cast("Label | None", self.results.get("classify"))

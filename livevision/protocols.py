@@ -87,7 +87,7 @@ class Engine(Protocol):
     spec: EngineSpec
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """Arrays in by name, arrays out by name, as ``spec`` tells. The outputs are the caller's."""
+        """Arrays in by name, arrays out by name, as ``spec`` tells; these are the caller's."""
 
     def close(self) -> None: ...
 

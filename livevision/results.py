@@ -1,9 +1,9 @@
 """What a task finds, always in the pixel coordinates of the frame it looked at.
 
 Detection gives supervision's ``sv.Detections`` with ``xyxy`` (float32, N×4, pixels),
-``confidence`` (float32, N, 0..1), ``class_id`` (int, N) and ``data["class_name"]`` (str, N), so that
-everything supervision offers works on it. supervision has no type for a class map or a label; those
-are here.
+``confidence`` (float32, N, 0..1), ``class_id`` (int, N) and ``data["class_name"]`` (str, N), so
+that everything supervision offers works on it. supervision has no type for a class map or a label;
+those are here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything a run may be told: one model behind the command line, YAML files and Python keywords."""
+"""Everything a run may be told: one model behind flags, YAML files and Python keywords."""
 
 from __future__ import annotations
 

@@ -28,7 +28,12 @@ def test_a_paced_source_keeps_its_pace_and_accounts_for_every_frame(
 ) -> None:
     results, report = tmp_path / "out.jsonl", tmp_path / "report.json"
     outcome = livevision(
-        "--source", "synthetic://320x240@25?frames=50&paced=1", "--output", results, "--report", report
+        "--source",
+        "synthetic://320x240@25?frames=50&paced=1",
+        "--output",
+        results,
+        "--report",
+        report,
     )
     assert outcome.code == 0, outcome.err
     told = json.loads(report.read_text())
@@ -44,7 +49,12 @@ def test_a_source_faster_than_the_net_is_dropped_not_queued(
 ) -> None:
     report = tmp_path / "report.json"
     outcome = livevision(
-        "--source", "synthetic://640x360@500?frames=1500&paced=1", "--task", "both", "--report", report
+        "--source",
+        "synthetic://640x360@500?frames=1500&paced=1",
+        "--task",
+        "both",
+        "--report",
+        report,
     )
     assert outcome.code == 0, outcome.err
     told = json.loads(report.read_text())
