@@ -65,7 +65,7 @@ def frames(
 
     Args:
         source: What ``--source`` takes, or several of them.
-        task: ``detect``, ``segment`` or ``both``.
+        task: ``detect``, ``segment``, ``both`` or ``classify``.
         options: Any other setting of the command line by its name, such as ``conf=0.4`` or
             ``output="out.mp4"``. No window opens unless ``output`` has ``"window"``.
 

@@ -1,7 +1,7 @@
-"""The shipped models: a card for each, read from the front matter of ``weights/NAME.md``.
+"""The models: shipped ones with a card in ``weights/NAME.md``, and nets nobody has trained yet.
 
-A card is YAML between two lines ``---`` and then text for people. Neither torch nor numpy is
-imported here.
+A card is YAML between two lines ``---`` and then text for people; the cards of untrained nets are
+made from the table in ``livevision.untrained``. Neither torch nor numpy is imported here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 import yaml
 
 from livevision.errors import ModelError, UsageError, unknown
+from livevision.untrained import NETS
 
 DEFAULTS = {"detect": "thundernet-snet49", "segment": "bisenet-xception39-camvid"}
-"""The model of each task where none is named."""
+"""The model of each task where none is named; no classifier is shipped yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ModelCard:
 
     Attributes:
         name: As ``--model`` takes it.
-        task: "detect" or "segment".
+        task: "detect", "segment" or "classify".
         net: Name of its net, as ``livevision.nets.build`` knows it.
         input_size: (width, height) of its input in pixels.
         labels: Class names.
@@ -35,9 +36,9 @@ class ModelCard:
         score: ``text``, a line for people, and the figures in it by name; empty until measured.
         licence: Of the weights, the terms of their data included.
         net_options: What ``build`` takes besides the net's name.
-        fit: "stretch" or "letterbox": how images are laid into the input.
+        fit: "stretch", "letterbox" or "centre-crop": how images are laid into the input.
         text: The card's text for people, Markdown.
-        folder: Where the weights files lie; None for a card read from a graph.
+        folder: Where the weights files lie; None for a card read from a graph or made here.
     """
 
     name: str
@@ -95,20 +96,40 @@ def weights_folder() -> Path:
 
 
 def names() -> list[str]:
-    """Names of all models that have a card, sorted."""
+    """Names of the shipped models, which have a card, sorted."""
     return sorted(path.stem for path in weights_folder().glob("*.md") if path.stem != "README")
 
 
+def untrained_names() -> list[str]:
+    """Names of the nets that can be run though no model of that name is shipped, task by task."""
+    shipped = names()
+    return [name for name in NETS if name not in shipped]
+
+
 def find(name: str) -> ModelCard:
-    """The card of a model.
+    """The card of a model, shipped or not trained yet.
 
     Raises:
         UsageError: No model has that name.
         ModelError: The card cannot be read.
     """
-    if name not in names():
-        raise UsageError(unknown("model", name, names()))
-    return read_card(weights_folder() / f"{name}.md")
+    if name in names():
+        return read_card(weights_folder() / f"{name}.md")
+    if name not in NETS:
+        raise UsageError(unknown("model", name, [*names(), *untrained_names()]))
+    net = NETS[name]
+    return ModelCard(
+        name,
+        net.task,
+        name,
+        net.input_size,
+        labels=tuple(f"class {number}" for number in range(net.classes)),
+        params=net.params,
+        madds=net.madds,
+        net_options={"num_classes": net.classes, **net.options},
+        fit="centre-crop" if net.task == "classify" else "stretch",
+        text=f"# {name}\n\nNobody has trained this net yet: no weights are shipped for it.\n",
+    )
 
 
 def read_card(path: Path) -> ModelCard:

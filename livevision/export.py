@@ -55,8 +55,8 @@ def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float:
         output: The file; it appears when it is complete.
 
     Returns:
-        How far the file is from torch on a test picture: for detection the largest difference of
-        a score, for segmentation the share of pixels of another class.
+        How far the file is from torch on a test picture: for segmentation the share of pixels of
+        another class, else the largest difference of a score.
 
     Raises:
         ModelError: The weights do not fit, a package is missing, or the file differs from torch by
@@ -187,11 +187,12 @@ def _difference(files: ModelFiles) -> float:
         outputs.append(opened(batch))
         opened.close()
     ours, theirs = outputs
-    if files.task == "detect":
-        difference, limit = float(abs(ours["scores"] - theirs["scores"]).max()), SCORE_TOLERANCE
-    else:
+    if files.task == "segment":
         difference = float((ours["class_map"] != theirs["class_map"]).mean())
         limit = PIXEL_TOLERANCE
+    else:
+        scores = {"detect": "scores", "classify": "probabilities"}[files.task]
+        difference, limit = float(abs(ours[scores] - theirs[scores]).max()), SCORE_TOLERANCE
     if difference > limit:
         raise ModelError(
             f"the exported graph of {files.name} differs from PyTorch by {difference:.2g}, more "

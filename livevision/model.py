@@ -7,6 +7,7 @@ detections = model(image)                  # uint8 H×W×3 BGR -> sv.Detections
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +30,8 @@ from livevision.results import Result
 if TYPE_CHECKING:
     from livevision.config import Settings
 
+_log = logging.getLogger(__name__)
+
 
 class Model:
     """A net ready to look at images, or about to be: ``open`` loads it, as does the first call.
@@ -37,7 +40,7 @@ class Model:
 
     Attributes:
         name: As ``--model`` takes it.
-        task: "detect" or "segment".
+        task: "detect", "segment" or "classify".
         labels: Class names.
         card: All that is known of the model.
     """
@@ -77,6 +80,12 @@ class Model:
         """
         if self._engine is not None:
             return
+        if self._files.weights is None and self._files.graph is None:
+            _log.warning(
+                "model %s runs with random weights, as there are no trained ones: what it finds "
+                "means nothing",
+                self.name,
+            )
         # supervision takes half a second to import and engines wait for files and compilers.
         waiting = threading.Thread(target=self._warm)
         waiting.start()
@@ -129,7 +138,7 @@ class Model:
             classes: Names or numbers of the classes to keep.
 
         Returns:
-            ``sv.Detections`` or ``ClassMap``, in the image's own pixels.
+            ``sv.Detections`` or ``ClassMap``, in the image's own pixels, or ``Label``.
 
         Raises:
             UsageError: The image is not such an array, or a value is not allowed.
@@ -163,11 +172,13 @@ class Model:
     def _make_task(self, **changes: Any) -> Task:
         settings = {**self._settings, **changes}
         fit = make_fit(self.card.fit, self._files.input_size)
-        if self.task == "segment":
+        if self.task != "detect":
             if settings.get("classes"):
+                segments = self.task == "segment"
                 raise UsageError(
-                    f"model {self.name} gives class maps, in which every pixel has a class; "
-                    "classes can be chosen for detection only"
+                    f"model {self.name} gives "
+                    + ("a class for every pixel" if segments else "the classes of a whole image")
+                    + "; classes can be chosen for detection only"
                 )
             settings = {}
         kind = registry.resolve(registry.TASKS, self.task, "task")
@@ -249,12 +260,16 @@ def for_tasks(settings: Settings) -> list[Model]:
             )
     models = []
     for task in tasks:
-        if task not in catalog.DEFAULTS:
-            raise UsageError(f"--task {task} is not in this version; use detect, segment or both")
-        name, weights = wanted.get(task, (catalog.DEFAULTS[task], None))
+        if task not in wanted and task not in catalog.DEFAULTS:
+            raise UsageError(
+                f"--task {task}: no model with trained weights is shipped for it yet; name a net "
+                "with --model, such as mobilenetv2, and give --weights FILE, or --untrained to run "
+                "it with random ones"
+            )
+        name, weights = wanted[task] if task in wanted else (catalog.DEFAULTS[task], None)
         models.append(
             load(
-                name,
+                name or None,
                 settings.engine,
                 settings.device,
                 settings.precision,

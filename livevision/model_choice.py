@@ -96,9 +96,17 @@ def files_of(
         if untrained:
             return files
         raise ModelError(
-            f"model {card.name!r} has no trained weights here (looked in {card.folder}); "
+            f"model {card.name!r} has no trained weights yet{_where(card)}; "
             "give --weights FILE, or --untrained to run it with random ones"
         )
     return replace(
         files, weights=card.weights, graph=card.graph if size == card.input_size else None
     )
+
+
+def _where(card: ModelCard) -> str:
+    """Where the weights of a model should be, or which shipped models have the same net."""
+    if card.folder is not None:
+        return f" (looked in {card.folder})"
+    trained = [name for name in catalog.names() if catalog.find(name).net == card.net]
+    return f" (trained: {', '.join(trained)})" if trained else ""

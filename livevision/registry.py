@@ -29,11 +29,13 @@ ENGINES = {
 TASKS = {
     "detect": "livevision.inference.detect:DetectTask",
     "segment": "livevision.inference.segment:SegmentTask",
+    "classify": "livevision.inference.classify:ClassifyTask",
 }
 
 OVERLAYS = {
     "segment": "livevision.overlay.class_map:ClassMapOverlay",
     "detect": "livevision.overlay.boxes:BoxOverlay",
+    "classify": "livevision.overlay.labels:LabelsOverlay",
     "hud": "livevision.overlay.hud:HudOverlay",
 }
 

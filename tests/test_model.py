@@ -220,7 +220,8 @@ def test_models_of_a_run(cards: Path) -> None:
     [
         ({"model": ("bisenet-small",)}, "does the task segment; asked for: detect"),
         ({"model": ("bisenet-smal",)}, "Did you mean 'bisenet-small'"),
-        ({"tasks": ("classify",)}, "classify is not in this version"),
+        ({"tasks": ("classify",)}, "--task classify: no model with trained weights.*--untrained"),
+        ({"tasks": ("classify",), "model": ("snet49",), "classes": ("a",)}, "detection only"),
         ({"tasks": ("segment",), "classes": ("car",)}, "detection only"),
         (
             {"tasks": ("segment", "detect"), "model": ("bisenet-small", "bisenet-small")},

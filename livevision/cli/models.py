@@ -1,8 +1,10 @@
-"""`livevision models`: what is shipped, as a table, as JSON, or one model's card."""
+"""`livevision models`: what can be run, as a table, as JSON, or one model's card."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import click
 
@@ -11,31 +13,48 @@ from livevision.catalog import ModelCard
 
 _HEAD = ("name", "task", "input", "params", "MAdds", "score", "data", "licence")
 _NUMBERS = ("input", "params", "MAdds")
+_COUNTS_HEAD = (
+    *("net", "counted", "input", "params", "params in paper", "MAdds", "MAdds in paper", "off"),
+    "remark",
+)
+_COUNTS_NUMBERS = _COUNTS_HEAD[2:-1]
 
 
 @click.command("models")
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-def command(name: str | None, as_json: bool) -> None:
-    """List the models that come with livevision, or print the card of one, NAME."""
-    cards = [catalog.find(n) for n in (catalog.names() if name is None else [name])]
-    if as_json:
+@click.option("--counts", is_flag=True, help="Count the nets, and print the papers' figures too.")
+def command(name: str | None, as_json: bool, counts: bool) -> None:
+    """List the models that come with livevision, or print the card of one, NAME.
+
+    Shipped models come first, then the nets that nobody has trained yet: those can be run with
+    weights of your own, or with --untrained to measure their speed.
+    """
+    everything = [*catalog.names(), *catalog.untrained_names()]
+    cards = [catalog.find(n) for n in (everything if name is None else [name])]
+    if counts:
+        rows = list(_counts(cards))
+        if as_json:
+            click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        else:
+            click.echo(_table(_COUNTS_HEAD, map(_count_cells, rows), _COUNTS_NUMBERS))
+    elif as_json:
         click.echo(json.dumps([card.summary() for card in cards], indent=2, ensure_ascii=False))
-    elif name is not None:
-        click.echo(_table(cards) + "\n\n" + cards[0].text.rstrip())
     else:
-        click.echo(_table(cards))
-        click.echo("\nlivevision models NAME prints a model's card.", err=True)
+        table = _table(_HEAD, map(_row, cards), _NUMBERS)
+        click.echo(f"{table}\n\n{cards[0].text.rstrip()}" if name is not None else table)
+        if name is None:
+            click.echo("\nlivevision models NAME prints a model's card.", err=True)
 
 
-def _table(cards: list[ModelCard]) -> str:
-    rows = [_HEAD, *(_row(card) for card in cards)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+def _table(head: Sequence[str], body: Iterable[Sequence[str]], numbers: Sequence[str]) -> str:
+    rows = [head, *body]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = []
     for row in rows:
         cells = [
-            cell.rjust(width) if head in _NUMBERS else cell.ljust(width)
-            for head, cell, width in zip(_HEAD, row, widths, strict=True)
+            cell.rjust(width) if title in numbers else cell.ljust(width)
+            for title, cell, width in zip(head, row, widths, strict=True)
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
@@ -43,7 +62,7 @@ def _table(cards: list[ModelCard]) -> str:
 
 def _row(card: ModelCard) -> tuple[str, ...]:
     width, height = card.input_size
-    untrained = "" if card.weights or card.graph else "no trained weights"
+    untrained = "" if card.weights or card.graph else "no trained weights yet"
     return (
         card.name,
         card.task,
@@ -53,4 +72,59 @@ def _row(card: ModelCard) -> tuple[str, ...]:
         untrained or str(card.score.get("text", "not measured")),
         card.data,
         card.licence,
+    )
+
+
+def _counts(cards: Sequence[ModelCard]) -> Iterable[dict[str, Any]]:
+    """A row for each figure that a paper prints of these nets, and for each net without one."""
+    from livevision.nets.published import PUBLISHED, Published
+
+    for net in dict.fromkeys(card.net for card in cards):
+        printed = [row for row in PUBLISHED if row.net == net]
+        for row in printed:
+            parameters, multiply_adds = row.count()
+            options = [f"{k} {v}" for k, v in row.options.items() if k != "aux"]
+            yield {
+                "net": net,
+                "counted": row.part or ", ".join(options),
+                "input_size": [row.width, row.height],
+                "params": round(parameters, 4),
+                "params_unit": row.unit,
+                "params_paper": row.parameters,
+                "madds_m": round(multiply_adds, 2),
+                "madds_m_paper": row.multiply_adds,
+                "remark": row.remark,
+            }
+        if not printed:
+            card = next(card for card in cards if card.net == net)
+            width, height = card.input_size
+            own = Published(net, height, width, None, 0, options=card.net_options)
+            parameters, multiply_adds = own.count()
+            yield {
+                "net": net,
+                "counted": f"num_classes {len(card.labels)}",
+                "input_size": [width, height],
+                "params": round(parameters, 4),
+                "params_unit": "M",
+                "params_paper": None,
+                "madds_m": round(multiply_adds, 2),
+                "madds_m_paper": None,
+                "remark": "",
+            }
+
+
+def _count_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    ours, theirs = row["madds_m"], row["madds_m_paper"]
+    unit = row["params_unit"]
+    off = f"{ours / theirs - 1:+.1%}" if theirs else ""
+    return (
+        str(row["net"]),
+        str(row["counted"]),
+        "x".join(map(str, row["input_size"])),
+        f"{row['params']:.2f} {unit}",
+        f"{row['params_paper']:g} {unit}" if row["params_paper"] else "-",
+        f"{ours:.1f} M",
+        f"{theirs:g} M" if theirs else "-",
+        off,
+        str(row["remark"]),
     )

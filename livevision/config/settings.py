@@ -66,7 +66,7 @@ class Settings(BaseModel):
     )
 
     task: Annotated[str, Flag(MODEL, "TASK", choices=("detect", "segment", "both", "classify"))] = (
-        Field(default="detect", description="What to look for (classify: not in this version).")
+        Field(default="detect", description="What to look for.")
     )
     model: Annotated[tuple[str, ...], Flag(MODEL, "NAME")] = Field(
         default=(),

@@ -8,10 +8,10 @@ key             value
 ==============  ==============================================================
 livevision      version of livevision that wrote the file
 name            the model's name
-task            "detect" or "segment"
+task            "detect", "segment" or "classify"
 net             name of the net
 input_size      WIDTHxHEIGHT in pixels
-fit             "stretch" or "letterbox"
+fit             "stretch", "letterbox" or "centre-crop"
 colour_order    "BGR"
 labels          JSON list of class names
 card            JSON object: params, madds, data, score, licence

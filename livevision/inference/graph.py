@@ -4,17 +4,19 @@ Normalisation, arg-max, box decoding and suppression lie inside, so that every e
 same and none needs torch to make sense of what comes out. ``export`` writes these modules to ONNX
 files and the torch engine runs them as they are.
 
-Inputs and outputs, with N images of H×W pixels and K boxes:
+Inputs and outputs, with N images of H×W pixels and K boxes or classes:
 
 =========  ===============  ========  ====================================================
 task       name             dtype     shape and meaning
 =========  ===============  ========  ====================================================
-both       image            uint8     N×H×W×3, BGR
+all        image            uint8     N×H×W×3, BGR
 segment    class_map        uint8     N×H×W, number of the most likely class
 detect     iou_threshold    float32   1, overlap above which the weaker of two boxes goes
 detect     boxes            float32   N×K×4, x1 y1 x2 y2 in input pixels
 detect     scores           float32   N×K, 0..1, falling; -1 in rows that hold no box
 detect     classes          int32     N×K
+classify   probabilities    float32   N×K of the K most likely classes, falling
+classify   classes          int32     N×K
 =========  ===============  ========  ====================================================
 """
 
@@ -27,6 +29,9 @@ from livevision.errors import ModelError
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.weights import load_weights
 from livevision.nets import IMAGE_MEAN, IMAGE_STD, build, names
+
+TOP = 5
+"""The most classes that a classifier's graph gives for an image."""
 
 
 class Normalise(nn.Module):
@@ -93,7 +98,26 @@ class DetectGraph(nn.Module):
         return boxes.float(), scores.float(), classes.to(torch.int32)
 
 
-GRAPHS: dict[str, type[nn.Module]] = {"segment": SegmentGraph, "detect": DetectGraph}
+class ClassifyGraph(nn.Module):
+    """A classifier from pixels to the most likely classes of the whole image."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.normalise = Normalise()
+        self.net = net
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        # In float32 whatever the net was computed in: sums over many classes.
+        probabilities = self.net(self.normalise(image)).float().softmax(1)
+        best, classes = probabilities.topk(min(TOP, int(probabilities.shape[1])), 1)
+        return best, classes.to(torch.int32)
+
+
+GRAPHS: dict[str, type[nn.Module]] = {
+    "segment": SegmentGraph,
+    "detect": DetectGraph,
+    "classify": ClassifyGraph,
+}
 
 
 def build_graph(files: ModelFiles) -> nn.Module:

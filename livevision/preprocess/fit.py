@@ -1,7 +1,8 @@
 """How an image of any size is laid into a net's input of one size, and the way back.
 
 ``Stretch`` fills the whole input and changes the aspect ratio; ``Letterbox`` keeps the ratio and
-fills the rest with grey. Both go back the same way, since a ``Placement`` tells all of it: a point
+fills the rest with grey; ``CentreCrop`` keeps it and leaves out what lies around the middle. All go
+back the same way, since a ``Placement`` tells all of it: a point
 at continuous position p of the image (0 is the left or upper edge of the first pixel) lies at
 ``p * scale + offset`` of the input.
 """
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 from livevision.errors import UsageError, unknown
 from livevision.frame import Image, Placement
 from livevision.protocols import Fit
+
+# Of what the input could show of an image along its shorter side, the part that it does show: the
+# 224 of 256 pixels by which classifiers are evaluated.
+_SEEN = 224 / 256
 
 # The mean colour of ImageNet in BGR: a net sees about zero there once the input is normalised.
 _FILL = (104, 116, 124)
@@ -103,7 +108,60 @@ class Letterbox(_Fit):
         return canvas, Placement((width, height), room, scale, (left, top))
 
 
-FITS: dict[str, type[Stretch] | type[Letterbox]] = {"stretch": Stretch, "letterbox": Letterbox}
+class CentreCrop(_Fit):
+    """Takes the middle of the image, as classifiers are evaluated: 224 pixels of a side of 256.
+
+    On wide video it looks at the middle alone; in return it sees things at the size and in the
+    shape that classifiers are trained on.
+    """
+
+    def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
+        """Lay the middle of an image into the input.
+
+        Args:
+            image: uint8, H×W×3, BGR.
+
+        Returns:
+            The input, uint8, 1×H×W×3, BGR, and the placement, its offset rounded to whole pixels.
+        """
+        height, width = image.shape[:2]
+        ratio = _SEEN * min(width / self.input_size[0], height / self.input_size[1])
+        seen = tuple(max(1, round(ratio * side)) for side in self.input_size)
+        left, top = (width - seen[0]) // 2, (height - seen[1]) // 2
+        middle = image[top : top + seen[1], left : left + seen[0]]
+        scale = (self.input_size[0] / seen[0], self.input_size[1] / seen[1])
+        offset = (-round(left * scale[0]), -round(top * scale[1]))
+        placed = np.ascontiguousarray(shrink(middle, self.input_size))
+        return placed[None], Placement((width, height), self.input_size, scale, offset)
+
+    def class_map(self, class_map: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
+        """Lay a class map of the input on the image; what was not seen takes the nearest class.
+
+        Args:
+            class_map: uint8, H×W at the input's size.
+            placement: Where the image lies in the input.
+
+        Returns:
+            uint8, H×W at the image's size.
+        """
+        columns, rows = (
+            ((np.arange(length) + 0.5) * scale + offset).astype(int).clip(0, side - 1)
+            for length, scale, offset, side in zip(
+                placement.image_size,
+                placement.scale,
+                placement.offset,
+                placement.input_size,
+                strict=True,
+            )
+        )
+        return np.asarray(class_map[np.ix_(rows, columns)], np.uint8)
+
+
+FITS: dict[str, type[Stretch] | type[Letterbox] | type[CentreCrop]] = {
+    "stretch": Stretch,
+    "letterbox": Letterbox,
+    "centre-crop": CentreCrop,
+}
 
 
 def make_fit(name: str, input_size: tuple[int, int]) -> Fit:

@@ -17,7 +17,7 @@ INPUTS = [(320, 320), (480, 360), (96, 64)]
 def _cases() -> list[Any]:
     return [
         pytest.param(fit, image, size, id=f"{fit}-{image[0]}x{image[1]}-{size[0]}x{size[1]}")
-        for fit in FITS
+        for fit in ("stretch", "letterbox")
         for image in IMAGES
         for size in INPUTS
     ]
@@ -113,3 +113,37 @@ def test_the_image_is_not_written_to() -> None:
 def test_unknown_fits_are_told() -> None:
     with pytest.raises(UsageError, match="letterbox"):
         make_fit("leterbox", (32, 32))
+
+
+def test_the_middle_is_cropped_as_in_the_standard_evaluation() -> None:
+    """Short side to 256, then 224×224 from the middle: in one step, the same picture."""
+    image = np.zeros((256, 400, 3), np.uint8)
+    image[:] = np.arange(400)[None, :, None] // 2
+    image[..., 1] = np.arange(256)[:, None]
+    array, placement = make_fit("centre-crop", (224, 224)).place(image)
+    np.testing.assert_array_equal(array[0], image[16:240, 88:312])
+    assert placement.scale == (1, 1)
+    assert placement.offset == (-88, -16)
+    larger = np.repeat(np.repeat(image, 2, 0), 2, 1)
+    np.testing.assert_array_equal(make_fit("centre-crop", (224, 224)).place(larger)[0], array)
+
+
+@pytest.mark.parametrize("image_size", IMAGES)
+@pytest.mark.parametrize("input_size", INPUTS)
+def test_a_crop_of_any_image(image_size: tuple[int, int], input_size: tuple[int, int]) -> None:
+    width, height = image_size
+    fitted = make_fit("centre-crop", input_size)
+    array, placement = fitted.place(np.full((height, width, 3), 90, np.uint8))
+    assert array.shape == (1, input_size[1], input_size[0], 3)
+    assert (array == 90).all()
+    boxes = np.array([[0, 0, *input_size]], np.float32)
+    (box,) = fitted.boxes(boxes, placement)
+    # The crop lies in the middle of the image, to a pixel of either.
+    slack = 2 + max(1 / s for s in placement.scale)
+    assert abs(box[0] - (width - box[2])) <= slack
+    assert abs(box[1] - (height - box[3])) <= slack
+    columns = (np.arange(input_size[0]) // 2).astype(np.uint8)
+    class_map = np.tile(columns, (input_size[1], 1))
+    placed = fitted.class_map(class_map, placement)
+    assert placed.shape == (height, width)
+    assert (np.diff(placed.astype(int), axis=1) >= 0).all()
