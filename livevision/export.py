@@ -23,6 +23,7 @@ from livevision.catalog import ModelCard
 from livevision.errors import ModelError, OutputError, missing_package
 from livevision.inference.cache import cache_folder
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
+from livevision.inference.static_shapes import fold_shapes
 from livevision.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
             input_names=list(INPUTS[files.task]),
             output_names=list(OUTPUTS[files.task]),
         )
-    model = onnx.load(path)
+    model = fold_shapes(onnx.load(path))
     _store_as_half(model)
     onnx.helper.set_model_props(model, _description(files, card))
     model.producer_name, model.producer_version = "livevision", __version__
