@@ -16,6 +16,9 @@ from livevision.cli import main
 
 PROGRAM = [sys.executable, "-m", "livevision"]
 
+NO_BOXES = ("--conf", "1")
+"""For tests that read a frame's number from the annotated picture, where a box might cover it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import clips
-from tests.end_to_end.conftest import Outcome, rows
+from tests.end_to_end.conftest import NO_BOXES, Outcome, rows
 
 Call = Callable[..., Outcome]
 
@@ -39,7 +39,7 @@ def test_a_source_that_is_none(
 def test_a_truncated_file_gives_what_it_has_and_says_so(tmp_path: Path, livevision: Call) -> None:
     clip = clips.truncated(tmp_path / "cut.mp4")
     out, results = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    outcome = livevision("--source", clip.path, "--output", out, "--output", results)
+    outcome = livevision("--source", clip.path, *NO_BOXES, "--output", out, "--output", results)
     assert outcome.code == 3, outcome.err
     assert "cut.mp4" in outcome.one_line()
     numbers = [frame.number for frame in clips.read_clip(out)]

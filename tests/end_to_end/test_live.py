@@ -13,7 +13,7 @@ import pytest
 
 from tests import clips
 from tests.capture.servers import http_live, rtsp_server, silent_server
-from tests.end_to_end.conftest import Outcome, rows, start
+from tests.end_to_end.conftest import NO_BOXES, Outcome, rows, start
 
 Call = Callable[..., Outcome]
 MPEGTS = ("-c", "copy", "-f", "mpegts")
@@ -71,7 +71,15 @@ def test_http_stream_to_annotated_file(tmp_path: Path, livevision: Call) -> None
     out, results = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     with http_live(clip.path, *MPEGTS) as server:
         outcome = livevision(
-            "--source", server.url, "--retry-for", 2, "--output", out, "--output", results
+            "--source",
+            server.url,
+            "--retry-for",
+            2,
+            *NO_BOXES,
+            "--output",
+            out,
+            "--output",
+            results,
         )
     assert outcome.code == 3  # a live stream that stops is told of, after finishing the files
     assert "no frame" in outcome.one_line()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import clips
-from tests.end_to_end.conftest import PROGRAM, rows, start
+from tests.end_to_end.conftest import NO_BOXES, PROGRAM, rows, start
 
 
 def wait_for_rows(path: Path, count: int, process: subprocess.Popen[str]) -> None:
@@ -34,8 +34,8 @@ def test_a_stopped_run_finishes_its_files(number: int, code: int, tmp_path: Path
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=60, sound=True)
     out, results, report = (tmp_path / name for name in ("out.mp4", "out.jsonl", "report.json"))
     process = start(
-        "--source", clip.path, "--loop", "--headless", "--output", out, "--output", results,
-        "--report", report,
+        "--source", clip.path, "--loop", "--headless", *NO_BOXES,
+        "--output", out, "--output", results, "--report", report,
     )  # fmt: skip
     wait_for_rows(results, 100, process)
     process.send_signal(number)
@@ -66,7 +66,15 @@ def test_after_kill_9_the_video_can_be_read(suffix: str, tmp_path: Path) -> None
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=60, rate=30)
     out, results = tmp_path / f"out{suffix}", tmp_path / "rows.jsonl"
     process = start(
-        "--source", clip.path, "--loop", "--headless", "--output", out, "--output", results
+        "--source",
+        clip.path,
+        "--loop",
+        "--headless",
+        *NO_BOXES,
+        "--output",
+        out,
+        "--output",
+        results,
     )
     wait_for_rows(results, 240, process)
     process.kill()
