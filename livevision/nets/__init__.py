@@ -13,6 +13,7 @@ Importing this package does not import torch; `build` does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 _BUILDERS = {
     "bisenet-mobilenetv2": "livevision.nets.bisenet:bisenet_mobilenetv2",
     "bisenet-resnet18": "livevision.nets.bisenet:bisenet_resnet18",
+    "bisenet-resnet18-ported": "livevision.nets.bisenet_ported:bisenet_resnet18_ported",
     "bisenet-xception39": "livevision.nets.bisenet:bisenet_xception39",
     "bisenetv2": "livevision.nets.bisenetv2:bisenetv2",
     "dfanet-a": "livevision.nets.dfanet:dfanet_a",
@@ -63,11 +65,15 @@ def names() -> list[str]:
     return sorted(_BUILDERS)
 
 
-def build(name: str, **options: Any) -> nn.Module:
+def build(
+    name: str, *, pixels: Mapping[str, Sequence[float]] | None = None, **options: Any
+) -> nn.Module:
     """Build a net with freshly initialised weights.
 
     Args:
         name: one of `names()`.
+        pixels: "mean" and "std" of each colour that the weights were trained with where they are
+            not ours, see `livevision.nets.pixels`; the net built takes the same images as all.
         **options: passed to the net's builder, for example `num_classes`: the number of classes,
             for detectors of foreground classes.
 
@@ -78,4 +84,8 @@ def build(name: str, **options: Any) -> nn.Module:
         raise ValueError(f"no net is called {name!r}; the nets are: {', '.join(names())}")
     module, function = _BUILDERS[name].split(":")
     net: nn.Module = getattr(import_module(module), function)(**options)
+    if pixels is not None:
+        from livevision.nets.pixels import OnOtherPixels
+
+        return OnOtherPixels(net, **pixels, our_mean=IMAGE_MEAN, our_std=IMAGE_STD)
     return net

@@ -115,29 +115,41 @@ class SemanticBranch(nn.Module):
 
 
 class GuidedAggregation(nn.Module):
-    """Each branch gates the other, at 1/8 and at 1/32; their sum goes through a convolution."""
+    """Each branch gates the other, at 1/8 and at 1/32; their sum goes through a convolution.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: of both branches.
+        nearest: resize to the nearest neighbour instead of bilinearly.
+        bias: whether the 1x1 convolutions of what each branch keeps have one.
+    """
+
+    def __init__(self, channels: int, nearest: bool = False, bias: bool = False) -> None:
         super().__init__()
-        self.detail_keep = self._separable(channels)
+        self.nearest = nearest
+        self.detail_keep = self._separable(channels, bias)
         self.detail_down = nn.Sequential(
             ConvNorm(channels, channels, 3, stride=2, relu=False), nn.AvgPool2d(3, 2, padding=1)
         )
-        self.semantic_keep = self._separable(channels)
+        self.semantic_keep = self._separable(channels, bias)
         self.semantic_up = ConvNorm(channels, channels, 3, relu=False)
         self.conv = ConvNorm(channels, channels, 3)
 
     @staticmethod
-    def _separable(channels: int) -> nn.Sequential:
+    def _separable(channels: int, bias: bool) -> nn.Sequential:
         depthwise = ConvNorm(channels, channels, 3, groups=channels, relu=False)
-        return nn.Sequential(depthwise, nn.Conv2d(channels, channels, 1, bias=False))
+        return nn.Sequential(depthwise, nn.Conv2d(channels, channels, 1, bias=bias))
 
     def forward(self, detail: Tensor, semantic: Tensor) -> Tensor:
-        fine_gate = torch.sigmoid(_resize(self.semantic_up(semantic), detail))
+        fine_gate = torch.sigmoid(self._enlarge(self.semantic_up(semantic), detail))
         fine = self.detail_keep(detail) * fine_gate
         coarse = self.detail_down(detail) * torch.sigmoid(self.semantic_keep(semantic))
-        joined: Tensor = self.conv(fine + _resize(coarse, detail))
+        joined: Tensor = self.conv(fine + self._enlarge(coarse, detail))
         return joined
+
+    def _enlarge(self, x: Tensor, like: Tensor) -> Tensor:
+        if self.nearest:
+            return F.interpolate(x, size=(int(like.shape[2]), int(like.shape[3])), mode="nearest")
+        return _resize(x, like)
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:
@@ -151,13 +163,21 @@ class BiSeNetV2(nn.Module):
         num_classes: classes of the segmentation.
         head_channels: hidden width of the head.
         aux_channels: hidden width of the four booster heads; 0 builds none (inference only).
+        nearest, gate_bias: of `GuidedAggregation`; public re-implementations differ in them.
     """
 
-    def __init__(self, num_classes: int, head_channels: int, aux_channels: int) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        head_channels: int,
+        aux_channels: int,
+        nearest: bool = False,
+        gate_bias: bool = False,
+    ) -> None:
         super().__init__()
         self.detail = DetailBranch()
         self.semantic = SemanticBranch()
-        self.aggregation = GuidedAggregation(128)
+        self.aggregation = GuidedAggregation(128, nearest, gate_bias)
         self.dropout = nn.Dropout(0.1)
         self.head = Head(128, head_channels, num_classes)
         self.aux_heads = nn.ModuleList(
@@ -184,6 +204,12 @@ class BiSeNetV2(nn.Module):
         return (logits, *(head(x) for head, x in auxiliary))
 
 
-def bisenetv2(num_classes: int = 19, head_channels: int = 1024, aux: bool = True) -> BiSeNetV2:
-    """BiSeNet V2; `aux=False` leaves the booster heads out."""
-    return BiSeNetV2(num_classes, head_channels, aux_channels=128 if aux else 0)
+def bisenetv2(
+    num_classes: int = 19,
+    head_channels: int = 1024,
+    aux: bool = True,
+    nearest: bool = False,
+    gate_bias: bool = False,
+) -> BiSeNetV2:
+    """BiSeNet V2; `aux=False` leaves the booster heads out, the rest as of `BiSeNetV2`."""
+    return BiSeNetV2(num_classes, head_channels, 128 if aux else 0, nearest, gate_bias)

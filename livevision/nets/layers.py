@@ -88,7 +88,7 @@ class Classifier(nn.Module):
     Args:
         backbone: returns a sequence of maps, the last of which is classified.
         channels: channels of that map.
-        num_classes: length of the logits.
+        num_classes: length of the logits; 0 for none: the averages themselves come out.
         bias: whether the linear layer has one.
         dropout: share of the averages that training leaves out.
     """
@@ -104,7 +104,9 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(channels, num_classes, bias=bias)
+        self.fc: nn.Module = (
+            nn.Linear(channels, num_classes, bias=bias) if num_classes else nn.Identity()
+        )
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -51,11 +51,12 @@ class MobileNetV2(nn.Module):
         width: multiplies all numbers of channels but that of `last`, which it does not reduce.
         last: channels of the 1x1 convolution after the blocks; 0 for none, as detectors and
             segmenters take it.
+        divisor: numbers of channels are multiples of it.
     """
 
-    def __init__(self, width: float = 1.0, last: int = 1280) -> None:
+    def __init__(self, width: float = 1.0, last: int = 1280, divisor: int = 8) -> None:
         super().__init__()
-        channels = scale_channels(32, width)
+        channels = scale_channels(32, width, divisor)
         self.stem = ConvNorm(3, channels, 3, stride=2, relu6=True)
         stages: list[list[nn.Module]] = [[]]
         self.channels: tuple[int, ...] = ()
@@ -64,12 +65,12 @@ class MobileNetV2(nn.Module):
                 stages.append([])
                 self.channels += (channels,)
             for i in range(blocks):
-                out_channels = scale_channels(out, width)
+                out_channels = scale_channels(out, width, divisor)
                 first_stride = stride if i == 0 else 1
                 stages[-1].append(InvertedResidual(channels, out_channels, first_stride, expansion))
                 channels = out_channels
         if last:
-            out_channels = scale_channels(last, max(1.0, width))
+            out_channels = scale_channels(last, max(1.0, width), divisor)
             stages[-1].append(ConvNorm(channels, out_channels, relu6=True))
             channels = out_channels
         self.channels += (channels,)
@@ -84,14 +85,16 @@ class MobileNetV2(nn.Module):
         return maps
 
 
-def scale_channels(channels: int, width: float) -> int:
-    """`channels * width` as a multiple of 8: the nearest, or the next if that loses over 10 %."""
+def scale_channels(channels: int, width: float, divisor: int = 8) -> int:
+    """`channels * width` as a multiple: the nearest, or the next if that loses over 10 %."""
     exact = channels * width
-    rounded = max(8, int(exact + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * exact else rounded
+    rounded = max(divisor, int(exact + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * exact else rounded
 
 
-def mobilenetv2(num_classes: int = 1000, width: float = 1.0, dropout: float = 0.2) -> Classifier:
+def mobilenetv2(
+    num_classes: int = 1000, width: float = 1.0, dropout: float = 0.2, divisor: int = 8
+) -> Classifier:
     """MobileNetV2 as a classifier; `width` is the paper's width multiplier."""
-    net = MobileNetV2(width)
+    net = MobileNetV2(width, divisor=divisor)
     return Classifier(net, net.channels[-1], num_classes, bias=True, dropout=dropout)
