@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "Look at video and write or show what is in it; need not be named.",
     "models": "List the nets that come with livevision: size, score, licence.",
     "export": "Write a model as a file that runs without torch.",
+    "import": "Convert a checkpoint of another project into weights of ours.",
     "bench": "Measure nets, engines and the whole pipeline on this machine.",
     "doctor": "Check this machine: packages, engines, cameras, display, encoders.",
     "demo": "Fetch a short clip, run both tasks on it and say where the results are.",
@@ -48,7 +49,9 @@ class Commands(click.Group):
         """The command of this name, imported now; None where there is none."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"livevision.cli.{cmd_name}").command
+        # Python does not import a module by the name of `import`.
+        module = importlib.import_module(f"livevision.cli.{cmd_name.replace('import', 'import_')}")
+        command: click.Command = module.command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

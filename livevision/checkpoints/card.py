@@ -1,0 +1,39 @@
+"""Writing a model's card, as `livevision.catalog` reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from livevision.catalog import ModelCard
+from livevision.errors import OutputError
+
+
+def write_card(path: Path, card: ModelCard, text: str) -> None:
+    """Write a card: its fields as YAML between two lines `---`, and then a text for people.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    fields = {
+        "name": card.name,
+        "task": card.task,
+        "net": card.net,
+        "net_options": dict(card.net_options),
+        "input_size": list(card.input_size),
+        "fit": card.fit,
+        "labels": list(card.labels),
+        "params": card.params,
+        "madds": card.madds,
+        "data": card.data,
+        "score": dict(card.score),
+        "licence": card.licence,
+    }
+    front = yaml.safe_dump(
+        fields, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    )
+    try:
+        path.write_text(f"---\n{front}---\n\n# {card.name}\n\n{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error

