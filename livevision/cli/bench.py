@@ -100,6 +100,43 @@ def memory(clip: Path, task: str, frames: int) -> int:
     return 0
 
 
+@command.command("nets")
+@click.option("--model", "names", metavar="NAME", multiple=True, help="One net; may be repeated.")
+@click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
+@click.option("--precision", default="auto", show_default=True, help="fp32, fp16 or bf16.")
+@click.option("--imgsz", metavar="N|WxH", help="Size of the input; each net's own by default.")
+@click.option("--threads", type=click.IntRange(1), help="On the CPU; all of them by default.")
+@click.option("--repeats", default=20, show_default=True, type=click.IntRange(1))
+def nets(
+    names: tuple[str, ...],
+    engine: str,
+    device: str,
+    precision: str,
+    imgsz: str | None,
+    threads: int | None,
+    repeats: int,
+) -> int:
+    """Each net's time for one image beside its multiply-adds; random weights where none are."""
+    from livevision import bench_nets
+    from livevision.cli.export import size_of
+    from livevision.cli.machine import processor
+
+    size, threads = size_of(imgsz), threads or bench_nets.processors()
+    click.echo(f"{processor()}; {threads} threads; median of {repeats} images, whole graph")
+    click.echo(f"{'net':<28}{'input':>10}{'MAdds':>10}{'ms':>10}{'from-to':>18}{'MAdds/s':>10}")
+    for name in bench_nets.chosen(names):
+        with bench_nets.apart():
+            time = bench_nets.measure(name, engine, device, precision, size, threads, repeats)
+        width, height = time.input_size
+        low, high = time.spread_ms
+        click.echo(
+            f"{name:<28}{f'{width}x{height}':>10}{time.madds / 1e9:8.2f} G{time.ms:10.2f}"
+            f"{f'{low:.2f}-{high:.2f}':>18}{time.madds_per_s / 1e9:8.1f} G  {time.engine}"
+        )
+    return 0
+
+
 def _settings(clip: Path, task: str, output: str, max_frames: int | None = None) -> Settings:
     from livevision.config import Settings
 

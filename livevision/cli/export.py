@@ -48,7 +48,7 @@ def command(
     if not output.parent.is_dir():
         raise OutputError(f"--output {output}: there is no folder {output.parent}")
     card = card_of(model, weights)
-    files = files_of(card, weights, _size(imgsz), untrained)
+    files = files_of(card, weights, size_of(imgsz), untrained)
     if files.weights is None and not untrained:
         raise ModelError(f"model {model!r} has only a graph here; give --weights FILE.safetensors")
     difference = export_graph(files, card, output)
@@ -57,7 +57,12 @@ def command(
     click.echo(str(output))
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """(width, height) in pixels of a size as ``--imgsz`` takes it.
+
+    Raises:
+        UsageError: It is not one.
+    """
     if text is None:
         return None
     parts = text.replace("×", "x").split("x")

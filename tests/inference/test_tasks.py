@@ -1,4 +1,4 @@
-"""Detection and segmentation around made-up outputs of a net."""
+"""Detection, segmentation and classification around made-up outputs of a net."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from livevision import registry
 from livevision.errors import UsageError
+from livevision.inference.classify import ClassifyTask
 from livevision.inference.detect import DetectTask, class_ids
+from livevision.inference.model_files import INPUTS
 from livevision.inference.segment import SegmentTask
 from livevision.preprocess.fit import make_fit
 
@@ -109,3 +112,29 @@ def test_class_map_at_the_images_size() -> None:
     assert found.class_map[:, :318].max() == 0
     assert found.class_map[:, 323:].min() == 2
     assert found.shares() == pytest.approx({"cat": 0.5, "person": 0.5}, abs=0.01)
+
+
+def test_labels_of_the_whole_image() -> None:
+    task = ClassifyTask(LABELS, make_fit("centre-crop", (64, 64)))
+    batch, placement = task.prepare(np.zeros((90, 160, 3), np.uint8))
+    assert batch["image"].shape == (1, 64, 64, 3)
+    outputs = {
+        "probabilities": np.array([[0.7, 0.2]], np.float32),
+        "classes": np.array([[2, 0]], np.int32),
+    }
+    found = task.decode(outputs, placement)
+    assert [found.labels[i] for i in found.class_id] == ["person", "cat"]
+    np.testing.assert_allclose(found.confidence, [0.7, 0.2])
+    assert found.class_id.dtype == np.int64
+
+
+@pytest.mark.parametrize("kind", registry.TASKS)
+def test_every_task_prepares_what_its_graph_takes(kind: str) -> None:
+    task = registry.resolve(registry.TASKS, kind, "task")(LABELS, make_fit("stretch", (64, 32)))
+    assert task.name == kind
+    image = np.full((9, 9, 3), 7, np.uint8)
+    batch, placement = task.prepare(image)
+    assert tuple(batch) == INPUTS[kind]
+    assert batch["image"].shape == (1, 32, 64, 3)
+    assert placement.image_size == (9, 9)
+    assert (image == 7).all()

@@ -12,8 +12,9 @@ from livevision.errors import UsageError
 from livevision.overlay.boxes import BoxOverlay
 from livevision.overlay.class_map import ClassMapOverlay
 from livevision.overlay.hud import HudOverlay, Rates
+from livevision.overlay.labels import LabelsOverlay
 from livevision.overlay.palette import palette, spread
-from livevision.results import ClassMap
+from livevision.results import ClassMap, Label
 
 RATES = Rates(29.97, 45.1, 28.4, 33.0, 12, "bisenet-xception39-camvid", "openvino cpu fp32")
 SIZES = [(1, 1), (3, 2), (16, 16), (64, 48), (160, 120), (641, 359), (1280, 720)]
@@ -161,6 +162,53 @@ class TestClassMap:
     def test_an_alpha_outside_its_range_is_refused(self, alpha: float) -> None:
         with pytest.raises(UsageError, match="between 0 and 1"):
             ClassMapOverlay(alpha)
+
+
+class TestLabels:
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("name", ["cat", "a very long name of a thing, and its other names"])
+    def test_any_size_and_nothing_outside_the_picture(
+        self, size: tuple[int, int], name: str
+    ) -> None:
+        whole, image = guarded(*size)
+        LabelsOverlay().draw(image, label(name))
+        assert border_untouched(whole)
+        assert (image[: size[1] // 2] == 77).all(), "the rates stand in the upper half"
+
+    @pytest.mark.parametrize("ground", [0, 128, 255])
+    @pytest.mark.parametrize("size", [(320, 180), (1280, 720), (720, 1280)])
+    def test_white_letters_stand_out_from_any_ground(
+        self, ground: int, size: tuple[int, int]
+    ) -> None:
+        image = LabelsOverlay().draw(grey(*size, ground), label())
+        assert image[-40:, :60].max() >= 240
+        assert image[-1, 0].max() < 90
+
+    def test_every_class_has_a_line_and_the_likeliest_stands_first(self) -> None:
+        five = LabelsOverlay().draw(grey(640, 360), label())
+        two = LabelsOverlay().draw(grey(640, 360), label(count=2))
+        written = [int((i[:, 0] != 100).any(axis=1).sum()) for i in (two, five)]
+        assert written[1] > 2 * written[0]
+        other = LabelsOverlay().draw(grey(640, 360), label(first=0.123))
+        changed = np.flatnonzero((five != other).any(axis=(1, 2)))
+        top = np.flatnonzero((five[:, 0] != 100).any(axis=1))[0]
+        assert changed.max() < top + written[1] / 4
+
+    def test_a_long_name_is_cut_and_the_probability_stays(self) -> None:
+        long = LabelsOverlay().draw(grey(160, 120), label("x" * 80))
+        longer = LabelsOverlay().draw(grey(160, 120), label("x" * 90))
+        assert (long == longer).all()
+        assert (long[-20:].max(axis=2) > 200).any()
+
+    def test_no_classes_change_nothing(self) -> None:
+        image = LabelsOverlay().draw(grey(64, 48), label(count=0))
+        assert (image == 100).all()
+
+
+def label(name: str = "thing", count: int = 5, first: float = 0.9) -> Label:
+    names = [f"{name} {number}" for number in range(9)]
+    probabilities = np.array([first, 0.05, 0.02, 0.01, 0.001], np.float32)
+    return Label(np.array([3, 1, 4, 0, 8])[:count], probabilities[:count], names)
 
 
 class TestPalette:

@@ -1,0 +1,143 @@
+"""How long each net takes for one image on this machine, beside its multiply-adds."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from livevision import catalog, model
+
+
+@dataclass(frozen=True, slots=True)
+class NetTime:
+    """One net's time.
+
+    Attributes:
+        name: The model's.
+        engine: What computed it, such as "openvino cpu fp32".
+        input_size: (width, height) in pixels.
+        madds: Multiply-adds for one image of that size.
+        ms: Median time of one image in milliseconds.
+        spread_ms: The fastest and the slowest time.
+    """
+
+    name: str
+    engine: str
+    input_size: tuple[int, int]
+    madds: float
+    ms: float
+    spread_ms: tuple[float, float]
+
+    @property
+    def madds_per_s(self) -> float:
+        """Multiply-adds a second."""
+        return self.madds / (self.ms / 1e3)
+
+
+def measure(
+    name: str,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    imgsz: tuple[int, int] | None = None,
+    threads: int | None = None,
+    repeats: int = 20,
+) -> NetTime:
+    """Time the whole graph of a net: pixels in, boxes or class maps or labels out.
+
+    The picture lies in the net's input already; decoding video and drawing are not in it. Nets
+    without trained weights run with random ones, which takes as long.
+
+    Args:
+        name, engine, device, precision, imgsz, threads: As ``livevision.load`` takes them.
+        repeats: Timed calls, after two that are not.
+
+    Raises:
+        LivevisionError: As ``livevision.load``.
+    """
+    with model.load(
+        name, engine, device, precision, imgsz=imgsz, threads=threads, untrained=True
+    ) as loaded:
+        card = loaded.card
+        width, height = imgsz or card.input_size
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        batch, _ = loaded.prepare(noise)
+        times = []
+        for _ in range(repeats + 2):
+            start = time.perf_counter()
+            loaded.infer(batch)
+            times.append(1e3 * (time.perf_counter() - start))
+        spec = loaded.engine_spec
+    times = times[2:]
+    return NetTime(
+        name=name,
+        engine=f"{spec.engine} {spec.device} {spec.precision}" if spec else "",
+        input_size=(width, height),
+        madds=_madds(card, (width, height)),
+        ms=statistics.median(times),
+        spread_ms=(min(times), max(times)),
+    )
+
+
+def _madds(card: catalog.ModelCard, size: tuple[int, int]) -> float:
+    """Multiply-adds at a size: the card's, or counted."""
+    if size == card.input_size:
+        return card.madds
+    from livevision.nets.published import Published
+
+    counted = Published(card.net, size[1], size[0], None, 0, options=card.net_options)
+    return float(counted.count()[1] * 1e6)
+
+
+def every_net() -> list[str]:
+    """Shipped models, and the nets that none of them has."""
+    shipped = catalog.names()
+    nets = {catalog.find(name).net for name in shipped}
+    return [*shipped, *(name for name in catalog.untrained_names() if name not in nets)]
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """A cache that is gone afterwards, and no word of random weights.
+
+    The graphs of all nets together take gigabytes; random weights do not matter to time.
+    """
+    before = os.environ.get("XDG_CACHE_HOME")
+    talk = logging.getLogger("livevision.model")
+    level = talk.level
+    talk.setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        try:
+            yield
+        finally:
+            talk.setLevel(level)
+            del os.environ["XDG_CACHE_HOME"]
+            if before is not None:
+                os.environ["XDG_CACHE_HOME"] = before
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The models of these names, each seen to exist; all where none is named.
+
+    Raises:
+        UsageError: A name is not known.
+    """
+    for name in names:
+        catalog.find(name)
+    return list(names) or every_net()
