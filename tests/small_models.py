@@ -44,6 +44,15 @@ CARDS = {
         net_options={"num_classes": 20},
         fit="letterbox",
     ),
+    "classify": ModelCard(
+        "shufflenetv2-small",
+        "classify",
+        "shufflenetv2-0.5",
+        (96, 64),
+        VOC,
+        net_options={"num_classes": 20},
+        fit="centre-crop",
+    ),
 }
 
 _folder = tempfile.TemporaryDirectory(prefix="livevision-tests-")
@@ -87,6 +96,8 @@ def weights(task: str) -> Path:
             for layer in (net.fc, net.rpn.objectness, net.classes):
                 layer.weight *= 3 / _spread(net, layer, x)
             net.boxes.weight *= 20
+        elif task == "classify":
+            net.fc.weight *= 3 / _spread(net, net.fc, x)
         else:
             net.head[1].weight *= 3 / _spread(net, net.head[1], x)
     path = Path(_folder.name) / f"{card.name}.safetensors"

@@ -237,8 +237,9 @@ def test_runs_that_cannot_be(cards: Path, changes: dict[str, Any], line: str) ->
 
 
 @pytest.mark.parametrize("engine", ["auto", "openvino", "onnx"])
-@pytest.mark.parametrize("task", ["detect", "segment"])
+@pytest.mark.parametrize("task", small_models.CARDS)
 def test_an_exported_model_runs_without_torch(engine: str, task: str, tmp_path: Path) -> None:
+    kinds = {"detect": "Detections", "segment": "ClassMap", "classify": "Label"}
     code = f"""
 import sys
 for blocked in ("torch", "onnx"):
@@ -247,7 +248,7 @@ import numpy as np, livevision
 image = np.random.default_rng(0).integers(0, 255, (90, 160, 3), np.uint8)
 model = livevision.load(weights={str(small_models.graph(task))!r}, engine={engine!r})
 found = model(image)
-assert type(found).__name__ == {"Detections" if task == "detect" else "ClassMap"!r}, found
+assert type(found).__name__ == {kinds[task]!r}, found
 model.close()
 """
     ran = subprocess.run(

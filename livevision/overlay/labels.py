@@ -8,7 +8,7 @@ from livevision.results import Label
 
 
 class LabelsOverlay:
-    """Draws ``Label`` at the bottom left: a line a class, with its probability, the likeliest first.
+    """Draws ``Label`` at the bottom left: a line a class with its probability, likeliest first.
 
     The letters grow with the picture and shrink as far as they can be read; where that does not
     do, the less likely classes and the ends of long names are left out. In the upper half, where

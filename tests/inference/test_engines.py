@@ -74,6 +74,22 @@ def test_detection_agrees_with_torch(name: str, reference: Any) -> None:
 
 
 @pytest.mark.parametrize("name", registry.ENGINES)
+def test_classification_agrees_with_torch(name: str, reference: Any) -> None:
+    engine = _open(name, "classify")
+    for seed in range(3):
+        found, wanted = engine(_batch("classify", seed)), reference("classify", seed)
+        assert wanted["probabilities"].shape == (1, 5)
+        assert wanted["classes"].dtype == np.int32
+        assert (np.diff(wanted["probabilities"]) <= 0).all()
+        np.testing.assert_allclose(found["probabilities"], wanted["probabilities"], atol=SCORE)
+        apart = -np.diff(wanted["probabilities"][0]) > 2 * SCORE
+        sure = np.flatnonzero(np.append(apart, False) & np.append(True, apart))
+        assert sure.size, "the net must tell classes apart"
+        np.testing.assert_array_equal(found["classes"][0, sure], wanted["classes"][0, sure])
+    engine.close()
+
+
+@pytest.mark.parametrize("name", registry.ENGINES)
 def test_overlap_threshold_is_an_input(name: str) -> None:
     engine = _open(name, "detect")
     kept = [(engine(_batch("detect", 0, iou))["scores"] > 0.01).sum() for iou in (0.05, 0.95)]
