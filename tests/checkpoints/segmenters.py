@@ -12,6 +12,58 @@ from tests.checkpoints.standins import Standin, average, bilinear, enlarge, same
 CLASSES = 19
 
 
+def _separable(s: Standin, x: Tensor, name: str, out: int, stride: int, relu: bool) -> Tensor:
+    x = s.conv(x, f"{name}.conv1", x.shape[1], 3, stride, x.shape[1])
+    return s.unit(x, f"{name}.point_wise_cbr", out, activation=torch.relu if relu else same)
+
+
+def _xception39_maps(s: Standin, x: Tensor, prefix: str) -> list[Tensor]:
+    x = F.max_pool2d(s.unit(x, f"{prefix}conv1", 8, 3, 2), 3, 2, 1)
+    maps = []
+    for layer, (blocks, mid) in enumerate(((4, 16), (8, 32), (4, 64)), start=1):
+        for i in range(blocks):
+            name, stride = f"{prefix}layer{layer}.{i}", 2 if i == 0 else 1
+            y = _separable(s, x, f"{name}.residual_branch.0", mid, stride, True)
+            y = _separable(s, y, f"{name}.residual_branch.1", mid, 1, True)
+            y = _separable(s, y, f"{name}.residual_branch.2", 4 * mid, 1, False)
+            x = _separable(s, x, f"{name}.proj", 4 * mid, 2, False) if i == 0 else x
+            x = torch.relu(x + y)
+        maps.append(x)
+    return maps
+
+
+def torchseg_bisenet(s: Standin, x: Tensor, xception: bool = False) -> Tensor:
+    """The authors' release: bilinear with aligned corners wherever it resizes."""
+    if xception:
+        c3, c4, c5 = _xception39_maps(s, x, "context_path.")
+    else:
+        _, c3, c4, c5 = resnet_maps(s, x, "context_path.", (2, 2, 2, 2), False)
+    spatial = x
+    for name, layout in (
+        ("conv_7x7", (64, 7, 2)),
+        ("conv_3x3_1", (64, 3, 2)),
+        ("conv_3x3_2", (64, 3, 2)),
+        ("conv_1x1", (128,)),
+    ):
+        spatial = s.unit(spatial, f"spatial_path.{name}", *layout)
+
+    def head(x: Tensor, name: str, mid: int) -> Tensor:
+        x = s.unit(x, f"{name}.conv_3x3", mid, 3)
+        return s.conv(x, f"{name}.conv_1x1", CLASSES, bias=True)
+
+    last = s.unit(average(c5), "global_context.1", 128)
+    for i, (c, larger) in enumerate(((c5, c4), (c4, c3))):
+        y = s.unit(c, f"arms.{i}.conv_3x3", 128, 3)
+        gate = s.unit(average(y), f"arms.{i}.channel_attention.1", 128, activation=same)
+        y = y * torch.sigmoid(gate) + last
+        last = s.unit(bilinear(y, larger, aligned=True), f"refines.{i}", 128, 3)
+        head(last, f"heads.{i}", 256)
+    fused = s.unit(torch.cat((spatial, last), 1), "ffm.conv_1x1", 256)
+    gate = torch.relu(s.conv(average(fused), "ffm.channel_attention.1.conv", 256))
+    gate = torch.sigmoid(s.conv(gate, "ffm.channel_attention.2.conv", 256))
+    return bilinear(head(fused + fused * gate, "heads.2", 64), x, aligned=True)
+
+
 def _coincheung_head(s: Standin, x: Tensor, name: str, mid: int, bias: bool) -> Tensor:
     return s.conv(s.unit(x, f"{name}.conv", mid, 3), f"{name}.conv_out", CLASSES, bias=bias)
 

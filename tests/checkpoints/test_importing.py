@@ -128,7 +128,8 @@ def test_card_tells_what_there_is(folder: Path, capsys: pytest.CaptureFixture[st
     assert {v.dtype for v in load_file("streets.safetensors").values()} == {torch.float16}
     net = build(card.net, **card.net_options)
     load_weights(net, card.weights)
-    assert card.params == sum(p.numel() for p in net.parameters())
+    # What this net is known to have; the authors' release has fewer.
+    assert card.params == sum(p.numel() for p in net.parameters()) == 13_275_539
     assert card.madds > 1e9
 
 
@@ -224,6 +225,9 @@ def test_coincheung_does_not_fit_the_authors_bisenet(
     err = refused(capsys, bisenet(), "--net", "bisenet-resnet18")
     assert "bisenet-resnet18-ported" in err
     assert "gate" in err
+    theirs = dict(_drawn(segmenters.torchseg_bisenet))
+    err = refused(capsys, theirs, "--net", "bisenet-resnet18-ported")
+    assert "becomes bisenet-resnet18" in err
 
 
 def test_other_resnets_are_named_as_such(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,6 +277,7 @@ def test_every_layout_is_told_from_every_other() -> None:
         "torchvision's ShuffleNetV2": classifiers.torchvision_shufflenetv2,
         "megvii's ShuffleNetV2": classifiers.megvii_shufflenetv2,
         "torchvision's ResNet": classifiers.resnet,
+        "TorchSeg's BiSeNet V1": segmenters.torchseg_bisenet,
         "CoinCheung's BiSeNet V1": segmenters.coincheung_bisenet,
         "CoinCheung's BiSeNet V2": segmenters.coincheung_bisenetv2,
         "mmsegmentation's BiSeNet V1": segmenters.mmseg_bisenet,

@@ -60,6 +60,14 @@ CASES: list[tuple[str, Reference, int, str, tuple[Sequence[float], Sequence[floa
     ),
     ("resnet18", classifiers.resnet, 122, "resnet18", IMAGENET),
     ("resnet101", RESNET101, 626, "resnet101", IMAGENET),
+    ("torchseg", segmenters.torchseg_bisenet, 0, "bisenet-resnet18", IMAGENET),
+    (
+        "torchseg-x39",
+        partial(segmenters.torchseg_bisenet, xception=True),
+        0,
+        "bisenet-xception39",
+        IMAGENET,
+    ),
     ("v1", segmenters.coincheung_bisenet, 222, "bisenet-resnet18-ported", CITYSCAPES),
     (
         "v1-old",
