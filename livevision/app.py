@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision import registry
+from livevision.capture.options import SourceOptions
 from livevision.delivery import Delivery
 from livevision.errors import OutputError, SourceError, UsageError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
@@ -149,11 +150,13 @@ class Run:
         kind, uri = self._places[position]
         source: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(
             uri,
-            index=position,
-            stride=self.settings.vid_stride,
-            loop=self.settings.loop,
-            retry_for=self.settings.retry_for,
-            stopping=lambda: self.pipeline.stopping,
+            SourceOptions(
+                index=position,
+                stride=self.settings.vid_stride,
+                loop=self.settings.loop,
+                retry_for=self.settings.retry_for,
+                stopping=lambda: self.pipeline.stopping,
+            ),
         )
         return source
 

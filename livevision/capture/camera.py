@@ -8,13 +8,14 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
 from livevision.errors import SourceError
 from livevision.frame import Frame, Image
@@ -42,31 +43,19 @@ class CameraSource:
 
     Args:
         uri: A number (0 is the first camera) or ``/dev/videoN``.
-        index, stride: As for every source.
-        loop: Not used by cameras.
-        retry_for: Seconds to go on trying to get a camera back.
-        stopping: Not used: a camera opens at once or not at all.
+        options: ``index``, ``stride`` and ``retry_for``.
 
     Raises:
         SourceError: There is no such camera, it may not be used, or it went away for good.
     """
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        index: int = 0,
-        stride: int = 1,
-        loop: bool = False,
-        retry_for: float = 30.0,
-        stopping: Callable[[], bool] | None = None,
-    ) -> None:
+    def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         number = re.search(r"\d+$", uri)
         if number is None:
             raise SourceError(f"{uri}: a camera is a number or /dev/videoN")
         self._number = int(number[0])
-        self._source, self._stride = index, max(1, stride)
-        self._retry_for = retry_for
+        self._source, self._stride = options.index, options.stride
+        self._retry_for = options.retry_for
         self._closed = threading.Event()
         self.losses = {"reconnects": 0}
         self._name = uri if uri.startswith("/") else f"camera {uri}"

@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
 from livevision.capture.redact import redact
 from livevision.errors import SourceError, UsageError
@@ -41,30 +42,18 @@ class GStreamerSource:
 
     Args:
         uri: ``gst:PIPELINE``, or ``csi://0`` or ``csi://0?size=1280x720&rate=30``.
-        index, stride: As for every source.
-        loop: Not used.
-        retry_for: Seconds to go on trying to start a live pipeline that stopped.
-        stopping: Not used.
+        options: ``index``, ``stride`` and, for a live pipeline that stopped, ``retry_for``.
 
     Raises:
         SourceError: OpenCV has no GStreamer, or the pipeline gives no frame, or it stopped.
         UsageError: The uri has another form.
     """
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        index: int = 0,
-        stride: int = 1,
-        loop: bool = False,
-        retry_for: float = 30.0,
-        stopping: Callable[[], bool] | None = None,
-    ) -> None:
+    def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         self._pipeline, self._live = _pipeline(uri)
         self._name = redact(uri)
-        self._source, self._stride = index, max(1, stride)
-        self._retry_for = retry_for
+        self._source, self._stride = options.index, options.stride
+        self._retry_for = options.retry_for
         self._closed = threading.Event()
         self.losses = {"reconnects": 0}
         _require_gstreamer(self._name)

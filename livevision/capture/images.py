@@ -5,13 +5,14 @@ from __future__ import annotations
 import glob
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from livevision.capture.locate import IMAGE_SUFFIXES
+from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.errors import SourceError
 from livevision.frame import Frame, Image
 from livevision.protocols import SourceInfo
@@ -32,24 +33,14 @@ class ImagesSource:
 
     Args:
         uri: A picture, a folder (its pictures, not those of folders in it) or a pattern.
-        index, stride, loop: As for every source.
-        retry_for, stopping: Not used by pictures.
+        options: ``index``, ``stride`` and ``loop``.
 
     Raises:
         SourceError: There is no picture, or none of them can be read.
     """
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        index: int = 0,
-        stride: int = 1,
-        loop: bool = False,
-        retry_for: float = 30.0,
-        stopping: Callable[[], bool] | None = None,
-    ) -> None:
-        self._source, self._stride, self._loop = index, max(1, stride), loop
+    def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
+        self._source, self._stride, self._loop = options.index, options.stride, options.loop
         self._closed = False
         self.losses = {"broken": 0}
         self._files = _pictures(uri)
@@ -63,7 +54,7 @@ class ImagesSource:
             size=(first.shape[1], first.shape[0]),
             rate=RATE / self._stride,
             time_base=1 / RATE,
-            frames=None if loop else -(-len(self._files) // self._stride),
+            frames=None if options.loop else -(-len(self._files) // self._stride),
         )
 
     def __iter__(self) -> Iterator[Frame]:

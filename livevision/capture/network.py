@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def options(uri: str, silence: float) -> dict[str, str]:
+def ffmpeg_options(uri: str, silence: float) -> dict[str, str]:
     """FFmpeg's options for a stream.
 
     Args:

@@ -11,13 +11,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from livevision.capture.decoder import Decoder
-from livevision.capture.network import explain, gives_up, options
+from livevision.capture.network import explain, ffmpeg_options, gives_up
+from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
 from livevision.capture.redact import redact
 from livevision.capture.times import FileTimes, LiveTimes
@@ -68,42 +69,32 @@ class StreamSource:
 
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
-        index, stride: As for every source.
-        loop: Not used: a stream cannot be wound back.
-        retry_for: Seconds without a frame after which to give up, at the first connection too
-            unless the address is plainly wrong.
-        stopping: Asked now and then before the first frame is there; when it says True, opening
-            ends with a SourceError. Once the source is open, ``close`` does that.
+        options: ``index``, ``stride``, ``retry_for`` (at the first connection too, unless the
+            address is plainly wrong) and ``stopping`` until the first frame is there; from then on
+            ``close`` does that.
 
     Raises:
         SourceError: The address is wrong, or no frame came for ``retry_for`` seconds.
     """
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        index: int = 0,
-        stride: int = 1,
-        loop: bool = False,
-        retry_for: float = 30.0,
-        stopping: Callable[[], bool] | None = None,
-    ) -> None:
+    def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         self._uri, self._name = uri, redact(uri)
-        self._source, self._stride = index, max(1, stride)
-        self._retry_for = retry_for
+        self._source, self._stride = options.index, options.stride
+        self._retry_for = options.retry_for
         # Short enough that a silent server leaves time for other attempts.
-        self._silence = min(_LONGEST_SILENCE, max(1.0, retry_for / 3))
+        self._silence = min(_LONGEST_SILENCE, max(1.0, options.retry_for / 3))
         self.losses = {"corrupt": 0, "reconnects": 0}
         self._live, self._played, self._trusted = True, False, True
         self._rate: Fraction | None = None
         self._time_base: Fraction | None = None
         self._frames: int | None = None
         self._closed = threading.Event()
-        self._stopping = stopping or self._closed.is_set
+        self._stopping = options.stopping or self._closed.is_set
         self._handed: queue.Queue[_Taken | _Over] = queue.Queue(_HANDED_OVER)
-        self._options = options(uri, self._silence)
-        self._thread = threading.Thread(target=self._read, name=f"stream {index}", daemon=True)
+        self._options = ffmpeg_options(uri, self._silence)
+        self._thread = threading.Thread(
+            target=self._read, name=f"stream {options.index}", daemon=True
+        )
         self._thread.start()
         try:
             first = self._take()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from urllib.parse import parse_qsl
 
 import numpy as np
 
+from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.errors import UsageError
 from livevision.frame import Frame, Image
 from livevision.protocols import SourceInfo
@@ -34,28 +35,18 @@ class SyntheticSource:
 
     Args:
         uri: ``synthetic`` or ``synthetic://1280x720@30?frames=300&paced=0``, any part left out.
-        index, stride, loop: As for every source; ``loop`` makes it endless.
-        retry_for, stopping: Not used.
+        options: ``index``, ``stride`` and ``loop``, which makes it endless.
 
     Raises:
         UsageError: The uri has another form.
     """
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        index: int = 0,
-        stride: int = 1,
-        loop: bool = False,
-        retry_for: float = 30.0,
-        stopping: Callable[[], bool] | None = None,
-    ) -> None:
+    def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         size, rate, frames, self._paced = _parse(uri)
         if frames is None:
             frames = 0 if self._paced else 300
-        self._frames = 0 if loop else frames
-        self._source, self._stride, self._rate = index, max(1, stride), rate
+        self._frames = 0 if options.loop else frames
+        self._source, self._stride, self._rate = options.index, options.stride, rate
         self._closed = threading.Event()
         self._scene = _scene(size)
         self.losses = {"late": 0}

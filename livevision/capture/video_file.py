@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livevision.capture.decoder import Decoder
+from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
 from livevision.capture.times import FileTimes
 from livevision.errors import SourceError
@@ -34,32 +35,20 @@ class VideoFileSource:
 
     Args:
         uri: Path of the file, or ``-``.
-        index: Position of this source in the run's list of sources.
-        stride: Keep every ``stride``-th frame.
-        loop: Start again at the end, endlessly.
-        retry_for, stopping: Not used by files.
+        options: ``index``, ``stride`` and ``loop``.
 
     Raises:
         SourceError: It is missing, is no video, holds no frames, or its codec is unknown; and from
             the iteration, after all that can be read, when the file breaks off before its end.
     """
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        index: int = 0,
-        stride: int = 1,
-        loop: bool = False,
-        retry_for: float = 30.0,
-        stopping: Callable[[], bool] | None = None,
-    ) -> None:
-        self._source, self._stride = index, max(1, stride)
+    def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
+        self._source, self._stride = options.index, options.stride
         self._uri = uri
         self._name = "standard input" if uri == STDIN else uri
-        if loop and uri == STDIN:
+        if options.loop and uri == STDIN:
             raise SourceError("standard input cannot be looped: it can be read only once")
-        self._loop = loop
+        self._loop = options.loop
         self.losses = {"corrupt": 0}
         self._lock = threading.Lock()  # the decoder is closed only between two frames
         self._closed = False

@@ -16,6 +16,7 @@ import pytest
 from livevision.capture import camera, gstreamer
 from livevision.capture.camera import CameraSource
 from livevision.capture.gstreamer import GStreamerSource
+from livevision.capture.options import SourceOptions
 from livevision.errors import SourceError, UsageError
 from tests import clips
 from tests.capture.servers import SYSTEM_PYTHON, FakeCamera, fake_camera
@@ -55,7 +56,7 @@ def test_a_camera_that_is_faster_without_motion_jpeg_stays_so(
 
 
 def test_a_camera_that_comes_back_goes_on(fake: type[FakeCamera]) -> None:
-    source = CameraSource("0", retry_for=20)
+    source = CameraSource("0", SourceOptions(retry_for=20))
     frames = iter(source)
     before = list(itertools.islice(frames, 3))
     fake.unplugged = True
@@ -69,7 +70,7 @@ def test_a_camera_that_comes_back_goes_on(fake: type[FakeCamera]) -> None:
 
 
 def test_a_camera_that_stays_away_is_an_error_in_the_end(fake: type[FakeCamera]) -> None:
-    frames = iter(CameraSource("0", retry_for=0.2))
+    frames = iter(CameraSource("0", SourceOptions(retry_for=0.2)))
     next(frames)
     fake.unplugged = True
     started = time.monotonic()
@@ -79,7 +80,7 @@ def test_a_camera_that_stays_away_is_an_error_in_the_end(fake: type[FakeCamera])
 
 
 def test_close_ends_the_wait_for_a_camera_that_went_away(fake: type[FakeCamera]) -> None:
-    source = CameraSource("0", retry_for=600)
+    source = CameraSource("0", SourceOptions(retry_for=600))
     frames = iter(source)
     next(frames)
     fake.unplugged = True

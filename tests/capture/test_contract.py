@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livevision.capture.options import SourceOptions
 from livevision.protocols import SourceInfo
 from livevision.registry import SOURCES, resolve
 from tests.capture.servers import fake_camera, http_files
@@ -40,7 +41,7 @@ def make(
 
     def opener(uri: str) -> Make:
         def open_one(**choices: Any) -> Any:
-            opened.append(source_class(uri, **choices))
+            opened.append(source_class(uri, SourceOptions(**choices)))
             return opened[-1]
 
         return open_one

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from livevision.capture.images import ImagesSource
+from livevision.capture.options import SourceOptions
 from livevision.errors import SourceError
 from tests.clips import frame_number, numbered
 
@@ -106,7 +107,7 @@ def test_nothing_to_show(tmp_path: Path) -> None:
 def test_a_loop(tmp_path: Path) -> None:
     for number in range(2):
         _write(tmp_path / f"{number}.png", number)
-    source = ImagesSource(str(tmp_path), loop=True)
+    source = ImagesSource(str(tmp_path), SourceOptions(loop=True))
     frames = [frame for frame, _ in zip(source, range(5), strict=False)]
     assert [f.index for f in frames] == [0, 1, 2, 3, 4]
     assert [frame_number(f.image) for f in frames] == [0, 1, 0, 1, 0]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from livevision.capture import network, stream
+from livevision.capture.options import SourceOptions
 from livevision.capture.stream import StreamSource
 from livevision.errors import SourceError
 from tests import clips
@@ -42,7 +43,7 @@ def _rising(frames: list[Any]) -> bool:
 
 def test_rtsp_is_live_and_in_step_with_its_own_times(clip: Path) -> None:
     with rtsp_server(clip) as server:
-        source = StreamSource(server.url, retry_for=15)
+        source = StreamSource(server.url, SourceOptions(retry_for=15))
         assert source.info.live
         assert source.info.size == (320, 240)
         assert source.info.name == server.url
@@ -58,7 +59,7 @@ def test_rtsp_goes_on_after_its_server_was_killed_and_started_again(
     clip: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with rtsp_server(clip) as server:
-        source = StreamSource(server.url, retry_for=30)
+        source = StreamSource(server.url, SourceOptions(retry_for=30))
         frames = iter(source)
         before = list(itertools.islice(frames, 20))
         server.kill()
@@ -78,11 +79,11 @@ def test_rtsp_with_a_password(clip: Path, caplog: pytest.LogCaptureFixture) -> N
     with rtsp_server(clip, "me", "geheim") as server:
         plain = server.url.removeprefix("rtsp://")
         with pytest.raises(SourceError, match=r"USER:PASSWORD@HOST"):
-            StreamSource(server.url, retry_for=15)
+            StreamSource(server.url, SourceOptions(retry_for=15))
         with pytest.raises(SourceError, match="password in the address is wrong") as caught:
-            StreamSource(f"rtsp://me:wrongword@{plain}", retry_for=15)
+            StreamSource(f"rtsp://me:wrongword@{plain}", SourceOptions(retry_for=15))
         assert "wrongword" not in str(caught.value)
-        source = StreamSource(f"rtsp://me:geheim@{plain}", retry_for=15)
+        source = StreamSource(f"rtsp://me:geheim@{plain}", SourceOptions(retry_for=15))
         frame_number(next(iter(source)).image)
         source.close()
     assert source.info.name == f"rtsp://***@{plain}"
@@ -91,7 +92,7 @@ def test_rtsp_with_a_password(clip: Path, caplog: pytest.LogCaptureFixture) -> N
 
 def test_rtsp_without_such_a_path(clip: Path) -> None:
     with rtsp_server(clip) as server, pytest.raises(SourceError, match="no such stream"):
-        StreamSource(server.url.replace("video", "nothing"), retry_for=15)
+        StreamSource(server.url.replace("video", "nothing"), SourceOptions(retry_for=15))
 
 
 # HTTP --------------------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ def test_http_stream_goes_on_after_its_server_was_started_again(
     how: tuple[str, ...], clip: Path
 ) -> None:
     with http_live(clip, *how) as server:
-        source = StreamSource(server.url, retry_for=30)
+        source = StreamSource(server.url, SourceOptions(retry_for=30))
         assert source.info.live
         frames = iter(source)
         before = list(itertools.islice(frames, 20))
@@ -158,12 +159,12 @@ def test_plainly_wrong_addresses_fail_at_once(
     started = time.monotonic()
     with http_files(tmp_path) as address:
         with pytest.raises(SourceError, match="no such stream"):
-            StreamSource(f"{address}/nothing.mp4", retry_for=600)
+            StreamSource(f"{address}/nothing.mp4", SourceOptions(retry_for=600))
         with pytest.raises(SourceError, match="no video stream"):
-            StreamSource(f"{address}/page.html", retry_for=600)
+            StreamSource(f"{address}/page.html", SourceOptions(retry_for=600))
     monkeypatch.setattr(network.socket, "getaddrinfo", nobody)
     with pytest.raises(SourceError, match=r"no host named 'camera\.invalid'"):
-        StreamSource("rtsp://me:geheim@camera.invalid/a", retry_for=600)
+        StreamSource("rtsp://me:geheim@camera.invalid/a", SourceOptions(retry_for=600))
     assert time.monotonic() - started < 300
 
 
@@ -171,7 +172,7 @@ def test_a_server_that_is_not_up_yet_is_waited_for(clip: Path) -> None:
     with http_live(clip, *MPEGTS) as server:
         server.kill()
         threading.Timer(0.7, server.start).start()
-        source = StreamSource(server.url, retry_for=30)
+        source = StreamSource(server.url, SourceOptions(retry_for=30))
         frame_number(next(iter(source)).image)
         source.close()
     assert source.losses["reconnects"] == 0
@@ -184,7 +185,7 @@ def test_a_server_that_never_comes_is_an_error_in_the_end(
     url = f"http://me:geheim@127.0.0.1:{free_port()}/live"
     started = time.monotonic()
     with caplog.at_level(logging.DEBUG), pytest.raises(SourceError) as caught:
-        StreamSource(url, retry_for=0.5)
+        StreamSource(url, SourceOptions(retry_for=0.5))
     assert time.monotonic() - started >= 0.5
     assert "no connection for 0.5 s" in str(caught.value)
     assert "refuses" in str(caught.value)
@@ -198,13 +199,14 @@ def test_opening_can_be_given_up() -> None:
     threading.Timer(0.3, giving_up.set).start()
     with pytest.raises(SourceError, match="given up"):
         StreamSource(
-            f"http://127.0.0.1:{free_port()}/live", retry_for=600, stopping=giving_up.is_set
+            f"http://127.0.0.1:{free_port()}/live",
+            SourceOptions(retry_for=600, stopping=giving_up.is_set),
         )
 
 
 def test_a_stream_that_stays_away_is_an_error_in_the_end(clip: Path) -> None:
     with http_live(clip, *MPEGTS) as server:
-        frames = iter(StreamSource(server.url, retry_for=2))
+        frames = iter(StreamSource(server.url, SourceOptions(retry_for=2)))
         next(frames)
         server.kill()
         with pytest.raises(SourceError, match="no frame for 2 s"):
@@ -213,7 +215,7 @@ def test_a_stream_that_stays_away_is_an_error_in_the_end(clip: Path) -> None:
 
 def test_a_silent_server_is_an_error_in_the_end() -> None:
     with silent_server() as url, pytest.raises(SourceError, match="no data from"):
-        StreamSource(url, retry_for=1)
+        StreamSource(url, SourceOptions(retry_for=1))
 
 
 def test_data_without_end_and_without_a_frame_is_an_error_in_the_end() -> None:
@@ -239,7 +241,10 @@ def test_data_without_end_and_without_a_frame_is_an_error_in_the_end() -> None:
         threading.Thread(target=pour, args=(listener,), daemon=True).start()
         try:
             with pytest.raises(SourceError):
-                StreamSource(f"http://127.0.0.1:{listener.getsockname()[1]}/live", retry_for=0.5)
+                StreamSource(
+                    f"http://127.0.0.1:{listener.getsockname()[1]}/live",
+                    SourceOptions(retry_for=0.5),
+                )
         finally:
             over.set()
 
@@ -260,7 +265,7 @@ def test_close_does_not_wait_for_a_server_that_fell_silent(clip: Path) -> None:
         listener.listen(1)
         threading.Thread(target=speak_once, args=(listener,), daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/live"
-        source = StreamSource(url, retry_for=600)
+        source = StreamSource(url, SourceOptions(retry_for=600))
         threading.Timer(1.0, source.close).start()
         started = time.monotonic()
         frames = list(source)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livevision.capture.options import SourceOptions
 from livevision.capture.video_file import VideoFileSource
 from livevision.errors import SourceError
 from livevision.frame import Frame
@@ -186,7 +187,7 @@ def test_info(tmp_path: Path) -> None:
     assert (info.rate, info.frames) == (Fraction(30000, 1001), 50)
     assert info.time_base == Fraction(1, 60000)
     assert info.bit_rate
-    strided = VideoFileSource(str(clip.path), stride=4).info
+    strided = VideoFileSource(str(clip.path), SourceOptions(stride=4)).info
     assert (strided.rate, strided.frames) == (Fraction(30000, 1001) / 4, 13)
 
 
@@ -200,7 +201,7 @@ def test_the_number_of_frames_is_known_about(name: str, tmp_path: Path) -> None:
 
 def test_a_loop_goes_on_with_index_and_time(tmp_path: Path) -> None:
     clip = clips.late_start(tmp_path / "a.mp4", frames=10)
-    source = VideoFileSource(str(clip.path), loop=True, stride=3)
+    source = VideoFileSource(str(clip.path), SourceOptions(loop=True, stride=3))
     assert source.info.frames is None
     frames = [frame for frame, _ in zip(source, range(9), strict=False)]
     source.close()
@@ -380,7 +381,7 @@ def test_standard_input(tmp_path: Path) -> None:
 
 def test_standard_input_cannot_be_looped() -> None:
     with pytest.raises(SourceError, match="looped"):
-        VideoFileSource("-", loop=True)
+        VideoFileSource("-", SourceOptions(loop=True))
 
 
 def test_a_looped_file_leaves_no_files_and_threads_behind(tmp_path: Path) -> None:
@@ -389,7 +390,7 @@ def test_a_looped_file_leaves_no_files_and_threads_behind(tmp_path: Path) -> Non
     if not descriptors.exists():
         pytest.skip("needs /proc")
     before = len(list(descriptors.iterdir())), threading.active_count()
-    source = VideoFileSource(str(clip.path), loop=True)
+    source = VideoFileSource(str(clip.path), SourceOptions(loop=True))
     for frame in source:
         if frame.index == 500:
             break

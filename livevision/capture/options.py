@@ -1,0 +1,34 @@
+"""What a run may ask of its sources; each takes the same options and reads what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Settings of a source.
+
+    Attributes:
+        index: Position of the source in the run's list of sources: ``Frame.source``.
+        stride: Keep every ``stride``-th frame.
+        loop: Start a file again at its end, endlessly, index and time growing on. Cameras and
+            streams have no end to start again at.
+        retry_for: Seconds to go on trying to reach a live source that gives no frames.
+        stopping: Asked now and then while a stream is being opened; once it says True, opening is
+            given up.
+    """
+
+    index: int = 0
+    stride: int = 1
+    loop: bool = False
+    retry_for: float = 30.0
+    stopping: Callable[[], bool] | None = None
+
+    def __post_init__(self) -> None:
+        if self.stride < 1:
+            raise ValueError(f"a stride of {self.stride}: it takes 1 or more")
+
+
+DEFAULTS = SourceOptions()
