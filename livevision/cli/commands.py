@@ -13,7 +13,7 @@ from livevision.version import __version__
 
 COMMANDS = {
     "run": "Look at video and write or show what is in it; need not be named.",
-    "models": "List the nets that come with livevision: size, score, licence.",
+    "models": "List the models that come with livevision, and the nets: size, score, licence.",
     "export": "Write a model as a file that runs without torch.",
     "import": "Convert a checkpoint of another project into weights of ours.",
     "bench": "Measure nets, engines and the whole pipeline on this machine.",

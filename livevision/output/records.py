@@ -29,12 +29,15 @@ class RecordsSink:
     """Writes results as they come, so that a crash costs at most the row being written.
 
     ``.jsonl`` has one row a frame: ``{source, frame, time, detections: [{box: [x1, y1, x2, y2],
-    class, class_id, confidence, track_id?}], segments: {class: share}}``, with ``detections`` and
-    ``segments`` where the run looks for them, empty where nothing was found. Boxes are in the
-    frame's pixels (2 decimals), times in seconds (6), confidences and shares 0..1 (4 and 6).
+    class, class_id, confidence, track_id?}], segments: {class: share}, labels: [{class, class_id,
+    confidence}]}``, with ``detections``, ``segments`` and ``labels`` where the run looks for them,
+    empty where nothing was found; labels are those of the whole frame, the likeliest first. Boxes
+    are in the frame's pixels (2 decimals), times in seconds (6), confidences and shares 0..1 (4
+    and 6).
 
-    ``.csv`` has the columns ``COLUMNS`` and one row for each detection (``share`` empty) and for
-    each class in a class map (``confidence`` and the box empty).
+    ``.csv`` has the columns ``COLUMNS`` and one row for each detection (``share`` empty), for each
+    class in a class map (``confidence`` and the box empty) and for each label (only a class and a
+    confidence).
 
     Args:
         target: Path ending in .jsonl or .csv.
