@@ -78,6 +78,8 @@ def _target(
         input_size=CLASSIFIED_IMAGE,
         data="ImageNet" if classes in (0, 1000) else "",
         licence=licence,
+        notes="" if classifier else "It gives 1280 numbers an image, which programs compare: "
+        "`livevision.nets.build` with the net and the options above, then `load_weights`.",
     )
 
 
