@@ -20,6 +20,11 @@ _PLACES = [(stage, i) for stage, count in enumerate((1, 2, 3, 7, 4)) for i in ra
 _TABLE_2 = (32, 16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320)
 _WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 1.4, 1.3, 0.1, *(n / 20 for n in range(1, 61)))
 
+_FEATURES = (
+    "It gives 1280 numbers an image, which programs compare: `livevision.nets.build` with the net "
+    "and the options above, then `livevision.inference.weights.load_weights`."
+)
+
 
 def _width(channels: list[int]) -> tuple[float, int]:
     """Width multiplier and divisor that give these channels, stem first.
@@ -78,8 +83,7 @@ def _target(
         input_size=CLASSIFIED_IMAGE,
         data="ImageNet" if classes in (0, 1000) else "",
         licence=licence,
-        notes="" if classifier else "It gives 1280 numbers an image, which programs compare: "
-        "`livevision.nets.build` with the net and the options above, then `load_weights`.",
+        notes="" if classifier else _FEATURES,
     )
 
 
