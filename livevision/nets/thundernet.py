@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from livevision.nets.anchors import decode_boxes, grid_anchors
+from livevision.nets.anchors import grid_anchors
 from livevision.nets.layers import ConvNorm, global_average, initialise
-from livevision.nets.nms import best_boxes, suppress
 from livevision.nets.roi import ps_roi_align
 from livevision.nets.snet import SNet, backbone
+from livevision.nets.two_stage import by_anchor, propose, refine
 
 _BINS = 7  # along each side of a proposal
 _WIDTH = 5 * _BINS * _BINS  # channels of the maps that proposals are pooled from
@@ -58,13 +58,7 @@ class RegionProposal(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = self.pointwise(self.depthwise(x))
-        return x, _by_anchor(self.objectness(x), 2), _by_anchor(self.codes(x), 4)
-
-
-def _by_anchor(x: Tensor, values: int) -> Tensor:
-    """N x (anchors * values) x H x W to N x anchors x values, in the order of `grid_anchors`."""
-    count = int(x.shape[1]) * int(x.shape[2]) * int(x.shape[3]) // values
-    return x.permute(0, 2, 3, 1).reshape(-1, count, values)
+        return x, by_anchor(self.objectness(x), 2), by_anchor(self.codes(x), 4)
 
 
 class SpatialAttention(nn.Module):
@@ -138,22 +132,8 @@ class ThunderNet(nn.Module):
     def propose(
         self, objectness: Tensor, codes: Tensor, anchors: Tensor, size: tuple[int, int]
     ) -> Tensor:
-        """The proposals, N x R x 4: the best anchors, moved by their codes, suppressed at 0.7.
-
-        Where fewer than R are kept, the best of those suppressed fill the rest: the number is
-        fixed, and a doubled box does no harm before the last suppression.
-        """
-        # The softmax of two logits orders anchors as their difference does.
-        scores = objectness[..., 1] - objectness[..., 0]
-        count = min(self.pre_nms, int(scores.shape[1]))
-        scores, order = scores.topk(count, 1)
-        chosen = order.unsqueeze(-1).expand(-1, -1, 4)
-        references = anchors.expand(int(codes.shape[0]), -1, 4).gather(1, chosen)
-        boxes = decode_boxes(codes.gather(1, chosen), references, *size)
-        keep = suppress(boxes, 0.7)
-        # Scores are sorted already, so ranks decide: kept boxes first, in their order.
-        rank = torch.arange(count, 0, -1, device=boxes.device, dtype=boxes.dtype)
-        return best_boxes(keep * count + rank, boxes, self.proposals)[1]
+        """The proposals, N x R x 4; see `livevision.nets.two_stage.propose`."""
+        return propose(objectness, codes, anchors, size, self.pre_nms, self.proposals)
 
     def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits N x R x (1 + classes), background first, and codes N x R x 4."""
@@ -179,23 +159,9 @@ class ThunderNet(nn.Module):
         proposals = self.propose(objectness, codes, self.anchors(maps), size)
         logits, codes = self.second_stage(maps, proposals)
         scale = torch.tensor(CODE_SCALE, device=codes.device)
-        boxes = decode_boxes(codes * scale, proposals, *size)
-        scores = logits.softmax(-1)[..., 1:].flatten(1)  # N x (R * classes)
-        return self._choose(boxes, scores, iou_threshold, max(size))
-
-    def _choose(
-        self, boxes: Tensor, scores: Tensor, iou_threshold: float | Tensor, side: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        scores, order = scores.topk(min(self.candidates, int(scores.shape[1])), 1)
-        rows = torch.div(order, self.num_classes, rounding_mode="floor")
-        classes = order - rows * self.num_classes
-        boxes = boxes.gather(1, rows.unsqueeze(-1).expand(-1, -1, 4))
-        # Classes are laid out side by side, too far apart to overlap.
-        apart = boxes + (classes * (side + 1)).unsqueeze(-1).to(boxes.dtype)
-        keep = suppress(apart, iou_threshold)
-        scores, order = (scores * keep - (1 - keep)).topk(self.detections, 1)
-        boxes = boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
-        return boxes, scores, classes.gather(1, order)
+        return refine(
+            logits, codes * scale, proposals, size, iou_threshold, self.candidates, self.detections
+        )
 
 
 def thundernet_snet49(num_classes: int = 20, **options: int) -> ThunderNet:
