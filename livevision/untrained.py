@@ -45,6 +45,9 @@ NETS = {
     "light-head-l": Untrained("detect", (608, 400), 80, 67_938_499, 72_297_062_400),
     "bisenet-xception39": Untrained("segment", (640, 360), 19, 1_541_963, 3_065_157_888, _NO_AUX),
     "bisenet-resnet18": Untrained("segment", (640, 360), 19, 12_894_163, 11_581_049_856, _NO_AUX),
+    "bisenet-resnet18-ported": Untrained(
+        "segment", (640, 360), 19, 13_275_539, 13_186_641_920, _NO_AUX
+    ),
     "bisenet-mobilenetv2": Untrained("segment", (640, 360), 19, 3_099_283, 4_174_534_400, _NO_AUX),
     "dfanet-a": Untrained("segment", (1024, 512), 19, 1_824_443, 1_711_203_328),
     "dfanet-b": Untrained("segment", (1024, 512), 19, 1_098_203, 1_028_036_608),

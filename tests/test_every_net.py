@@ -26,16 +26,15 @@ from livevision.inference.model_files import OUTPUTS, ModelFiles
 from livevision.untrained import NETS
 
 LARGE = {"light-head-l", "resnet101", "snet535", "stdc2", "stdc2-seg", "thundernet-snet535"}
-LARGE |= {"shufflenetv2-1.5", "shufflenetv2-2.0", "snet146"}
+LARGE |= {"bisenet-resnet18-ported", "shufflenetv2-1.5", "shufflenetv2-2.0", "snet146"}
 DATA_DEPENDENT = {"Compress", "If", "Loop", "NonMaxSuppression", "NonZero", "RoiAlign", "Scan"}
 DATA_DEPENDENT |= {"Unique"}
 
 
 def test_every_net_can_be_named() -> None:
     known = {*catalog.names(), *catalog.untrained_names()}
-    missing = set(nets.names()) - known
-    # Nets that only take over weights from elsewhere have cards where such weights are.
-    assert not {name for name in missing if not name.endswith("-ported")}
+    assert set(nets.names()) <= known
+    assert all(name in nets.names() for name in NETS)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -63,6 +62,15 @@ def test_without_trained_weights_one_line_says_so(name: str) -> None:
 def test_the_line_names_what_is_trained() -> None:
     with pytest.raises(ModelError, match="trained: bisenet-xception39-camvid"):
         livevision.load("bisenet-xception39")
+
+
+@pytest.mark.parametrize("name", ["light-head-s", "thundernet-shufflenetv2", "dfanet-b", "snet49"])
+def test_a_net_runs_in_the_live_pipeline_by_its_name(name: str) -> None:
+    options = {"model": name, "untrained": True, "imgsz": 96, "engine": "torch"}
+    task = NETS[name].task
+    rendered = list(livevision.run("synthetic", task=task, max_frames=2, **options))
+    assert len(rendered) == 2
+    assert all(tuple(frame.results) == (task,) for frame in rendered)
 
 
 def small(name: str) -> tuple[ModelFiles, ModelCard]:
