@@ -281,6 +281,7 @@ def for_tasks(settings: Settings) -> list[Model]:
                 # A class map keeps all classes; beside boxes the choice is about the boxes.
                 classes=(settings.classes or None) if task == "detect" or len(tasks) == 1 else None,
                 untrained=settings.untrained,
+                threads=settings.threads,
             )
         )
     return models

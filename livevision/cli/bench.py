@@ -36,8 +36,11 @@ def _clip(function: Any) -> Any:
 @_clip
 @click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
 @click.option("--rounds", default=3, show_default=True, help="Turns that each side takes.")
+@click.option("--threads", type=int, help="Threads of the net; the engine's own choice by default.")
 @click.option("--max-frames", type=int, help="Frames of each turn; all by default.")
-def pipeline(clip: Path, task: str, rounds: int, max_frames: int | None) -> int:
+def pipeline(
+    clip: Path, task: str, rounds: int, threads: int | None, max_frames: int | None
+) -> int:
     """File to annotated file: the pipeline against plain loops over the same calls.
 
     The first loop runs on one thread of its own and leaves the libraries (decoder, engine,
@@ -50,7 +53,9 @@ def pipeline(clip: Path, task: str, rounds: int, max_frames: int | None) -> int:
     runs: list[bench.Measured] = []
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:
-        settings = _settings(clip, task, str(Path(folder) / "out.mp4"), max_frames)
+        settings = _settings(
+            clip, task, str(Path(folder) / "out.mp4"), max_frames=max_frames, threads=threads
+        )
         bench.in_new_process(bench.through_loop, settings)  # warms the files' and engine's caches
         for _ in range(rounds):
             loops.append(bench.in_new_process(bench.through_loop, settings))
@@ -137,16 +142,16 @@ def nets(
     return 0
 
 
-def _settings(clip: Path, task: str, output: str, max_frames: int | None = None) -> Settings:
+def _settings(clip: Path, task: str, output: str, **others: Any) -> Settings:
     from livevision.config import Settings
 
     return Settings.of(
         source=str(clip),
         task=task,
         output=output,
-        max_frames=max_frames,
         headless=True,
         overwrite=True,
         quiet=True,
         progress=False,
+        **others,
     )

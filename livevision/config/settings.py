@@ -90,6 +90,10 @@ class Settings(BaseModel):
         str, Flag(MODEL, "PREC", choices=("auto", "fp32", "fp16", "bf16", "int8"))
     ] = Field(default="auto", description="Number format of the net's arithmetic.")
 
+    threads: Annotated[int | None, Flag(MODEL, "N")] = Field(
+        default=None, ge=1, description="Threads of each net on the CPU; the engine's own choice."
+    )
+
     conf: Annotated[float, Flag(RESULTS, "X")] = Field(
         default=0.25, ge=0, le=1, description="Lowest score of a box that is kept."
     )
