@@ -242,8 +242,7 @@ def test_an_exported_model_runs_without_torch(engine: str, task: str, tmp_path: 
     kinds = {"detect": "Detections", "segment": "ClassMap", "classify": "Label"}
     code = f"""
 import sys
-for blocked in ("torch", "onnx"):
-    sys.modules[blocked] = None
+sys.modules["torch"] = None
 import numpy as np, livevision
 image = np.random.default_rng(0).integers(0, 255, (90, 160, 3), np.uint8)
 model = livevision.load(weights={str(small_models.graph(task))!r}, engine={engine!r})
