@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -97,6 +98,21 @@ def _plain_loop(run: Run) -> int:
             sinks.write(stages.overlay(stages.inference(stages.preprocess(frame))))
             taken += 1
     return taken
+
+
+def enlarge(clip: Path, target: Path, size: tuple[int, int] = (1280, 720)) -> None:
+    """Write a clip anew as H.264 of another size, without sound."""
+    import cv2
+
+    from livevision.capture.video_file import VideoFileSource
+    from livevision.output.video_file import VideoFileSink
+
+    with closing(VideoFileSource(str(clip))) as source:
+        info = replace(source.info, size=size, path=None, bit_rate=None)
+        with closing(VideoFileSink(str(target), info)) as sink:
+            for frame in source:
+                image = np.asarray(cv2.resize(frame.image, size), np.uint8)
+                sink.write(Rendered(frame, {}, image))
 
 
 def overhead_us(frames: int = 20_000, size: tuple[int, int] = (1280, 720)) -> float:

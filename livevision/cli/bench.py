@@ -26,9 +26,8 @@ def _clip(function: Any) -> Any:
     return click.option(
         "--source",
         "clip",
-        required=True,
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A video file.",
+        help="A video file; by default the clip of `livevision demo`, made 1280×720.",
     )(function)
 
 
@@ -39,7 +38,7 @@ def _clip(function: Any) -> Any:
 @click.option("--threads", type=int, help="Threads of the net; the engine's own choice by default.")
 @click.option("--max-frames", type=int, help="Frames of each turn; all by default.")
 def pipeline(
-    clip: Path, task: str, rounds: int, threads: int | None, max_frames: int | None
+    clip: Path | None, task: str, rounds: int, threads: int | None, max_frames: int | None
 ) -> int:
     """File to annotated file: the pipeline against plain loops over the same calls.
 
@@ -53,9 +52,7 @@ def pipeline(
     runs: list[bench.Measured] = []
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:
-        settings = _settings(
-            clip, task, str(Path(folder) / "out.mp4"), max_frames=max_frames, threads=threads
-        )
+        settings = _settings(clip, task, Path(folder), max_frames=max_frames, threads=threads)
         bench.in_new_process(bench.through_loop, settings)  # warms the files' and engine's caches
         for _ in range(rounds):
             loops.append(bench.in_new_process(bench.through_loop, settings))
@@ -91,14 +88,14 @@ def _costs(turns: list[Measured]) -> str:
 @_clip
 @click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
 @click.option("--frames", default=20_000, show_default=True, help="Frames in all.")
-def memory(clip: Path, task: str, frames: int) -> int:
+def memory(clip: Path | None, task: str, frames: int) -> int:
     """Resident memory along a looped run: flat, or it leaks."""
     from livevision import bench
 
     if frames < 10:
         raise UsageError(f"--frames {frames}: at least 10 are needed")
     with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:
-        settings = _settings(clip, task, str(Path(folder) / "out.mp4"))
+        settings = _settings(clip, task, Path(folder))
         click.echo(f"{'frames':>8}{'MB':>9}")
         for done, megabytes in bench.memory_mb(settings, frames, frames // 10):
             click.echo(f"{done:8d}{megabytes:9.1f}")
@@ -142,13 +139,18 @@ def nets(
     return 0
 
 
-def _settings(clip: Path, task: str, output: str, **others: Any) -> Settings:
+def _settings(clip: Path | None, task: str, folder: Path, **others: Any) -> Settings:
+    from livevision.bench import enlarge
+    from livevision.cli.demo import sample_clip
     from livevision.config import Settings
 
+    if clip is None:
+        clip = folder / "clip.mp4"
+        enlarge(sample_clip(folder), clip)
     return Settings.of(
         source=str(clip),
         task=task,
-        output=output,
+        output=str(folder / "out.mp4"),
         headless=True,
         overwrite=True,
         quiet=True,
