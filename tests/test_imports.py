@@ -21,6 +21,7 @@ HEAVY = (
     "pydantic",
 )
 NEED_TORCH = (
+    "livevision.checkpoints.",
     "livevision.nets.",
     "livevision.training",
     "livevision.inference.graph",
