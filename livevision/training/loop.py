@@ -50,7 +50,7 @@ def train(recipe: Recipe, job: Job, out: Path, resume: bool = False) -> dict[str
     rank, processes = join()
     torch.manual_seed(recipe.seed)
     net = build(recipe.net, **recipe.net_options).to(memory_format=torch.channels_last)
-    if recipe.initial_weights:
+    if recipe.initial_weights and not resume:
         unused = load_fitting(net, Path(recipe.initial_weights))
         report(f"began from {recipe.initial_weights}; not used of it: {unused}")
     average = AveragedNet(net, recipe.ema_decay)
