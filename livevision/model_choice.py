@@ -29,6 +29,10 @@ def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
     unnamed = list(wanted) or list(settings.tasks)
     for path in settings.weights:
         check_weights(path)
+        beside = _card_beside(path)
+        if beside is not None and (not settings.model or beside.name in settings.model):
+            wanted[beside.task] = (beside.name, path)
+            continue
         if path.suffix == ".onnx":
             task = read_description(path)["task"]
         elif len(unnamed) == 1 or len(settings.weights) == len(unnamed):
@@ -52,9 +56,18 @@ def card_of(name: str | None, weights: Path | None) -> ModelCard:
                     f"model {name!r} does {catalog.find(name).task}"
                 )
             return card
+        beside = _card_beside(weights)
+        if beside is not None and name in (None, beside.name):
+            return beside
     if name is None:
         raise UsageError("no model was named; 'livevision models' lists them")
     return catalog.find(name)
+
+
+def _card_beside(weights: Path) -> ModelCard | None:
+    """The card beside a .safetensors file, as `livevision import` writes it; None for none."""
+    path = weights.with_suffix(".md")
+    return catalog.read_card(path) if weights.suffix != ".onnx" and path.is_file() else None
 
 
 def _card_of_graph(path: Path) -> ModelCard:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,25 +13,10 @@ import pytest
 
 import livevision
 from livevision import catalog, model
+from livevision.config import Settings
 from livevision.errors import ModelError, UsageError
 from livevision.results import ClassMap
 from tests import small_models
-
-SETTINGS: dict[str, Any] = {
-    "tasks": ("detect",),
-    "task_given": True,
-    "model": (),
-    "weights": (),
-    "engine": "auto",
-    "device": "auto",
-    "precision": "auto",
-    "imgsz": None,
-    "conf": 0.25,
-    "iou": 0.5,
-    "max_det": 100,
-    "classes": (),
-    "untrained": True,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +48,9 @@ def _ship(folder: Path, task: str, *suffixes: str) -> None:
         (folder / f"{name}.{suffix}").write_bytes(source.read_bytes())
 
 
-def _wanted(**changes: Any) -> Any:
-    return SimpleNamespace(**{**SETTINGS, **changes})
+def _wanted(**given: Any) -> Settings:
+    """Settings of a run that detects, unless something else is asked for."""
+    return Settings.of(source="webcam", untrained=True, **given)
 
 
 def test_detections_of_an_image(cards: Path) -> None:
@@ -204,27 +189,27 @@ def test_weights_that_do_not_fit_are_told(cards: Path) -> None:
 
 
 def test_models_of_a_run(cards: Path) -> None:
-    both = model.for_tasks(_wanted(tasks=("segment", "detect"), classes=("person",)))
+    both = model.for_tasks(_wanted(task="both", classes=("person",)))
     assert [m.task for m in both] == ["segment", "detect"]
-    (alone,) = model.for_tasks(_wanted(task_given=False, model=("bisenet-small",)))
+    (alone,) = model.for_tasks(_wanted(model=("bisenet-small",)))
     assert alone.task == "segment", "a model that is named settles the task"
     graph = small_models.graph("segment")
-    (told,) = model.for_tasks(_wanted(task_given=False, weights=(graph,)))
+    (told,) = model.for_tasks(_wanted(weights=(graph,)))
     assert told.task == "segment", "and so does a graph"
     files = (small_models.weights("segment"), small_models.graph("detect"))
-    assert len(model.for_tasks(_wanted(tasks=("segment", "detect"), weights=files))) == 2
+    assert len(model.for_tasks(_wanted(task="both", weights=files))) == 2
 
 
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"model": ("bisenet-small",)}, "does the task segment; asked for: detect"),
+        ({"task": "detect", "model": "bisenet-small"}, "does the task segment; asked for: detect"),
         ({"model": ("bisenet-smal",)}, "Did you mean 'bisenet-small'"),
-        ({"tasks": ("classify",)}, "--task classify: no model with trained weights.*--untrained"),
-        ({"tasks": ("classify",), "model": ("snet49",), "classes": ("a",)}, "detection only"),
-        ({"tasks": ("segment",), "classes": ("car",)}, "detection only"),
+        ({"task": "classify"}, "--task classify: no model with trained weights.*--untrained"),
+        ({"task": "classify", "model": "snet49", "classes": ("a",)}, "detection only"),
+        ({"task": "segment", "classes": ("car",)}, "detection only"),
         (
-            {"tasks": ("segment", "detect"), "model": ("bisenet-small", "bisenet-small")},
+            {"task": "both", "model": ("bisenet-small", "bisenet-small")},
             "both do the task segment",
         ),
         ({"imgsz": (16, 16)}, "32 to 4096"),
