@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,15 +49,21 @@ def livevision(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     return call
 
 
-def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-    """Start livevision as a process of its own."""
-    return subprocess.Popen(
-        [*PROGRAM, *(str(argument) for argument in arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts livevision as a process of its own, which does not outlive the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def call(*arguments: object) -> subprocess.Popen[str]:
+        words = [*PROGRAM, *(str(argument) for argument in arguments)]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield call
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

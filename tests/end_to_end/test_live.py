@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 
 from tests import clips
 from tests.capture.servers import http_live, rtsp_server, silent_server
-from tests.end_to_end.conftest import NO_BOXES, Outcome, rows, start
+from tests.end_to_end.conftest import NO_BOXES, Outcome, rows
 
 Call = Callable[..., Outcome]
+Start = Callable[..., "subprocess.Popen[str]"]
 MPEGTS = ("-c", "copy", "-f", "mpegts")
 
 
@@ -88,7 +90,7 @@ def test_http_stream_to_annotated_file(tmp_path: Path, livevision: Call) -> None
     assert numbers == sorted(numbers)
 
 
-def test_rtsp_server_that_dies_and_comes_back(tmp_path: Path) -> None:
+def test_rtsp_server_that_dies_and_comes_back(tmp_path: Path, start: Start) -> None:
     clip = clips.constant_rate(tmp_path / "in.mkv", frames=300, rate=25)
     results = tmp_path / "out.jsonl"
     with rtsp_server(clip.path) as server:
@@ -109,7 +111,7 @@ def test_rtsp_server_that_dies_and_comes_back(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
-def test_ctrl_c_while_a_stream_does_not_answer(tmp_path: Path) -> None:
+def test_ctrl_c_while_a_stream_does_not_answer(tmp_path: Path, start: Start) -> None:
     with silent_server() as url:
         process = start("--source", url, "--headless", "--retry-for", 60)
         time.sleep(3)

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import clips
-from tests.end_to_end.conftest import NO_BOXES, PROGRAM, rows, start
+from tests.end_to_end.conftest import NO_BOXES, PROGRAM, rows
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def wait_for_rows(path: Path, count: int, process: subprocess.Popen[str]) -> None:
@@ -30,7 +33,9 @@ def wait_for_rows(path: Path, count: int, process: subprocess.Popen[str]) -> Non
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
 )
-def test_a_stopped_run_finishes_its_files(number: int, code: int, tmp_path: Path) -> None:
+def test_a_stopped_run_finishes_its_files(
+    number: int, code: int, tmp_path: Path, start: Start
+) -> None:
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=60, sound=True)
     out, results, report = (tmp_path / name for name in ("out.mp4", "out.jsonl", "report.json"))
     process = start(
@@ -48,7 +53,9 @@ def test_a_stopped_run_finishes_its_files(number: int, code: int, tmp_path: Path
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.15, 0.4, 0.8])
-def test_ctrl_c_at_any_moment_gives_no_traceback(delay: float, tmp_path: Path) -> None:
+def test_ctrl_c_at_any_moment_gives_no_traceback(
+    delay: float, tmp_path: Path, start: Start
+) -> None:
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=30)
     process = start("--source", clip.path, "--loop", "--headless", "--output", tmp_path / "o.mp4")
     time.sleep(delay)
@@ -62,7 +69,7 @@ def test_ctrl_c_at_any_moment_gives_no_traceback(delay: float, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_after_kill_9_the_video_can_be_read(suffix: str, tmp_path: Path) -> None:
+def test_after_kill_9_the_video_can_be_read(suffix: str, tmp_path: Path, start: Start) -> None:
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=60, rate=30)
     out, results = tmp_path / f"out{suffix}", tmp_path / "rows.jsonl"
     process = start(
@@ -88,7 +95,7 @@ def test_after_kill_9_the_video_can_be_read(suffix: str, tmp_path: Path) -> None
     assert len(readable) >= written - 30 - 50
 
 
-def test_no_process_or_file_is_left_behind(tmp_path: Path) -> None:
+def test_no_process_or_file_is_left_behind(tmp_path: Path, start: Start) -> None:
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=10)
     process = start("--source", clip.path, "--headless", "--output", tmp_path / "out.mp4")
     _, err = process.communicate(timeout=60)
