@@ -96,43 +96,15 @@ def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
             path,
             dynamo=False,
             opset_version=OPSET,
-            # In eval mode it would fold norms into convolutions, whose weights then are no longer
-            # those of the file and need twice the space; engines fold them as they load.
-            training=torch.onnx.TrainingMode.PRESERVE,
+            training=torch.onnx.TrainingMode.EVAL,  # which folds norms into convolutions
             input_names=list(INPUTS[files.task]),
             output_names=list(OUTPUTS[files.task]),
         )
     model = fold_shapes(onnx.load(path))
-    _store_as_half(model)
     onnx.helper.set_model_props(model, _description(files, card))
     model.producer_name, model.producer_version = "livevision", __version__
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
-
-
-def _store_as_half(model: Any) -> None:
-    """Store float32 weights that float16 holds exactly as float16, with a cast that engines fold.
-
-    Shipped weights are float16, so this halves the file and changes nothing.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    casts = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT:
-            continue
-        values = numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            half = values.astype(np.float16)
-        if values.size < 64 or not np.array_equal(half.astype(np.float32), values):
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=1))
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend(casts + nodes)
 
 
 def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
