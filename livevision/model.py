@@ -7,8 +7,8 @@ detections = model(image)                  # uint8 H×W×3 BGR -> sv.Detections
 from __future__ import annotations
 
 import importlib
-import os
 import logging
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
