@@ -285,20 +285,20 @@ def for_tasks(settings: Settings) -> list[Model]:
                 # A class map keeps all classes; beside boxes the choice is about the boxes.
                 classes=(settings.classes or None) if task == "detect" or len(tasks) == 1 else None,
                 untrained=settings.untrained,
-                threads=settings.threads or _threads_beside_video(name),
+                threads=settings.threads or _threads_beside_video(card_of(name, weights)),
             )
         )
     return models
 
 
-def _threads_beside_video(name: str | None) -> int | None:
+def _threads_beside_video(card: ModelCard) -> int | None:
     """How many threads suit a net that runs beside a decoder and an encoder.
 
     A light net hardly gains by the last core, which the other stages need; a heavy one does. On two
     cores ThunderNet at 0.25 G multiply-adds was the faster with one thread, BiSeNet at 2.3 G with
     two (``livevision bench pipeline --threads N``).
     """
-    if name is None or catalog.find(name).madds > _LIGHT:
+    if card.madds > _LIGHT:
         return None
     return max(1, (os.cpu_count() or 2) - 1)
 

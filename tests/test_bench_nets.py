@@ -32,7 +32,7 @@ def test_the_command_tells_machine_threads_and_times(monkeypatch: pytest.MonkeyP
     arguments = ["nets", "--model", "snet49", "--imgsz", "64", "--engine", "onnx"]
     result = CliRunner().invoke(command, [*arguments, "--repeats", "2", "--threads", "1"])
     assert result.exit_code == 0, result.output
-    head, titles, row = result.output.splitlines()
+    head, titles, row = result.stdout.splitlines()
     assert "1 threads; median of 2 images" in head
     assert "MAdds/s" in titles
     assert row.split()[:2] == ["snet49", "64x64"]

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _sigterm_raises():
+        with _signals_raise():
             code = _command(arguments)
             _flush_stdout()
             return code
@@ -90,8 +90,12 @@ def _usage_error(message: str, error: Exception) -> UsageError:
 
 
 @contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM ends the command like Ctrl-C does, unless a running pipeline takes it over."""
+def _signals_raise() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command, unless a running pipeline takes them over.
+
+    Ctrl-C does so even where a shell script started the program in the background, which leaves it
+    ignored: who sends it wants the files finished.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -99,11 +103,15 @@ def _sigterm_raises() -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         raise _Terminated
 
-    before = signal.signal(signal.SIGTERM, handle)
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, handle),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _flush_stdout() -> None:
