@@ -20,7 +20,7 @@ from livevision.delivery import Delivery
 from livevision.errors import OutputError, SourceError, UsageError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
 from livevision.pipeline import Ended, Opened, Pipeline, Stages
-from livevision.protocols import Overlay, Source, StopRequested
+from livevision.protocols import EngineSpec, Overlay, Source, StopRequested
 from livevision.report import Meter, as_table
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Run:
 
     def report(self) -> dict[str, Any]:
         """The run in figures so far."""
-        specs = [m.engine_spec for m in self._models if m.engine_spec is not None]
+        specs = _specs(self._models)
         return self.meter.report(
             engine=_joined(s.engine for s in specs),
             device=_joined(s.device for s in specs),
@@ -254,11 +254,7 @@ class Overlays:
 
     @cached_property
     def _names(self) -> tuple[str, str]:
-        specs = [m.engine_spec for m in self._models if m.engine_spec is not None]
-        return (
-            _joined(m.name for m in self._models),
-            _joined(f"{s.engine} {s.device} {s.precision}" for s in specs),
-        )
+        return _joined(m.name for m in self._models), _joined(map(str, _specs(self._models)))
 
 
 class _Stop:
@@ -345,6 +341,11 @@ def _process_start() -> float:
     import psutil
 
     return time.monotonic() - (time.time() - psutil.Process().create_time())
+
+
+def _specs(models: Sequence[Model]) -> list[EngineSpec]:
+    """What the engines of those models that are open compute with."""
+    return [model.engine_spec for model in models if model.engine_spec is not None]
 
 
 def _joined(names: Iterable[str]) -> str:

@@ -79,7 +79,7 @@ def measure(
     times = times[2:]
     return NetTime(
         name=name,
-        engine=f"{spec.engine} {spec.device} {spec.precision}" if spec else "",
+        engine=str(spec or ""),
         input_size=(width, height),
         madds=_madds(card, (width, height)),
         ms=statistics.median(times),

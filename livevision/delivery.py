@@ -75,7 +75,7 @@ class Delivery:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        failures = [*self._close(s for n in list(self._sinks) for s in self._sinks.pop(n))]
+        failures = self._close(s for n in list(self._sinks) for s in self._sinks.pop(n))
         failures += self._close(self._run_sinks)
         self._run_sinks = []
         for failure in failures[0 if error is not None else 1 :]:

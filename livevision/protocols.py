@@ -80,6 +80,9 @@ class EngineSpec:
     inputs: Mapping[str, TensorSpec] = field(default_factory=dict)
     outputs: Mapping[str, TensorSpec] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return f"{self.engine} {self.device} {self.precision}"
+
 
 class Engine(Protocol):
     """A net ready to compute. Opened, used and closed on one thread."""

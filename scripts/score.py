@@ -56,7 +56,7 @@ def main() -> int:
     result = {
         "model": model.name,
         "data": f"{folder} val",
-        "engine": spec and f"{spec.engine} {spec.device} {spec.precision}",
+        "engine": spec and str(spec),
         **result,
         "seconds": round(time.monotonic() - begin, 1),
     }

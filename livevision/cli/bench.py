@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from pathlib import Path
@@ -45,7 +44,7 @@ def pipeline(
     The first loop runs on one thread of its own and leaves the libraries (decoder, engine,
     encoder) the threads they take in the pipeline; the second is held to one core altogether.
     """
-    from livevision import bench
+    from livevision import bench, bench_nets
 
     loops: list[bench.Measured] = []
     single: list[bench.Measured] = []
@@ -60,16 +59,14 @@ def pipeline(
             measured, report = bench.in_new_process(bench.through_pipeline, settings)
             runs.append(measured)
     loop, one_core, run = (statistics.median(m.fps for m in part) for part in (loops, single, runs))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = bench_nets.processors()
     click.echo(f"medians of {rounds} turns, {runs[0].frames} frames each, {cores} cores")
     click.echo(f"pipeline               {run:8.1f} fps   {_costs(runs)}")
     click.echo(f"plain loop             {loop:8.1f} fps   {_costs(loops)}   x{run / loop:.2f}")
     click.echo(
         f"plain loop, one core   {one_core:8.1f} fps   {_costs(single)}   x{run / one_core:.2f}"
     )
-    click.echo(
-        f"efficiency             {run / (one_core * (cores or 1)):8.2f}   of the cores' rate"
-    )
+    click.echo(f"efficiency             {run / (one_core * cores):8.2f}   of the cores' rate")
     for stage, row in report["stages"].items():
         mark = "   <- bottleneck" if stage == report["bottleneck"] else ""
         click.echo(f"  {stage:<12}{row['mean_ms']:8.2f} ms   busy {row['busy']:4.0%}{mark}")

@@ -126,7 +126,7 @@ def check_models() -> Iterator[Finding]:
         except LivevisionError as error:
             yield Finding("model", bad, f"{name}: {error}")
         else:
-            engine = f"{spec.engine} {spec.device} {spec.precision}" if spec else "its engine"
+            engine = str(spec or "its engine")
             yield Finding(
                 "model", "ok", f"{name}: weights whole, a test image went through {engine}"
             )

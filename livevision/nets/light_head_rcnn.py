@@ -18,8 +18,7 @@ from torch.nn import functional as F
 from livevision.nets import resnet
 from livevision.nets.layers import initialise
 from livevision.nets.roi import ps_roi_align
-from livevision.nets.thundernet import CODE_SCALE
-from livevision.nets.two_stage import by_anchor, propose, refine
+from livevision.nets.two_stage import TwoStageDetector, by_anchor
 from livevision.nets.xception_star import XceptionStar
 
 _BINS = 7  # along each side of a proposal
@@ -65,8 +64,10 @@ class RegionProposal(nn.Module):
         return by_anchor(self.objectness(x), 2), by_anchor(self.codes(x), 4)
 
 
-class LightHeadRCNN(nn.Module):
+class LightHeadRCNN(TwoStageDetector):
     """Light-Head R-CNN on a backbone whose last two maps are C4 and C5, both at stride 16.
+
+    Images are of at least 32 pixels each way.
 
     Args:
         backbone: with an attribute `channels`.
@@ -130,12 +131,6 @@ class LightHeadRCNN(nn.Module):
         """All anchors of a map that `features` returned, A x 4 in input pixels."""
         return classic_anchors(int(maps.shape[2]), int(maps.shape[3])).to(maps.device)
 
-    def propose(
-        self, objectness: Tensor, codes: Tensor, anchors: Tensor, size: tuple[int, int]
-    ) -> Tensor:
-        """The proposals, N x R x 4; see `livevision.nets.two_stage.propose`."""
-        return propose(objectness, codes, anchors, size, self.pre_nms, self.proposals)
-
     def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits N x R x (1 + classes), background first, and codes.
 
@@ -146,28 +141,6 @@ class LightHeadRCNN(nn.Module):
         )
         x = F.relu(self.fc(pooled.flatten(2)))
         return self.classes(x), self.boxes(x)
-
-    def forward(
-        self, images: Tensor, iou_threshold: float | Tensor = 0.5
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Detect objects.
-
-        Args:
-            images: N x 3 x H x W, H and W at least 32.
-            iou_threshold: of the last suppression, within a class.
-
-        Returns:
-            boxes, float32 N x K x 4 in input pixels; scores, float32 N x K, -1 in rows that hold
-            no detection, which come last; classes, int64 N x K, from 0. K is `detections`.
-        """
-        size = (int(images.shape[2]), int(images.shape[3]))
-        maps, objectness, codes = self.features(images)
-        proposals = self.propose(objectness, codes, self.anchors(maps), size)
-        logits, codes = self.second_stage(maps, proposals)
-        scale = torch.tensor(CODE_SCALE, device=codes.device).repeat(int(codes.shape[-1]) // 4)
-        return refine(
-            logits, codes * scale, proposals, size, iou_threshold, self.candidates, self.detections
-        )
 
 
 @lru_cache(maxsize=32)

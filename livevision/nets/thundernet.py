@@ -16,7 +16,7 @@ from livevision.nets.anchors import grid_anchors
 from livevision.nets.layers import ConvNorm, global_average, initialise
 from livevision.nets.roi import ps_roi_align
 from livevision.nets.snet import SNet, backbone
-from livevision.nets.two_stage import by_anchor, propose, refine
+from livevision.nets.two_stage import TwoStageDetector, by_anchor
 
 _BINS = 7  # along each side of a proposal
 _WIDTH = 5 * _BINS * _BINS  # channels of the maps that proposals are pooled from
@@ -24,9 +24,6 @@ _STRIDE = 16
 
 ANCHOR_SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
 ANCHOR_RATIOS = (1 / 2, 3 / 4, 1.0, 4 / 3, 2.0)
-
-# The second stage's codes are divided by these, so that their targets have a like spread.
-CODE_SCALE = (0.1, 0.1, 0.2, 0.2)
 
 
 class ContextEnhancement(nn.Module):
@@ -72,8 +69,8 @@ class SpatialAttention(nn.Module):
         return context * torch.sigmoid(self.gate(rpn))
 
 
-class ThunderNet(nn.Module):
-    """ThunderNet on a backbone that returns C4 and C5.
+class ThunderNet(TwoStageDetector):
+    """ThunderNet on a backbone that returns C4 and C5; images of at least 64 pixels each way.
 
     Args:
         backbone: with an attribute `channels` = (C4's, C5's).
@@ -129,39 +126,11 @@ class ThunderNet(nn.Module):
         anchors = grid_anchors(height, width, _STRIDE, ANCHOR_SIZES, ANCHOR_RATIOS)
         return anchors.to(maps.device)
 
-    def propose(
-        self, objectness: Tensor, codes: Tensor, anchors: Tensor, size: tuple[int, int]
-    ) -> Tensor:
-        """The proposals, N x R x 4; see `livevision.nets.two_stage.propose`."""
-        return propose(objectness, codes, anchors, size, self.pre_nms, self.proposals)
-
     def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits N x R x (1 + classes), background first, and codes N x R x 4."""
         pooled = ps_roi_align(maps, boxes, _STRIDE, _BINS)
         x = F.relu(self.fc(pooled.flatten(2)))
         return self.classes(x), self.boxes(x)
-
-    def forward(
-        self, images: Tensor, iou_threshold: float | Tensor = 0.5
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Detect objects.
-
-        Args:
-            images: N x 3 x H x W, H and W at least 64.
-            iou_threshold: of the last suppression, within a class.
-
-        Returns:
-            boxes, float32 N x K x 4 in input pixels; scores, float32 N x K, -1 in rows that hold
-            no detection, which come last; classes, int64 N x K, from 0. K is `detections`.
-        """
-        size = (int(images.shape[2]), int(images.shape[3]))
-        maps, objectness, codes = self.features(images)
-        proposals = self.propose(objectness, codes, self.anchors(maps), size)
-        logits, codes = self.second_stage(maps, proposals)
-        scale = torch.tensor(CODE_SCALE, device=codes.device)
-        return refine(
-            logits, codes * scale, proposals, size, iou_threshold, self.candidates, self.detections
-        )
 
 
 def thundernet_snet49(num_classes: int = 20, **options: int) -> ThunderNet:

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from livevision.nets.layers import initialise
 from livevision.nets.roi import ps_roi_align
 from livevision.nets.snet import SNet, backbone
-from livevision.nets.thundernet import ANCHOR_RATIOS, ANCHOR_SIZES, CODE_SCALE, ThunderNet
-from livevision.nets.two_stage import refine
+from livevision.nets.thundernet import ANCHOR_RATIOS, ANCHOR_SIZES, ThunderNet
 
 
 class SecondLogit(nn.Module):
@@ -43,19 +42,6 @@ class ThunderNetRelease(ThunderNet):
         pooled = ps_roi_align(maps, boxes, 16, reduction="max", half_pixel=False)
         x = F.relu(self.fc2(F.relu(self.fc(pooled.flatten(2)))))
         return self.classes(x), self.boxes(x)
-
-    def forward(
-        self, images: Tensor, iou_threshold: float | Tensor = 0.5
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Detect objects; see `ThunderNet.forward`."""
-        size = (int(images.shape[2]), int(images.shape[3]))
-        maps, objectness, codes = self.features(images)
-        proposals = self.propose(objectness, codes, self.anchors(maps), size)
-        logits, codes = self.second_stage(maps, proposals)
-        scale = torch.tensor(CODE_SCALE, device=codes.device).repeat(self.num_classes + 1)
-        return refine(
-            logits, codes * scale, proposals, size, iou_threshold, self.candidates, self.detections
-        )
 
 
 def thundernet_snet146_release(num_classes: int = 80, **options: int) -> ThunderNetRelease:

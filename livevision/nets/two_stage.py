@@ -3,11 +3,70 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets.anchors import decode_boxes
 from livevision.nets.nms import best_boxes, suppress
+
+# The second stage's codes are divided by these, so that their targets have a like spread.
+CODE_SCALE = (0.1, 0.1, 0.2, 0.2)
+
+
+class TwoStageDetector(nn.Module):
+    """A detector that proposes boxes, then looks at each; its parts are a subclass's.
+
+    Attributes:
+        pre_nms: proposals that enter the first stage's suppression.
+        proposals: of those kept, how many the second stage looks at.
+        candidates: pairs of proposal and class that enter the last suppression.
+        detections: rows of the output.
+    """
+
+    pre_nms: int
+    proposals: int
+    candidates: int
+    detections: int
+
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The map that proposals are pooled from, and objectness and codes of all anchors."""
+        raise NotImplementedError
+
+    def anchors(self, maps: Tensor) -> Tensor:
+        """All anchors of a map that `features` returned, A x 4 in input pixels."""
+        raise NotImplementedError
+
+    def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits N x R x (1 + classes), background first, and codes as `refine` takes."""
+        raise NotImplementedError
+
+    def propose(
+        self, objectness: Tensor, codes: Tensor, anchors: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """The proposals, N x R x 4; see `propose` of this module."""
+        return propose(objectness, codes, anchors, size, self.pre_nms, self.proposals)
+
+    def forward(
+        self, images: Tensor, iou_threshold: float | Tensor = 0.5
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Detect objects.
+
+        Args:
+            images: N x 3 x H x W.
+            iou_threshold: of the last suppression, within a class.
+
+        Returns:
+            boxes, float32 N x K x 4 in input pixels; scores, float32 N x K, -1 in rows that hold
+            no detection, which come last; classes, int64 N x K, from 0. K is `detections`.
+        """
+        size = (int(images.shape[2]), int(images.shape[3]))
+        maps, objectness, codes = self.features(images)
+        proposals = self.propose(objectness, codes, self.anchors(maps), size)
+        logits, codes = self.second_stage(maps, proposals)
+        scale = torch.tensor(CODE_SCALE * (int(codes.shape[-1]) // 4), device=codes.device)
+        return refine(
+            logits, codes * scale, proposals, size, iou_threshold, self.candidates, self.detections
+        )
 
 
 def by_anchor(x: Tensor, values: int) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from livevision.nets.anchors import encode_boxes
 from livevision.nets.nms import box_iou
-from livevision.nets.thundernet import CODE_SCALE
+from livevision.nets.two_stage import CODE_SCALE
 
 ANCHOR_SAMPLES = 256  # anchors of an image that the first stage's loss looks at
 _FOREGROUND_IOU, _BACKGROUND_IOU = 0.7, 0.3
