@@ -24,9 +24,9 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_loop_and_pipeline_write_the_same_frames(settings: Settings) -> None:
     out = Path(settings.output[0])
-    loop = bench.through_loop(settings)
+    loop = bench.in_new_process(bench.through_loop, settings)
     from_loop = [(f.number, f.time) for f in clips.read_clip(out)]
-    run, report = bench.through_pipeline(settings)
+    run, report = bench.in_new_process(bench.through_pipeline, settings)
     from_pipeline = [(f.number, f.time) for f in clips.read_clip(out)]
     assert from_loop == from_pipeline
     assert len(from_loop) == loop.frames == run.frames == report["frames_out"] == 12
@@ -34,7 +34,9 @@ def test_loop_and_pipeline_write_the_same_frames(settings: Settings) -> None:
 
 def test_max_frames_holds_on_both_sides(settings: Settings) -> None:
     short = settings.model_copy(update={"max_frames": 5})
-    assert bench.through_loop(short).frames == bench.through_pipeline(short)[0].frames == 5
+    loop = bench.in_new_process(bench.through_loop, short)
+    run, _ = bench.in_new_process(bench.through_pipeline, short)
+    assert loop.frames == run.frames == 5
 
 
 def test_a_loop_on_one_core_uses_no_other(settings: Settings) -> None:
