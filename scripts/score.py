@@ -15,16 +15,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import livevision
 from livevision.errors import LivevisionError
+from livevision.scoring.average_precision import Found, average_precision
+from livevision.scoring.confusion import ConfusionMatrix
 from livevision.training import detection_data, segmentation_data
-from livevision.training.average_precision import Found, average_precision
-from livevision.training.metrics import ConfusionMatrix
 
 
 def main() -> int:
@@ -70,12 +69,12 @@ def segmentation(model: livevision.Model, folder: Path) -> dict[str, Any]:
     matrix = ConfusionMatrix(len(model.labels))
     for sample in tqdm(samples, disable=None):
         found = model(cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR))
-        matrix.add(torch.from_numpy(found.class_map), torch.from_numpy(sample.labels))
+        matrix.add(found.class_map, sample.labels)
     return {
         "pictures": len(samples),
         "mIoU": round(matrix.mean_iou(), 4),
         "pixel_accuracy": round(matrix.pixel_accuracy(), 4),
-        "IoU": _by_class(model.labels, matrix.iou().numpy()),
+        "IoU": _by_class(model.labels, matrix.iou()),
     }
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from livevision.nets.thundernet import ThunderNet
-from livevision.training.average_precision import Found, average_precision
+from livevision.scoring.average_precision import Found, average_precision
 from livevision.training.batches import indices_of, normalise
 from livevision.training.detection_data import Augmentation, Sample, read_coco
 from livevision.training.detection_losses import first_stage_loss, second_stage_loss

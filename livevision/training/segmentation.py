@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from livevision.scoring.confusion import ConfusionMatrix
 from livevision.training.batches import normalise
-from livevision.training.metrics import ConfusionMatrix
 from livevision.training.recipe import Recipe
 from livevision.training.segmentation_data import (
     IGNORED,

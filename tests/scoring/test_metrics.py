@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from livevision.training.average_precision import Found, average_precision
+from livevision.scoring.average_precision import Found, average_precision
+from livevision.scoring.confusion import ConfusionMatrix
 from livevision.training.detection_data import Sample
-from livevision.training.metrics import ConfusionMatrix
 
 
 def test_iou_leaves_out_ignored_pixels_and_absent_classes() -> None:
@@ -18,7 +18,7 @@ def test_iou_leaves_out_ignored_pixels_and_absent_classes() -> None:
     matrix.add(torch.tensor([0, 0, 1, 1, 1]), torch.tensor([0, 1, 1, 1, 255]))
     iou = matrix.iou()
     assert iou[:2].tolist() == pytest.approx([1 / 2, 2 / 3])
-    assert iou[2].isnan()
+    assert np.isnan(iou[2])
     assert matrix.mean_iou() == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert matrix.pixel_accuracy() == pytest.approx(3 / 4)
 

@@ -1,0 +1,1 @@
+"""Scores of what nets find against the truth; numpy only, used by training and by evaluation."""
