@@ -28,6 +28,12 @@ class SourceError(LivevisionError):
     exit_code = 3
 
 
+class DataError(LivevisionError):
+    """Labelled pictures that are missing or broken, told with file and line; exit code 3."""
+
+    exit_code = 3
+
+
 class ModelError(LivevisionError):
     """A model, its weights or its engine that cannot be used; exit code 4."""
 

@@ -1,1 +1,25 @@
 """Labelled pictures on disk, whatever their format: opened, checked, and read one by one."""
+
+from livevision.datasets.entry import DataEntry
+from livevision.datasets.opening import open_dataset
+from livevision.datasets.samples import (
+    IGNORED,
+    BoxSample,
+    ClassMapSample,
+    ClassSample,
+    DataSet,
+    Kind,
+    Sample,
+)
+
+__all__ = [
+    "IGNORED",
+    "BoxSample",
+    "ClassMapSample",
+    "ClassSample",
+    "DataEntry",
+    "DataSet",
+    "Kind",
+    "Sample",
+    "open_dataset",
+]

@@ -1,0 +1,88 @@
+"""One data set as a recipe or a command line names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from livevision.errors import UsageError, unknown
+
+FORMATS = ("auto", "coco", "voc", "yolo", "class-maps", "class-folders")
+OTHERS = "others"
+"""In place of a class name: every class that is named nowhere else."""
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """Where labelled pictures lie and how their classes become those of the model.
+
+    Attributes:
+        path: A folder, a data.yaml, a COCO JSON file or a zip of class folders.
+        split: "train", "val" and so on; None takes what the caller makes the default, or all
+            pictures of a data set that has no splits.
+        format: One of `FORMATS`; "auto" recognises it.
+        rename: Their class name: ours. The key "others" stands for every class not named.
+        ignore: Their classes that are left out: boxes and pictures of them go, pixels become void.
+            For index PNGs also values. The word "others" alone stands for every class that the
+            model's table lacks.
+        names: Names of the stored numbers, for index PNGs without a table of their own.
+    """
+
+    path: Path
+    split: str | None = None
+    format: str = "auto"
+    rename: Mapping[str, str] = field(default_factory=dict)
+    ignore: Sequence[str] | Literal["others"] = ()
+    names: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, given: Any) -> DataEntry:
+        """Make one of a mapping, as YAML gives it, or of a path alone.
+
+        Raises:
+            UsageError: A key is unknown or missing, or a value of a wrong kind.
+        """
+        if isinstance(given, DataEntry):
+            return given
+        if isinstance(given, str | Path):
+            return cls(Path(given))
+        if not isinstance(given, Mapping):
+            raise UsageError(
+                f"data entry {given!r}: it takes a path, or {{path: …, split: …, rename: …}}"
+            )
+        known = [f.name for f in fields(cls)]
+        for key in given:
+            if key not in known:
+                raise UsageError(f"data entry {_short(given)}: {unknown('key', str(key), known)}")
+        if not given.get("path"):
+            raise UsageError(f"data entry {_short(given)} has no path")
+        values = dict(given)
+        if values.get("format", "auto") not in FORMATS:
+            raise UsageError(
+                f"data entry {_short(given)}: {unknown('format', str(values['format']), FORMATS)}"
+            )
+        rename = values.get("rename") or {}
+        if not isinstance(rename, Mapping):
+            raise UsageError(f"data entry {_short(given)}: rename takes {{theirs: ours}}")
+        split = values.get("split")
+        return cls(
+            path=Path(str(values["path"])),
+            split=None if split is None else str(split),
+            format=values.get("format", "auto"),
+            rename={str(theirs): str(ours) for theirs, ours in rename.items()},
+            ignore="others" if values.get("ignore") == OTHERS else _strings(values, "ignore"),
+            names=_strings(values, "names"),
+        )
+
+
+def _strings(values: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    given = values.get(key) or ()
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise UsageError(f"data entry {_short(values)}: {key} takes a list, such as [{given}]")
+    return tuple(map(str, given))
+
+
+def _short(given: Mapping[str, Any]) -> str:
+    return str(given.get("path") or dict(given))

@@ -1,0 +1,199 @@
+"""Labelled pictures: where each lies, what is marked in it, and how it is read.
+
+A sample is small: labels are held, pixels are decoded by `read`, on any thread or process. Pictures
+come as uint8, H×W×3, RGB, turned as their EXIF mark says.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from livevision.errors import DataError
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+Kind: TypeAlias = Literal["detect", "segment", "classify"]
+
+IGNORED = 255
+"""The label of a pixel that neither a loss nor a score counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoxSample:
+    """One picture and the boxes of the objects in it.
+
+    Attributes:
+        path: The picture.
+        width: Of the picture as `read` gives it, in pixels.
+        height: Likewise.
+        boxes: float32, N×4, x1 y1 x2 y2 in pixels, inside the picture.
+        classes: int64, N, index into the data set's labels.
+        difficult: bool, N: objects that a score does not ask for.
+        crowd: bool, N: boxes that hold any number of objects.
+    """
+
+    path: Path
+    width: int
+    height: int
+    boxes: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int64]
+    difficult: npt.NDArray[np.bool_]
+    crowd: npt.NDArray[np.bool_]
+
+    def read(self) -> Image:
+        """The picture.
+
+        Raises:
+            DataError: It cannot be decoded, or has another size than its labels were made for.
+        """
+        image = read_picture(self.path)
+        if image.shape[:2] != (self.height, self.width):
+            raise DataError(
+                f"{self.path}: the picture is {image.shape[1]}x{image.shape[0]}; its labels were "
+                f"made for {self.width}x{self.height}"
+            )
+        return image
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMapSample:
+    """One picture and a PNG that holds the class of each of its pixels.
+
+    Attributes:
+        path: The picture.
+        label_path: The PNG: grey or with a palette, of which the indices count, not the colours.
+        meaning: int16, 256: the label of each stored value, an index into the data set's labels
+            or `IGNORED`; -1 for values that must not occur.
+    """
+
+    path: Path
+    label_path: Path
+    meaning: npt.NDArray[np.int16]
+
+    def read(self) -> tuple[Image, npt.NDArray[np.uint8]]:
+        """The picture, and uint8 H×W of labels, `IGNORED` where nothing is known.
+
+        Raises:
+            DataError: One of the two cannot be decoded, they differ in size, or the PNG holds a
+                value that the table of classes does not.
+        """
+        return read_picture(self.path), self.read_labels()
+
+    def read_labels(self) -> npt.NDArray[np.uint8]:
+        """The labels alone, as `read` gives them."""
+        from livevision.datasets.index_png import read_indices
+
+        stored = read_indices(self.label_path)
+        labels = self.meaning[stored]
+        if labels.min() < 0:
+            y, x = (int(v[0]) for v in np.nonzero(labels < 0))
+            raise DataError(
+                f"{self.label_path}: pixel ({x}, {y}) has the value {stored[y, x]}, which is none "
+                f"of the classes: {_known(self.meaning)}; ignore: [{stored[y, x]}] makes it void"
+            )
+        return labels.astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassSample:
+    """One picture that shows one thing.
+
+    Attributes:
+        path: The picture, or the zip that holds it.
+        member: The picture's name in the zip; empty for a file of its own.
+        class_id: Index into the data set's labels.
+    """
+
+    path: Path
+    member: str
+    class_id: int
+
+    def read(self) -> Image:
+        """The picture.
+
+        Raises:
+            DataError: It cannot be decoded.
+        """
+        if not self.member:
+            return read_picture(self.path)
+        try:
+            data = _archive(self.path, os.getpid()).read(self.member)
+        except (OSError, zipfile.BadZipFile, KeyError) as error:
+            raise DataError(f"{self.path}: {self.member} cannot be read: {error}") from error
+        return decode_picture(data, f"{self.path}: {self.member}")
+
+
+Sample: TypeAlias = BoxSample | ClassMapSample | ClassSample
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Labelled pictures of one kind, their classes already those of a model.
+
+    Attributes:
+        kind: The task whose labels they have: "detect", "segment" or "classify".
+        labels: Class names of the model; samples hold indices into it.
+        samples: In a fixed order: `BoxSample`, `ClassMapSample` or `ClassSample`, as `kind` says.
+        marked: Which labels this data set marks. What it shows of the others is not marked, so
+            neither a loss nor a score may take it for background.
+        name: Folder or file and split, for messages.
+    """
+
+    kind: Kind
+    labels: list[str]
+    samples: Sequence[Sample]
+    marked: frozenset[int]
+    name: str = ""
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+def read_picture(path: Path) -> Image:
+    """A picture file as uint8, H×W×3, RGB.
+
+    Raises:
+        DataError: There is no such file, it is empty, or no picture that can be decoded.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: the picture cannot be read: {error.strerror}") from error
+    return decode_picture(data, str(path))
+
+
+def decode_picture(data: bytes, name: str) -> Image:
+    """The bytes of a picture file as uint8, H×W×3, RGB; `name` is for the error.
+
+    Raises:
+        DataError: They are none that can be decoded.
+    """
+    image = None
+    if data:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        why = "cannot be decoded as a picture" if data else "has zero bytes"
+        raise DataError(f"{name}: the file {why}; replace it or take it out of the data set")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+@functools.lru_cache(maxsize=16)
+def _archive(path: Path, process: int) -> zipfile.ZipFile:
+    """The open archive; one for each process, since they would share one place in the file."""
+    return zipfile.ZipFile(path)
+
+
+def _known(meaning: npt.NDArray[np.int16]) -> str:
+    """The values that may occur, as ranges."""
+    known = np.flatnonzero(meaning >= 0)
+    runs = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
+    return ", ".join(f"{r[0]}..{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)
