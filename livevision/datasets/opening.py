@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from livevision.datasets.entry import DataEntry
 from livevision.datasets.samples import DataSet, Kind
+from livevision.errors import DataError, UsageError
+
+_FORMATS: dict[Kind, dict[str, str]] = {
+    "detect": {
+        "coco": "livevision.datasets.coco",
+        "yolo": "livevision.datasets.yolo",
+        "voc": "livevision.datasets.voc",
+    },
+    "segment": {"class-maps": "livevision.datasets.class_maps"},
+    "classify": {"class-folders": "livevision.datasets.class_folders"},
+}
 
 
 def open_dataset(
@@ -33,4 +45,46 @@ def open_dataset(
         UsageError: The entry is wrong, or the tables of classes do not fit.
         DataError: Nothing is there, or it is broken; with file and line.
     """
-    raise NotImplementedError
+    entry = DataEntry.of(entry)
+    path = entry.path.expanduser()
+    if root is not None:
+        path = root / path
+    if not path.exists():
+        raise DataError(f"{path}: there is no such data set")
+    reader = _reader(path, entry.format, kind)
+    opened: DataSet = reader.read(
+        path, entry, None if labels is None else list(labels), default_split
+    )
+    if opened.kind == "detect" and not any(len(s.boxes) for s in opened.samples):  # type: ignore
+        raise DataError(f"{opened.name}: none of its {len(opened)} pictures has a box")
+    return opened
+
+
+def _reader(path: Path, chosen: str, kind: Kind) -> Any:
+    """The module that reads a format.
+
+    Raises:
+        UsageError: The format has no labels of that kind, or several formats fit.
+        DataError: None fits.
+    """
+    formats = _FORMATS[kind]
+    if chosen != "auto":
+        if chosen not in formats:
+            raise UsageError(
+                f"{path}: the format {chosen} has no labels for the task {kind}; those that have: "
+                f"{', '.join(formats)}"
+            )
+        return importlib.import_module(formats[chosen])
+    modules = {name: importlib.import_module(module) for name, module in formats.items()}
+    fitting = [name for name, module in modules.items() if module.recognise(path)]
+    if not fitting:
+        raise DataError(
+            f"{path}: no labels for the task {kind} were found there, in none of these formats: "
+            f"{', '.join(formats)}"
+        )
+    if len(fitting) > 1:
+        raise UsageError(
+            f"{path}: holds labels in several formats ({', '.join(fitting)}); say which with "
+            f"format: {fitting[0]}"
+        )
+    return modules[fitting[0]]

@@ -1,0 +1,113 @@
+"""The boxes of one picture while they are read: each is checked and told with its place."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+
+from livevision.datasets.samples import BoxSample
+from livevision.datasets.tables import ClassTable
+from livevision.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+_SLACK_PX, _SLACK_SHARE = 2.0, 0.01
+"""How far a box may reach outside its picture before it is wrong: rounding, the larger of the two.
+It is cut off at the picture's edge."""
+
+
+class FlatBoxes:
+    """Boxes of no width or no height, which are left out; well-known data sets hold a few."""
+
+    def __init__(self) -> None:
+        self.places: list[str] = []
+
+    def tell(self, name: str) -> None:
+        """Say how many there were."""
+        if self.places:
+            count = len(self.places)
+            _log.warning(
+                "%s: %d box%s of no width or height left out, the first: %s",
+                *(name, count, "" if count == 1 else "es", self.places[0]),
+            )
+
+
+class BoxList:
+    """Collects the boxes of one picture.
+
+    Args:
+        width: Of the picture in pixels.
+        height: Likewise.
+        table: The classes; boxes of those that it leaves out are checked and dropped.
+        flat: Takes note of boxes without an area.
+    """
+
+    def __init__(self, width: int, height: int, table: ClassTable, flat: FlatBoxes) -> None:
+        self._size = width, height
+        self._table = table
+        self._flat = flat
+        self._boxes: list[tuple[float, ...]] = []
+        self._classes: list[int] = []
+        self._difficult: list[bool] = []
+        self._crowd: list[bool] = []
+
+    def add(
+        self,
+        corners: tuple[float, float, float, float],
+        their_class: int,
+        place: str,
+        difficult: bool = False,
+        crowd: bool = False,
+    ) -> None:
+        """Take one box, x1 y1 x2 y2 in pixels; `place` is where it stands, for errors.
+
+        Raises:
+            DataError: It is no box, or does not lie in the picture.
+        """
+        x1, y1, x2, y2 = corners
+        width, height = self._size
+        if not all(map(math.isfinite, corners)):
+            raise DataError(f"{place}: the box {_shown(corners)} holds something not a number")
+        if x2 < x1 or y2 < y1:
+            raise DataError(
+                f"{place}: the box is {x2 - x1:g} wide and {y2 - y1:g} high; "
+                "neither may be negative"
+            )
+        slack_x, slack_y = (max(_SLACK_PX, _SLACK_SHARE * side) for side in (width, height))
+        if min(x1 + slack_x, y1 + slack_y, width + slack_x - x2, height + slack_y - y2) < 0:
+            raise DataError(
+                f"{place}: the box {_shown(corners)} (x1 y1 x2 y2 in pixels) reaches outside its "
+                f"picture of {width}x{height}"
+            )
+        x1, x2 = (min(max(x, 0.0), width) for x in (x1, x2))
+        y1, y2 = (min(max(y, 0.0), height) for y in (y1, y2))
+        if x1 == x2 or y1 == y2:
+            self._flat.places.append(place)
+            return
+        ours = self._table.ours[their_class]
+        if ours is None:
+            return
+        self._boxes.append((x1, y1, x2, y2))
+        self._classes.append(ours)
+        self._difficult.append(difficult)
+        self._crowd.append(crowd)
+
+    def sample(self, path: Path) -> BoxSample:
+        """The sample of the picture `path`."""
+        width, height = self._size
+        return BoxSample(
+            path,
+            width,
+            height,
+            np.array(self._boxes, np.float32).reshape(-1, 4),
+            np.array(self._classes, np.int64),
+            np.array(self._difficult, np.bool_),
+            np.array(self._crowd, np.bool_),
+        )
+
+
+def _shown(corners: tuple[float, ...]) -> str:
+    return " ".join(f"{value:g}" for value in corners)

@@ -1,0 +1,115 @@
+"""Class tables: which of a model's labels each class of a data set becomes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from livevision.datasets.entry import OTHERS, DataEntry
+from livevision.errors import UsageError, unknown
+
+_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """A data set's classes in terms of a model's.
+
+    Attributes:
+        theirs: Class names of the data set; its samples index them.
+        labels: Class names of the model.
+        ours: For each of `theirs` the index into `labels`, or None where it is left out.
+    """
+
+    theirs: tuple[str, ...]
+    labels: tuple[str, ...]
+    ours: tuple[int | None, ...]
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """Which labels the data set marks."""
+        return frozenset(index for index in self.ours if index is not None)
+
+
+def fit_table(
+    theirs: Sequence[str], labels: Sequence[str] | None, entry: DataEntry, name: str
+) -> ClassTable:
+    """Lead each class of a data set to a label: by its new name, by the same name, or to nothing.
+
+    Args:
+        theirs: Class names of the data set.
+        labels: The model's; None makes them of `theirs`, as renamed and without the ignored.
+        entry: Says what is renamed and ignored.
+        name: Of the data set, for errors.
+
+    Raises:
+        UsageError: A class has no place in the model's table, or `rename` or `ignore` names one
+            that is not there.
+    """
+    _check_distinct(theirs, f"{name}: its table of classes")
+    rename = {t: o for t, o in entry.rename.items() if t != OTHERS or t in theirs}
+    ignore = () if entry.ignore == OTHERS else entry.ignore
+    for what, given in (("rename", rename), ("ignore", ignore)):
+        for theirs_name in given:
+            if theirs_name not in theirs:
+                raise UsageError(f"{name}: {what}: {unknown('class', theirs_name, theirs)}")
+    both = [t for t in rename if t in ignore]
+    if both:
+        raise UsageError(f"{name}: {both[0]!r} is both renamed and ignored; keep one of the two")
+    rest = entry.rename.get(OTHERS) if OTHERS not in theirs else None
+    if labels is None:
+        called = [rename.get(t, rest or t) for t in theirs if t not in ignore]
+        labels = list(dict.fromkeys(called))
+    _check_distinct(labels, "the model's table of classes")
+    for ours_name in [*rename.values(), *([rest] if rest else [])]:
+        if ours_name not in labels:
+            raise UsageError(
+                f"{name}: rename to {ours_name!r}: {unknown('label', ours_name, labels)}"
+            )
+    ours: list[int | None] = []
+    lacking = []
+    for their_name in theirs:
+        called_now = rename.get(their_name, their_name)
+        if their_name in ignore:
+            ours.append(None)
+        elif called_now in labels:
+            ours.append(labels.index(called_now))
+        elif rest is not None:
+            ours.append(labels.index(rest))
+        else:
+            ours.append(None)
+            lacking.append(their_name)
+    if lacking and entry.ignore != OTHERS:
+        raise UsageError(_does_not_fit(name, lacking, labels))
+    if all(index is None for index in ours):
+        raise UsageError(
+            f"{name}: none of its classes ({_some(theirs)}) is one of the model's "
+            f"({_some(labels)}); rename them"
+        )
+    return ClassTable(tuple(theirs), tuple(labels), tuple(ours))
+
+
+def _does_not_fit(name: str, lacking: Sequence[str], labels: Sequence[str]) -> str:
+    first = lacking[0]
+    near = difflib.get_close_matches(first, labels, n=1, cutoff=0.5)
+    ours = near[0] if near else "OURS"
+    return (
+        f"{name}: the model's table lacks {len(lacking)} of its classes: {_some(lacking)}. Rename "
+        f"each to one of the model's (rename: {{{first}: {ours}}}, --rename {first}={ours}) or "
+        f"leave it out (ignore: [{first}], --ignore {first}, or ignore: {OTHERS} for all of them). "
+        f"The model's: {_some(labels)}"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names, of very many the first."""
+    return ", ".join(names[:_SHOWN]) + (
+        f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    )
+
+
+def _check_distinct(names: Sequence[str], what: str) -> None:
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise UsageError(f"{what} holds {twice[0]!r} twice")
