@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from livevision.errors import ModelError, missing_package
 
 
 class Objects(Protocol):
@@ -67,15 +70,11 @@ def score_boxes(
     difficult are neither asked for nor held against what finds them, nor are crowds.
 
     Raises:
-        ImportError: faster-coco-eval is not installed.
+        ModelError: faster-coco-eval is not installed.
         ValueError: the two lists are not of one length.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise ImportError(
-            "average precision needs faster-coco-eval: pip install faster-coco-eval"
-        ) from error
+    check_installed()
+    from faster_coco_eval import COCO, COCOeval_faster
 
     rows = [
         {
@@ -106,13 +105,27 @@ def score_boxes(
     return BoxScores(precision[0].mean(0), precision.mean((0, 1)), precision[0].T)
 
 
+def check_installed() -> None:
+    """See that average precision can be computed here.
+
+    Raises:
+        ModelError: faster-coco-eval is not installed.
+    """
+    if find_spec("faster_coco_eval") is None:
+        raise ModelError(missing_package("faster-coco-eval", "average precision", "train"))
+
+
+def crowds_of(objects: Objects) -> npt.NDArray[np.bool_]:
+    """Which of the objects are crowds; none where nothing is said of it."""
+    given = getattr(objects, "crowd", None)
+    return np.zeros(len(objects.boxes), np.bool_) if given is None else np.asarray(given, np.bool_)
+
+
 def _annotations(image_id: int, objects: Objects) -> list[dict[str, Any]]:
     """One picture's objects in COCO's form."""
-    count = len(objects.boxes)
-    crowds = getattr(objects, "crowd", np.zeros(count, np.bool_))
     annotations = []
     for box, label, difficult, crowd in zip(
-        objects.boxes, objects.classes, objects.difficult, crowds, strict=True
+        objects.boxes, objects.classes, objects.difficult, crowds_of(objects), strict=True
     ):
         x1, y1, x2, y2 = (float(v) for v in box)
         # COCO has no mark for "difficult"; an area outside every range has that effect,
@@ -134,8 +147,7 @@ def _asked_for(truth: Sequence[Objects], num_classes: int) -> npt.NDArray[np.boo
     """Which classes have an object that a score asks for."""
     asked = np.zeros(num_classes, np.bool_)
     for objects in truth:
-        crowds = getattr(objects, "crowd", np.zeros(len(objects.boxes), np.bool_))
-        asked[objects.classes[~objects.difficult & ~crowds]] = True
+        asked[objects.classes[~objects.difficult & ~crowds_of(objects)]] = True
     return asked
 
 
