@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from livevision.model import Model
 
 log = logging.getLogger(__name__)
+
+_FILES = ("video_file", "images")
 
 
 def run(settings: Settings) -> int:
@@ -96,9 +98,12 @@ class Run:
         settings: What the user asked for.
         meter: Takes the run's measurements.
         draw: Draw on the frames even if no output of the run wants pictures.
+        overlap: Where every frame counts, let the engines compute several at once.
     """
 
-    def __init__(self, settings: Settings, meter: Meter, draw: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, meter: Meter, draw: bool = False, overlap: bool = True
+    ) -> None:
         from livevision.capture.locate import expand
         from livevision.model import for_tasks
 
@@ -108,10 +113,19 @@ class Run:
         self.meter = meter
         places = expand(settings.source)
         self.delivery = Delivery(settings, places)
-        self._models = for_tasks(settings)
+        self._overlap = overlap and _every_frame(settings, places)
+        self._models = for_tasks(settings, self._overlap)
         self._overlays = Overlays(settings, self._models, self.meter)
         self._draw = draw or self.delivery.wants_image
-        self.stages = Stages(self._preprocess, self._infer, self._overlay, self._open, self._close)
+        self.stages = Stages(
+            self._preprocess,
+            self._infer,
+            self._overlay,
+            self._open,
+            self._close,
+            self._start,
+            self._depth,
+        )
         self._places = places
         self.pipeline = Pipeline(
             [partial(self.open_source, position) for position in range(len(places))],
@@ -191,7 +205,7 @@ class Run:
 
     def _open(self) -> None:
         for model in self._models:
-            model.open()
+            model.open(self._overlap)
 
     def _close(self) -> None:
         for model in self._models:
@@ -208,6 +222,24 @@ class Run:
                 for model, (batch, placement) in zip(self._models, prepared.inputs, strict=True)
             },
         )
+
+    def _start(self, prepared: Prepared) -> Callable[[], Inferred]:
+        """Begin what ``_infer`` does, with all nets at once."""
+        jobs = list(zip(self._models, prepared.inputs, strict=True))
+        begun = [model.start(batch) for model, (batch, _) in jobs]
+
+        def finish() -> Inferred:
+            results = {
+                model.task: model.decode(outputs(), placement)
+                for (model, (_, placement)), outputs in zip(jobs, begun, strict=True)
+            }
+            return Inferred(prepared.frame, results)
+
+        return finish
+
+    def _depth(self) -> int:
+        """How many frames the open nets compute at once."""
+        return min(model.depth for model in self._models)
 
     def _overlay(self, inferred: Inferred) -> Rendered:
         image = self._overlays.draw(inferred) if self._draw else inferred.frame.image
@@ -318,9 +350,16 @@ class _Progress:
 
 def _turns(places: Sequence[tuple[str, str]]) -> list[list[int]]:
     """Files are read one after the other; everything else is watched at the same time."""
-    files = [n for n, (kind, _) in enumerate(places) if kind in ("video_file", "images")]
+    files = [n for n, (kind, _) in enumerate(places) if kind in _FILES]
     others = [[n] for n in range(len(places)) if n not in files]
     return ([files] if files else []) + others
+
+
+def _every_frame(settings: Settings, places: Sequence[tuple[str, str]]) -> bool:
+    """Whether no frame of the run may be dropped, so that throughput counts and not freshness."""
+    if settings.mode == "auto":
+        return all(kind in _FILES for kind, _ in places)
+    return settings.mode == "every-frame"
 
 
 def _check_report(settings: Settings) -> None:

@@ -84,7 +84,7 @@ def through_loop(settings: Settings) -> Measured:
     """The same calls in the same order on one thread: decode, prepare, infer, draw, write."""
     from livevision.app import Run
 
-    run = Run(settings, Meter())
+    run = Run(settings, Meter(), overlap=False)
     run.stages.open()
     return measure(lambda: _plain_loop(run))
 

@@ -10,7 +10,7 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +25,7 @@ from livevision.inference.model_files import ModelFiles
 from livevision.inference.select import choose_engine
 from livevision.model_choice import card_of, files_of, named_models
 from livevision.preprocess.fit import make_fit
-from livevision.protocols import Engine, EngineSpec, Task
+from livevision.protocols import Engine, EngineSpec, Overlapping, Task
 from livevision.results import Result
 
 if TYPE_CHECKING:
@@ -75,8 +75,17 @@ class Model:
         """What the engine takes and gives, and where it computes; None until it is open."""
         return None if self._engine is None else self._engine.spec
 
-    def open(self) -> None:
+    @property
+    def depth(self) -> int:
+        """How many images the open net computes at once."""
+        return self._engine.depth if isinstance(self._engine, Overlapping) else 1
+
+    def open(self, overlap: bool = False) -> None:
         """Load the net; nothing where that is done. Use the model on the thread that opens it.
+
+        Args:
+            overlap: Several images will be begun with ``start`` before the first is asked for: set
+                the engine up for throughput, where it can.
 
         Raises:
             ModelError: The weights or the engine cannot be used.
@@ -95,7 +104,13 @@ class Model:
         waiting.start()
         try:
             kind = registry.resolve(registry.ENGINES, self._engine_name, "engine")
-            self._engine = kind(self._for(kind.reads), self._device, self._precision, self._threads)
+            self._engine = kind(
+                self._for(kind.reads),
+                self._device,
+                self._precision,
+                self._threads,
+                **({"overlap": True} if overlap and hasattr(kind, "start") else {}),
+            )
         finally:
             waiting.join()
 
@@ -121,6 +136,14 @@ class Model:
             self.open()
         assert self._engine is not None
         return self._engine(batch)
+
+    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+        """Begin what ``infer`` does; what is returned waits for it, on any thread.
+
+        Only where ``depth`` is above 1.
+        """
+        assert isinstance(self._engine, Overlapping)
+        return self._engine.start(batch)
 
     def decode(self, outputs: Mapping[str, Any], placement: Placement) -> Result:
         """Turn what ``infer`` gave into a result in the image's own pixels."""
@@ -242,11 +265,11 @@ def load(
     return Model(card, files, settings, (chosen, place, precision), untrained, threads)
 
 
-def for_tasks(settings: Settings) -> list[Model]:
+def for_tasks(settings: Settings, overlap: bool = False) -> list[Model]:
     """The models of a run, one for each of its tasks, in the tasks' order; none is loaded yet.
 
     A named model serves the task on its card, and a graph the task it tells of. Where no task was
-    asked for, the model settles it.
+    asked for, the model settles it. ``overlap``: they will be opened so.
 
     Raises:
         UsageError: A model does none of the tasks, or two do the same.
@@ -271,6 +294,8 @@ def for_tasks(settings: Settings) -> list[Model]:
                 "it with random ones"
             )
         name, weights = wanted[task] if task in wanted else (catalog.DEFAULTS[task], None)
+        # Several frames at once leave no core idle, so that none need be kept free.
+        beside_video = None if overlap else _threads_beside_video(card_of(name, weights))
         models.append(
             load(
                 name or None,
@@ -285,7 +310,7 @@ def for_tasks(settings: Settings) -> list[Model]:
                 # A class map keeps all classes; beside boxes the choice is about the boxes.
                 classes=(settings.classes or None) if task == "detect" or len(tasks) == 1 else None,
                 untrained=settings.untrained,
-                threads=settings.threads or _threads_beside_video(card_of(name, weights)),
+                threads=settings.threads or beside_video,
             )
         )
     return models

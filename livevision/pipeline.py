@@ -19,6 +19,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -58,8 +59,16 @@ class Idle:
     """Nothing has come for a tenth of a second."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A frame that the engine is at work on, and what waits for the result."""
+
+    frame: Frame
+    finish: Callable[[], Inferred]
+
+
 Event: TypeAlias = Opened | Rendered | Ended | Idle
-_Item: TypeAlias = Opened | Ended | Frame | Prepared | Inferred | Rendered
+_Item: TypeAlias = Opened | Ended | Frame | Prepared | _Begun | Inferred | Rendered
 _Link: TypeAlias = Channel[_Item]
 
 
@@ -74,6 +83,10 @@ class Stages:
         open: Called once on the inference thread before its first frame: engines are opened on the
             thread that uses them.
         close: Called once on that thread after its last frame.
+        start: The same as ``inference`` in two parts: begins on a frame and returns at once with
+            what waits for the result. That is called once, on another thread.
+        depth: How many frames ``start`` may have begun at once, known after ``open``. Where it is
+            1, ``inference`` is called.
     """
 
     preprocess: Callable[[Frame], Prepared]
@@ -81,6 +94,8 @@ class Stages:
     overlay: Callable[[Inferred], Rendered]
     open: Callable[[], None] = field(default=lambda: None)
     close: Callable[[], None] = field(default=lambda: None)
+    start: Callable[[Prepared], Callable[[], Inferred]] | None = None
+    depth: Callable[[], int] = field(default=lambda: 1)
 
 
 class Pipeline:
@@ -119,6 +134,12 @@ class Pipeline:
         self._to_inference = self._link("inference", capacity)
         self._to_overlay = self._link("overlay", capacity)
         self._to_output = self._link("output", capacity)
+        self._links = [
+            self._to_preprocess,
+            self._to_inference,
+            self._to_overlay,
+            self._to_output,
+        ]
         self._ready = threading.Event()
         self._stopping = False
         self._error: BaseException | None = None
@@ -281,9 +302,46 @@ class Pipeline:
             return
         self._ready.set()
         try:
+            start, depth = self._stages.start, self._stages.depth()
+            if start is not None and depth > 1:
+                self._overlap(start, depth)
+                return
             self._work("inference", self._to_inference, self._to_overlay, self._stages.inference)
         finally:
             self._stages.close()
+
+    def _overlap(self, start: Callable[[Prepared], Callable[[], Inferred]], depth: int) -> None:
+        """Have several frames computed at once; their results go on in the frames' order.
+
+        This thread begins, another one waits for the oldest frame: its waiting and decoding is what
+        the stage is measured by. Between them are at most ``depth`` + 1 frames, one more than are
+        computed, so that the engine has the next one at hand. Frames begun are not overtaken.
+        """
+        begun: _Link = self._link("overlay", depth - 1)
+        self._links.append(begun)
+        waiting = threading.Thread(
+            target=self._work,
+            args=("inference", begun, self._to_overlay, lambda item: item.finish()),
+            name="inference",
+            daemon=True,
+        )
+        waiting.start()
+        try:
+            while True:
+                item = self._to_inference.get()
+                if isinstance(item, Prepared):
+                    with self._counted("overlay"):
+                        begin = _Begun(item.frame, start(item))
+                    self._put(begun, "overlay", begin, item.frame, freshest=False)
+                else:
+                    begun.tell(item)
+        except Closed:
+            pass
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            begun.close()
+            waiting.join()
 
     def _work(
         self, stage: str, inbox: _Link, outbox: _Link, function: Callable[[Any], _Item]
@@ -302,7 +360,8 @@ class Pipeline:
                     self._meter.dropped(stage, "stale")
                     continue
                 started = time.perf_counter()
-                result = function(item)
+                with self._counted(place):
+                    result = function(item)
                 self._meter.worked(stage, time.perf_counter() - started)
                 self._put(outbox, place, result, frame, freshest)
         except Closed:
@@ -311,6 +370,15 @@ class Pipeline:
             self._fail(error)
         finally:
             outbox.close()
+
+    @contextmanager
+    def _counted(self, place: str) -> Iterator[None]:
+        """Work on one frame, which is lost where the work fails."""
+        try:
+            yield
+        except BaseException:
+            self._meter.dropped(place, "failed")
+            raise
 
     def _put(self, link: _Link, place: str, item: _Item, frame: Frame, freshest: bool) -> None:
         try:
@@ -331,12 +399,7 @@ class Pipeline:
         self._abort_links()
 
     def _abort_links(self) -> None:
-        for link in (
-            self._to_preprocess,
-            self._to_inference,
-            self._to_overlay,
-            self._to_output,
-        ):
+        for link in self._links:
             link.abort()
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
@@ -362,7 +425,7 @@ class _Clock:
         return replace(frame, wall_time=time.monotonic())
 
 
-def _frame_of(item: Frame | Prepared | Inferred | Rendered) -> Frame:
+def _frame_of(item: Frame | Prepared | _Begun | Inferred | Rendered) -> Frame:
     return item if isinstance(item, Frame) else item.frame
 
 

@@ -7,7 +7,7 @@ nothing of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -93,6 +93,24 @@ class Engine(Protocol):
         """Arrays in by name, arrays out by name, as ``spec`` tells; these are the caller's."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Overlapping(Protocol):
+    """An engine that can compute several batches at once; any other is called, and waited for.
+
+    Attributes:
+        depth: How many batches it computes at once; 1 where more would only wait for each other.
+    """
+
+    depth: int
+
+    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+        """Begin, and return at once with what waits for the outputs, as ``Engine`` gives them.
+
+        The batch is lent until then. What is returned is called once, on any thread, in any order,
+        and raises what went wrong. ``close`` ends what was begun and never asked for.
+        """
 
 
 class Fit(Protocol):

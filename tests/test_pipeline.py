@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,14 +159,16 @@ def test_an_error_in_any_stage_ends_the_run_and_reaches_the_caller(place: str) -
     def fail(*_: object) -> Prepared:
         raise RuntimeError(f"{place} broke")
 
+    meter = Meter()
     pipeline = Pipeline(
         [lambda: Counting(count=10_000)],
         [[0]],
         stages(**{place: fail}),  # type: ignore[arg-type]
-        Meter(),
+        meter,
     )
     with pytest.raises(RuntimeError, match=f"{place} broke"):
         list(pipeline.events())
+    accounted_for(meter)
     assert no_threads_left()
 
 
@@ -252,3 +257,139 @@ def test_engines_are_opened_used_and_closed_on_one_thread() -> None:
         ).events()
     )
     assert threads == ["inference"] * 4
+
+
+class Overlapping:
+    """Inference of several frames at once, the later ones done sooner; counts those begun."""
+
+    def __init__(self, depth: int, seconds: float = 0.004, broken: int | None = None) -> None:
+        self.depth = depth
+        self.most = 0
+        self.closed_with: int | None = None
+        self._begun = 0
+        self._seconds, self._broken = seconds, broken
+        self._workers = ThreadPoolExecutor(depth)
+
+    def stages(self) -> Stages:
+        def wrong(_: Prepared) -> Inferred:
+            raise AssertionError("an engine of some depth is begun, not called")
+
+        return Stages(
+            do_nothing,
+            wrong,
+            lambda i: Rendered(i.frame, {}, i.frame.image),
+            close=self.close,
+            start=self.start,
+            depth=lambda: self.depth,
+        )
+
+    def start(self, prepared: Prepared) -> Callable[[], Inferred]:
+        frame = prepared.frame
+        self._begun += 1
+        self.most = max(self.most, self._begun)
+        work = self._workers.submit(self._compute, frame.index)
+
+        def finish() -> Inferred:
+            work.result()
+            self._begun -= 1
+            return Inferred(frame, {})
+
+        return finish
+
+    def close(self) -> None:
+        self.closed_with = self._begun
+        self._workers.shutdown()
+
+    def _compute(self, index: int) -> None:
+        time.sleep(self._seconds * (self.depth - index % self.depth))
+        if index == self._broken:
+            raise RuntimeError("the device is gone")
+
+
+def accounted_for(meter: Meter) -> dict[str, Any]:
+    """The report, once every frame that came in is seen to have come out or been counted."""
+    report = meter.report()
+    dropped = sum(n for causes in report["dropped"].values() for n in causes.values())
+    assert report["frames_in"] == report["frames_out"] + dropped
+    return report
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_frames_computed_at_once_come_out_in_order(depth: int) -> None:
+    meter, engine = Meter(), Overlapping(depth)
+    pipeline = Pipeline(
+        [lambda: Counting(0, 50), lambda: Counting(1, 20)], [[0], [1]], engine.stages(), meter
+    )
+    events: list[object] = list(pipeline.events())
+    assert indices(events, 0) == list(range(50))
+    assert indices(events, 1) == list(range(20))
+    assert 2 <= engine.most <= depth + 1
+    assert engine.closed_with == 0, "the engine is closed after its last result"
+    report = accounted_for(meter)
+    assert report["dropped"] == {}
+    assert report["stages"]["inference"]["mean_ms"] > 0
+    assert no_threads_left()
+
+
+def test_an_error_among_frames_computed_at_once_ends_the_run() -> None:
+    meter, engine = Meter(), Overlapping(3, broken=10)
+    pipeline = Pipeline([lambda: Counting(count=10_000)], [[0]], engine.stages(), meter)
+    events: list[object] = []
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        events.extend(pipeline.events())
+    assert engine.most > 1
+    assert indices(events) == list(range(len(indices(events))))
+    assert accounted_for(meter)["frames_out"] <= 10
+    assert no_threads_left()
+
+
+def test_an_error_on_beginning_a_frame_ends_the_run() -> None:
+    def refuse(_: Prepared) -> Callable[[], Inferred]:
+        raise RuntimeError("no room for it")
+
+    meter, engine = Meter(), Overlapping(2)
+    pipeline = Pipeline(
+        [lambda: Counting(count=10_000)], [[0]], replace(engine.stages(), start=refuse), meter
+    )
+    with pytest.raises(RuntimeError, match="no room for it"):
+        list(pipeline.events())
+    accounted_for(meter)
+    assert no_threads_left()
+
+
+def test_stop_delivers_the_frames_that_are_being_computed() -> None:
+    meter, engine = Meter(), Overlapping(4, seconds=0.01)
+    pipeline = Pipeline([lambda: Counting(count=1_000_000)], [[0]], engine.stages(), meter)
+    events: list[object] = []
+    for event in pipeline.events():
+        events.append(event)
+        if len(events) == 10:
+            assert engine._begun > 1
+            pipeline.stop()
+    assert accounted_for(meter)["dropped"] == {}
+    assert indices(events) == list(range(meter.report()["frames_in"]))
+    assert engine.closed_with == 0
+    assert no_threads_left()
+
+
+def test_leaving_the_loop_leaves_no_frame_uncounted_in_the_engine() -> None:
+    meter, engine = Meter(), Overlapping(4, seconds=0.01)
+    pipeline = Pipeline([lambda: Counting(count=1_000_000)], [[0]], engine.stages(), meter)
+    with closing(pipeline.events()) as events:
+        for event in events:
+            if isinstance(event, Rendered):
+                break
+    assert accounted_for(meter)["frames_out"] == 1
+    assert engine.closed_with is not None
+    assert no_threads_left()
+
+
+def test_a_live_source_stays_fresh_though_frames_are_computed_at_once() -> None:
+    meter, engine = Meter(), Overlapping(2, seconds=0.02)
+    source = Counting(count=100, live=True, period=0.002)
+    out = indices(list(Pipeline([lambda: source], [[0]], engine.stages(), meter).events()))
+    assert engine.most <= 3
+    assert out == sorted(out)
+    assert out[-1] >= 97
+    assert 0 < len(out) < 60
+    assert accounted_for(meter)["frames_in"] == 100

@@ -127,6 +127,33 @@ def test_outputs_stay_the_callers(name: str) -> None:
     first[:] = 0  # and may be written to
 
 
+def test_batches_begun_together_give_what_each_gives_alone() -> None:
+    kind = registry.resolve(registry.ENGINES, "openvino", "engine")
+    for task in small_models.CARDS:
+        files = small_models.files(task, with_graph=True)
+        alone, overlapping = kind(files, "cpu", "fp32"), kind(files, "cpu", "fp32", 2, overlap=True)
+        assert alone.depth == 1
+        assert overlapping.depth == 2
+        wanted = [alone(_batch(task, seed)) for seed in range(4)]
+        for _ in range(2):  # the second time requests are used again
+            waiting = [overlapping.start(_batch(task, seed)) for seed in range(4)]
+            found = {seed: waiting[seed]() for seed in (2, 0, 3, 1)}
+            for seed in range(4):
+                for output, array in wanted[seed].items():
+                    np.testing.assert_allclose(found[seed][output], array, atol=1e-4)
+        overlapping.close()
+
+
+def test_closing_ends_what_was_begun_and_never_asked_for() -> None:
+    kind = registry.resolve(registry.ENGINES, "openvino", "engine")
+    engine = kind(small_models.files("segment", with_graph=True), "cpu", "fp32", 2, overlap=True)
+    for seed in range(3):
+        engine.start(_batch("segment", seed))
+    engine.close()
+    with pytest.raises(ModelError, match="closed"):
+        engine.start(_batch("segment", 0))
+
+
 @pytest.mark.parametrize("name", registry.ENGINES)
 def test_read_only_and_strided_inputs_are_taken(name: str, reference: Any) -> None:
     engine = _open(name, "segment")
