@@ -20,17 +20,32 @@ from livevision.version import __version__
 
 if TYPE_CHECKING:
     from livevision.app import frames as run
+    from livevision.evaluation import Evaluation, evaluate
     from livevision.model import Model, load
     from livevision.results import ClassMap, Label
+    from livevision.training.run import train_recipe as train
 
-__all__ = ["ClassMap", "Label", "Model", "__version__", "load", "run"]
+__all__ = [
+    "ClassMap",
+    "Evaluation",
+    "Label",
+    "Model",
+    "__version__",
+    "evaluate",
+    "load",
+    "run",
+    "train",
+]
 
 _HOMES = {
     "ClassMap": "livevision.results:ClassMap",
+    "Evaluation": "livevision.evaluation:Evaluation",
     "Label": "livevision.results:Label",
     "Model": "livevision.model:Model",
+    "evaluate": "livevision.evaluation:evaluate",
     "load": "livevision.model:load",
     "run": "livevision.app:frames",
+    "train": "livevision.training.run:train_recipe",
 }
 
 

@@ -1,0 +1,273 @@
+"""`livevision eval`: a model's scores on labelled pictures, run as users run it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from livevision.cli import messages
+from livevision.cli.export import size_of
+from livevision.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from livevision.evaluation import Evaluation
+
+_FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
+
+
+@click.command("eval")
+@click.option("--model", "name", metavar="NAME", help="A model that 'livevision models' lists.")
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Weights of your own (.safetensors) or a graph (.onnx); with a card beside it, as "
+    "training writes it, --model can be left away.",
+)
+@click.option(
+    "--data",
+    required=True,
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="A folder of labelled pictures, a data.yaml, a COCO file or a zip of class folders.",
+)
+@click.option("--split", metavar="NAME", help="Part of the data; val by default.")
+@click.option("--format", "form", default="auto", show_default=True, help=f"{_FORMATS}.")
+@click.option(
+    "--rename",
+    "renamed",
+    metavar="THEIRS=OURS",
+    multiple=True,
+    help="What the model calls a class of the data; may be repeated. 'others' stands for the rest.",
+)
+@click.option(
+    "--ignore",
+    "ignored",
+    metavar="THEIRS",
+    multiple=True,
+    help="Leave a class of the data out; may be repeated. 'others': all that the model lacks.",
+)
+@click.option(
+    "--names",
+    metavar="FILE|A,B,C",
+    help="Names of the numbers in label PNGs; the model's own by default.",
+)
+@click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
+@click.option("--precision", default="auto", show_default=True, help="fp32, fp16 or bf16.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of the net on the CPU.")
+@click.option("--imgsz", metavar="N|WxH", help="Size of the input; the model's own by default.")
+@click.option(
+    "--conf",
+    default=0.25,
+    show_default=True,
+    help="Boxes from this score on count in precision and recall; AP takes all.",
+)
+@click.option("--iou", default=0.5, show_default=True, help="Overlap beyond which the weaker goes.")
+@click.option("--max-det", default=100, show_default=True, help="Boxes a picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; the table goes to stderr.")
+@click.option("--report", metavar="FILE.json", type=click.Path(path_type=Path), help="Write JSON.")
+@click.option(
+    "--csv",
+    "table_file",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="Write a row for each class and one for all.",
+)
+@click.option(
+    "--plots",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write plots as PNG: figures by class, precision-recall, confusion.",
+)
+def command(
+    name: str | None,
+    weights: Path | None,
+    data: Path,
+    split: str | None,
+    form: str,
+    renamed: tuple[str, ...],
+    ignored: tuple[str, ...],
+    names: str | None,
+    engine: str,
+    device: str,
+    precision: str,
+    threads: int | None,
+    imgsz: str | None,
+    conf: float,
+    iou: float,
+    max_det: int,
+    as_json: bool,
+    report: Path | None,
+    table_file: Path | None,
+    plots: Path | None,
+) -> None:
+    """Score a model on labelled pictures: AP and AP50, mIoU, or top-1 and top-5.
+
+    The model runs as it does on video, engine and resizing included. Exit code 3 where the data are
+    missing or broken.
+    """
+    entry = {
+        "path": str(data),
+        "split": split,
+        "format": form,
+        "rename": dict(_pair(item) for item in renamed),
+        "ignore": "others" if "others" in ignored else list(ignored),
+        "names": _names(names),
+    }
+    for flag, path in (("--report", report), ("--csv", table_file), ("--plots", plots)):
+        if path is not None:
+            _check_writable(flag, path, folder=path is plots)
+    if not data.exists():
+        from livevision.errors import DataError
+
+        raise DataError(f"--data {data}: there is no such file or folder")
+    messages.set_up()
+    from livevision.evaluation import evaluate
+    from livevision.model import load
+
+    with load(
+        name,
+        engine,
+        device,
+        precision,
+        weights=weights,
+        imgsz=size_of(imgsz),
+        iou=iou,
+        max_det=max_det,
+        threads=threads,
+    ) as model:
+        scores = evaluate(model, entry, conf=conf, progress=None)
+    click.echo(_table(scores), err=as_json)
+    text = json.dumps(scores.to_dict(), indent=2, ensure_ascii=False)
+    if as_json:
+        click.echo(text)
+    if report is not None:
+        _write(report, text + "\n")
+    if table_file is not None:
+        _write(table_file, _csv(scores))
+    if plots is not None:
+        from livevision.evaluation import write_plots
+
+        with _told(plots):
+            write_plots(scores, plots)
+    for path in (report, table_file, plots):
+        if path is not None:
+            click.echo(f"livevision: written: {path}", err=True)
+
+
+def _pair(item: str) -> tuple[str, str]:
+    """Their name and ours.
+
+    Raises:
+        UsageError: It is not of the form THEIRS=OURS.
+    """
+    theirs, equals, ours = item.partition("=")
+    if not equals or not theirs or not ours:
+        raise UsageError(
+            f"--rename {item!r}: give THEIRS=OURS, such as --rename motorcycle=motorbike"
+        )
+    return theirs, ours
+
+
+def _names(given: str | None) -> list[str]:
+    """Class names from a file or a list."""
+    if given is None:
+        return []
+    path = Path(given)
+    if path.is_file():
+        from livevision.datasets.text_lists import read_names
+
+        return read_names(path)
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _table(scores: Evaluation) -> str:
+    """The figures by class, those of all last."""
+    head = ["class", *scores.by_class, {"detect": "objects"}.get(scores.task, "share")]
+    total = sum(scores.counts.values())
+    rows = [head]
+    for label in scores.labels:
+        values = [row[label] for row in scores.by_class.values()]
+        count = scores.counts[label]
+        if count == 0 and all(math.isnan(v) or v == 0 for v in values):
+            continue
+        shown = str(count) if scores.task == "detect" else f"{count / max(1, total):.1%}"
+        rows.append([label, *map(_percent, values), shown])
+    absent = len(scores.labels) - (len(rows) - 1)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    if absent:
+        lines.append(f"({absent} of {len(scores.labels)} classes do not occur in these pictures)")
+    figures = "  ".join(f"{name} {_percent(value)}" for name, value in scores.figures.items())
+    at = (
+        f" (precision and recall from a score of {scores.conf:g})"
+        if scores.task == "detect"
+        else ""
+    )
+    width, height = scores.input_size
+    lines += [
+        "",
+        f"{figures}{at}, in %",
+        f"{scores.model} at {width}x{height}, {scores.engine}, on {scores.pictures} pictures of "
+        f"{scores.data}, {scores.seconds:.0f} s",
+    ]
+    return "\n".join(lines)
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _csv(scores: Evaluation) -> str:
+    """A row for each class and a last one, named `all`; shares of 1, empty where not known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    told: dict[str, Any] = scores.to_dict()
+    columns = list(dict.fromkeys([*scores.by_class, *scores.figures]))
+    counted = next(k for k in next(iter(told["classes"].values())) if k not in scores.by_class)
+    writer.writerow(["class", *columns, counted])
+    for label, row in told["classes"].items():
+        writer.writerow([label, *(row.get(c) for c in columns), row[counted]])
+    total = sum(scores.counts.values())
+    writer.writerow(["all", *(told["scores"].get(c) for c in columns), total])
+    return text.getvalue()
+
+
+def _check_writable(flag: str, path: Path, folder: bool) -> None:
+    """Find out that a file cannot be written before the work is done, not after."""
+    if path.is_dir() and not folder:
+        raise UsageError(f"{flag} {path} is a folder; it takes a file")
+    if path.exists() and folder and not path.is_dir():
+        raise UsageError(f"{flag} {path} is a file; it takes a folder")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{flag} {path}: the folder {path.parent} is missing or not writable")
+
+
+def _write(path: Path, text: str) -> None:
+    with _told(path):
+        path.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """An operating system's refusal as an error that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error

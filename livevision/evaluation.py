@@ -1,0 +1,292 @@
+"""How well a model does on labelled pictures, run as on video: engine, resizing and all.
+
+scores = livevision.evaluate(livevision.load("thundernet-snet49"), "data/voc12")
+scores.figures["AP50"], scores.by_class["AP50"]["cat"]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from livevision.datasets import BoxSample, ClassMapSample, ClassSample, DataEntry, DataSet
+from livevision.datasets.opening import open_dataset
+from livevision.errors import UsageError
+from livevision.scoring.average_precision import Found, check_installed, score_boxes
+from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
+from livevision.scoring.matching import Matches
+from livevision.scoring.top_k import TopK
+
+if TYPE_CHECKING:
+    from livevision.model import Model
+
+ByClass = dict[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on a data set, shares of 1; NaN for what does not occur.
+
+    Attributes:
+        model: Its name.
+        task: "detect", "segment" or "classify".
+        data: Folder and split.
+        pictures: How many.
+        labels: Class names of the model.
+        figures: Of all classes together: for detection AP (over IoUs from 0.5 to 0.95), AP50, and
+            precision and recall of the boxes with a score of at least `conf`; for segmentation
+            mIoU and pixel_accuracy; for classification top1 and top5. Means are over the classes
+            that the data set marks and shows.
+        by_class: Figures by name, then class by class.
+        counts: Of each class by name: objects for detection, pixels or pictures otherwise.
+        confusion: int64, by true class (row) and found class (column); for detection at `conf`,
+            with a last row of false alarms and a last column of misses.
+        curves: For detection, classes × 101: precision at recalls 0, 0.01 .. 1 and an IoU of 0.5.
+        engine: What computed: engine, device and precision.
+        input_size: (width, height) of the net's input in pixels.
+        conf: The score from which boxes count in precision, recall and confusion.
+        seconds: It took, loading left out.
+    """
+
+    model: str
+    task: str
+    data: str
+    pictures: int
+    labels: list[str]
+    figures: dict[str, float]
+    by_class: dict[str, dict[str, float]]
+    counts: dict[str, int]
+    confusion: npt.NDArray[np.int64] = field(repr=False)
+    curves: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+    engine: str = ""
+    input_size: tuple[int, int] = (0, 0)
+    conf: float | None = None
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``--json`` prints: figures rounded to 5 places, None for what is not known."""
+        return {
+            "model": self.model,
+            "task": self.task,
+            "data": self.data,
+            "pictures": self.pictures,
+            "engine": self.engine,
+            "input_size": list(self.input_size),
+            **({} if self.conf is None else {"conf": self.conf}),
+            "scores": {name: _rounded(value) for name, value in self.figures.items()},
+            "classes": {
+                label: {
+                    **{name: _rounded(row[label]) for name, row in self.by_class.items()},
+                    _COUNTED[self.task]: self.counts[label],
+                }
+                for label in self.labels
+            },
+            "seconds": round(self.seconds, 2),
+        }
+
+
+_COUNTED = {"detect": "objects", "segment": "pixels", "classify": "pictures"}
+
+
+def evaluate(
+    model: Model | str,
+    data: DataSet | DataEntry | Mapping[str, Any] | str | Path,
+    *,
+    split: str | None = None,
+    conf: float = 0.25,
+    root: str | Path | None = None,
+    progress: bool | None = False,
+) -> Evaluation:
+    """Run a model on every picture of a data set and score what it finds.
+
+    Each picture goes the way of a video's frame: the model's engine, its resizing, its suppression
+    of double boxes. Average precision takes boxes of any score. Classes of the model that the data
+    set does not mark are not scored: their boxes are left out, and no mean counts them.
+
+    Args:
+        model: From ``livevision.load``, or a name for it.
+        data: A folder, a data.yaml, a COCO file or a zip; a mapping with a path and how classes
+            are renamed; or a data set opened before, with the model's labels.
+        split: In place of the data's own; "val" by default.
+        conf: The score from which boxes count in precision and recall, 0..1.
+        root: Folder that a relative path is counted from; the current one by default.
+        progress: Show a bar on standard error: True, False, or None for only on a terminal.
+
+    Raises:
+        UsageError: A setting is wrong, or the classes of the two do not fit.
+        DataError: The data are missing or broken; with file and line.
+        ModelError: The model cannot be loaded, or faster-coco-eval is not installed.
+    """
+    if isinstance(model, str):
+        from livevision.model import load
+
+        model = load(model)
+    if not 0 <= conf <= 1:
+        raise UsageError(f"conf is {conf}; it takes a number from 0 to 1")
+    if model.task == "detect":
+        check_installed()
+    opened = _opened(model, data, split, None if root is None else Path(root))
+    model.open()
+    begin = time.perf_counter()
+    seen = _with_progress(opened.samples, progress)
+    runs: dict[str, Callable[..., _Scored]] = {
+        "detect": _detection,
+        "segment": _segmentation,
+        "classify": _classification,
+    }
+    scored = runs[model.task](model, opened, seen, conf)
+    spec = model.engine_spec
+    assert spec is not None
+    return Evaluation(
+        model=model.name,
+        task=model.task,
+        data=opened.name,
+        pictures=len(opened),
+        labels=list(model.labels),
+        figures=scored.figures,
+        by_class={
+            name: dict(zip(model.labels, map(float, values), strict=True))
+            for name, values in scored.by_class.items()
+        },
+        counts=dict(zip(model.labels, map(int, scored.counts), strict=True)),
+        confusion=scored.confusion,
+        curves=scored.curves,
+        engine=str(spec),
+        input_size=(spec.inputs["image"].shape[2], spec.inputs["image"].shape[1]),
+        conf=conf if model.task == "detect" else None,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The scores of a task."""
+
+    figures: dict[str, float]
+    by_class: ByClass
+    counts: npt.NDArray[np.int64]
+    confusion: npt.NDArray[np.int64]
+    curves: npt.NDArray[np.float64] | None = None
+
+
+def _opened(model: Model, data: Any, split: str | None, root: Path | None) -> DataSet:
+    if isinstance(data, DataSet):
+        if data.kind != model.task or data.labels != list(model.labels):
+            raise UsageError(
+                f"{data.name} was opened for the task {data.kind} and {len(data.labels)} classes; "
+                f"open it with kind={model.task!r} and labels=model.labels"
+            )
+        return data
+    entry = DataEntry.of(data)
+    if split is not None:
+        entry = DataEntry(**{**vars(entry), "split": split})
+    return open_dataset(entry, root, cast(Any, model.task), model.labels)
+
+
+def _with_progress(samples: Sequence[Any], progress: bool | None) -> Any:
+    if progress is False:
+        return samples
+    from tqdm import tqdm
+
+    return tqdm(samples, unit="picture", disable=None if progress is None else False)
+
+
+def _bgr(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A picture of a data set, RGB, as models take it."""
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def _of_marked(values: npt.NDArray[np.float64], data: DataSet) -> npt.NDArray[np.float64]:
+    """The values, NaN for classes that the data set does not mark."""
+    marked = np.isin(np.arange(len(values)), list(data.marked))
+    return np.where(marked, values, np.nan)
+
+
+def _detection(model: Model, data: DataSet, samples: Sequence[BoxSample], conf: float) -> _Scored:
+    """Average precision, and precision and recall at `conf`."""
+    found = []
+    matches = Matches(len(model.labels), conf)
+    for sample in samples:
+        boxes = model(_bgr(sample.read()), conf=0.0)
+        kept = np.isin(boxes.class_id, list(data.marked))
+        found.append(Found(boxes.xyxy[kept], boxes.confidence[kept], boxes.class_id[kept]))
+        matches.add(sample, found[-1])
+    scores = score_boxes(cast(Any, data.samples), found, model.labels)
+    figures = {
+        "AP": mean_of_known(scores.ap),
+        "AP50": mean_of_known(scores.ap50),
+        "precision": matches.total_precision(),
+        "recall": matches.total_recall(),
+    }
+    by_class = {
+        "AP": scores.ap,
+        "AP50": scores.ap50,
+        "precision": matches.precision(),
+        "recall": matches.recall(),
+    }
+    return _Scored(figures, by_class, matches.asked, matches.confusion, scores.precision)
+
+
+def _segmentation(
+    model: Model, data: DataSet, samples: Sequence[ClassMapSample], _: float
+) -> _Scored:
+    """Intersection over union and pixel accuracy, of one matrix over all pictures."""
+    matrix = ConfusionMatrix(len(model.labels))
+    for sample in samples:
+        image, labels = sample.read()
+        matrix.add(model(_bgr(image)).class_map, labels)
+    iou = _of_marked(matrix.iou(), data)
+    figures = {"mIoU": mean_of_known(iou), "pixel_accuracy": matrix.pixel_accuracy()}
+    by_class = {"IoU": iou, "accuracy": matrix.recall()}
+    return _Scored(figures, by_class, matrix.counts.sum(1), matrix.counts)
+
+
+def _classification(
+    model: Model, data: DataSet, samples: Sequence[ClassSample], _: float
+) -> _Scored:
+    """How often the first guess is right, and how often one of five."""
+    matrix = ConfusionMatrix(len(model.labels))
+    guesses = TopK(5)
+    for sample in samples:
+        label = model(_bgr(sample.read()))
+        guesses.add(label.class_id, sample.class_id)
+        matrix.add([label.class_id[0]], [sample.class_id])
+    figures = {"top1": guesses.top1(), "top5": guesses.top_k()}
+    return _Scored(figures, {"top1": matrix.recall()}, matrix.counts.sum(1), matrix.counts)
+
+
+def write_plots(scores: Evaluation, folder: Path) -> None:
+    """Write plots as PNG: `classes.png`, `confusion.png`, of detectors `precision_recall.png`.
+
+    Raises:
+        OSError: The folder cannot be made or written to.
+    """
+    from livevision.training.plots import plot_scores
+    from livevision.training.scores import Scores
+
+    folder.mkdir(parents=True, exist_ok=True)
+    mains = {"detect": ("AP50", "AP50"), "segment": ("mIoU", "IoU"), "classify": ("top1", "top1")}
+    main, by = mains[scores.task]
+    labels = list(scores.labels)
+    by_class = np.array(list(scores.by_class[by].values()))
+    curves = scores.curves
+    if len(scores.confusion) > len(labels):  # false alarms and misses have a row and a column
+        labels.append("nothing")
+        by_class = np.append(by_class, np.nan)
+        if curves is not None:
+            curves = np.vstack((curves, np.full((1, curves.shape[1]), np.nan)))
+    plot_scores(
+        folder,
+        Scores(main, scores.figures, by, by_class, scores.data, scores.confusion, curves),
+        labels,
+    )
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 5)
