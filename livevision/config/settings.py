@@ -132,9 +132,21 @@ class Settings(BaseModel):
         Flag(
             OUTPUT,
             "PRESET",
-            choices=("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"),
+            choices=(
+                "auto",
+                "ultrafast",
+                "superfast",
+                "veryfast",
+                "faster",
+                "fast",
+                "medium",
+                "slow",
+            ),
         ),
-    ] = Field(default="superfast", description="Speed against size of the video that is written.")
+    ] = Field(
+        default="auto",
+        description="Speed against size of the video that is written; auto leaves the net its cores.",
+    )
 
     mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(
         default="auto",

@@ -24,6 +24,11 @@ _KEYFRAMES_S = 4
 _MOST_OF_SOURCE = 1.8
 _LEAST_BITS_PER_PIXEL = 0.04
 
+# "auto" is ultrafast with the cheap half of what makes veryfast's files small. At 1280x720 that
+# takes three quarters of superfast's work for files of the same size, about 1 dB of PSNR worse and
+# still above 44 dB.
+_AUTO = "cabac=1:deblock=0,0:8x8dct=1:aq-mode=1:mbtree=1"
+
 
 def time_base(info: SourceInfo) -> Fraction:
     """A unit of time in which the source's presentation times are whole numbers.
@@ -140,15 +145,14 @@ def _settings(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
     # Pictures in the look-ahead take memory too: 8K ones 50 MB each.
     lookahead = max(0, min(10, int(_LOOKAHEAD_S * rate), int(8e7 / pixels)))
     settings = {
-        "preset": options.preset,
+        "preset": "ultrafast" if options.preset == "auto" else options.preset,
         "crf": str(options.crf),
         "bf": "0",
         "g": str(max(1, min(250, round(_KEYFRAMES_S * rate)))),
         "rc-lookahead": str(lookahead),
     }
-    if options.preset == "superfast":
-        # With the one means of veryfast that saves most: its size for two thirds of its work.
-        settings["mbtree"] = "1"
+    if options.preset == "auto":
+        settings["x264-params"] = _AUTO
     if info.bit_rate:
         least = _LEAST_BITS_PER_PIXEL * pixels * rate
         most = int(max(_MOST_OF_SOURCE * info.bit_rate, least))

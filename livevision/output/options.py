@@ -11,7 +11,7 @@ class OutputOptions:
 
     Attributes:
         overwrite: Replace what stands at the target.
-        preset: x264's trade of speed for size, "ultrafast" .. "veryslow".
+        preset: "auto", or x264's trade of speed for size, "ultrafast" .. "veryslow".
         crf: x264's constant quality, 0 (lossless) .. 51; the lower, the better and larger.
         sound: Copy the source's sound into a video.
         threads: Threads of the video encoder; 0 leaves half of the cores to the nets.
@@ -20,7 +20,7 @@ class OutputOptions:
     """
 
     overwrite: bool = False
-    preset: str = "superfast"
+    preset: str = "auto"
     crf: int = 23
     sound: bool = True
     threads: int = 0
