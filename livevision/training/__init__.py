@@ -1,4 +1,22 @@
-"""Training of the nets: data sets, augmentation, losses, metrics, and one loop for all tasks.
+"""Training of the nets: augmentation, losses, and one loop for all tasks.
 
-`scripts/train configs/NAME.yaml --data DIR` is the way in; `loop.train` is the place to read.
+`train_recipe` is the way in, from Python and for the command; `loop.train` is the place to read.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from livevision.training.run import train_recipe as train_recipe
+
+__all__ = ["train_recipe"]
+
+
+def __getattr__(name: str) -> object:
+    # torch comes with the first use, not with the import of the package.
+    if name == "train_recipe":
+        from livevision.training.run import train_recipe
+
+        return train_recipe
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

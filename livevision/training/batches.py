@@ -1,43 +1,51 @@
-"""What every task does to make a batch: choose pictures, recolour them, normalise them."""
+"""Which pictures make up a batch, and the random numbers of a step.
+
+Everything follows from the seed, the step and the process, so that a resumed run sees the very
+batches that an unbroken one would have seen.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from livevision.nets import IMAGE_MEAN, IMAGE_STD
+from livevision.training.processes import Group
 
-Image = npt.NDArray[np.uint8]
+_ORDER, _VIEWS, _STEP = 0, 1, 2  # keep the streams of random numbers apart
 
 
 def indices_of(step: int, batch_size: int, count: int, seed: int) -> list[int]:
-    """Which samples make up a step's batch, walking through a new order in every epoch."""
+    """Which samples make up a batch, walking through a new order in every epoch.
+
+    Args:
+        step: number of the batch, counted over all processes.
+        batch_size: samples of a batch.
+        count: samples there are.
+        seed: of the orders.
+    """
     first = step * batch_size
     order: dict[int, npt.NDArray[np.intp]] = {}
     indices = []
     for position in range(first, first + batch_size):
         epoch, place = divmod(position, count)
         if epoch not in order:
-            order[epoch] = np.random.default_rng((seed, 0, epoch)).permutation(count)
+            order[epoch] = np.random.default_rng((seed, _ORDER, epoch)).permutation(count)
         indices.append(int(order[epoch][place]))
     return indices
 
 
-def recolour(image: npt.NDArray[np.generic], jitter: float, random: np.random.Generator) -> Image:
-    """Change brightness, contrast and saturation by factors in 1 - jitter .. 1 + jitter."""
-    brightness, contrast, saturation = random.uniform(1 - jitter, 1 + jitter, 3)
-    x = image.astype(np.float32) * brightness
-    x = (x - x.mean()) * contrast + x.mean()
-    grey = x.mean(2, keepdims=True)
-    x = (x - grey) * saturation + grey
-    return np.clip(x, 0, 255).astype(np.uint8)
+def batch_number(step: int, group: Group) -> int:
+    """Number of this process's batch of a step, counted over all processes."""
+    return step * group.count + group.rank
 
 
-def normalise(images: npt.NDArray[np.uint8]) -> Tensor:
-    """uint8 N x H x W x 3 RGB to what nets take: float32 N x 3 x H x W, channels last in memory."""
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-    mean = torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1) * 255
-    std = torch.tensor(IMAGE_STD).view(1, 3, 1, 1) * 255
-    return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+def views_random(seed: int, number: int) -> np.random.Generator:
+    """What a batch's views are drawn with; `number` is that of the batch."""
+    return np.random.default_rng((seed, _VIEWS, number))
+
+
+def seed_step(seed: int, number: int) -> None:
+    """Seed what a net draws itself while it computes a batch, such as dropout."""
+    state = np.random.SeedSequence((seed, _STEP, number)).generate_state(1, np.uint64)
+    torch.manual_seed(int(state[0] >> np.uint64(1)))

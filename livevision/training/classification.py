@@ -2,114 +2,180 @@
 
 from __future__ import annotations
 
-import zipfile
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import NamedTuple, cast
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from livevision.training.batches import Image, indices_of, normalise, recolour
-from livevision.training.recipe import Recipe
+from livevision.datasets.samples import ClassSample
+from livevision.scoring.confusion import ConfusionMatrix
+from livevision.training.batches import batch_number, views_random
+from livevision.training.drawings import draw_class
+from livevision.training.marks import Marks, mask_unmarked
+from livevision.training.material import Material
+from livevision.training.processes import Group
+from livevision.training.recipe import ClassifyOptions, Recipe
+from livevision.training.scores import Scores
+from livevision.training.teachers import AskTeacher, open_teacher
+from livevision.training.views import Colouring, Views, colours, normalised
+
+# Of what the input could show of a picture along its shorter side, the part that it does show: as
+# the application's centre crop does it.
+_SEEN = 224 / 256
+
+
+class Batch(NamedTuple):
+    """What a step learns from."""
+
+    images: Tensor  # as nets take them
+    labels: Tensor  # int64 N
+    marked: Tensor | None  # bool N x outputs
 
 
 class ClassificationJob:
-    """Batches, loss and score of a classifier.
+    """Batches, losses and scores of a classifier; its options are `recipe.ClassifyOptions`."""
 
-    Options (`task_options` of the recipe): `archive`, a zip under the data folder that holds
-    pictures of one size as `train/CLASS/*` and `val/CLASS/*`; `size`, to which pictures are
-    enlarged; `smallest_crop`, as a share of the picture's area; `label_smoothing`.
-    """
+    def __init__(self, recipe: Recipe, data: Path, group: Group) -> None:
+        self.recipe, self.group = recipe, group
+        self.options = cast(ClassifyOptions, recipe.task_options)
+        self.material = Material(recipe, data, group)
+        self.labels = self.material.labels
+        # A net may have outputs to spare, which no data set marks.
+        outputs = max(len(self.labels), int(recipe.net_options.get("num_classes", 0)))
+        self.marks = Marks(self.material.train, outputs, group.device)
+        self.colouring = Colouring(self.options.jitter, self.options.hue)
+        self._teacher: AskTeacher | None = None
 
-    def __init__(self, recipe: Recipe, data: Path) -> None:
-        options = recipe.task_options
-        self.recipe = recipe
-        self.size = int(options["size"])
-        self.smallest_crop = float(options.get("smallest_crop", 0.35))
-        self.label_smoothing = float(options.get("label_smoothing", 0.1))
-        self.archive = data / options["archive"]
-
-    # Read on first use, so that an evaluation does not wait for the training pictures.
-    @cached_property
-    def train(self) -> tuple[Image, Tensor]:
-        """The training pictures and their classes."""
-        return read_archive(self.archive, "train")
+    def about(self) -> list[str]:
+        """Lines that say what is trained on."""
+        if self.options.teacher is not None:
+            self._teacher = open_teacher(self.options.teacher, self.material, self.group.device)
+        return self.material.about()
 
     @cached_property
-    def val(self) -> tuple[Image, Tensor]:
-        """The pictures that scores are taken on, and their classes."""
-        return read_archive(self.archive, "val")
+    def classes(self) -> np.ndarray:
+        """The class of every training picture."""
+        samples = cast(list[ClassSample], self.material.pictures.samples)
+        return np.array([s.class_id for s in samples], np.int64)
 
-    def batch(self, step: int) -> Any:
+    def batch(self, step: int) -> Batch:
         """Images and class numbers of a step."""
-        images, labels = self.train
-        count, seed = self.recipe.batch_size, self.recipe.seed
-        random = np.random.default_rng((seed, 1, step))
-        indices = indices_of(step, count, len(images), seed)
-        drawn = [self._augment(images[i], random) for i in indices]
-        return normalise(np.stack(drawn)), labels[indices]
-
-    def _augment(self, image: Image, random: np.random.Generator) -> Image:
-        """A random part of a picture, flipped half of the time and recoloured."""
-        side = len(image)
-        part = side * np.sqrt(random.uniform(self.smallest_crop, 1))
-        stretch = np.exp(random.uniform(-0.25, 0.25) / 2)
-        width, height = min(side, part * stretch), min(side, part / stretch)
-        x, y = random.uniform(0, side - width), random.uniform(0, side - height)
-        scale_x, scale_y = self.size / width, self.size / height
-        matrix = np.array([[scale_x, 0, -x * scale_x], [0, scale_y, -y * scale_y]])
-        if random.random() < 0.5:
-            matrix[0] = -scale_x, 0, self.size - 1 + x * scale_x
-        to = (self.size, self.size)
-        warped = cv2.warpAffine(image, matrix, to, borderMode=cv2.BORDER_REPLICATE)
-        return recolour(warped, 0.3, random)
+        random = views_random(self.recipe.seed, batch_number(step, self.group))
+        indices = self.material.indices(step)
+        pictures, sizes = self.material.pictures.batch(indices)
+        views = draw_views(sizes, self.options, self.recipe.input_size, random)
+        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        images = normalised(self.colouring(colours(pictures, grid), random))
+        labels = torch.from_numpy(self.classes[indices]).to(self.group.device)
+        return Batch(images, labels, self.marks.of(indices))
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The whole net, compiled."""
         return cast(nn.Module, torch.compile(net))
 
-    def loss(self, net: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Cross entropy."""
-        images, labels = batch
-        logits = net(images)
-        return {"main": F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)}
+    def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Cross entropy with smoothed labels and, where there is a teacher, with its answers."""
+        logits = mask_unmarked(net(batch.images), batch.marked)
+        entropy = smoothed_entropy(
+            logits, batch.labels, self.options.label_smoothing, batch.marked
+        )
+        teacher = self.options.teacher
+        if teacher is None or self._teacher is None:
+            return {"main": entropy}
+        answers = self._teacher(batch.images)
+        ours = logits[:, : answers.shape[1]] / teacher.temperature
+        theirs = (answers / teacher.temperature).softmax(1)
+        distance = F.kl_div(ours.log_softmax(1), theirs, reduction="batchmean")
+        return {
+            "main": (1 - teacher.weight) * entropy,
+            "teacher": teacher.weight * teacher.temperature**2 * distance,
+        }
 
     @torch.no_grad()
-    def evaluate(self, net: nn.Module) -> dict[str, float]:
-        """Share of the val split whose class is the first guess ("score") or one of five."""
+    def evaluate(self, net: nn.Module) -> Scores:
+        """Share of the val split whose class is the first guess, or one of the first five."""
         net.eval()
-        first = fifth = 0
-        images, labels = self.val
-        for begin in range(0, len(images), 250):
-            enlarged = [cv2.resize(x, (self.size, self.size)) for x in images[begin : begin + 250]]
-            guesses = net(normalise(np.stack(enlarged).astype(np.uint8))).topk(5).indices
-            hits = guesses == labels[begin : begin + 250, None]
-            first += int(hits[:, 0].sum())
-            fifth += int(hits.sum())
-        return {"score": first / len(images), "top5": fifth / len(images)}
+        count = len(self.labels)
+        matrix = ConfusionMatrix(count)
+        hits = total = 0
+        for indices in self.material.val_batches(64):
+            pictures, sizes = self.material.val_pictures.batch(indices)
+            answers = self._answers(net, pictures, sizes)
+            truth = self._truth(indices)
+            best = answers.topk(min(5, count), 1).indices.cpu().numpy()
+            matrix.add(best[:, 0], truth)
+            hits += int((best == truth[:, None]).sum())
+            total += len(indices)
+        figures = {"top1": matrix.pixel_accuracy(), "top5": hits / total}
+        scored_on = self.material.scored_on()
+        return Scores("top1", figures, "recall", matrix.recall(), scored_on, matrix.counts)
+
+    def _truth(self, indices: list[int]) -> np.ndarray:
+        samples = self.material.val_pictures.samples
+        return np.array([cast(ClassSample, samples[i]).class_id for i in indices], np.int64)
+
+    def _answers(self, net: nn.Module, pictures: Tensor, sizes: np.ndarray) -> Tensor:
+        """Logits of the labels, from the middle of each picture."""
+        views = middle(sizes, self.recipe.input_size)
+        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        logits: Tensor = net(normalised(colours(pictures, grid)))
+        return logits[:, : len(self.labels)]
+
+    @torch.no_grad()
+    def draw(self, net: nn.Module, folder: Path) -> None:
+        """Write pictures of the validation split with the class found."""
+        net.eval()
+        for index in self.material.drawn():
+            pictures, sizes = self.material.val_pictures.batch([index])
+            found = int(self._answers(net, pictures, sizes).argmax())
+            true = int(self._truth([index])[0])
+            path = folder / f"{index:05}.jpg"
+            draw_class(path, pictures[0].cpu().numpy(), self.labels[true], self.labels[found])
 
 
-def read_archive(path: Path, split: str) -> tuple[Image, Tensor]:
-    """Decode a split: uint8 N x H x W x 3 in RGB order, and class numbers in order of name.
+def smoothed_entropy(
+    logits: Tensor, labels: Tensor, smoothing: float, marked: Tensor | None
+) -> Tensor:
+    """Cross entropy with a share of the truth spread evenly over the marked classes.
 
-    Raises:
-        FileNotFoundError: there is no such archive, or it holds nothing of the split.
+    Args:
+        logits: N x C, those of unmarked classes masked.
+        labels: int64 N.
+        smoothing: that share.
+        marked: bool N x C; None for all.
     """
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(n for n in archive.namelist() if n.startswith(f"{split}/") and n[-1] != "/")
-        if not names:
-            raise FileNotFoundError(f"{path} holds nothing under {split}/")
-        classes = sorted({n.split("/")[1] for n in names})
-        images = np.stack([_decode(archive.read(n)) for n in names])
-    return images, torch.tensor([classes.index(n.split("/")[1]) for n in names])
+    if marked is None:
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    logs = logits.log_softmax(1)
+    spread = (logs * marked).sum(1) / marked.sum(1)
+    own = logs.gather(1, labels[:, None])[:, 0]
+    return -((1 - smoothing) * own + smoothing * spread).mean()
 
 
-def _decode(data: bytes) -> Image:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError("a picture of the archive cannot be decoded")
-    return cast(Image, image[..., ::-1])
+def draw_views(
+    sizes: np.ndarray,
+    options: ClassifyOptions,
+    input_size: tuple[int, int],
+    random: np.random.Generator,
+) -> Views:
+    """Random parts of pictures, of random area and shape, flipped half of the time."""
+    count = len(sizes)
+    share = np.sqrt(random.uniform(options.smallest_crop, 1, count))
+    stretch = np.exp(random.uniform(*np.log(options.aspect), count) / 2)
+    extents = np.minimum(sizes * np.stack((share * stretch, share / stretch), 1), sizes)
+    corners = random.random((count, 2)) * (sizes - extents)
+    rectangles = np.concatenate((corners, corners + extents), 1)
+    return Views(rectangles, random.random(count) < 0.5, input_size)
+
+
+def middle(sizes: np.ndarray, input_size: tuple[int, int]) -> Views:
+    """The middle of each picture, in the input's shape, as the application shows it to a net."""
+    ratio = _SEEN * (sizes / np.array(input_size)).min(1, keepdims=True)
+    extents = ratio * np.array(input_size)
+    corners = (sizes - extents) / 2
+    rectangles = np.concatenate((corners, corners + extents), 1)
+    return Views(rectangles, np.zeros(len(sizes), np.bool_), input_size)

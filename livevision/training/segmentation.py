@@ -2,120 +2,153 @@
 
 from __future__ import annotations
 
-import time
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from livevision.datasets.samples import ClassMapSample
 from livevision.scoring.confusion import ConfusionMatrix
-from livevision.training.batches import normalise
-from livevision.training.recipe import Recipe
-from livevision.training.segmentation_data import (
-    IGNORED,
-    Augmentation,
-    Sample,
-    draw_batch,
-    read_folder,
-)
+from livevision.training.batches import batch_number, views_random
+from livevision.training.drawings import draw_class_map
+from livevision.training.marks import Marks
+from livevision.training.material import Material
+from livevision.training.processes import Group
+from livevision.training.recipe import Recipe, SegmentOptions
+from livevision.training.scores import Scores
+from livevision.training.segmentation_losses import class_weights, detail_loss, pixel_loss, thinned
+from livevision.training.views import Colouring, Views, classes, colours, normalised, whole
+
+
+class Batch(NamedTuple):
+    """What a step learns from."""
+
+    images: Tensor  # as nets take them
+    labels: Tensor  # int64 N x H x W
+    marked: Tensor | None  # bool N x classes
 
 
 class SegmentationJob:
-    """Batches, loss and score of a segmenter trained on pictures in memory.
+    """Batches, losses and scores of a segmenter; its options are `recipe.SegmentOptions`."""
 
-    Options (`task_options` of the recipe): `folder` under the data folder, `classes` (their
-    names), `crop` [height, width], `scale`, `aspect`, `jitter` (see `Augmentation`),
-    `aux_weight` (of each auxiliary loss), `rare_weight` (how much rare classes count, see
-    `class_weights`).
-    """
+    def __init__(self, recipe: Recipe, data: Path, group: Group) -> None:
+        self.recipe, self.group = recipe, group
+        self.options = cast(SegmentOptions, recipe.task_options)
+        self.material = Material(recipe, data, group)
+        self.labels = self.material.labels
+        self.marks = Marks(self.material.train, len(self.labels), group.device)
+        self.colouring = Colouring(self.options.jitter, self.options.hue)
 
-    def __init__(self, recipe: Recipe, data: Path) -> None:
-        options = recipe.task_options
-        self.recipe = recipe
-        self.classes: list[str] = options["classes"]
-        self.folder = data / options["folder"]
-        self.augment = Augmentation(
-            tuple(options["crop"]),
-            tuple(options.get("scale", (0.5, 2.0))),
-            tuple(options.get("aspect", (0.75, 1.33))),
-            options.get("jitter", 0.4),
-        )
-        self.aux_weight = float(options.get("aux_weight", 1.0))
-        self.rare_weight = float(options.get("rare_weight", 1.1))
-
-    # Read on first use, so that an evaluation does not wait for the training pictures.
-    @cached_property
-    def train(self) -> list[Sample]:
-        """The training pictures."""
-        return read_folder(self.folder, "train", len(self.classes))
+    def about(self) -> list[str]:
+        """Lines that say what is trained on."""
+        return self.material.about()
 
     @cached_property
-    def val(self) -> list[Sample]:
-        """The pictures that scores are taken on."""
-        return read_folder(self.folder, "val", len(self.classes))
-
-    @cached_property
-    def weights(self) -> Tensor:
+    def weights(self) -> Tensor | None:
         """What each class weighs in the loss."""
-        return class_weights(self.train, len(self.classes), self.rare_weight)
+        if not self.options.rare_weight:
+            return None
+        counts = np.zeros(256, np.int64)
+        for sample in self.material.pictures.samples:
+            labels = cast(ClassMapSample, sample).read_labels()
+            counts += np.bincount(labels.ravel(), minlength=256)
+        weights = class_weights(torch.from_numpy(counts[: len(self.labels)]), self.options.rare_weight)
+        return weights.to(self.group.device)
 
-    def batch(self, step: int) -> Any:
+    def batch(self, step: int) -> Batch:
         """Images and labels of a step."""
-        recipe = self.recipe
-        return draw_batch(self.train, self.augment, recipe.batch_size, step, recipe.seed)
+        random = views_random(self.recipe.seed, batch_number(step, self.group))
+        indices = self.material.indices(step)
+        pictures, sizes = self.material.pictures.batch(indices)
+        views = draw_views(sizes, self.options, random)
+        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        images = self.colouring(colours(pictures[..., :3], grid), random)
+        labels = classes(pictures[..., 3], grid)
+        return Batch(normalised(images), labels, self.marks.of(indices))
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The whole net, compiled."""
         return cast(nn.Module, torch.compile(net))
 
-    def loss(self, net: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Cross entropy of the main head and, weighted, of the auxiliary ones.
-
-        Auxiliary logits are compared with labels thinned out to their size: enlarging them to
-        the labels' size costs as much time as a third of the net.
-        """
-        images, labels = batch
-        main, *auxiliary = net(images)
-        losses = {"main": self._cross_entropy(main, labels)}
+    def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Cross entropy of the main head and, weighted, of the auxiliary ones; STDC's details."""
+        options = self.options
+        main, *auxiliary = _outputs(net(batch.images))
+        losses = {"main": self._pixel_loss(main, batch.labels, batch.marked)}
+        if getattr(net, "detail_head", None) is not None:
+            losses["detail"] = options.detail_weight * detail_loss(auxiliary.pop(), batch.labels)
         for i, logits in enumerate(auxiliary):
-            size = logits.shape[2:]
-            thinned = F.interpolate(labels[:, None].float(), size, mode="nearest-exact")
-            loss = self._cross_entropy(logits, thinned[:, 0].long())
-            losses[f"aux{i}"] = self.aux_weight * loss
+            loss = self._pixel_loss(logits, thinned(batch.labels, logits), batch.marked)
+            losses[f"aux{i}"] = options.aux_weight * loss
         return losses
 
-    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels, weight=self.weights, ignore_index=IGNORED)
+    def _pixel_loss(self, logits: Tensor, labels: Tensor, marked: Tensor | None) -> Tensor:
+        return pixel_loss(logits, labels, self.weights, self.options.ohem, marked)
 
-    def evaluate(self, net: nn.Module) -> dict[str, float]:
-        """Mean IoU ("score"), pixel accuracy and the IoU of each class on the whole val split."""
-        return evaluate(net, self.val, self.classes)
+    @torch.no_grad()
+    def evaluate(self, net: nn.Module) -> Scores:
+        """Mean IoU over the val split at the pictures' own sizes, as the application runs a net."""
+        net.eval()
+        count = len(self.labels)
+        matrix = ConfusionMatrix(count)
+        for indices in self.material.val_batches(8):
+            pictures, sizes = self.material.val_pictures.batch(indices)
+            maps = self._answers(net, pictures, sizes)
+            for found, picture, (width, height) in zip(maps, pictures, sizes, strict=True):
+                matrix.add(found.cpu().numpy(), picture[:height, :width, 3].cpu().numpy())
+        unmarked = [i for i in range(count) if not any(i in s.marked for s in self.material.val)]
+        iou = matrix.iou()
+        iou[unmarked] = np.nan
+        figures = {"mIoU": float(np.nanmean(iou)), "pixel_accuracy": matrix.pixel_accuracy()}
+        scored_on = self.material.scored_on()
+        return Scores("mIoU", figures, "IoU", iou, scored_on, confusion=matrix.counts)
+
+    def _answers(self, net: nn.Module, pictures: Tensor, sizes: np.ndarray) -> list[Tensor]:
+        """The class map of each picture, H x W, from the net's input laid over it."""
+        views = whole(sizes, self.recipe.input_size)
+        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        found = net(normalised(colours(pictures[..., :3], grid))).argmax(1, keepdim=True)
+        return [
+            F.interpolate(f[None].float(), (int(h), int(w)), mode="nearest-exact")[0, 0].long()
+            for f, (w, h) in zip(found, sizes, strict=True)
+        ]
+
+    @torch.no_grad()
+    def draw(self, net: nn.Module, folder: Path) -> None:
+        """Draw the net's answers on pictures of the validation split."""
+        net.eval()
+        for index in self.material.drawn():
+            pictures, sizes = self.material.val_pictures.batch([index])
+            answer = self._answers(net, pictures, sizes)[0].cpu().numpy()
+            path = folder / f"{index:05}.jpg"
+            draw_class_map(path, pictures[0, ..., :3].cpu().numpy(), answer, self.labels)
 
 
-def class_weights(samples: list[Sample], num_classes: int, smoothing: float) -> Tensor:
-    """Loss weights 1 / ln(smoothing + share of the pixels), scaled to a mean of 1.
+def _outputs(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A net without auxiliary heads may return its logits alone."""
+    return (outputs,) if isinstance(outputs, Tensor) else outputs
 
-    The nearer `smoothing` lies to 1, the more a rare class weighs (ENet, arXiv 1606.02147).
+
+def draw_views(
+    sizes: np.ndarray, options: SegmentOptions, random: np.random.Generator
+) -> Views:
+    """Random crops of randomly scaled, stretched and flipped pictures.
+
+    Args:
+        sizes: N x 2, widths and heights of the pictures.
+        options: crop, scale and aspect.
+        random: what they are drawn with.
     """
-    counts = sum(np.bincount(s.labels.ravel(), minlength=256)[:num_classes] for s in samples)
-    share = torch.from_numpy(np.asarray(counts)).float()
-    weights = 1 / torch.log(smoothing + share / share.sum())
-    return weights / weights.mean()
-
-
-@torch.no_grad()
-def evaluate(net: nn.Module, samples: list[Sample], classes: list[str]) -> dict[str, float]:
-    """Score a segmenter picture by picture at the pictures' own size."""
-    net.eval()
-    matrix = ConfusionMatrix(len(classes))
-    begin = time.perf_counter()
-    for sample in samples:
-        found = net(normalise(sample.image[None])).argmax(1)[0]
-        matrix.add(found, torch.from_numpy(sample.labels))
-    scores = {"score": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy()}
-    scores["images_per_second"] = len(samples) / (time.perf_counter() - begin)
-    return scores | dict(zip(classes, matrix.iou().tolist(), strict=True))
+    count = len(sizes)
+    scale = np.exp(random.uniform(*np.log(options.scale), count))
+    stretch = np.exp(random.uniform(*np.log(options.aspect), count) / 2)
+    scales = np.stack((scale * stretch, scale / stretch), 1)
+    extents = np.array(options.crop) / scales  # what the crop shows, in the picture's pixels
+    # A crop lies inside the picture, or holds all of it.
+    corners = random.random((count, 2)) * (sizes - extents)
+    rectangles = np.concatenate((corners, corners + extents), 1)
+    return Views(rectangles, random.random(count) < 0.5, options.crop)

@@ -6,8 +6,10 @@ import copy
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
+
+from livevision.errors import OutputError
 
 
 class AveragedNet:
@@ -33,7 +35,7 @@ class AveragedNet:
 
 
 def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None:
-    """Write a net's weights as float16 safetensors.
+    """Write a net's weights as float16 safetensors, whole or not at all.
 
     Args:
         net: the net.
@@ -41,7 +43,7 @@ def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None
         drop: beginnings of the names of tensors to leave out, such as auxiliary heads.
 
     Raises:
-        ValueError: a value does not fit float16.
+        OutputError: a value does not fit float16, or the file cannot be written.
     """
     tensors: dict[str, Tensor] = {}
     for name, value in net.state_dict().items():
@@ -50,10 +52,17 @@ def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None
             continue
         half = value.half().contiguous()
         if not half.isfinite().all():
-            raise ValueError(f"{name} holds values that float16 cannot hold")
-        tensors[name] = half
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path)
+            raise OutputError(f"{str(path)!r}: {name} holds values that float16 cannot hold")
+        tensors[name] = half.cpu()
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(save(tensors))
+        unfinished.replace(path)
+    except OSError as error:
+        raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def load_fitting(net: nn.Module, path: Path) -> list[str]:

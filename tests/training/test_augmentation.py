@@ -1,49 +1,127 @@
-"""Augmented pictures and their labels move together."""
+"""Pictures, labels and boxes move together through random views."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from livevision.training import detection_data, segmentation_data
+from livevision.datasets.samples import IGNORED
+from livevision.training import classification, segmentation
 from livevision.training.batches import indices_of
+from livevision.training.detection_views import ViewOfBoxes, move_boxes
+from livevision.training.recipe import ClassifyOptions, SegmentOptions
+from livevision.training.views import Colouring, Views, classes, colours, whole
+
+BOX = np.array([[40, 20, 80, 60]], np.float32)
 
 
-def picture(height: int = 80, width: int = 120) -> npt.NDArray[np.uint8]:
+def pictures(count: int, height: int = 80, width: int = 120) -> torch.Tensor:
     """Black, with a bright rectangle from (40, 20) to (80, 60)."""
-    image = np.zeros((height, width, 3), np.uint8)
-    image[20:60, 40:80] = 255
-    return image
+    images = torch.zeros(count, height, width, 3, dtype=torch.uint8)
+    images[:, 20:60, 40:80] = 255
+    return images
+
+
+def seen(views: Views, images: torch.Tensor) -> npt.NDArray[np.float32]:
+    grid = views.grid(images.shape[2], images.shape[1], images.device)
+    return np.asarray(colours(images, grid))
 
 
 def test_boxes_follow_what_they_enclose() -> None:
-    box = np.array([[40, 20, 80, 60]], np.float32)
-    sample = detection_data.Sample(picture(), box, np.array([3]), np.array([False]))
-    augment = detection_data.Augmentation(64, jitter=0.0)
-    for seed in range(40):
-        view = augment(sample, np.random.default_rng(seed))
-        assert view.image.shape == (64, 64, 3)
-        for x1, y1, x2, y2 in view.boxes:
-            # The border's colour is in the middle: only the rectangle is brighter.
-            rows, columns = np.nonzero(view.image.min(2) > 200)
+    view = ViewOfBoxes(zoom_out=3.0, smallest_crop=0.3)
+    shown_in = 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        rectangle, flip = view(120, 80, BOX, random), bool(seed % 2)
+        moved, shown = move_boxes(BOX, rectangle, flip, (64, 48))
+        (image,) = seen(Views(rectangle[None], np.array([flip]), (64, 48)), pictures(1))
+        assert image.shape == (3, 48, 64)
+        assert len(moved) == shown.sum()
+        for x1, y1, x2, y2 in moved:
+            # Beyond the border there is a middle grey: only the rectangle is brighter.
+            rows, columns = np.nonzero(image.min(0) > 200)
             edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            assert np.abs(np.array(edges) - [x1, y1, x2, y2]).max() < 3
+            assert np.abs(np.array(edges) - [x1, y1, x2, y2]).max() < 2
+            shown_in += 1
+    assert shown_in > 30
+
+
+def test_crops_keep_the_overlap_they_promise() -> None:
+    view = ViewOfBoxes(zoom_out=1.0, smallest_crop=0.3)
+    rectangles = np.array(
+        [view(120, 80, BOX, np.random.default_rng(seed)) for seed in range(200)]
+    )
+    sides = rectangles[:, 2:] - rectangles[:, :2]
+    assert (rectangles[:, :2] >= 0).all()
+    assert (rectangles[:, 2:] <= (120, 80)).all()
+    cropped = (sides < (120, 80)).any(1)
+    assert 50 < cropped.sum() < 190
+    shapes = sides[cropped, 0] / sides[cropped, 1]
+    assert shapes.min() >= 0.5
+    assert shapes.max() <= 2
+    centres = np.array([60, 40])
+    inside = (rectangles[:, :2] < centres) & (rectangles[:, 2:] > centres)
+    assert inside.all()  # the one object is in every view
 
 
 def test_segmentation_labels_follow_the_picture() -> None:
-    labels = np.zeros((80, 120), np.uint8)
-    labels[20:60, 40:80] = 1
-    sample = segmentation_data.Sample(picture(), labels)
-    augment = segmentation_data.Augmentation((64, 48), jitter=0.0)
-    for seed in range(40):
-        view = augment(sample, np.random.default_rng(seed))
-        assert view.image.shape == (64, 48, 3)
-        assert view.labels.shape == (64, 48)
-        disagreeing = (view.image[..., 0] > 127) != (view.labels == 1)
-        assert disagreeing.mean() < 0.08
-        outside = view.labels == segmentation_data.IGNORED
-        # Outside the picture there is black, and no class.
-        assert (view.image[outside] < 130).all()
+    images = pictures(40)
+    labels = (images[..., 0] > 0).to(torch.uint8)
+    options = SegmentOptions(crop=(48, 64), aspect=(0.75, 1.33))
+    sizes = np.tile((120, 80), (40, 1))
+    views = segmentation.draw_views(sizes, options, np.random.default_rng(0))
+    grid = views.grid(120, 80, images.device)
+    found, truth = colours(images, grid), classes(labels, grid)
+    assert found.shape == (40, 3, 64, 48)
+    assert truth.shape == (40, 64, 48)
+    outside = truth == IGNORED
+    bright = found[:, 0] > 127
+    assert (bright != (truth == 1))[~outside].float().mean() < 0.02
+    # Beyond the picture there is no class, and some views reach there, but not most.
+    assert 0 < outside.float().mean() < 0.3
+    assert views.flips.any()
+    assert not views.flips.all()
+    # Scales from a half to two: what is shown of the width spreads over a factor of four.
+    extents = views.rectangles[:, 2] - views.rectangles[:, 0]
+    assert extents.max() / extents.min() > 3
+
+
+def test_a_whole_picture_at_its_own_size_is_unchanged() -> None:
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (2, 9, 7, 3), dtype=torch.uint8, generator=random)
+    same = seen(whole(np.array([(7, 9), (7, 9)]), (7, 9)), images)
+    np.testing.assert_allclose(same.transpose(0, 2, 3, 1), images.numpy(), atol=0.01)
+    flipped = seen(Views(np.array([[0.0, 0, 7, 9]]), np.array([True]), (7, 9)), images[:1])
+    np.testing.assert_allclose(flipped[0].transpose(1, 2, 0), images[0].numpy()[:, ::-1], atol=0.01)
+
+
+def test_classifiers_see_parts_of_the_asked_area() -> None:
+    sizes = np.tile((64, 64), (300, 1))
+    options = ClassifyOptions(smallest_crop=0.35)
+    views = classification.draw_views(sizes, options, (32, 32), np.random.default_rng(0))
+    sides = views.rectangles[:, 2:] - views.rectangles[:, :2]
+    areas = sides.prod(1) / 64**2
+    assert 0.3 < areas.min() < 0.4
+    assert areas.max() > 0.9
+    assert (views.rectangles >= 0).all()
+    assert (views.rectangles <= 64).all()
+
+
+def test_colours_change_by_the_asked_factors() -> None:
+    images = torch.rand(50, 3, 8, 8) * 100 + 50
+    random = np.random.default_rng(0)
+    changed = Colouring(0.3)(images, random)
+    assert torch.equal(Colouring(0.0)(images, random), images)
+    ratio = changed.mean((1, 2, 3)) / images.mean((1, 2, 3))
+    assert ((ratio > 0.68) & (ratio < 1.32)).all()  # the brightness; the rest keeps the mean
+    assert ratio.std() > 0.1
+    grey = torch.full((1, 3, 4, 4), 90.0)
+    turned = Colouring(0.0, hue=90)(grey, random)
+    torch.testing.assert_close(turned, grey)
+    red = torch.zeros(1, 3, 1, 1)
+    red[:, 0] = 120
+    assert not torch.allclose(Colouring(0.0, hue=90)(red, random), red, atol=5)
 
 
 def test_an_epoch_shows_every_picture_once_and_each_in_another_order() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
-from livevision.training.precision import keep_depthwise_in_float32
+from livevision.errors import UsageError
+from livevision.training.precision import autocast, keep_depthwise_in_float32
 
 
 def test_only_depthwise_convolutions_change_their_precision() -> None:
@@ -24,3 +26,12 @@ def test_only_depthwise_convolutions_change_their_precision() -> None:
     plain(x).square().sum().backward()
     for ours, theirs in zip(net.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_cpus_do_not_train_in_float16() -> None:
+    with pytest.raises(UsageError, match="bf16"):
+        autocast("fp16", torch.device("cpu"))
+    with autocast("fp32", torch.device("cpu")):
+        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.float32
+    with autocast("bf16", torch.device("cpu")):
+        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.bfloat16

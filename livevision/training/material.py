@@ -1,0 +1,96 @@
+"""What a task trains on and is scored on: data sets opened together, and their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from livevision.datasets import DataSet, open_dataset
+from livevision.errors import DataError
+from livevision.training.batches import batch_number, indices_of
+from livevision.training.pictures import Pictures
+from livevision.training.processes import Group
+from livevision.training.recipe import Recipe
+
+
+class Material:
+    """The data sets of a recipe, all in its labels.
+
+    Args:
+        recipe: of the run; where it has no labels, those of the first data set are taken.
+        data: folder that relative paths are counted from.
+        group: the processes that train.
+
+    Raises:
+        UsageError: an entry is wrong, or its classes do not fit the labels.
+        DataError: a data set is not there, broken or empty.
+    """
+
+    def __init__(self, recipe: Recipe, data: Path, group: Group) -> None:
+        self.recipe, self.group = recipe, group
+        self.labels = list(recipe.labels)
+        self.train = [self._open(entry, data, "train") for entry in recipe.data.train]
+        self.val = [self._open(entry, data, "val") for entry in recipe.data.val]
+
+    def _open(self, entry: dict[str, Any], data: Path, split: str) -> DataSet:
+        kind: Any = self.recipe.task
+        opened = open_dataset(entry, data, kind, self.labels or None, split)
+        if not len(opened):
+            raise DataError(f"{opened.name}: there are no pictures in it")
+        self.labels = self.labels or list(opened.labels)
+        return opened
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """The training pictures, read when they are first asked for."""
+        return Pictures(self.train, self.group.device, self.recipe.memory_gb * 2**30)
+
+    @cached_property
+    def val_pictures(self) -> Pictures:
+        """The pictures that scores are taken on; a score asks for each once, so few are held."""
+        left = self.recipe.memory_gb * 2**30 - (self.pictures.bytes if self.pictures.held else 0)
+        return Pictures(self.val, self.group.device, left)
+
+    def about(self) -> list[str]:
+        """Lines that say what is trained on."""
+        named = list(zip(map(name_of, self.recipe.data.train), self.train, strict=True))
+        sets = ", ".join(f"{name} ({len(s)})" for name, s in named)
+        lines = [f"training on {sets}", str(self.pictures)]
+        for name, data_set in named:
+            missing = [n for i, n in enumerate(self.labels) if i not in data_set.marked]
+            if missing:
+                lines.append(f"{name} does not mark {', '.join(missing)}: masked there")
+        return lines
+
+    def scored_on(self) -> str:
+        """What the card says of the validation pictures."""
+        count = sum(len(s) for s in self.val)
+        width, height = self.recipe.input_size
+        sets = ", ".join(map(name_of, self.recipe.data.val))
+        return f"{sets} ({count} pictures, {width}x{height})"
+
+    def indices(self, step: int) -> list[int]:
+        """The training pictures of this process's batch of a step."""
+        number = batch_number(step, self.group)
+        recipe = self.recipe
+        return indices_of(number, recipe.batch_size, len(self.pictures), recipe.seed)
+
+    def val_batches(self, size: int) -> Iterator[list[int]]:
+        """All validation pictures, `size` at a time."""
+        total = sum(len(s) for s in self.val)
+        for begin in range(0, total, size):
+            yield list(range(begin, min(total, begin + size)))
+
+    def drawn(self) -> list[int]:
+        """The validation pictures on which answers are drawn, spread over all of them."""
+        total = sum(len(s) for s in self.val)
+        count = min(self.recipe.samples, total)
+        return [i * total // count for i in range(count)]
+
+
+def name_of(entry: dict[str, Any]) -> str:
+    """A data set for people: its folder or file, and the split."""
+    split = f" {entry['split']}" if entry.get("split") else ""
+    return f"{Path(str(entry.get('path', ''))).name}{split}"

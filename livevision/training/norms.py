@@ -1,0 +1,78 @@
+"""How batch norms behave in training: each process for itself, all together, or frozen."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from livevision.training.processes import sum_over_processes
+
+
+def prepare_norms(net: nn.Module, how: str) -> None:
+    """Make a net's norms behave as a recipe's `norm` says; weights keep their names.
+
+    Args:
+        net: changed in place.
+        how: "batch", "sync" or "frozen".
+    """
+    if how == "frozen":
+        for norm in _norms(net):
+            for parameter in norm.parameters():
+                parameter.requires_grad_(False)
+    if how == "sync":
+        for module in list(net.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, _BatchNorm):
+                    setattr(module, name, SyncedNorm(child))
+
+
+def enter_training(net: nn.Module, how: str) -> None:
+    """Put a net into train mode, frozen norms left as they are in use."""
+    net.train()
+    if how == "frozen":
+        for norm in _norms(net):
+            norm.eval()
+
+
+def _norms(net: nn.Module) -> list[_BatchNorm]:
+    return [m for m in net.modules() if isinstance(m, _BatchNorm)]
+
+
+class SyncedNorm(_BatchNorm):
+    """Batch norm with the statistics of all processes' batches together, on any device.
+
+    PyTorch's own does this on GPUs only. With it, several processes compute what one would on all
+    of their pictures, and batches of one picture a process have statistics to speak of.
+
+    Args:
+        like: the norm whose place it takes, and whose weights it goes on with.
+    """
+
+    def __init__(self, like: _BatchNorm) -> None:
+        super().__init__(like.num_features, like.eps, like.momentum)
+        self.weight, self.bias = like.weight, like.bias
+        for name, buffer in like.named_buffers():
+            setattr(self, name, buffer)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Maps and vectors alike."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        x = input.float()
+        axes = [0, *range(2, x.ndim)]
+        count = x.new_full((1,), x.numel() / x.shape[1])
+        sums = sum_over_processes(torch.cat((x.sum(axes), x.square().sum(axes), count)))
+        total = sums[-1].detach()
+        mean, square = sums[:-1].div(total).chunk(2)
+        variance = (square - mean.square()).clamp(min=0)
+        with torch.no_grad():
+            momentum = self.momentum or 0.1
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance * total / (total - 1).clamp(min=1), momentum)
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        return (x * scale.view(shape) + shift.view(shape)).to(input.dtype)

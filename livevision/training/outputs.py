@@ -1,0 +1,64 @@
+"""What a run leaves in its folder while it goes on: figures, plots, pictures, the best weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from livevision.errors import OutputError, UsageError, missing_package
+from livevision.training.log import Log, Row
+from livevision.training.plots import plot_run, plot_scores
+from livevision.training.recipe import Recipe, to_yaml
+from livevision.training.scores import Scores
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Args:
+        path: made if it is not there.
+        recipe: of the run, written as resolved.
+        labels: class names.
+        first_step: 0, or the one that the run goes on from; figures after it are dropped.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        UsageError: TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, labels: list[str], first_step: int) -> None:
+        self.path, self.labels = path, labels
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            resolved = recipe.model_copy(update={"labels": labels})
+            (path / "recipe.yaml").write_text(to_yaml(resolved), encoding="utf-8")
+            self.log = Log(path / "log.csv", first_step)
+        except OSError as error:
+            raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+        self._board = _board(path, first_step) if recipe.tensorboard else None
+
+    def record(self, row: Row) -> None:
+        """Log the figures of a step."""
+        self.log.add(row)
+        if self._board is not None:
+            for name, value in row.items():
+                if name != "step":
+                    self._board.add_scalar(name, value, int(row["step"]))
+
+    def plot(self, scores: Scores) -> None:
+        """Draw the plots anew."""
+        plot_run(self.path, self.log, scores)
+        plot_scores(self.path, scores, self.labels)
+
+    def close(self) -> None:
+        """Finish what is written in the background."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _board(path: Path, first_step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError(missing_package("tensorboard", "tensorboard: true", "tensorboard")) from error
+    return SummaryWriter(str(path / "tensorboard"), purge_step=first_step or None)

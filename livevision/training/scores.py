@@ -1,0 +1,49 @@
+"""What an evaluation in training tells: figures, and what its plots are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores on the validation split, shares of 1.
+
+    Attributes:
+        main: name of the figure that chooses the best weights.
+        figures: by name.
+        classes: name of the figure that is known by class, and its values in the labels' order,
+            NaN where a class does not occur.
+        by: that figure's name.
+        data: what it was measured on, for the card.
+        confusion: counts by true class (row) and found class (column).
+        precision: of detectors, classes x 101: at recalls 0, 0.01 .. 1.
+    """
+
+    main: str
+    figures: dict[str, float]
+    by: str
+    classes: npt.NDArray[np.float64]
+    data: str
+    confusion: npt.NDArray[np.int64] | None = None
+    precision: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+
+    @property
+    def value(self) -> float:
+        """The main figure; below every score where nothing could be scored."""
+        value = self.figures[self.main]
+        return -1.0 if np.isnan(value) else value
+
+    def row(self, labels: list[str]) -> dict[str, float]:
+        """All of it by name, for the log; without what is not known."""
+        by_class = {f"{self.by}/{n}": float(v) for n, v in zip(labels, self.classes, strict=False)}
+        return {k: v for k, v in (self.figures | by_class).items() if not np.isnan(v)}
+
+    def for_card(self) -> dict[str, Any]:
+        """The card's field."""
+        shown = {k: round(v, 4) for k, v in self.figures.items() if not np.isnan(v)}
+        return {"text": f"{self.main} {100 * self.value:.1f} on {self.data}", **shown}

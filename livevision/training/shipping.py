@@ -1,0 +1,107 @@
+"""The best weights of a run as a model that livevision runs: a weights file and its card."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from livevision.catalog import ModelCard
+from livevision.checkpoints.card import write_card
+from livevision.nets import build
+from livevision.nets.counting import count_multiply_adds, count_parameters
+from livevision.training.material import name_of
+from livevision.training.processes import Group
+from livevision.training.recipe import Recipe
+from livevision.training.scores import Scores
+from livevision.training.starting import net_options
+from livevision.training.weights import save_weights
+
+_TRAINING_ONLY = ("aux_heads.", "detail_head.")
+_FITS = {"segment": "stretch", "detect": "stretch", "classify": "centre-crop"}
+
+
+def ship(
+    path: Path,
+    net: nn.Module,
+    recipe: Recipe,
+    labels: list[str],
+    scores: Scores,
+    step: int,
+    hours: float,
+    group: Group,
+) -> None:
+    """Write weights as float16, without what only training uses, and the card beside them.
+
+    Args:
+        path: the .safetensors file; the card has the same name and ends in .md.
+        net: its weights are written.
+        recipe: it was trained by.
+        labels: class names.
+        scores: of these weights.
+        step, hours: after which they were taken.
+        group: the processes that train.
+    """
+    options = net_options(recipe, len(labels))
+    if len(getattr(net, "aux_heads", ())):
+        options["aux"] = False
+    if getattr(net, "detail_head", None) is not None:
+        options["detail"] = False
+    width, height = recipe.input_size
+    with torch.device("meta"):
+        bare = build(recipe.net, **options)
+    spare = [f"class_{i}" for i in range(len(labels), int(options["num_classes"]))]
+    card = ModelCard(
+        name=recipe.name or recipe.net,
+        task=recipe.task,
+        net=recipe.net,
+        input_size=recipe.input_size,
+        labels=(*labels, *spare),
+        params=count_parameters(bare),
+        madds=count_multiply_adds(bare, height, width),
+        data=", ".join(map(name_of, recipe.data.train)),
+        score=scores.for_card(),
+        licence=recipe.licence or "that of the training data",
+        net_options=options,
+        fit=_FITS[recipe.task],
+    )
+    save_weights(net, path, drop=_TRAINING_ONLY)
+    write_card(path.with_suffix(".md"), card, _text(recipe, labels, scores, step, hours, group))
+
+
+def _text(
+    recipe: Recipe, labels: list[str], scores: Scores, step: int, hours: float, group: Group
+) -> str:
+    """What the card says to people."""
+    device = torch.cuda.get_device_name(group.device) if group.device.type == "cuda" else "CPU"
+    processes = f"{group.count} processes of " if group.count > 1 else ""
+    known = [(n, v) for n, v in zip(labels, scores.classes, strict=False) if not np.isnan(v)]
+    known.sort(key=lambda pair: -pair[1])
+    by_class = ", ".join(f"{name} {100 * value:.1f}" for name, value in known)
+    figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in scores.figures.items() if not np.isnan(v))
+    began = f" It began from the weights {Path(recipe.initial_weights).name}."
+    return f"""## Data and licence
+
+Trained on {", ".join(map(name_of, recipe.data.train))}.
+{recipe.licence or "The terms are those of that data; name them here."}
+
+## Training
+
+{recipe.net} by the recipe in `recipe.yaml` beside this file, seed {recipe.seed}: step {step} of
+{recipe.steps}, {processes}{recipe.batch_size} pictures a step, {recipe.optimizer}, {recipe.schedule}
+schedule, {recipe.precision}, an average of the weights. {hours:.2f} hours on {device}
+({platform.machine()}), PyTorch {torch.__version__}.{began if recipe.initial_weights else ""}
+
+## Score
+
+{figures} on {scores.data}, measured in PyTorch while training; this split also chose the step.
+`livevision eval` measures the model as it runs.
+
+{scores.by} by class: {by_class}.
+
+## Known failures
+
+Nobody has written down yet where this model fails; look at `samples/`."""

@@ -1,0 +1,91 @@
+"""The net that a run begins with: built for the recipe's classes, with weights to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from livevision.errors import ModelError, UsageError, unknown
+from livevision.nets import build, names
+from livevision.nets.dfanet import DFANet
+from livevision.nets.two_stage import TwoStageDetector
+from livevision.training.recipe import Recipe
+from livevision.training.weights import load_fitting
+
+
+def net_options(recipe: Recipe, num_labels: int) -> dict[str, Any]:
+    """What `build` is given: the recipe's options, and the number of classes.
+
+    A classifier may have outputs to spare: DFANet keeps one of 1000 classes, whatever it was
+    trained to tell apart.
+
+    Raises:
+        UsageError: the recipe's number of classes is not that of the labels.
+    """
+    options = {"num_classes": num_labels, **recipe.net_options}
+    count = options["num_classes"]
+    if count != num_labels and not (recipe.task == "classify" and count > num_labels):
+        raise UsageError(
+            f"net_options.num_classes is {count}, but there are {num_labels} labels; leave it out"
+        )
+    return options
+
+
+def build_net(recipe: Recipe, num_labels: int) -> nn.Module:
+    """The recipe's net with fresh weights.
+
+    Raises:
+        UsageError: there is no such net, it has no such options, or it does another task.
+    """
+    if recipe.net not in names():
+        raise UsageError(unknown("net", recipe.net, names()))
+    options = net_options(recipe, num_labels)
+    try:
+        net = build(recipe.net, **options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"net {recipe.net} cannot be built with {options}: {error}") from error
+    task = _task(net)
+    if task != recipe.task:
+        raise UsageError(f"net {recipe.net} does the task {task}, the recipe's is {recipe.task}")
+    return net
+
+
+@torch.no_grad()
+def _task(net: nn.Module) -> str:
+    if isinstance(net, TwoStageDetector):
+        return "detect"
+    return "segment" if net.eval()(torch.zeros(1, 3, 64, 64)).ndim == 4 else "classify"
+
+
+def start_from(recipe: Recipe, net: nn.Module) -> str:
+    """Copy in the recipe's initial weights; returns a line that says what was used.
+
+    Raises:
+        UsageError: there is no such file, or nothing in it fits.
+        ModelError: it is no safetensors file.
+    """
+    path = Path(recipe.initial_weights)
+    if not path.is_file():
+        raise UsageError(f"initial_weights {str(path)!r} is not a file; train or import it first")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"initial_weights {str(path)!r}: no safetensors file ({error})") from error
+    if isinstance(net, DFANet) and "backbone.stem.0.weight" in tensors:
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        classifier = build(recipe.net.replace("dfanet", "xception"), num_classes=len(tensors["fc.weight"]))
+        load_fitting(classifier, path)
+        net.start_from(classifier)
+        changed = sum(not torch.equal(before[n], v) for n, v in net.state_dict().items())
+        return f"began from the classifier {path}: {changed} of {len(before)} tensors"
+    unused = load_fitting(net, path)
+    if len(unused) == len(tensors):
+        raise UsageError(f"initial_weights {str(path)!r}: none of its tensors fits {recipe.net}")
+    parts = sorted({name.split(".")[0] for name in unused})
+    told = f"; not used: {len(unused)} of {', '.join(parts)}" if unused else ""
+    return f"began from {path}: {len(tensors) - len(unused)} tensors{told}"

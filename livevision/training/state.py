@@ -1,0 +1,75 @@
+"""The checkpoint that a run resumes from, and whether it belongs to the run that asks for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from livevision.errors import ModelError, UsageError
+from livevision.training.recipe import Recipe
+
+# Settings that change neither what is computed nor with what.
+_FREE = {
+    "name", "licence", "device", "memory_gb", "workers", "evaluate_every", "save_every_minutes",
+    "log_every", "samples", "tensorboard",
+}  # fmt: skip
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint; whatever interrupts it, the old file or the new one stands there."""
+    unfinished = path.with_suffix(".new")
+    with unfinished.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def load_state(path: Path, recipe: Recipe, processes: int) -> dict[str, Any]:
+    """Read the checkpoint of a run with this recipe.
+
+    Args:
+        path: the file.
+        recipe: of the run that goes on.
+        processes: that train side by side.
+
+    Returns:
+        What `save_state` was given.
+
+    Raises:
+        UsageError: there is no checkpoint, or one of another recipe or number of processes.
+        ModelError: the file is none.
+    """
+    if not path.is_file():
+        raise UsageError(f"--resume: there is no checkpoint {str(path)!r} to go on from")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        theirs, count = _flat(state["recipe"]), state["processes"]
+    except Exception as error:
+        raise ModelError(f"{str(path)!r} is no checkpoint of a training run: {error}") from error
+    ours = _flat(recipe.model_dump(mode="json"))
+    names = sorted(
+        name
+        for name in ours.keys() | theirs.keys()
+        if name.split(".")[0] not in _FREE and ours.get(name) != theirs.get(name)
+    )
+    differences = [f"{n} was {theirs.get(n)!r} and is {ours.get(n)!r}" for n in names]
+    if count != processes:
+        differences.append(f"processes were {count} and are {processes}")
+    if differences:
+        raise UsageError(
+            f"--resume: {str(path)!r} is of another recipe: {'; '.join(differences)}. Resume with "
+            "the settings it began with, or begin anew with another --out"
+        )
+    return state
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Groups of settings as one, with dots in their names."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

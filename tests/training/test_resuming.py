@@ -1,0 +1,173 @@
+"""A run that was stopped, however it was, ends with the weights of one that was not, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from livevision.errors import LivevisionError, ModelError, UsageError
+from livevision.training import train_recipe
+from livevision.training.recipe import Recipe, to_yaml
+from tests.training import small_data
+
+LONG = {"steps": 14, "evaluate_every": 5, "log_every": 1}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_data.all_kinds(tmp_path_factory.mktemp("data"))
+
+
+def recipe_of(kind: str, precision: str) -> Recipe:
+    """Nets with dropout, where the task has one."""
+    settings: dict[str, Any] = {
+        "classify": (small_data.CLASSIFY, {"net": "mobilenetv2", "net_options": {"width": 0.35}}),
+        "segment": (small_data.SEGMENT, {}),
+        "detect": (small_data.DETECT, {"task_options": {
+            "pre_nms": 50, "proposals": 12, "sizes": [[96, 96], [128, 96]]}}),
+    }  # fmt: skip
+    base, changes = settings[kind]
+    return small_data.recipe(base, precision=precision, **changes, **LONG)
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    states = [torch.load(p / "last.pt", weights_only=True) for p in (one, other)]
+    assert states[0]["step"] == states[1]["step"] == LONG["steps"]
+    for part in ("net", "average"):
+        for name, tensor in states[0][part].items():
+            assert torch.equal(states[1][part][name], tensor), f"{part} {name}"
+    moments = [s["optimizer"]["state"] for s in states]
+    for key, values in moments[0].items():
+        assert all(torch.equal(v, moments[1][key][n]) for n, v in values.items())
+    # The figures of every step are there once, whatever was taken twice.
+    logs = [(p / "log.csv").read_text().splitlines() for p in (one, other)]
+    steps = [[line.split(",")[0] for line in log] for log in logs]
+    assert steps[0] == steps[1] == ["step", *(str(i + 1) for i in range(LONG["steps"]))]
+
+
+def stopped_child(
+    recipe: Recipe, data: Path, out: Path, how: signal.Signals, resume: bool = False
+) -> int:
+    """Train in a process of its own, stopped once it has a checkpoint; returns its exit code."""
+    file = out.with_suffix(".yaml")
+    file.write_text(to_yaml(recipe))
+    command = [sys.executable, "-m", "livevision", "train", str(file)]
+    begin = time.time()
+    child = subprocess.Popen(
+        [*command, "--data", str(data), "--out", str(out), *["--resume"] * resume],
+        stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    try:
+        checkpoint = out / "last.pt"
+        while child.poll() is None and time.time() < begin + 120:
+            if checkpoint.exists() and checkpoint.stat().st_mtime > begin:
+                child.send_signal(how)
+                break
+            time.sleep(0.005)
+        return child.wait(120)
+    finally:
+        child.kill()
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An unbroken run of the classifier."""
+    out = tmp_path_factory.mktemp("whole")
+    train_recipe(recipe_of("classify", "fp32"), data, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"), [("classify", "bf16"), ("segment", "bf16"), ("detect", "fp32")]
+)
+def test_a_killed_run_resumes_exactly(
+    kind: str, precision: str, data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(kind, precision)
+    train_recipe(recipe, data, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    assert stopped_child(recipe, data, broken, signal.SIGKILL) == -signal.SIGKILL
+    left = torch.load(broken / "last.pt", weights_only=True)["step"]
+    assert 0 < left < LONG["steps"]
+    train_recipe(recipe, data, broken, resume=True)
+    assert_same_end(tmp_path / "whole", broken)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_told_to_stop_saves_at_once(
+    how: signal.Signals, code: int, whole: Path, data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of("classify", "fp32")
+    stopped = tmp_path / "stopped"
+    assert stopped_child(recipe, data, stopped, how) == code
+    left = torch.load(stopped / "last.pt", weights_only=True)["step"]
+    assert 5 <= left < LONG["steps"]  # not that of an evaluation only
+    train_recipe(recipe, data, stopped, resume=True)
+    assert_same_end(whole, stopped)
+
+
+def test_batches_made_ahead_of_pictures_on_disk_are_the_same(
+    whole: Path, data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of("classify", "fp32").model_copy(update={"workers": 2, "memory_gb": 0.0})
+    train_recipe(recipe, data, tmp_path)
+    assert_same_end(whole, tmp_path)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(data: Path, tmp_path: Path) -> None:
+    recipe = small_data.recipe(small_data.CLASSIFY, steps=2)
+    best = train_recipe(recipe, data, tmp_path)
+    other = recipe.model_copy(update={"learning_rate": 0.5, "batch_size": 3, "log_every": 7})
+    with pytest.raises(UsageError, match=r"batch_size was 2 and is 3; learning_rate was") as error:
+        train_recipe(other, data, tmp_path, resume=True)
+    assert "log_every" not in str(error.value)  # changes nothing of what is computed
+    with pytest.raises(UsageError, match="--resume it"):
+        train_recipe(recipe, data, tmp_path)
+    with pytest.raises(UsageError, match="no checkpoint"):
+        train_recipe(recipe, data, tmp_path / "elsewhere", resume=True)
+    assert train_recipe(recipe, data, tmp_path, resume=True) == best
+
+
+def test_a_finished_run_says_so(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = small_data.recipe(small_data.CLASSIFY, steps=2)
+    train_recipe(recipe, data, tmp_path)
+    capsys.readouterr()
+    train_recipe(recipe, data, tmp_path, resume=True)
+    assert "finished, all 2 steps" in capsys.readouterr().err
+
+
+def test_a_broken_checkpoint_is_told(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_bytes(b"half a file")
+    with pytest.raises(ModelError, match=r"last\.pt"):
+        train_recipe(small_data.recipe(small_data.CLASSIFY), data, tmp_path, resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from livevision.training.classification import ClassificationJob
+
+    good = ClassificationJob.loss
+
+    def bad_at_step_5(self: Any, net: Any, batch: Any) -> Any:
+        self.calls = getattr(self, "calls", -1) + 1
+        factor = float("nan") if self.calls == 5 else 1.0
+        return {name: part * factor for name, part in good(self, net, batch).items()}
+
+    monkeypatch.setattr(ClassificationJob, "loss", bad_at_step_5)
+    recipe = small_data.recipe(small_data.CLASSIFY, steps=12, evaluate_every=4)
+    with pytest.raises(LivevisionError, match=r"at step 5 .*last\.pt is the last good"):
+        train_recipe(recipe, data, tmp_path)
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert state["step"] == 4
+    assert all(v.isfinite().all() for v in state["net"].values() if v.is_floating_point())
