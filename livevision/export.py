@@ -87,11 +87,16 @@ def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
     from livevision.inference.graph import build_graph, example_inputs
 
     inputs = example_inputs(files)
+    graph: Any = build_graph(files)
+    for module in list(graph.modules()):
+        # The few norms that the exporter cannot fold itself.
+        if hasattr(module, "fold_norms"):
+            module.fold_norms()
     with warnings.catch_warnings():
         # The exporter warns that it is the older one, and of every size that it fixes, as it must.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            build_graph(files),
+            graph,
             tuple(inputs.values()),
             path,
             dynamo=False,
@@ -101,13 +106,13 @@ def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
             output_names=list(OUTPUTS[files.task]),
         )
     model = fold_shapes(onnx.load(path))
-    onnx.helper.set_model_props(model, _description(files, card))
+    onnx.helper.set_model_props(model, description(files, card))
     model.producer_name, model.producer_version = "livevision", __version__
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
 
-def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
+def description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
     """What the file tells about itself, by the keys of ``livevision.inference.description``."""
     told = {key: card.summary()[key] for key in ("params", "madds", "data", "score", "licence")}
     return {
@@ -120,11 +125,11 @@ def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
         "colour_order": "BGR",
         "labels": json.dumps(list(card.labels), ensure_ascii=False),
         "card": json.dumps(told, ensure_ascii=False),
-        "weights_sha256": _sha256(files.weights),
+        "weights_sha256": sha256(files.weights),
     }
 
 
-def _sha256(path: Path | None) -> str:
+def sha256(path: Path | None) -> str:
     """Hash of a weights file; "" for a net's random start."""
     if path is None:
         return ""
@@ -185,7 +190,7 @@ def sample_picture(size: tuple[int, int]) -> Any:
 
 def _key(files: ModelFiles, card: ModelCard) -> str:
     """A hash of everything that an exported graph depends on."""
-    told = json.dumps([_description(files, card), dict(files.net_options), OPSET], sort_keys=True)
+    told = json.dumps([description(files, card), dict(files.net_options), OPSET], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

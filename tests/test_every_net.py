@@ -26,7 +26,15 @@ from livevision.inference.model_files import OUTPUTS, ModelFiles
 from livevision.untrained import NETS
 
 LARGE = {"light-head-l", "resnet101", "snet535", "stdc2", "stdc2-seg", "thundernet-snet535"}
-LARGE |= {"bisenet-resnet18-ported", "shufflenetv2-1.5", "shufflenetv2-2.0", "snet146"}
+LARGE |= {
+    "light-head-l-release",
+    "bisenet-resnet18-ported",
+    "shufflenetv2-1.5",
+    "shufflenetv2-2.0",
+    "snet146",
+}
+LIVE = ["light-head-shufflenetv2", "thundernet-shufflenetv2", "bisenet-shufflenetv2", "dfanet-b"]
+LIVE += ["snet49"]
 DATA_DEPENDENT = {"Compress", "If", "Loop", "NonMaxSuppression", "NonZero", "RoiAlign", "Scan"}
 DATA_DEPENDENT |= {"Unique"}
 
@@ -64,7 +72,7 @@ def test_the_line_names_what_is_trained() -> None:
         livevision.load("bisenet-xception39")
 
 
-@pytest.mark.parametrize("name", ["light-head-s", "thundernet-shufflenetv2", "dfanet-b", "snet49"])
+@pytest.mark.parametrize("name", LIVE)
 def test_a_net_runs_in_the_live_pipeline_by_its_name(name: str) -> None:
     options = {"model": name, "untrained": True, "imgsz": 96, "engine": "torch"}
     task = NETS[name].task
@@ -95,6 +103,7 @@ def test_an_exported_net_suits_tensorrt_and_runs_alone(name: str, tmp_path: Path
     assert model.opset_import[0].version == OPSET <= 20
     operators = {node.op_type for node in model.graph.node}
     assert not operators & DATA_DEPENDENT
+    assert "BatchNormalization" not in operators, "folded into convolutions and linear layers"
     assert max(top_k(model), default=0) <= 3840
     assert [port.name for port in model.graph.output] == list(OUTPUTS[card.task])
     shapes = fixed_shapes(model)
@@ -126,12 +135,21 @@ def top_k(model: Any) -> list[int]:
 
 
 def test_counts_stand_beside_the_papers() -> None:
-    rows = json.loads(CliRunner().invoke(command, ["--counts", "--json"]).output)
+    rows = [
+        row
+        for name in ("mobilenetv2", "light-head-s", "shufflenetv2-1.0")
+        for row in json.loads(CliRunner().invoke(command, [name, "--counts", "--json"]).output)
+    ]
     of = {(row["net"], row["counted"], *row["input_size"]): row for row in rows}
     mobile = of["mobilenetv2", "", 224, 224]
     assert (mobile["params"], mobile["params_paper"]) == (3.5049, 3.4)
     assert (mobile["madds_m"], mobile["madds_m_paper"]) == (300.77, 300)
     assert of["light-head-s", "num_classes 80", 608, 400]["madds_m_paper"] is None
+    megvii, torchvision = (
+        of["shufflenetv2-1.0", f"downsample_style {style}", 224, 224]
+        for style in ("megvii", "torchvision")
+    )
+    assert (megvii["madds_m"], torchvision["madds_m"]) == (145.81, 144.91)
     shown = CliRunner().invoke(command, ["mobilenetv2", "--counts"]).output
     assert "6.9 M" in shown
     assert "its release has 6.06" in shown

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from livevision.errors import ModelError
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.weights import load_weights
-from livevision.nets import IMAGE_MEAN, IMAGE_STD, build, names
+from livevision.nets import IMAGE_MEAN, IMAGE_STD, build, families, names
 
 TOP = 5
 """The most classes that a classifier's graph gives for an image."""
@@ -128,7 +128,7 @@ def build_graph(files: ModelFiles) -> nn.Module:
     Raises:
         ModelError: The weights cannot be read or do not fit the net.
     """
-    if files.net not in names():
+    if files.net not in (*names(), *families()):
         raise ModelError(f"model {files.name!r} is made of no net that this version can build")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -27,12 +27,18 @@ _BUILDERS = {
     "bisenet-mobilenetv2": "livevision.nets.bisenet:bisenet_mobilenetv2",
     "bisenet-resnet18": "livevision.nets.bisenet:bisenet_resnet18",
     "bisenet-resnet18-ported": "livevision.nets.bisenet_ported:bisenet_resnet18_ported",
+    "bisenet-shufflenetv2": "livevision.nets.bisenet:bisenet_shufflenetv2",
     "bisenet-xception39": "livevision.nets.bisenet:bisenet_xception39",
     "bisenetv2": "livevision.nets.bisenetv2:bisenetv2",
     "dfanet-a": "livevision.nets.dfanet:dfanet_a",
     "dfanet-b": "livevision.nets.dfanet:dfanet_b",
+    "dfanet-mobilenetv2": "livevision.nets.dfanet_backbones:dfanet_mobilenetv2",
+    "dfanet-shufflenetv2": "livevision.nets.dfanet_backbones:dfanet_shufflenetv2",
     "light-head-l": "livevision.nets.light_head_rcnn:light_head_l",
+    "light-head-l-release": "livevision.nets.light_head_rcnn:light_head_l_release",
+    "light-head-mobilenetv2": "livevision.nets.light_head_rcnn:light_head_mobilenetv2",
     "light-head-s": "livevision.nets.light_head_rcnn:light_head_s",
+    "light-head-shufflenetv2": "livevision.nets.light_head_rcnn:light_head_shufflenetv2",
     "mobilenetv2": "livevision.nets.mobilenetv2:mobilenetv2",
     "resnet101": "livevision.nets.resnet:resnet101",
     "resnet18": "livevision.nets.resnet:resnet18",
@@ -59,10 +65,22 @@ _BUILDERS = {
     "xception39": "livevision.nets.xception:xception39",
 }
 
+# Nets without their backbone, which is an option: `build("thundernet", backbone="stdc1")`.
+_FAMILIES = {
+    "bisenet": "livevision.nets.bisenet:bisenet",
+    "light-head": "livevision.nets.light_head_rcnn:light_head",
+    "thundernet": "livevision.nets.thundernet_backbones:thundernet",
+}
+
 
 def names() -> list[str]:
-    """The names that `build` knows, sorted."""
+    """The names of whole nets that `build` knows, sorted."""
     return sorted(_BUILDERS)
+
+
+def families() -> list[str]:
+    """The names that `build` knows besides: of nets that take any backbone, named as an option."""
+    return sorted(_FAMILIES)
 
 
 def build(
@@ -71,18 +89,24 @@ def build(
     """Build a net with freshly initialised weights.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or one of `families()` with `backbone` among the options: a name
+            that `livevision.nets.features` knows.
         pixels: "mean" and "std" of each colour that the weights were trained with where they are
             not ours, see `livevision.nets.pixels`; the net built takes the same images as all.
         **options: passed to the net's builder, for example `num_classes`: the number of classes,
             for detectors of foreground classes.
 
     Raises:
-        ValueError: `name` is not known.
+        ValueError: `name` is not known, or an option has no such value.
     """
-    if name not in _BUILDERS:
-        raise ValueError(f"no net is called {name!r}; the nets are: {', '.join(names())}")
-    module, function = _BUILDERS[name].split(":")
+    if name not in _BUILDERS and name not in _FAMILIES:
+        known = ", ".join([*names(), *families()])
+        raise ValueError(f"no net is called {name!r}; the nets are: {known}")
+    if name in _FAMILIES and "backbone" not in options:
+        raise ValueError(
+            f'{name} takes any backbone: say which, as in build("{name}", backbone="mobilenetv2")'
+        )
+    module, function = (_BUILDERS | _FAMILIES)[name].split(":")
     net: nn.Module = getattr(import_module(module), function)(**options)
     if pixels is not None:
         from livevision.nets.pixels import OnOtherPixels

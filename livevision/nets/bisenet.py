@@ -7,12 +7,14 @@ gates without norm in the feature fusion, bilinear resizing with aligned corners
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from livevision.nets.features import features
 from livevision.nets.layers import ConvNorm, global_average, initialise, resize_to
-from livevision.nets.xception import Xception39
 
 _WIDTH = 128  # channels of both paths where they meet
 
@@ -123,17 +125,50 @@ class BiSeNet(nn.Module):
         return (logits, *(head(x) for head, x in auxiliary))
 
 
+def bisenet(
+    backbone: str,
+    num_classes: int = 19,
+    aux: bool = True,
+    aux_channels: int = 128,
+    backbone_options: Mapping[str, Any] | None = None,
+) -> BiSeNet:
+    """BiSeNet on any backbone of `livevision.nets.features` with maps at 1/8, 1/16 and 1/32.
+
+    Args:
+        backbone: the name of the context path's.
+        num_classes: classes of the segmentation.
+        aux: whether the auxiliary heads are built (training only).
+        aux_channels: their hidden width.
+        backbone_options: passed to the backbone, such as `width`.
+
+    Raises:
+        ValueError: there is no such backbone, or it lacks one of the maps.
+    """
+    maps = features(backbone, (8, 16, 32), **(backbone_options or {}))
+    return BiSeNet(maps, num_classes, aux_channels if aux else 0)
+
+
 def bisenet_xception39(num_classes: int = 19, aux: bool = True) -> BiSeNet:
     """BiSeNet1: Xception39 as context path; `aux=False` leaves the auxiliary heads out."""
-    return BiSeNet(Xception39(), num_classes, aux_channels=128 if aux else 0)
+    return bisenet("xception39", num_classes, aux)
 
 
 def bisenet_resnet18(num_classes: int = 19, aux: bool = True) -> BiSeNet:
     """BiSeNet2: ResNet-18 as context path."""
-    return BiSeNet(features("resnet18"), num_classes, aux_channels=256 if aux else 0)
+    return bisenet("resnet18", num_classes, aux, aux_channels=256)
 
 
 def bisenet_mobilenetv2(num_classes: int = 19, aux: bool = True, width: float = 1.0) -> BiSeNet:
     """BiSeNet with MobileNetV2 as context path, which the paper does not have."""
-    backbone = features("mobilenetv2", width=width)
-    return BiSeNet(backbone, num_classes, aux_channels=128 if aux else 0)
+    return bisenet("mobilenetv2", num_classes, aux, backbone_options={"width": width})
+
+
+def bisenet_shufflenetv2(
+    num_classes: int = 19,
+    aux: bool = True,
+    width: float = 1.0,
+    downsample_style: str = "torchvision",
+) -> BiSeNet:
+    """BiSeNet with ShuffleNetV2 as context path, which the paper does not have."""
+    unit = {"downsample_style": downsample_style}
+    return bisenet(f"shufflenetv2-{width:.1f}", num_classes, aux, backbone_options=unit)

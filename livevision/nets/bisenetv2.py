@@ -90,6 +90,18 @@ class ContextEmbedding(nn.Module):
         embedded: Tensor = self.conv(x + self.context(self.norm(global_average(x))))
         return embedded
 
+    @torch.no_grad()
+    def fold_norms(self) -> None:
+        """Fold the norm before a convolution, which exporters leave; in eval mode only."""
+        scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
+        shift = self.norm.bias - self.norm.running_mean * scale
+        plain = self.context[0]
+        folded = nn.Conv2d(plain.in_channels, plain.out_channels, 1)
+        folded.weight.copy_(plain.weight * scale[:, None, None])
+        folded.bias.copy_(plain.weight[:, :, 0, 0] @ shift)
+        self.context[0] = folded
+        self.norm = nn.Identity()
+
 
 class SemanticBranch(nn.Module):
     """Narrow and deep: returns the maps at 1/4, 1/8, 1/16 and 1/32, the last with context."""

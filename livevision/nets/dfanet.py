@@ -9,7 +9,9 @@ DFANet A' is A on images of 512 x 1024.
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
@@ -49,22 +51,42 @@ class FcAttention(nn.Module):
         return x * weights
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What the encoders of a DFANet are made of.
+
+    Attributes:
+        stem: makes what stands before the first encoder, which halves the size.
+        stem_channels: that it gives.
+        channels: that enc2, enc3 and enc4 give.
+        stages: make enc2, enc3 and enc4, each halving the size. They are given the channels of the
+            stage's input and whether another encoder's map is joined to it.
+        sources: where a classifier keeps the weights of "stem.", "enc2.", "enc3." and "enc4.".
+    """
+
+    stem: Callable[[], nn.Module]
+    stem_channels: int
+    channels: tuple[int, int, int]
+    stages: tuple[Callable[[int, bool], nn.Module], ...]
+    sources: Mapping[str, str]
+
+
 class Encoder(nn.Module):
     """enc2, enc3 and enc4: three stages that halve the size each.
 
     Args:
-        mid_channels: inside the blocks of each stage.
+        plan: what they are made of.
         in_channels: of the input.
         follows: whether another encoder precedes, whose maps join the input of each stage.
     """
 
-    def __init__(self, mid_channels: tuple[int, int, int], in_channels: int, follows: bool) -> None:
+    def __init__(self, plan: Plan, in_channels: int, follows: bool) -> None:
         super().__init__()
-        enc2, enc3, enc4 = (4 * mid for mid in mid_channels)
-        joined = (enc2, enc3, enc4) if follows else (0, 0, 0)
-        self.enc2 = _stage(in_channels + joined[0], mid_channels[0], _BLOCKS[0])
-        self.enc3 = _stage(enc2 + joined[1], mid_channels[1], _BLOCKS[1])
-        self.enc4 = _stage(enc3 + joined[2], mid_channels[2], _BLOCKS[2])
+        inputs = (in_channels, *plan.channels[:2])
+        self.enc2, self.enc3, self.enc4 = (
+            make(channels + joined * follows, follows)
+            for make, channels, joined in zip(plan.stages, inputs, plan.channels, strict=True)
+        )
 
     def forward(
         self, x: Tensor, previous: tuple[Tensor, ...] | None = None
@@ -79,10 +101,26 @@ def _join(x: Tensor, previous: tuple[Tensor, ...] | None, stage: int) -> Tensor:
     return x if previous is None else torch.cat((x, previous[stage]), 1)
 
 
-def _stage(in_channels: int, mid_channels: int, blocks: int) -> nn.Sequential:
+def _stage(mid_channels: int, blocks: int, in_channels: int, joins: bool) -> nn.Sequential:
     first = Block(in_channels, mid_channels, stride=2)
     rest = (Block(4 * mid_channels, mid_channels, stride=1) for _ in range(blocks - 1))
     return nn.Sequential(first, *rest)
+
+
+def xception_plan(variant: str) -> Plan:
+    """Encoders of XceptionA or B, by their letter."""
+    mid_channels = _WIDTHS[variant]
+    enc2, enc3, enc4 = (4 * mid for mid in mid_channels)
+    return Plan(
+        stem=partial(ConvNorm, 3, _STEM, 3, stride=2),
+        stem_channels=_STEM,
+        channels=(enc2, enc3, enc4),
+        stages=tuple(
+            partial(_stage, mid, blocks) for mid, blocks in zip(mid_channels, _BLOCKS, strict=True)
+        ),
+        sources={"stem.": "backbone.stem."}
+        | {f"enc{i}.": f"backbone.encoder.enc{i}." for i in (2, 3, 4)},
+    )
 
 
 class Decoder(nn.Module):
@@ -130,7 +168,7 @@ class DFANet(nn.Module):
     where they are, every factor is the paper's.
 
     Args:
-        mid_channels: inside the blocks of enc2, enc3 and enc4.
+        plan: what the encoders are made of.
         num_classes: classes of the segmentation.
         encoders: how many; the paper's choice is 3.
         width: channels of the decoder.
@@ -139,17 +177,18 @@ class DFANet(nn.Module):
 
     def __init__(
         self,
-        mid_channels: tuple[int, int, int],
+        plan: Plan,
         num_classes: int,
         encoders: int = 3,
         width: int = 32,
         fusion_kernel_size: int = 3,
     ) -> None:
         super().__init__()
-        enc2, _, enc4 = (4 * mid for mid in mid_channels)
-        self.stem = ConvNorm(3, _STEM, 3, stride=2)
+        enc2, _, enc4 = plan.channels
+        self.sources = plan.sources
+        self.stem = plan.stem()
         self.encoders = nn.ModuleList(
-            Encoder(mid_channels, enc4 if i else _STEM, follows=i > 0) for i in range(encoders)
+            Encoder(plan, enc4 if i else plan.stem_channels, follows=i > 0) for i in range(encoders)
         )
         self.attentions = nn.ModuleList(FcAttention(enc4) for _ in range(encoders))
         self.decoder = Decoder(enc2, enc4, encoders, width, fusion_kernel_size, num_classes)
@@ -175,33 +214,35 @@ class DFANet(nn.Module):
         return (logits,) if self.training else logits
 
     def start_from(self, classifier: nn.Module) -> None:
-        """Copy the weights of a trained `xception_a` or `xception_b` wherever they fit.
+        """Copy the weights of a trained classifier of the same backbone wherever they fit.
 
         Every encoder and every attention starts from the same ones; what does not fit are the
         first convolutions of stages that take another encoder's maps too, and, if the classifier
-        has not 1000 classes, the attentions' linear layers.
+        has not 1000 classes or not enc4's channels before them, the attentions' linear layers.
         """
         trained = classifier.state_dict()
         ours = self.state_dict()
         for name, value in ours.items():
-            if name.startswith("encoders."):
-                source = "backbone.encoder." + name.split(".", 2)[2]
-            elif name.startswith("attentions."):
-                source = name.split(".", 2)[2]
-            else:
-                source = "backbone." + name
-            if source in trained and trained[source].shape == value.shape:
-                ours[name] = trained[source]
+            # "encoders.1.enc2.0.…" starts from what the classifier has for "enc2.0.…".
+            part = name.split(".", 2)[2] if name.startswith(("encoders.", "attentions.")) else name
+            for start, place in self.sources.items():
+                if part.startswith(start):
+                    part = place + part.removeprefix(start)
+                    break
+            if part in trained and trained[part].shape == value.shape:
+                ours[name] = trained[part]
         self.load_state_dict(ours)
 
 
 class Xception(nn.Module):
     """XceptionA or B, the backbone alone: the stem and an encoder; returns enc2, enc3 and enc4."""
 
-    def __init__(self, mid_channels: tuple[int, int, int]) -> None:
+    def __init__(self, variant: str) -> None:
         super().__init__()
-        self.stem = ConvNorm(3, _STEM, 3, stride=2)
-        self.encoder = Encoder(mid_channels, _STEM, follows=False)
+        plan = xception_plan(variant)
+        self.channels = plan.channels
+        self.stem = plan.stem()
+        self.encoder = Encoder(plan, plan.stem_channels, follows=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps: tuple[Tensor, Tensor, Tensor] = self.encoder(self.stem(images))
@@ -210,19 +251,24 @@ class Xception(nn.Module):
 
 def dfanet_a(num_classes: int = 19, **options: int) -> DFANet:
     """DFANet A, and A' on images of 512 x 1024."""
-    return DFANet(_WIDTHS["a"], num_classes, **options)
+    return DFANet(xception_plan("a"), num_classes, **options)
 
 
 def dfanet_b(num_classes: int = 19, **options: int) -> DFANet:
     """DFANet B."""
-    return DFANet(_WIDTHS["b"], num_classes, **options)
+    return DFANet(xception_plan("b"), num_classes, **options)
 
 
 def xception_a(num_classes: int = 1000) -> Classifier:
     """XceptionA as a classifier; its `fc` of 1000 classes is what DFANet A's attention keeps."""
-    return Classifier(Xception(_WIDTHS["a"]), 4 * _WIDTHS["a"][-1], num_classes, bias=True)
+    return _classifier("a", num_classes)
 
 
 def xception_b(num_classes: int = 1000) -> Classifier:
     """XceptionB as a classifier; its `fc` of 1000 classes is what DFANet B's attention keeps."""
-    return Classifier(Xception(_WIDTHS["b"]), 4 * _WIDTHS["b"][-1], num_classes, bias=True)
+    return _classifier("b", num_classes)
+
+
+def _classifier(variant: str, num_classes: int) -> Classifier:
+    net = Xception(variant)
+    return Classifier(net, net.channels[-1], num_classes, bias=True)

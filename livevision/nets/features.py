@@ -12,6 +12,7 @@ from livevision.nets import resnet, snet, stdc
 from livevision.nets.mobilenetv2 import MobileNetV2
 from livevision.nets.shufflenetv2 import ShuffleNetV2
 from livevision.nets.xception import Xception39
+from livevision.nets.xception_star import XceptionStar
 
 # Backbones without what only serves as a classifier's last layers, and the strides of their maps.
 _BACKBONES: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
@@ -27,6 +28,7 @@ _BACKBONES: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
     "snet535": (partial(snet.backbone, "snet535"), (16, 32)),
     "stdc1": (partial(stdc.backbone, "stdc1"), (4, 8, 16, 32)),
     "stdc2": (partial(stdc.backbone, "stdc2"), (4, 8, 16, 32)),
+    "xception-star": (XceptionStar, (16, 32)),
     "xception39": (Xception39, (8, 16, 32)),
 }
 
@@ -51,13 +53,15 @@ def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) 
     Args:
         name: of a classifier that `livevision.nets.build` knows.
         strides: pixels of the image between those of each map, finest first.
-        **options: passed to the backbone.
+        **options: passed to the backbone, such as `width` or `downsample_style`. With `dilated`,
+            where a backbone knows it, the map of stride 32 has stride 16 too.
 
     Returns:
         A module that returns a tuple of maps, their numbers of channels in its `channels`.
 
     Raises:
-        ValueError: the name is not known, or the backbone has no map at one of the strides.
+        ValueError: the name is not known, the backbone has no map at one of the strides, or does
+            not know an option.
     """
     if name not in _BACKBONES:
         raise ValueError(f"no backbone is called {name!r}; they are: {', '.join(_BACKBONES)}")
@@ -65,7 +69,10 @@ def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) 
     if not set(strides) <= set(available):
         raise ValueError(f"{name} has maps at strides {available}, not at all of {strides}")
     places = tuple(available.index(stride) for stride in strides)
-    backbone = make(**options)
+    try:
+        backbone = make(**options)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be built so: {error}") from error
     channels: tuple[int, ...] = backbone.channels  # type: ignore[assignment]
     backbone.channels = tuple(channels[place] for place in places)  # type: ignore[assignment]
     # A module around it would change the names of the weights; a hook does not.

@@ -1,6 +1,7 @@
 """Light-Head R-CNN, a two-stage detector with a thin map and a cheap head (arXiv 1711.07264).
 
-Setting L is on ResNet-101, setting S on Xception*; both keep C5 at stride 16 by dilation. What
+Setting L is on ResNet-101, setting S on Xception*; both keep C5 at stride 16 by dilation, and so do
+the other backbones, among them those of ShuffleNetV2's comparison (arXiv 1807.11164, table 7). What
 differs between the paper and the authors' release is an option: the paper refines boxes without
 regard to the class, the release has a box for every class; the release pools the maximum of a
 bin's samples.
@@ -9,17 +10,18 @@ bin's samples.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from livevision.nets import resnet
+from livevision.nets.features import features
 from livevision.nets.layers import initialise
 from livevision.nets.roi import ps_roi_align
 from livevision.nets.two_stage import TwoStageDetector, by_anchor
-from livevision.nets.xception_star import XceptionStar
 
 _BINS = 7  # along each side of a proposal
 _THIN = 10 * _BINS * _BINS  # channels of the thin map
@@ -171,17 +173,67 @@ def classic_anchors(height: int, width: int) -> Tensor:
     )
 
 
+def light_head(
+    backbone: str,
+    num_classes: int = 80,
+    class_agnostic: bool = True,
+    pooling: str = "mean",
+    rpn_channels: int = 256,
+    mid_channels: int = 64,
+    backbone_options: Mapping[str, Any] | None = None,
+    **options: int,
+) -> LightHeadRCNN:
+    """Light-Head R-CNN on any backbone of `livevision.nets.features` that can be dilated.
+
+    Args:
+        backbone: its name.
+        num_classes, class_agnostic, pooling: as of `LightHeadRCNN`.
+        rpn_channels, mid_channels: as there; setting S's by default.
+        backbone_options: passed to the backbone, such as `width`.
+        **options: as of `LightHeadRCNN`.
+
+    Raises:
+        ValueError: there is no such backbone, it has no C4 at stride 16, or cannot be dilated.
+    """
+    maps = features(backbone, (16, 32), dilated=True, **(backbone_options or {}))
+    return LightHeadRCNN(
+        maps, num_classes, rpn_channels, mid_channels, class_agnostic, pooling, **options
+    )
+
+
 def light_head_s(
     num_classes: int = 80, class_agnostic: bool = True, pooling: str = "mean", **options: int
 ) -> LightHeadRCNN:
     """Setting S: Xception*, an RPN of 256 channels, 64 inside the thin map's convolution."""
-    backbone = XceptionStar(dilated=True)
-    return LightHeadRCNN(backbone, num_classes, 256, 64, class_agnostic, pooling, **options)
+    return light_head("xception-star", num_classes, class_agnostic, pooling, **options)
 
 
 def light_head_l(
     num_classes: int = 80, class_agnostic: bool = True, pooling: str = "mean", **options: int
 ) -> LightHeadRCNN:
     """Setting L: ResNet-101, an RPN of 512 channels, 256 inside the thin map's convolution."""
-    backbone = resnet.backbone("resnet101", dilated=True)
-    return LightHeadRCNN(backbone, num_classes, 512, 256, class_agnostic, pooling, **options)
+    return light_head("resnet101", num_classes, class_agnostic, pooling, 512, 256, **options)
+
+
+def light_head_l_release(num_classes: int = 80, **options: int) -> LightHeadRCNN:
+    """Setting L with the head of the authors' code: a box for every class, bins' maxima."""
+    return light_head_l(num_classes, class_agnostic=False, pooling="max", **options)
+
+
+def light_head_mobilenetv2(
+    num_classes: int = 80, width: float = 1.0, **options: Any
+) -> LightHeadRCNN:
+    """Light-Head R-CNN on MobileNetV2, the rest as setting S."""
+    return light_head("mobilenetv2", num_classes, backbone_options={"width": width}, **options)
+
+
+def light_head_shufflenetv2(
+    num_classes: int = 80,
+    width: float = 1.0,
+    downsample_style: str = "torchvision",
+    star: bool = False,
+    **options: Any,
+) -> LightHeadRCNN:
+    """Light-Head R-CNN on ShuffleNetV2, or with `star` ShuffleNetV2*, the rest as setting S."""
+    unit = {"downsample_style": downsample_style, "star": star}
+    return light_head(f"shufflenetv2-{width:.1f}", num_classes, backbone_options=unit, **options)

@@ -29,13 +29,20 @@ class InvertedResidual(nn.Module):
     With expansion 1 the first is left out. The input is added where the sizes allow it.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        expansion: int,
+        dilation: int = 1,
+    ) -> None:
         super().__init__()
         wide = expansion * in_channels
         self.expand: nn.Module = (
             ConvNorm(in_channels, wide, relu6=True) if expansion > 1 else nn.Identity()
         )
-        self.depthwise = ConvNorm(wide, wide, 3, stride, groups=wide, relu6=True)
+        self.depthwise = ConvNorm(wide, wide, 3, stride, groups=wide, relu6=True, dilation=dilation)
         self.project = ConvNorm(wide, out_channels, relu=False)
         self.adds_input = stride == 1 and in_channels == out_channels
 
@@ -52,9 +59,17 @@ class MobileNetV2(nn.Module):
         last: channels of the 1x1 convolution after the blocks; 0 for none, as detectors and
             segmenters take it.
         divisor: numbers of channels are multiples of it.
+        dilated: keeps the last map at stride 16; the depthwise convolutions that lead to it take
+            every other pixel instead.
     """
 
-    def __init__(self, width: float = 1.0, last: int = 1280, divisor: int = 8) -> None:
+    def __init__(
+        self,
+        width: float = 1.0,
+        last: int = 1280,
+        divisor: int = 8,
+        dilated: bool = False,
+    ) -> None:
         super().__init__()
         channels = scale_channels(32, width, divisor)
         self.stem = ConvNorm(3, channels, 3, stride=2, relu6=True)
@@ -64,10 +79,13 @@ class MobileNetV2(nn.Module):
             if stride == 2:
                 stages.append([])
                 self.channels += (channels,)
+            dilation = 2 if dilated and len(stages) == 5 else 1
             for i in range(blocks):
                 out_channels = scale_channels(out, width, divisor)
-                first_stride = stride if i == 0 else 1
-                stages[-1].append(InvertedResidual(channels, out_channels, first_stride, expansion))
+                first_stride = stride if i == 0 and dilation == 1 else 1
+                stages[-1].append(
+                    InvertedResidual(channels, out_channels, first_stride, expansion, dilation)
+                )
                 channels = out_channels
         if last:
             out_channels = scale_channels(last, max(1.0, width), divisor)

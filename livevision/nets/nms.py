@@ -28,7 +28,9 @@ def suppress(boxes: Tensor, iou_threshold: float | Tensor, rounds: int = 20) -> 
 
     Starting from "all are kept", every round decides anew that a box stays if no kept box of
     higher score overlaps it too much. A box is settled once those before it are, so the rounds
-    end at the greedy answer, and soon: 2000 boxes needed 12 at most.
+    end at the greedy answer, and soon: 2000 boxes needed 12 at most. A chain of more boxes than
+    rounds, each overlapping only the one before, is not settled to its end; of an even number of
+    rounds the unsettled boxes are kept.
 
     Args:
         boxes: N x K x 4, best first.

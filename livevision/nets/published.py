@@ -55,7 +55,10 @@ class Published:
 
 
 _MEGVII = {"downsample_style": "megvii"}
+_TORCHVISION = {"downsample_style": "torchvision"}
 _NO_AUX = {"aux": False}
+_RELEASE = "their release's table, which leaves out the norms'"
+_ENCODER = "the paper counts the attention too, 0.4 M of it"
 _SNET146 = "the paper's 146 M cannot be had from its table, which the release follows too"
 
 PUBLISHED = (
@@ -64,14 +67,25 @@ PUBLISHED = (
         "mobilenetv2", 224, 224, 6.9, 585,
         options={"width": 1.4}, remark="the paper's 6.9 M is not its table's; its release has 6.06",
     ),
+    Published("mobilenetv2", 224, 224, 5.34, 509, options={"width": 1.3}, remark=_RELEASE),
+    Published("mobilenetv2", 224, 224, 2.61, 209, options={"width": 0.75}, remark=_RELEASE),
+    Published("mobilenetv2", 224, 224, 1.95, 97, options={"width": 0.5}, remark=_RELEASE),
+    Published("mobilenetv2", 224, 224, 1.66, 59, options={"width": 0.35}, remark=_RELEASE),
     Published("shufflenetv2-0.5", 224, 224, 1.4, 41, options=_MEGVII),
+    Published("shufflenetv2-0.5", 224, 224, 1.4, 41, options=_TORCHVISION),
     Published("shufflenetv2-1.0", 224, 224, 2.3, 146, options=_MEGVII),
+    Published("shufflenetv2-1.0", 224, 224, 2.3, 146, options=_TORCHVISION),
     Published("shufflenetv2-1.5", 224, 224, 3.5, 299, options=_MEGVII),
+    Published("shufflenetv2-1.5", 224, 224, 3.5, 299, options=_TORCHVISION),
     Published("shufflenetv2-2.0", 224, 224, 7.4, 591, options=_MEGVII),
+    Published("shufflenetv2-2.0", 224, 224, 7.4, 591, options=_TORCHVISION),
     Published("xception-star", 224, 224, None, 145, remark="the unit's layout is inferred"),
-    Published("snet49", 224, 224, None, 49),
-    Published("snet146", 224, 224, None, 146, remark=_SNET146),
-    Published("snet535", 224, 224, None, 535),
+    Published("snet49", 224, 224, None, 49, options=_TORCHVISION),
+    Published("snet49", 224, 224, None, 49, options=_MEGVII),
+    Published("snet146", 224, 224, None, 146, options=_TORCHVISION, remark=_SNET146),
+    Published("snet146", 224, 224, None, 146, options=_MEGVII, remark=_SNET146),
+    Published("snet535", 224, 224, None, 535, options=_TORCHVISION),
+    Published("snet535", 224, 224, None, 535, options=_MEGVII),
     Published("thundernet-snet49", 320, 320, None, 262, options={"num_classes": 80}),
     Published("thundernet-snet49", 320, 320, None, 250, options={"num_classes": 20}),
     Published(
@@ -86,6 +100,8 @@ PUBLISHED = (
     Published("resnet18", 360, 640, 42.7, 8300, unit="MiB", part="backbone"),
     Published("bisenet-xception39", 360, 640, 5.8, 2900, unit="MiB", options=_NO_AUX),
     Published("bisenet-resnet18", 360, 640, 49.0, 10800, unit="MiB", options=_NO_AUX),
+    Published("xception-a", 1024, 1024, None, 1600, remark=_ENCODER),
+    Published("xception-b", 1024, 1024, None, 830, remark=_ENCODER),
     Published(
         "dfanet-a", 1024, 1024, 7.8, 3400,
         unit="MiB", remark="about 90 k parameters of each later encoder are not accounted for",
@@ -95,6 +111,10 @@ PUBLISHED = (
     Published(
         "bisenetv2", 512, 1024, None, 21150,
         options=_NO_AUX, remark="the head's width is not known: 24.6 G with 1024, 16.0 G with 128",
+    ),
+    Published(
+        "bisenetv2", 512, 1024, None, 21150,
+        options={**_NO_AUX, "head_channels": 128}, remark="the narrower head",
     ),
     Published("stdc1", 224, 224, None, 813),
     Published("stdc2", 224, 224, None, 1446),

@@ -20,6 +20,17 @@ _WIDTHS = {
 }
 
 
+def channels_at(width: float) -> tuple[int, int, int, int, int]:
+    """Channels of the stem, of stages 2 to 4 and of conv5 at a width of the paper.
+
+    Raises:
+        ValueError: the paper has no such width.
+    """
+    if width not in _WIDTHS:
+        raise ValueError(f"width {width} is not one of {', '.join(map(str, _WIDTHS))}")
+    return _WIDTHS[width]
+
+
 class Unit(nn.Module):
     """One unit; at stride 2 both branches see all channels, at stride 1 half of them each.
 
@@ -39,6 +50,8 @@ class Unit(nn.Module):
         downsample_style: "torchvision" or "megvii".
         star: ShuffleNetV2*, for detection: one more 3x3 depthwise convolution, at stride 1,
             before the right branch, so that it sees more of the image.
+        dilation: 2 keeps the size of the map whatever the stride; the depthwise convolutions take
+            every other pixel instead.
 
     Raises:
         ValueError: the style is another one, or the numbers of channels do not go together.
@@ -52,6 +65,7 @@ class Unit(nn.Module):
         kernel_size: int = 3,
         downsample_style: str = "torchvision",
         star: bool = False,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         if downsample_style not in DOWNSAMPLE_STYLES:
@@ -67,20 +81,22 @@ class Unit(nn.Module):
         self.shuffles_last = downsample_style == "torchvision"
         left = self.half if self.shuffles_last or stride == 1 else in_channels
         branch_in = in_channels if stride == 2 else self.half
+        step = 1 if dilation > 1 else stride
+
+        def depthwise(channels: int, step: int) -> ConvNorm:
+            return ConvNorm(
+                channels, channels, kernel_size, step, channels, relu=False, dilation=dilation
+            )
+
         self.right = nn.Sequential(
             ConvNorm(branch_in, self.half),
-            ConvNorm(self.half, self.half, kernel_size, stride, groups=self.half, relu=False),
+            depthwise(self.half, step),
             ConvNorm(self.half, out_channels - left),
         )
         if star:
-            self.right.insert(
-                0, ConvNorm(branch_in, branch_in, kernel_size, groups=branch_in, relu=False)
-            )
+            self.right.insert(0, depthwise(branch_in, 1))
         if stride == 2:
-            self.left = nn.Sequential(
-                ConvNorm(in_channels, in_channels, kernel_size, 2, groups=in_channels, relu=False),
-                ConvNorm(in_channels, left),
-            )
+            self.left = nn.Sequential(depthwise(in_channels, step), ConvNorm(in_channels, left))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == 2:
@@ -100,13 +116,12 @@ def stage(
     kernel_size: int,
     downsample_style: str,
     star: bool = False,
+    dilated: bool = False,
 ) -> nn.Sequential:
-    """A unit of stride 2 and `units - 1` of stride 1."""
-    first = Unit(in_channels, out_channels, 2, kernel_size, downsample_style, star)
-    rest = (
-        Unit(out_channels, out_channels, 1, kernel_size, downsample_style, star)
-        for _ in range(units - 1)
-    )
+    """A unit of stride 2 and `units - 1` of stride 1; dilated, the size of the map stays."""
+    how = (kernel_size, downsample_style, star, 2 if dilated else 1)
+    first = Unit(in_channels, out_channels, 2, *how)
+    rest = (Unit(out_channels, out_channels, 1, *how) for _ in range(units - 1))
     return nn.Sequential(first, *rest)
 
 
@@ -118,6 +133,7 @@ class ShuffleNetV2(nn.Module):
         downsample_style: see `Unit`.
         star: see `Unit`.
         last: whether conv5 ends the last map; detectors and segmenters take stage 4's instead.
+        dilated: keeps stage 4 at stride 16, see `Unit`.
 
     Raises:
         ValueError: the paper has no such width.
@@ -129,15 +145,14 @@ class ShuffleNetV2(nn.Module):
         downsample_style: str = "torchvision",
         star: bool = False,
         last: bool = True,
+        dilated: bool = False,
     ) -> None:
         super().__init__()
-        if width not in _WIDTHS:
-            raise ValueError(f"width {width} is not one of {', '.join(map(str, _WIDTHS))}")
-        stem, c3, c4, c5, conv5 = _WIDTHS[width]
+        stem, c3, c4, c5, conv5 = channels_at(width)
         self.stem = nn.Sequential(ConvNorm(3, stem, 3, stride=2), nn.MaxPool2d(3, 2, padding=1))
         self.stage2 = stage(stem, c3, 4, 3, downsample_style, star)
         self.stage3 = stage(c3, c4, 8, 3, downsample_style, star)
-        self.stage4 = stage(c4, c5, 4, 3, downsample_style, star)
+        self.stage4 = stage(c4, c5, 4, 3, downsample_style, star, dilated)
         self.conv5: nn.Module = ConvNorm(c5, conv5) if last else nn.Identity()
         self.channels = (stem, c3, c4, conv5 if last else c5)
 

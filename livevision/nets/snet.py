@@ -19,6 +19,7 @@ class SNet(nn.Module):
         widths: channels of the stem and of stages 2 to 4.
         last: channels of a 1x1 convolution after stage 4, whose output then is C5; 0 for none.
         downsample_style: see `livevision.nets.shufflenetv2.Unit`.
+        dilated: keeps C5 at stride 16, see there.
     """
 
     def __init__(
@@ -26,13 +27,14 @@ class SNet(nn.Module):
         widths: tuple[int, int, int, int],
         last: int = 0,
         downsample_style: str = "torchvision",
+        dilated: bool = False,
     ) -> None:
         super().__init__()
         stem, c3, c4, c5 = widths
         self.stem = nn.Sequential(ConvNorm(3, stem, 3, stride=2), nn.MaxPool2d(3, 2, padding=1))
         self.stage2 = stage(stem, c3, 4, 5, downsample_style)
         self.stage3 = stage(c3, c4, 8, 5, downsample_style)
-        self.stage4 = stage(c4, c5, 4, 5, downsample_style)
+        self.stage4 = stage(c4, c5, 4, 5, downsample_style, dilated=dilated)
         self.conv5: nn.Module = ConvNorm(c5, last) if last else nn.Identity()
         self.channels = (c4, last or c5)
 
@@ -41,14 +43,14 @@ class SNet(nn.Module):
         return c4, self.conv5(self.stage4(c4))
 
 
-def backbone(name: str, downsample_style: str = "torchvision") -> SNet:
+def backbone(name: str, downsample_style: str = "torchvision", dilated: bool = False) -> SNet:
     """The backbone "snet49", "snet146" or "snet535"."""
     widths, last = {
         "snet49": ((24, 60, 120, 240), 512),
         "snet146": ((24, 132, 264, 528), 0),
         "snet535": ((48, 248, 496, 992), 0),
     }[name]
-    return SNet(widths, last, downsample_style)
+    return SNet(widths, last, downsample_style, dilated)
 
 
 def snet49(num_classes: int = 1000, downsample_style: str = "torchvision") -> Classifier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from livevision.nets.layers import ConvNorm, global_average, initialise
 
@@ -86,6 +87,11 @@ class STDCClassifier(nn.Module):
         hidden = F.relu(self.norm(self.fc1(average)))
         logits: Tensor = self.fc2(self.dropout(hidden))
         return logits
+
+    def fold_norms(self) -> None:
+        """Fold the norm after a linear layer, which exporters leave; in eval mode only."""
+        self.fc1 = fuse_linear_bn_eval(self.fc1, self.norm)
+        self.norm = nn.Identity()
 
 
 def backbone(name: str) -> STDC:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from livevision.nets.anchors import grid_anchors
 from livevision.nets.layers import ConvNorm, global_average, initialise
 from livevision.nets.roi import ps_roi_align
-from livevision.nets.snet import SNet, backbone
+from livevision.nets.snet import backbone
 from livevision.nets.two_stage import TwoStageDetector, by_anchor
 
 _BINS = 7  # along each side of a proposal
@@ -83,7 +83,7 @@ class ThunderNet(TwoStageDetector):
 
     def __init__(
         self,
-        backbone: SNet,
+        backbone: nn.Module,
         num_classes: int,
         pre_nms: int = 500,
         proposals: int = 200,
@@ -92,7 +92,8 @@ class ThunderNet(TwoStageDetector):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.context = ContextEnhancement(*backbone.channels)
+        c4, c5 = backbone.channels  # type: ignore[misc]
+        self.context = ContextEnhancement(c4, c5)
         self.rpn = RegionProposal()
         self.attention = SpatialAttention()
         self.fc = nn.Linear(_WIDTH, 1024)
@@ -133,16 +134,22 @@ class ThunderNet(TwoStageDetector):
         return self.classes(x), self.boxes(x)
 
 
-def thundernet_snet49(num_classes: int = 20, **options: int) -> ThunderNet:
-    """ThunderNet with SNet49."""
-    return ThunderNet(backbone("snet49"), num_classes, **options)
+def thundernet_snet49(
+    num_classes: int = 20, downsample_style: str = "torchvision", **options: int
+) -> ThunderNet:
+    """ThunderNet with SNet49; `downsample_style` as of `livevision.nets.shufflenetv2.Unit`."""
+    return ThunderNet(backbone("snet49", downsample_style), num_classes, **options)
 
 
-def thundernet_snet146(num_classes: int = 20, **options: int) -> ThunderNet:
+def thundernet_snet146(
+    num_classes: int = 20, downsample_style: str = "torchvision", **options: int
+) -> ThunderNet:
     """ThunderNet with SNet146."""
-    return ThunderNet(backbone("snet146"), num_classes, **options)
+    return ThunderNet(backbone("snet146", downsample_style), num_classes, **options)
 
 
-def thundernet_snet535(num_classes: int = 20, **options: int) -> ThunderNet:
+def thundernet_snet535(
+    num_classes: int = 20, downsample_style: str = "torchvision", **options: int
+) -> ThunderNet:
     """ThunderNet with SNet535."""
-    return ThunderNet(backbone("snet535"), num_classes, **options)
+    return ThunderNet(backbone("snet535", downsample_style), num_classes, **options)

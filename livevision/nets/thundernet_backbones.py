@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any
 
 from livevision.nets.features import features
-from livevision.nets.snet import SNet
 from livevision.nets.thundernet import ThunderNet
 
 
-def thundernet_on(backbone: str, num_classes: int = 20, **options: int) -> ThunderNet:
-    """ThunderNet on any backbone of `livevision.nets.features`, its C4 at 1/16 and C5 at 1/32."""
-    # ThunderNet asks of a backbone what SNet gives: `channels` and a pair of maps.
-    return ThunderNet(cast(SNet, features(backbone, (16, 32))), num_classes, **options)
+def thundernet(
+    backbone: str,
+    num_classes: int = 20,
+    backbone_options: Mapping[str, Any] | None = None,
+    **options: int,
+) -> ThunderNet:
+    """ThunderNet on any backbone of `livevision.nets.features`, its C4 at 1/16 and C5 at 1/32.
+
+    Args:
+        backbone: its name.
+        num_classes: foreground classes.
+        backbone_options: passed to the backbone, such as `width`.
+        **options: as of `ThunderNet`.
+
+    Raises:
+        ValueError: There is no such backbone, or it has no maps at these strides.
+    """
+    maps = features(backbone, (16, 32), **(backbone_options or {}))
+    return ThunderNet(maps, num_classes, **options)
 
 
-def thundernet_mobilenetv2(num_classes: int = 20, **options: int) -> ThunderNet:
+def thundernet_mobilenetv2(num_classes: int = 20, width: float = 1.0, **options: int) -> ThunderNet:
     """ThunderNet with MobileNetV2, whose C5 is the last block's output."""
-    return thundernet_on("mobilenetv2", num_classes, **options)
+    return thundernet("mobilenetv2", num_classes, {"width": width}, **options)
 
 
-def thundernet_shufflenetv2(num_classes: int = 20, **options: int) -> ThunderNet:
-    """ThunderNet with ShuffleNetV2 1x, whose C5 is stage 4's output."""
-    return thundernet_on("shufflenetv2-1.0", num_classes, **options)
+def thundernet_shufflenetv2(
+    num_classes: int = 20,
+    width: float = 1.0,
+    downsample_style: str = "torchvision",
+    star: bool = False,
+    **options: int,
+) -> ThunderNet:
+    """ThunderNet with ShuffleNetV2, or ShuffleNetV2*, whose C5 is stage 4's output."""
+    unit = {"downsample_style": downsample_style, "star": star}
+    return thundernet(f"shufflenetv2-{width:.1f}", num_classes, unit, **options)

@@ -12,7 +12,8 @@ import random
 import pytest
 import torch
 
-from livevision.nets.anchors import decode_boxes, grid_anchors
+from livevision.nets.anchors import decode_boxes, encode_boxes, grid_anchors
+from livevision.nets.light_head_rcnn import classic_anchors
 from livevision.nets.nms import box_iou, soft_suppress, suppress
 from livevision.nets.roi import ps_roi_align, roi_align
 
@@ -67,12 +68,13 @@ def pooled(
     return max(samples) if how == "max" else sum(samples) / 4
 
 
-@pytest.mark.parametrize(("how", "half_pixel"), [("mean", True), ("max", False)])
+@pytest.mark.parametrize("half_pixel", [True, False])
+@pytest.mark.parametrize("how", ["mean", "max"])
 def test_ps_roi_align(how: str, half_pixel: bool) -> None:
     torch.manual_seed(0)
     bins, channels = 3, 2
     maps = torch.randn(1, channels * bins**2, HEIGHT, WIDTH, dtype=torch.float64)
-    boxes = random_boxes(1500, seed=1)
+    boxes = random_boxes(2000, seed=1)
     ours = ps_roi_align(
         maps, torch.tensor([boxes], dtype=torch.float64), STRIDE, bins, how, half_pixel
     )
@@ -92,7 +94,7 @@ def test_roi_align(how: str) -> None:
     torch.manual_seed(0)
     bins, channels = 3, 2
     maps = torch.randn(1, channels, HEIGHT, WIDTH, dtype=torch.float64)
-    boxes = random_boxes(1500, seed=2)
+    boxes = random_boxes(2000, seed=2)
     ours = roi_align(maps, torch.tensor([boxes], dtype=torch.float64), STRIDE, bins, how)
     values, result = maps[0].tolist(), ours[0].tolist()
     for k, box in enumerate(boxes):
@@ -186,6 +188,21 @@ def test_soft_suppression_of_nothing() -> None:
     assert order.dtype == torch.int64
 
 
+def test_suppression_of_one_box_and_of_none() -> None:
+    assert suppress(torch.tensor([[[3.0, 3, 3, 3]]]), 0.5).tolist() == [[1]]
+    assert suppress(torch.zeros(1, 0, 4), 0.5).shape == (1, 0)
+
+
+def test_a_chain_of_boxes_is_settled_as_far_as_the_rounds_go() -> None:
+    # Each overlaps its neighbours alone, so that every second one stays; a box is settled a round
+    # after the one before it. What twenty rounds leave unsettled stays rather than goes.
+    chain = torch.tensor([[[4.0 * i, 0, 4 * i + 10, 10] for i in range(30)]])
+    every_second = [float(i % 2 == 0) for i in range(30)]
+    assert suppress(chain, 0.4)[0, :20].tolist() == every_second[:20]
+    assert (suppress(chain, 0.4)[0] >= torch.tensor(every_second)).all()
+    assert suppress(chain, 0.4, rounds=30)[0].tolist() == every_second
+
+
 def test_decoding() -> None:
     draw = random.Random(7)
     references = random_boxes(2000, 7)
@@ -207,6 +224,39 @@ def test_decoding() -> None:
             min(max(y + h / 2, 0), HEIGHT * STRIDE),
         )
         assert box == pytest.approx(expected, abs=1e-6)
+
+
+def test_encoding() -> None:
+    references, boxes = random_boxes(2000, 8), random_boxes(2000, 9)
+    ours = encode_boxes(
+        torch.tensor(boxes, dtype=torch.float64), torch.tensor(references, dtype=torch.float64)
+    ).tolist()
+    for (x1, y1, x2, y2), (bx1, by1, bx2, by2), codes in zip(references, boxes, ours, strict=True):
+        w, h = max(x2 - x1, 1), max(y2 - y1, 1)  # sides below a pixel count as one
+        expected = (
+            ((bx1 + bx2) / 2 - (x1 + x2) / 2) / w,
+            ((by1 + by2) / 2 - (y1 + y2) / 2) / h,
+            math.log(max(bx2 - bx1, 1) / w),
+            math.log(max(by2 - by1, 1) / h),
+        )
+        assert codes == pytest.approx(expected, abs=1e-9)
+
+
+def test_classic_anchors() -> None:
+    ours = iter(classic_anchors(3, 4).tolist())
+    for row in range(3):
+        for column in range(4):
+            for ratio in (0.5, 1.0, 2.0):
+                for scale in (2, 4, 8, 16, 32):
+                    # A box of pixels 0 to 15, brought to the ratio, rounded, and enlarged; it
+                    # includes its last pixel, which ours does not.
+                    w = round(math.sqrt(256 / ratio))
+                    w, h = w * scale, round(w * ratio) * scale
+                    x, y = 16 * column + 7.5, 16 * row + 7.5
+                    first = (x - (w - 1) / 2, y - (h - 1) / 2)
+                    last = (x + (w - 1) / 2, y + (h - 1) / 2)
+                    assert next(ours) == [*first, last[0] + 1, last[1] + 1]
+    assert next(ours, None) is None
 
 
 def test_anchors() -> None:

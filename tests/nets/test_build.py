@@ -8,12 +8,18 @@ import sys
 import pytest
 import torch
 
-from livevision.nets import build, names
+from livevision.nets import build, families, names
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'snet50'.*bisenet-xception39.*thundernet-snet49"):
         build("snet50")
+
+
+def test_a_net_of_any_backbone_needs_its_name() -> None:
+    for name in families():
+        with pytest.raises(ValueError, match=rf'build\("{name}", backbone='):
+            build(name)
 
 
 def test_every_name_has_a_builder() -> None:

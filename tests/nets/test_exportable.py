@@ -23,7 +23,15 @@ DATA_DEPENDENT = {
 }  # fmt: skip
 OPSET = 17
 # Each of these is made of blocks that a lighter net of the list is made of too.
-HEAVY = {"light-head-l", "resnet101", "stdc2", "stdc2-seg", "thundernet-snet535", "snet535"}
+HEAVY = {
+    "light-head-l",
+    "light-head-l-release",
+    "resnet101",
+    "stdc2",
+    "stdc2-seg",
+    "thundernet-snet535",
+    "snet535",
+}
 LIGHT = [name for name in names() if name not in HEAVY]
 
 
@@ -80,6 +88,25 @@ def test_graph(name: str, tmp_path: Path) -> None:
     assert real.any()
     np.testing.assert_allclose(theirs[0][real], boxes[real], atol=0.05)
     assert (theirs[2][real] == classes[real]).all()
+
+
+@pytest.mark.parametrize("name", ["bisenetv2", "stdc1"])
+def test_norms_that_no_exporter_folds_are_folded_before(name: str) -> None:
+    torch.manual_seed(0)
+    net = build(name, num_classes=4)
+    images = torch.randn(2, 3, 64, 96)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            for values in (module.weight, module.bias, module.running_mean, module.running_var):
+                nn.init.uniform_(values, 0.5, 1.5)
+    net.eval().requires_grad_(False)
+    expected = net(images)
+    folding = [m for m in net.modules() if hasattr(m, "fold_norms")]
+    assert len(folding) == 1
+    folding[0].fold_norms()
+    assert isinstance(folding[0].norm, nn.Identity)
+    largest = float(expected.abs().max())
+    torch.testing.assert_close(net(images), expected, atol=1e-5 * largest, rtol=0)
 
 
 def top_k(graph: onnx.GraphProto) -> list[int]:

@@ -9,9 +9,9 @@ import torch
 
 from livevision.nets import build, features
 
-ALL_STRIDES = {"mobilenetv2": (2, 4, 8, 16, 32), "xception39": (8, 16, 32)} | {
-    f"snet{size}": (16, 32) for size in (49, 146, 535)
-}
+ALL_STRIDES = {"mobilenetv2": (2, 4, 8, 16, 32), "xception39": (8, 16, 32)}
+ALL_STRIDES |= dict.fromkeys(("snet49", "snet146", "snet535", "xception-star"), (16, 32))
+DILATED = [n for n in features.names() if not n.startswith("stdc") and n != "xception39"]
 
 
 @pytest.mark.parametrize("name", features.names())
@@ -23,6 +23,18 @@ def test_strides_and_channels(name: str) -> None:
     assert len(maps) == len(net.channels) == len(strides)
     for x, channels, stride in zip(maps, net.channels, strides, strict=True):
         assert x.shape == (1, channels, math.ceil(203 / stride), math.ceil(321 / stride))
+
+
+@pytest.mark.parametrize("name", DILATED)
+def test_dilated_the_last_map_stays_at_16_with_the_same_weights(name: str) -> None:
+    with torch.device("meta"):
+        plain = features.features(name, (16, 32))
+        dilated = features.features(name, (16, 32), dilated=True).eval()
+    assert dilated.channels == plain.channels
+    sizes = {key: x.shape for key, x in dilated.state_dict().items()}
+    assert sizes == {key: x.shape for key, x in plain.state_dict().items()}
+    maps = dilated(torch.zeros(1, 3, 203, 321, device="meta"))
+    assert [tuple(x.shape[2:]) for x in maps] == [(13, 21), (13, 21)]
 
 
 def test_some_maps_alone() -> None:
@@ -40,6 +52,11 @@ def test_some_maps_alone() -> None:
         ("thundernet-shufflenetv2", "shufflenetv2-1.0"),
         ("light-head-s", "xception-star"),
         ("light-head-l", "resnet101"),
+        ("light-head-mobilenetv2", "mobilenetv2"),
+        ("light-head-shufflenetv2", "shufflenetv2-1.0"),
+        ("bisenet-shufflenetv2", "shufflenetv2-1.0"),
+        ("bisenet-xception39", "xception39"),
+        ("thundernet-snet49", "snet49"),
         ("stdc1-seg", "stdc1"),
     ],
 )
@@ -57,12 +74,5 @@ def test_what_cannot_be_had_is_refused() -> None:
         features.features("resnet50")
     with pytest.raises(ValueError, match=r"snet49 has maps at strides \(16, 32\)"):
         features.features("snet49", (8, 16))
-
-
-@pytest.mark.parametrize("name", ["thundernet-mobilenetv2", "thundernet-shufflenetv2"])
-def test_thundernet_takes_c4_at_16_and_c5_at_32(name: str) -> None:
-    with torch.device("meta"):
-        net = build(name)
-    maps, objectness, _ = net.eval().features(torch.zeros(1, 3, 320, 320, device="meta"))
-    assert maps.shape == (1, 245, 20, 20)
-    assert objectness.shape == (1, 10_000, 2)
+    with pytest.raises(ValueError, match=r"stdc1 cannot be built so.*dilated"):
+        features.features("stdc1", (16, 32), dilated=True)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from livevision.nets.mobilenetv2 import InvertedResidual, MobileNetV2, scale_channels
+from tests.nets.footprints import footprint
 
 
 def test_there_are_17_blocks_and_10_shortcuts() -> None:
@@ -36,6 +37,20 @@ def test_activations_stop_at_six() -> None:
     block = InvertedResidual(8, 8, 1, expansion=6).eval()
     assert block.expand(1e4 * torch.randn(1, 8, 5, 5)).max() == 6
     assert block.depthwise(1e4 * torch.randn(1, 48, 5, 5)).max() == 6
+
+
+def test_a_dilated_block_looks_twice_as_far() -> None:
+    assert footprint(InvertedResidual(4, 4, 1, expansion=2), 4) == 3
+    assert footprint(InvertedResidual(4, 4, 1, expansion=2, dilation=2), 4, holes=True) == 5
+
+
+def test_dilated_only_the_last_stage_is() -> None:
+    net = MobileNetV2(0.35, last=0, dilated=True)
+    dilations = [
+        {m.dilation[0] for m in stage.modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
+        for stage in net.stages
+    ]
+    assert dilations == [{1}, {1}, {1}, {1}, {2}]
 
 
 def test_expansion_1_has_no_expanding_convolution() -> None:

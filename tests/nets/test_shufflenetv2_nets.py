@@ -28,6 +28,17 @@ def test_star_units_look_two_pixels_further() -> None:
     assert footprint(Unit(8, 8, 1, kernel_size=5), 8) == 5
 
 
+@pytest.mark.parametrize("style", ["torchvision", "megvii"])
+def test_a_dilated_unit_of_stride_2_keeps_the_size_and_looks_further(style: str) -> None:
+    unit = Unit(8, 24, 2, downsample_style=style, dilation=2)
+    assert unit(torch.randn(2, 8, 7, 9)).shape == (2, 24, 7, 9)
+    assert footprint(unit, 8, holes=True) == 5
+    following = Unit(8, 8, 1, downsample_style=style, dilation=2)
+    assert footprint(following, 8, holes=True) == 5
+    plain = Unit(8, 24, 2, downsample_style=style)
+    assert plain(torch.randn(2, 8, 7, 9)).shape == (2, 24, 4, 5)
+
+
 def test_star_adds_one_depthwise_convolution_a_unit() -> None:
     plain = build("shufflenetv2-1.0")
     star = build("shufflenetv2-1.0", star=True)
