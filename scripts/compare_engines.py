@@ -1,21 +1,31 @@
 """Compare what every engine finds with PyTorch: scripts/compare-engines MODEL[,MODEL...] FILE...
 
-FILEs are videos or pictures. For segmentation the share of pixels of another class is told, for
-detection how many boxes have no like in PyTorch's answer (same class, IoU of at least 0.9), and the
-largest differences of those that have, for classification the largest difference of a probability
-and how often another class is the likeliest.
+FILEs are videos or pictures; the pictures looked at are spread over all of them. A line of JSON is
+printed for each model and engine, and a table at the end. What it tells:
+
+* detection: boxes of PyTorch and of the engine without a like in the other's answer (same class,
+  IoU of at least 0.9), and the largest difference of a score and of a corner of those that have;
+* segmentation: the largest share of a picture's pixels of another class; how far logits are from
+  PyTorch's, in units of their standard deviation; how far PyTorch's own are from the same net in
+  float64, which is what float32 leaves open ("noise"); and the share of pixels of another class
+  that noise does not explain, as PyTorch's two best logits are more than four times it apart;
+* classification: the largest difference of a probability, and how often another class is likeliest.
 
 With --random the nets get random weights that tell things apart, so that nets can be compared that
-nobody has trained; "all" as MODEL then means every such net.
+nobody has trained; "all" as MODEL then means every such net. --table FILE prints the table of lines
+that were kept in a file, and compares nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,148 +33,239 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from random_weights import write_random
 
 import livevision
 from livevision import catalog
-from livevision.catalog import ModelCard
+from livevision.bench_nets import apart
 from livevision.errors import LivevisionError
+from livevision.model_choice import files_of
+from livevision.preprocess.fit import make_fit
 
-ENGINES = [("openvino", "fp32"), ("openvino", "bf16"), ("onnx", "fp32")]
+CONFIDENCE = 0.25
+# Boxes of a lower score are let through as likes: the same one may lie on the other side of 0.25.
+NEARLY = 0.2
+EVERY_NTH_IN_FLOAT64 = 10
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("models", metavar="MODEL[,MODEL...]")
-    parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--every", type=int, default=10, help="of a video look at each Nth frame")
+    parser.add_argument("models", metavar="MODEL[,MODEL...]", nargs="?", default="")
+    parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--random", action="store_true", help="take weights made on the spot")
     parser.add_argument("--engines", default="openvino,onnx", help="(default openvino,onnx)")
+    parser.add_argument("--precision", default="fp32", help="of the engines (default fp32)")
     parser.add_argument("--most", type=int, default=100, help="look at so many pictures at most")
+    parser.add_argument("--table", type=Path, help="print the table of lines kept in a file")
     arguments = parser.parse_args()
+    if arguments.table:
+        print_table([json.loads(line) for line in arguments.table.read_text().splitlines()])
+        return 0
+    if not arguments.files:
+        parser.error("no FILE is given")
     names = arguments.models.split(",")
     if names == ["all"]:
-        names = catalog.untrained_names()
-    images = [i for path in arguments.files for i in read(path, arguments.every)]
-    images = images[: arguments.most]
-    engines = [e for e in ENGINES if e[0] in arguments.engines.split(",")]
+        names = catalog.untrained_names() if arguments.random else catalog.names()
+    images = spread(arguments.files, arguments.most)
+    rows = []
     for name in names:
-        with tempfile.TemporaryDirectory(prefix="livevision-compare-") as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="livevision-compare-") as folder,
+            apart() if arguments.random else nullcontext(),
+        ):
             weights = arguments.weights
             if arguments.random:
                 weights = Path(folder) / f"{name}.safetensors"
-                write_random(catalog.find(name), images[:4], weights)
-            compare_engines(name, weights, images, engines)
+                write_random(catalog.find(name), images[:: max(1, len(images) // 4)][:4], weights)
+            for engine in arguments.engines.split(","):
+                rows.append(
+                    {
+                        "model": name,
+                        "engine": engine,
+                        "precision": arguments.precision,
+                        "weights": "random" if arguments.random else str(weights or "shipped"),
+                        "frames": len(images),
+                    }
+                )
+            compare = {"segment": compare_maps, "detect": compare_boxes}.get(
+                catalog.find(name).task, compare_labels
+            )
+            done = compare(name, weights, images, rows[-len(arguments.engines.split(",")) :])
+            for row in done:
+                print(json.dumps(row), flush=True)
+    print_table(rows)
     return 0
 
 
-def compare_engines(
-    name: str, weights: Path | None, images: list[Any], engines: list[tuple[str, str]]
-) -> None:
-    """Print a line for each engine."""
-    torch = livevision.load(name, "torch", weights=weights)
-    wanted = [torch(image) for image in images]
-    compare = {"segment": compare_maps, "detect": compare_boxes, "classify": compare_labels}
-    for engine, precision in engines:
-        try:
-            with livevision.load(name, engine, precision=precision, weights=weights) as model:
-                found = [model(image) for image in images]
-        except LivevisionError as error:
-            print(f"{name} {engine} {precision}: {error}", file=sys.stderr)
-            continue
-        figures = {"model": name, "engine": engine, "precision": precision, "images": len(images)}
-        print(json.dumps({**figures, **compare[torch.task](found, wanted)}), flush=True)
+def spread(files: list[Path], most: int) -> list[Any]:
+    """Pictures, uint8 H×W×3 BGR, as evenly from all files as their lengths allow."""
+    videos = {path: read(path) for path in files}
+    left, taken = most, []
+    # Short files first, so that what they cannot give is shared out among the longer ones.
+    for place, (_, pictures) in enumerate(sorted(videos.items(), key=lambda item: len(item[1]))):
+        share = min(len(pictures), left // (len(videos) - place))
+        chosen = np.linspace(0, len(pictures) - 1, share).astype(int)
+        taken += [pictures[i] for i in chosen]
+        left -= share
+    return taken
 
 
-def write_random(card: ModelCard, images: list[Any], path: Path) -> None:
-    """Write weights of a net whose answers differ from picture to picture and place to place.
-
-    Fresh ones call all things alike: here the norms are set from the pictures, and the layers that
-    give the answers are scaled up.
-    """
-    import torch
-    from safetensors.torch import save_file
-
-    from livevision import nets
-    from livevision.inference.graph import Normalise
-    from livevision.preprocess.fit import make_fit
-
-    torch.manual_seed(1)
-    net: Any = nets.build(card.net, **card.net_options).eval()
-    fit = make_fit(card.fit, card.input_size)
-    with torch.no_grad():
-        x = Normalise()(torch.from_numpy(np.concatenate([fit.place(i)[0] for i in images])))
-        norms = [m for m in net.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
-        for norm in norms:
-            norm.train()
-            norm.momentum = None  # plain averages
-        net(x)
-        net.eval()
-        linear = torch.nn.Conv2d | torch.nn.Linear
-        if card.task == "detect":
-            parts = (net.rpn.objectness, net.classes, net.boxes)
-            *answers, boxes = ([m for m in p.modules() if isinstance(m, linear)][-1] for p in parts)
-            boxes.weight *= 20
-        else:
-            # The last layer with as many outputs as there are classes.
-            layers = [m for m in net.modules() if isinstance(m, linear)]
-            answers = [m for m in layers if int(m.weight.shape[0]) == len(card.labels)][-1:]
-        for layer in answers:
-            seen: list[Any] = []
-            hook = layer.register_forward_hook(
-                lambda _m, _i, output, seen=seen: seen.append(output)
-            )
-            net(x[:1])
-            hook.remove()
-            layer.weight *= 3 / float(seen[0].std())
-    save_file(
-        {k: v for k, v in net.state_dict().items() if not k.endswith("batches_tracked")}, path
-    )
-
-
-def read(path: Path, every: int) -> Iterator[Any]:
-    """Pictures of a file, uint8 H×W×3 BGR."""
+def read(path: Path) -> list[Any]:
+    """All pictures of a file."""
+    picture = cv2.imread(str(path))
+    if picture is not None:
+        return [picture]
     video = cv2.VideoCapture(str(path))
-    number = 0
+    pictures = []
     while True:
-        more, image = video.read()
+        more, picture = video.read()
         if not more:
-            return
-        if number % every == 0:
-            yield image
-        number += 1
+            break
+        pictures.append(picture)
+    if not pictures:
+        raise SystemExit(f"{str(path)!r} holds no pictures that can be read")
+    return pictures
 
 
-def compare_maps(found: list[Any], wanted: list[Any]) -> dict[str, Any]:
-    shares = [(f.class_map != w.class_map).mean() for f, w in zip(found, wanted, strict=True)]
-    return {"other_pixels_mean": float(np.mean(shares)), "other_pixels_max": float(max(shares))}
+def answers(
+    row: dict[str, Any], weights: Path | None, ask: Callable[[Any], list[Any]]
+) -> list[Any] | None:
+    """What an engine says; None, and the error in the row, where it cannot run."""
+    options = {"conf": NEARLY} if catalog.find(row["model"]).task == "detect" else {}
+    try:
+        with livevision.load(
+            row["model"], row["engine"], precision=row["precision"], weights=weights, **options
+        ) as model:
+            return ask(model)
+    except LivevisionError as error:
+        row["error"] = str(error)
+        return None
 
 
-def compare_boxes(found: list[Any], wanted: list[Any]) -> dict[str, Any]:
-    total, alone, score, side = 0, 0, 0.0, 0.0
-    for pair in zip(found, wanted, strict=True):
-        for ours, theirs in (pair, pair[::-1]):
-            total += len(ours)
-            for box, confidence, number in zip(
-                ours.xyxy, ours.confidence, ours.class_id, strict=True
-            ):
-                likes = theirs[(theirs.class_id == number) & (_iou(box, theirs.xyxy) >= 0.9)]
-                if not len(likes):
-                    alone += 1
-                    continue
-                best = int(np.argmin(abs(likes.confidence - confidence)))
-                score = max(score, float(abs(likes.confidence[best] - confidence)))
-                side = max(side, float(abs(likes.xyxy[best] - box).max()))
-    return {"boxes": total, "without_like": alone, "score_max": score, "pixels_max": side}
+def compare_maps(
+    name: str, weights: Path | None, images: list[Any], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Fill in the rows of a segmenter."""
+    import torch
+
+    from livevision.inference.graph import build_graph, first_largest
+
+    card = catalog.find(name)
+    files = files_of(card, weights, None, untrained=False)
+    fit = make_fit(card.fit, card.input_size)
+    graph: Any = build_graph(files)
+    net = torch.nn.Sequential(graph.normalise, graph.net).to(memory_format=torch.channels_last)
+    batches = [fit.place(image)[0] for image in images]
+    maps, margins, spreads = [], [], []
+    for batch in batches:
+        logits = net(torch.from_numpy(batch))
+        maps.append(first_largest(logits)[0].numpy())
+        best = logits.topk(2, 1).values[0]
+        margins.append((best[0] - best[1]).numpy())
+        spreads.append(float(logits.std()))
+    spread_of_logits = float(np.mean(spreads))
+
+    some = batches[::EVERY_NTH_IN_FLOAT64]
+    wanted = [net(torch.from_numpy(batch)).numpy() for batch in some]
+    exact = copy.deepcopy(graph.net).double()
+    noise = 0.0
+    for batch, logits in zip(some, wanted, strict=True):
+        x = graph.normalise(torch.from_numpy(batch)).double()
+        noise = max(noise, float(abs(exact(x).numpy() - logits).max()) / spread_of_logits)
+    del exact
+    for row in rows:
+        found = answers(
+            row, weights, lambda m: [m.infer({"image": b})["class_map"][0] for b in batches]
+        )
+        if found is None:
+            continue
+        others = [f != w for f, w in zip(found, maps, strict=True)]
+        bound = 4 * noise * spread_of_logits
+        beyond = [(o & (m > bound)).mean() for o, m in zip(others, margins, strict=True)]
+        logits = engine_logits(net, row, some)
+        distance = max(float(abs(f - w).max()) for f, w in zip(logits, wanted, strict=True))
+        row |= {
+            "other_pixels_mean": float(np.mean([o.mean() for o in others])),
+            "other_pixels_max": float(max(o.mean() for o in others)),
+            "noise": noise,
+            "logits_max": distance / spread_of_logits,
+            "beyond_noise_max": float(max(beyond)),
+        }
+    return rows
 
 
-def compare_labels(found: list[Any], wanted: list[Any]) -> dict[str, Any]:
-    pairs = list(zip(found, wanted, strict=True))
-    return {
-        "probability_max": max(float(abs(f.confidence - w.confidence).max()) for f, w in pairs),
-        "other_likeliest": sum(int(f.class_id[0] != w.class_id[0]) for f, w in pairs),
-        "likeliest": len({int(w.class_id[0]) for _, w in pairs}),
-    }
+def engine_logits(net: Any, row: dict[str, Any], batches: list[Any]) -> list[Any]:
+    """A segmenter's logits of an engine, N×C×H×W each."""
+    import torch
+
+    with tempfile.TemporaryDirectory(prefix="livevision-logits-") as folder:
+        path = Path(folder) / "logits.onnx"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the exporter is the older one, and of sizes
+            torch.onnx.export(
+                net, (torch.from_numpy(batches[0]),), path, dynamo=False, input_names=["image"]
+            )
+        if row["engine"] == "onnx":
+            import onnxruntime
+
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            return [session.run(None, {"image": batch})[0] for batch in batches]
+        import openvino
+
+        hint = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[row["precision"]]}
+        compiled = openvino.Core().compile_model(str(path), "CPU", hint)
+        return [np.array(compiled(batch)[0]) for batch in batches]
+
+
+def compare_boxes(
+    name: str, weights: Path | None, images: list[Any], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Fill in the rows of a detector."""
+    reference = {**rows[0], "engine": "torch", "precision": "fp32"}
+    wanted = answers(reference, weights, lambda m: [m(image) for image in images])
+    for row in rows:
+        found = answers(row, weights, lambda m: [m(image) for image in images])
+        if found is None or wanted is None:
+            continue
+        total, alone, score, corner = 0, 0, 0.0, 0.0
+        for pair in zip(found, wanted, strict=True):
+            for ours, theirs in (pair, pair[::-1]):
+                sure = ours[ours.confidence >= CONFIDENCE]
+                total += len(sure)
+                for box, confidence, number in zip(
+                    sure.xyxy, sure.confidence, sure.class_id, strict=True
+                ):
+                    likes = theirs[(theirs.class_id == number) & (_iou(box, theirs.xyxy) >= 0.9)]
+                    if not len(likes):
+                        alone += 1
+                        continue
+                    best = int(np.argmin(abs(likes.confidence - confidence)))
+                    score = max(score, float(abs(likes.confidence[best] - confidence)))
+                    corner = max(corner, float(abs(likes.xyxy[best] - box).max()))
+        row |= {"boxes": total, "without_like": alone, "score_max": score, "corner_max_px": corner}
+    return rows
+
+
+def compare_labels(
+    name: str, weights: Path | None, images: list[Any], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Fill in the rows of a classifier."""
+    reference = {**rows[0], "engine": "torch", "precision": "fp32"}
+    wanted = answers(reference, weights, lambda m: [m(image) for image in images])
+    for row in rows:
+        found = answers(row, weights, lambda m: [m(image) for image in images])
+        if found is None or wanted is None:
+            continue
+        pairs = list(zip(found, wanted, strict=True))
+        row |= {
+            "score_max": max(float(abs(f.confidence - w.confidence).max()) for f, w in pairs),
+            "other_likeliest": sum(int(f.class_id[0] != w.class_id[0]) for f, w in pairs),
+            "classes_seen": len({int(w.class_id[0]) for _, w in pairs}),
+        }
+    return rows
 
 
 def _iou(box: Any, boxes: Any) -> Any:
@@ -172,6 +273,32 @@ def _iou(box: Any, boxes: Any) -> Any:
     shared = shared.clip(0).prod(1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     return shared / ((box[2:] - box[:2]).prod() + areas - shared)
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """A Markdown table, a line for each model and engine."""
+    print("\n| net | engine | frames | score | corner, px | pixels | beyond noise | remark |")
+    print("|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        remark = row.get("error", "")
+        if "boxes" in row:
+            remark = f"{row['without_like']} of {row['boxes']} boxes without a like"
+        elif "noise" in row:
+            remark = f"logits {row['logits_max']:.1e}, noise {row['noise']:.1e} of their spread"
+        elif "other_likeliest" in row:
+            remark = f"{row['other_likeliest']} of {row['frames']} frames with another class first"
+        cells = [
+            row["model"],
+            f"{row['engine']} {row['precision']}",
+            str(row["frames"]),
+            *(f"{row[key]:.1e}" if key in row else "" for key in ("score_max", "corner_max_px")),
+            *(
+                f"{row[key]:.3%}" if key in row else ""
+                for key in ("other_pixels_max", "beyond_noise_max")
+            ),
+            remark,
+        ]
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

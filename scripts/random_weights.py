@@ -1,0 +1,61 @@
+"""Random weights with which a net's answers differ from picture to picture and place to place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livevision.catalog import ModelCard
+
+
+def write_random(card: ModelCard, images: list[Any], path: Path) -> None:
+    """Write weights, safetensors, for nets to be compared that nobody has trained.
+
+    Fresh ones call all things alike: here the norms are set from pictures, and the layers that give
+    the answers are scaled up.
+
+    Args:
+        card: of the net.
+        images: some pictures, uint8 H×W×3 BGR.
+        path: the file.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    from livevision import nets
+    from livevision.inference.graph import Normalise
+    from livevision.preprocess.fit import make_fit
+
+    torch.manual_seed(1)
+    net: Any = nets.build(card.net, **card.net_options).eval()
+    fit = make_fit(card.fit, card.input_size)
+    with torch.no_grad():
+        x = Normalise()(torch.from_numpy(np.concatenate([fit.place(i)[0] for i in images])))
+        norms = [m for m in net.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+        for norm in norms:
+            norm.train()
+            norm.momentum = None  # plain averages
+        net(x)
+        net.eval()
+        linear = torch.nn.Conv2d | torch.nn.Linear
+        if card.task == "detect":
+            parts = (net.rpn.objectness, net.classes, net.boxes)
+            *answers, boxes = ([m for m in p.modules() if isinstance(m, linear)][-1] for p in parts)
+            boxes.weight *= 20
+        else:
+            # The last layer with as many outputs as there are classes.
+            layers = [m for m in net.modules() if isinstance(m, linear)]
+            answers = [m for m in layers if int(m.weight.shape[0]) == len(card.labels)][-1:]
+        for layer in answers:
+            seen: list[Any] = []
+            hook = layer.register_forward_hook(
+                lambda _m, _i, output, seen=seen: seen.append(output)
+            )
+            net(x[:1])
+            hook.remove()
+            layer.weight *= 3 / float(seen[0].std())
+    save_file(
+        {k: v for k, v in net.state_dict().items() if not k.endswith("batches_tracked")}, path
+    )
