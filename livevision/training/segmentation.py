@@ -52,12 +52,16 @@ class SegmentationJob:
         """What each class weighs in the loss."""
         if not self.options.rare_weight:
             return None
+        pictures = self.material.pictures
         counts = np.zeros(256, np.int64)
-        for sample in self.material.pictures.samples:
-            labels = cast(ClassMapSample, sample).read_labels()
+        for i, sample in enumerate(pictures.samples):
+            if pictures.held:
+                labels = pictures.held[i][..., 3].cpu().numpy()
+            else:
+                labels = cast(ClassMapSample, sample).read_labels()
             counts += np.bincount(labels.ravel(), minlength=256)
-        weights = class_weights(torch.from_numpy(counts[: len(self.labels)]), self.options.rare_weight)
-        return weights.to(self.group.device)
+        known = torch.from_numpy(counts[: len(self.labels)])
+        return class_weights(known, self.options.rare_weight).to(self.group.device)
 
     def batch(self, step: int) -> Batch:
         """Images and labels of a step."""

@@ -1,0 +1,111 @@
+"""Recipes: what they may say, and what is told of what they may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livevision.errors import DataError, LivevisionError, UsageError
+from livevision.training import train_recipe
+from livevision.training.recipe import read_recipe, recipe_from, to_yaml
+from tests.training import small_data
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+RECIPES = sorted(f for f in CONFIGS.glob("*.yaml") if "\nnet:" in f.read_text())
+
+
+def test_a_file_takes_settings_over_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(to_yaml(small_data.recipe(small_data.SEGMENT)).replace("name: segment\n", ""))
+    recipe = read_recipe(path, ["steps=7", "learning_rate=1e-3", "task_options.crop=[32, 64]"])
+    assert (recipe.name, recipe.steps, recipe.learning_rate) == ("mine", 7, 0.001)
+    assert recipe.model_dump()["task_options"]["crop"] == (32, 64)
+    assert recipe_from(read_recipe(path).model_dump()) == read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("stepps=7", "'stepps'. Did you mean 'steps'"),
+        ("task_options.croop=1", "Did you mean 'task_options.crop'"),
+        ("steps=many", "steps is 'many'"),
+        ("steps=0", "steps is 0"),
+        ("optimizer=adam", "'sgd' or 'adamw'"),
+        ("task=track", "segment, detect, classify"),
+        ("input_size=[3]", "input_size"),
+        ("steps", "NAME=VALUE"),
+        ("net.x=1", "not a group"),
+        ("steps=[", "not a YAML value"),
+    ],
+)
+def test_a_wrong_setting_is_told(setting: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(to_yaml(small_data.recipe(small_data.SEGMENT)))
+    with pytest.raises(UsageError) as error:
+        read_recipe(path, [setting])
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_broken_files_are_told_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("task: segment\nnet: [\n")
+    with pytest.raises(UsageError, match=r"recipe\.yaml:3"):
+        read_recipe(path)
+    path.write_text("- a list\n")
+    with pytest.raises(UsageError, match="holds no settings"):
+        read_recipe(path)
+    with pytest.raises(UsageError, match="missing"):
+        read_recipe(tmp_path / "missing.yaml")
+
+
+MAPS = {"train": [{"path": "maps"}], "val": [{"path": "maps"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "said"),
+    [
+        ("SEGMENT", {"net": "bisenet-xception93"}, "Did you mean 'bisenet-xception39'"),
+        ("SEGMENT", {"net": "snet49"}, "does the task classify, the recipe's is segment"),
+        ("SEGMENT", {"net_options": {"wide": 2}}, "wide"),
+        ("SEGMENT", {"net_options": {"num_classes": 3}}, "num_classes is 3, but there are 2 labels"),
+        ("SEGMENT", {"rates": {"bakcbone": 0.1}}, "'bakcbone'; its parts: arm16"),
+        ("SEGMENT", {"initial_weights": "nowhere.safetensors"}, "nowhere.safetensors"),
+        ("SEGMENT", {"device": "tpu"}, "'tpu'"),
+        ("SEGMENT", {"precision": "fp16"}, "only GPUs"),
+        ("SEGMENT", {"data": {**MAPS, "val": [{"path": "gone"}]}}, "gone"),
+        ("DETECT", {"data": MAPS}, "maps"),
+        ("DETECT", {"labels": ["car"]}, "plate"),
+        ("DETECT", {"task_options": {"highlight": ["plat"]}}, "Did you mean 'plate'"),
+        ("CLASSIFY", {"task_options": {"teacher": {"net": "snet49", "weights": "no"}}}, "'no'"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_the_first_step(
+    kind: str, changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    small_data.all_kinds(tmp_path)
+    recipe = small_data.recipe(getattr(small_data, kind), **changes)
+    with pytest.raises(LivevisionError) as error:
+        train_recipe(recipe, tmp_path, tmp_path / "out")
+    assert isinstance(error.value, UsageError | DataError)
+    assert said in str(error.value)
+    assert not (tmp_path / "out" / "last.pt").exists()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_the_shipped_recipes_are_whole(path: Path) -> None:
+    import torch
+
+    from livevision.training.optimizers import make_optimizer
+    from livevision.training.starting import net_options
+    from livevision.nets import build
+
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    labels = recipe.labels or ["tiny"] * 200
+    with torch.device("meta"):
+        net = build(recipe.net, **net_options(recipe, len(labels)))
+    assert make_optimizer(recipe, net).param_groups
+    assert all(not Path(entry["path"]).is_absolute() for entry in recipe.data.train)

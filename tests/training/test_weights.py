@@ -1,0 +1,81 @@
+"""Averages of weights, and weights on their way to files and other nets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from livevision.errors import OutputError
+from livevision.nets import build
+from livevision.training.starting import start_from
+from livevision.training.weights import AveragedNet, load_fitting, save_weights
+from tests.training import small_data
+
+
+def test_the_average_forgets_the_start_and_follows_norm_statistics() -> None:
+    net = nn.BatchNorm1d(1)
+    average = AveragedNet(net, 0.9)
+    net.weight.data.fill_(5)
+    net.running_mean.fill_(3)
+    for step in range(200):
+        average.update(net, step)
+    assert average.net.weight.item() == pytest.approx(5, abs=1e-3)
+    assert average.net.running_mean.item() == pytest.approx(3, abs=1e-3)
+
+
+def test_weights_are_stored_in_half_precision_and_fit_another_head(tmp_path: Path) -> None:
+    net = build("snet49", num_classes=2)
+    save_weights(net, tmp_path / "w.safetensors", drop=("fc.",))
+    stored = load_file(tmp_path / "w.safetensors")
+    assert {t.dtype for t in stored.values()} == {torch.float16}
+    assert not any(n.startswith("fc.") or n.endswith("num_batches_tracked") for n in stored)
+
+    detector = build("thundernet-snet49")
+    assert load_fitting(detector, tmp_path / "w.safetensors") == []
+    weight = "backbone.stem.0.0.weight"
+    torch.testing.assert_close(detector.state_dict()[weight].half(), stored[weight])
+
+
+def test_weights_beyond_half_precision_are_refused(tmp_path: Path) -> None:
+    net = build("snet49", num_classes=2)
+    net.fc.weight.data[0, 0] = 1e6
+    with pytest.raises(OutputError, match=r"fc\.weight"):
+        save_weights(net, tmp_path / "w.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_dfanet_begins_all_its_encoders_from_a_classifier(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    classifier = build("xception-a", num_classes=1000)
+    path = tmp_path / "w.safetensors"
+    save_weights(classifier, path)
+    net = build("dfanet-a", num_classes=2)
+    recipe = small_data.recipe(small_data.SEGMENT, net="dfanet-a", initial_weights=str(path))
+    assert "began from the classifier" in start_from(recipe, net)
+    stored = load_file(path)
+    ours = net.state_dict()
+    for encoder in range(3):
+        name = f"encoders.{encoder}.enc3.1.residual.0.0.weight"
+        expected = stored["backbone.encoder.enc3.1.residual.0.0.weight"].float()
+        assert torch.equal(ours[name], expected)
+        assert torch.equal(ours[f"attentions.{encoder}.fc.weight"], stored["fc.weight"].float())
+
+
+def test_a_detector_begins_from_a_backbone(tmp_path: Path) -> None:
+    save_weights(build("mobilenetv2", num_classes=5), tmp_path / "w.safetensors")
+    net = build("thundernet-mobilenetv2", num_classes=1)
+    recipe = small_data.recipe(
+        small_data.DETECT,
+        net="thundernet-mobilenetv2",
+        initial_weights=str(tmp_path / "w.safetensors"),
+    )
+    line = start_from(recipe, net)
+    stored = load_file(tmp_path / "w.safetensors")
+    ours = net.state_dict()
+    fitting = [k for k, v in stored.items() if k in ours and ours[k].shape == v.shape]
+    assert f"{len(fitting)} tensors" in line
+    assert len(fitting) > 250
