@@ -14,6 +14,7 @@ from livevision import export
 from livevision.cli.export import command
 from livevision.errors import ModelError, OutputError, UsageError
 from livevision.inference.description import read_description
+from livevision.inference.onnx_engine import OnnxEngine
 from tests import small_models
 
 
@@ -52,6 +53,27 @@ def test_the_check_sees_other_weights() -> None:
     files = replace(small_models.files("segment", with_graph=True), weights=None)
     with pytest.raises(ModelError, match="differs from PyTorch"):
         export._difference(files)
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_box_at_the_threshold_of_overlap_is_no_fault(
+    everywhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores that differ where boxes overlap by just one half, or whatever the threshold."""
+    answer = OnnxEngine.__call__
+
+    def differs(self: OnnxEngine, batch: Any) -> dict[str, Any]:
+        outputs = answer(self, batch)
+        tied = everywhere or batch["iou_threshold"][0] == 0.5
+        return {**outputs, "scores": outputs["scores"] - 0.01 * tied}
+
+    monkeypatch.setattr(OnnxEngine, "__call__", differs)
+    files = small_models.files("detect", with_graph=True)
+    if everywhere:
+        with pytest.raises(ModelError, match="differs from PyTorch"):
+            export._difference(files)
+    else:
+        assert export._difference(files) <= export.SCORE_TOLERANCE
 
 
 def test_cached_graphs_depend_on_all_that_shapes_them(
