@@ -12,7 +12,7 @@ import torch
 
 from livevision.training.processes import Group
 
-_ORDER, _VIEWS, _STEP = 0, 1, 2  # keep the streams of random numbers apart
+_ORDER, _VIEWS, _STEP, _SIZE = 0, 1, 2, 3  # keep the streams of random numbers apart
 
 
 def indices_of(step: int, batch_size: int, count: int, seed: int) -> list[int]:
@@ -43,6 +43,11 @@ def batch_number(step: int, group: Group) -> int:
 def views_random(seed: int, number: int) -> np.random.Generator:
     """What a batch's views are drawn with; `number` is that of the batch."""
     return np.random.default_rng((seed, _VIEWS, number))
+
+
+def size_of_step(seed: int, step: int, sizes: int) -> int:
+    """Which of several input sizes a step has, one for all processes: none waits for another."""
+    return int(np.random.default_rng((seed, _SIZE, step)).integers(sizes))
 
 
 def seed_step(seed: int, number: int) -> None:

@@ -80,9 +80,7 @@ class ClassificationJob:
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy with smoothed labels and, where there is a teacher, with its answers."""
         logits = mask_unmarked(net(batch.images), batch.marked)
-        entropy = smoothed_entropy(
-            logits, batch.labels, self.options.label_smoothing, batch.marked
-        )
+        entropy = smoothed_entropy(logits, batch.labels, self.options.label_smoothing, batch.marked)
         teacher = self.options.teacher
         if teacher is None or self._teacher is None:
             return {"main": entropy}

@@ -13,7 +13,7 @@ from livevision.datasets.samples import BoxSample
 from livevision.errors import UsageError, unknown
 from livevision.nets.two_stage import TwoStageDetector
 from livevision.scoring.average_precision import Found, score_boxes
-from livevision.training.batches import batch_number, views_random
+from livevision.training.batches import batch_number, size_of_step, views_random
 from livevision.training.detection_losses import first_stage_loss, second_stage_loss
 from livevision.training.detection_views import ViewOfBoxes, move_boxes
 from livevision.training.drawings import draw_boxes
@@ -63,8 +63,7 @@ class DetectionJob:
         recipe, most = self.recipe, self.options.most_objects
         number = batch_number(step, self.group)
         random = views_random(recipe.seed, number)
-        # All processes take the size of the step, so that none waits for one with a larger.
-        size = self.sizes[views_random(recipe.seed, -step - 1 & 0xFFFFFFFF).integers(len(self.sizes))]
+        size = self.sizes[size_of_step(recipe.seed, step, len(self.sizes))]
         indices = self.material.indices(step)
         pictures, sizes = self.material.pictures.batch(indices)
         boxes = np.zeros((len(indices), most, 4), np.float32)

@@ -77,7 +77,7 @@ def _centres_inside(boxes: Boxes, crops: Rectangle) -> npt.NDArray[np.bool_]:
 
 def _overlap(boxes: Boxes, crops: Rectangle) -> npt.NDArray[np.float64]:
     """crops x boxes: their IoU."""
-    sides = np.minimum(boxes[:, 2:], crops[:, None, 2:]) - np.maximum(boxes[:, :2], crops[:, None, :2])
-    shared = sides.clip(0).prod(2)
+    ends = np.minimum(boxes[:, 2:], crops[:, None, 2:])
+    shared = (ends - np.maximum(boxes[:, :2], crops[:, None, :2])).clip(0).prod(2)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (crops[:, 2:] - crops[:, :2]).prod(1)[:, None]
     return np.asarray(shared / (areas - shared))

@@ -11,8 +11,10 @@ import numpy.typing as npt
 Picture = npt.NDArray[np.uint8]
 
 
-def draw_class_map(path: Path, picture: Picture, answer: npt.NDArray[np.int64], labels: list[str]) -> None:
-    """Write a picture with a class map laid over its lower copy, and the classes found.
+def draw_class_map(
+    path: Path, picture: Picture, answer: npt.NDArray[np.int64], labels: list[str]
+) -> None:
+    """Write a picture and beside it the same with a class map laid over it, and the classes found.
 
     Args:
         path: the file.

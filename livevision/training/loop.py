@@ -75,14 +75,15 @@ def train(
     optimizer = make_optimizer(recipe, net)
     scaler = torch.amp.GradScaler(group.device.type, enabled=recipe.precision == "fp16")
 
-    first_step, seconds, best = 0, 0.0, {}
+    first_step, seconds, best, best_value = 0, 0.0, {}, -math.inf
     if resume:
         state = load_state(out / "last.pt", recipe, group.count)
         net.load_state_dict(state["net"])
         average.net.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
-        first_step, seconds, best = state["step"], state["seconds"], state["best"]
+        first_step, seconds = state["step"], state["seconds"]
+        best, best_value = state["best"], state["best_value"]
     elif (out / "last.pt").exists():
         raise UsageError(f"{str(out)!r} holds a run already: --resume it, or take another --out")
     if first_step == recipe.steps:
@@ -102,7 +103,8 @@ def train(
             raise LivevisionError(_broken(step, out, recipe))
         parts = {"net": net, "average": average.net, "optimizer": optimizer, "scaler": scaler}
         state = {name: part.state_dict() for name, part in parts.items()}
-        state |= {"step": step, "seconds": meter.seconds, "best": best}
+        state |= {"step": step, "seconds": meter.seconds}
+        state |= {"best": best, "best_value": best_value}
         state |= {"recipe": recipe.model_dump(mode="json"), "processes": group.count}
         save_state(out / "last.pt", state)
         meter.saved()
@@ -142,8 +144,8 @@ def train(
                     folder.record(row)
                 if evaluating:
                     progress.say(_line(done, scores))
-                    if not best or scores.value > best["value"]:
-                        best = {**scores.figures, "value": scores.value, "step": done}
+                    if scores.value > best_value:
+                        best, best_value = {**scores.figures, "step": done}, scores.value
                         path, hours = out / "best.safetensors", meter.seconds / 3600
                         ship(path, average.net, recipe, job.labels, scores, done, hours, group)
                         job.draw(average.net, out / "samples")

@@ -60,5 +60,7 @@ def _board(path: Path, first_step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise UsageError(missing_package("tensorboard", "tensorboard: true", "tensorboard")) from error
+        raise UsageError(
+            missing_package("tensorboard", "tensorboard: true", "tensorboard")
+        ) from error
     return SummaryWriter(str(path / "tensorboard"), purge_step=first_step or None)

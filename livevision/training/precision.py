@@ -20,7 +20,9 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Non
         UsageError: the device does not train in it.
     """
     if precision == "fp16" and device.type == "cpu":
-        raise UsageError("precision is 'fp16', which only GPUs train in; on a CPU take bf16 or fp32")
+        raise UsageError(
+            "precision is 'fp16', which only GPUs train in; on a CPU take bf16 or fp32"
+        )
     return torch.autocast(device.type, _DTYPES[precision], enabled=precision != "fp32")
 
 

@@ -137,9 +137,7 @@ def _outputs(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (outputs,) if isinstance(outputs, Tensor) else outputs
 
 
-def draw_views(
-    sizes: np.ndarray, options: SegmentOptions, random: np.random.Generator
-) -> Views:
+def draw_views(sizes: np.ndarray, options: SegmentOptions, random: np.random.Generator) -> Views:
     """Random crops of randomly scaled, stretched and flipped pictures.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -82,26 +83,21 @@ def _text(
     known.sort(key=lambda pair: -pair[1])
     by_class = ", ".join(f"{name} {100 * value:.1f}" for name, value in known)
     figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in scores.figures.items() if not np.isnan(v))
-    began = f" It began from the weights {Path(recipe.initial_weights).name}."
-    return f"""## Data and licence
-
-Trained on {", ".join(map(name_of, recipe.data.train))}.
-{recipe.licence or "The terms are those of that data; name them here."}
-
-## Training
-
-{recipe.net} by the recipe in `recipe.yaml` beside this file, seed {recipe.seed}: step {step} of
-{recipe.steps}, {processes}{recipe.batch_size} pictures a step, {recipe.optimizer}, {recipe.schedule}
-schedule, {recipe.precision}, an average of the weights. {hours:.2f} hours on {device}
-({platform.machine()}), PyTorch {torch.__version__}.{began if recipe.initial_weights else ""}
-
-## Score
-
-{figures} on {scores.data}, measured in PyTorch while training; this split also chose the step.
-`livevision eval` measures the model as it runs.
-
-{scores.by} by class: {by_class}.
-
-## Known failures
-
-Nobody has written down yet where this model fails; look at `samples/`."""
+    began = f" It began from {Path(recipe.initial_weights).name}." if recipe.initial_weights else ""
+    terms = recipe.licence or "the terms are those of that data; name them here"
+    paragraphs = [
+        "## Data and licence",
+        f"Trained on {', '.join(map(name_of, recipe.data.train))}: {terms}.",
+        "## Training",
+        f"The recipe is `recipe.yaml` beside this file, seed {recipe.seed}: step {step} of "
+        f"{recipe.steps}, {processes}{recipe.batch_size} pictures a step, {recipe.optimizer}, "
+        f"{recipe.schedule} schedule, {recipe.precision}, an average of the weights. {hours:.2f} "
+        f"hours on {device} ({platform.machine()}), PyTorch {torch.__version__}.{began}",
+        "## Score",
+        f"{figures} on {scores.data}, measured in PyTorch while training; this split also chose "
+        "the step. `livevision eval` measures the model as it runs.",
+        f"{scores.by} by class: {by_class}.",
+        "## Known failures",
+        "Nobody has written down yet where this model fails; look at `samples/`.",
+    ]
+    return "\n\n".join(textwrap.fill(p, 100, break_on_hyphens=False) for p in paragraphs)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.nets import build, names
@@ -76,11 +76,9 @@ def start_from(recipe: Recipe, net: nn.Module) -> str:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"initial_weights {str(path)!r}: no safetensors file ({error})") from error
-    if isinstance(net, DFANet) and "backbone.stem.0.weight" in tensors:
+    if isinstance(net, DFANet) and any(name.startswith("backbone.") for name in tensors):
         before = {name: value.clone() for name, value in net.state_dict().items()}
-        classifier = build(recipe.net.replace("dfanet", "xception"), num_classes=len(tensors["fc.weight"]))
-        load_fitting(classifier, path)
-        net.start_from(classifier)
+        net.start_from(_Stored(tensors))
         changed = sum(not torch.equal(before[n], v) for n, v in net.state_dict().items())
         return f"began from the classifier {path}: {changed} of {len(before)} tensors"
     unused = load_fitting(net, path)
@@ -89,3 +87,14 @@ def start_from(recipe: Recipe, net: nn.Module) -> str:
     parts = sorted({name.split(".")[0] for name in unused})
     told = f"; not used: {len(unused)} of {', '.join(parts)}" if unused else ""
     return f"began from {path}: {len(tensors) - len(unused)} tensors{told}"
+
+
+class _Stored(nn.Module):
+    """A classifier's weights as they lie in a file, without the classifier."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._stored = tensors
+
+    def state_dict(self, *_: Any, **__: Any) -> dict[str, Tensor]:
+        return self._stored

@@ -71,5 +71,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Groups of settings as one, with dots in their names."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
     return flat

@@ -103,7 +103,9 @@ def _match(ask: AskTeacher, material: Material) -> Sequence[int]:
     for label in range(len(material.labels)):
         chosen = np.flatnonzero(classes == label)[:_ASKED]
         if not len(chosen):
-            raise UsageError(f"the teacher cannot be matched: no picture of {material.labels[label]!r}")
+            raise UsageError(
+                f"the teacher cannot be matched: no picture of {material.labels[label]!r}"
+            )
         pictures, sizes = material.pictures.batch(list(map(int, chosen)))
         views = middle(sizes, material.recipe.input_size)
         grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)

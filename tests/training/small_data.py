@@ -1,4 +1,4 @@
-"""Small labelled data sets of real files, which tests train on: a bright rectangle on dark noise."""
+"""Small labelled data sets of real files to train on: a bright rectangle on dark noise."""
 
 from __future__ import annotations
 

@@ -49,9 +49,7 @@ def test_boxes_follow_what_they_enclose() -> None:
 
 def test_crops_keep_the_overlap_they_promise() -> None:
     view = ViewOfBoxes(zoom_out=1.0, smallest_crop=0.3)
-    rectangles = np.array(
-        [view(120, 80, BOX, np.random.default_rng(seed)) for seed in range(200)]
-    )
+    rectangles = np.array([view(120, 80, BOX, np.random.default_rng(seed)) for seed in range(200)])
     sides = rectangles[:, 2:] - rectangles[:, :2]
     assert (rectangles[:, :2] >= 0).all()
     assert (rectangles[:, 2:] <= (120, 80)).all()

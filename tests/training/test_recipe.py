@@ -70,7 +70,11 @@ MAPS = {"train": [{"path": "maps"}], "val": [{"path": "maps"}]}
         ("SEGMENT", {"net": "bisenet-xception93"}, "Did you mean 'bisenet-xception39'"),
         ("SEGMENT", {"net": "snet49"}, "does the task classify, the recipe's is segment"),
         ("SEGMENT", {"net_options": {"wide": 2}}, "wide"),
-        ("SEGMENT", {"net_options": {"num_classes": 3}}, "num_classes is 3, but there are 2 labels"),
+        (
+            "SEGMENT",
+            {"net_options": {"num_classes": 3}},
+            "num_classes is 3, but there are 2 labels",
+        ),
         ("SEGMENT", {"rates": {"bakcbone": 0.1}}, "'bakcbone'; its parts: arm16"),
         ("SEGMENT", {"initial_weights": "nowhere.safetensors"}, "nowhere.safetensors"),
         ("SEGMENT", {"device": "tpu"}, "'tpu'"),
@@ -98,9 +102,9 @@ def test_what_does_not_fit_is_told_before_the_first_step(
 def test_the_shipped_recipes_are_whole(path: Path) -> None:
     import torch
 
+    from livevision.nets import build
     from livevision.training.optimizers import make_optimizer
     from livevision.training.starting import net_options
-    from livevision.nets import build
 
     recipe = read_recipe(path)
     assert recipe.name == path.stem

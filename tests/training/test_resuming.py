@@ -1,4 +1,4 @@
-"""A run that was stopped, however it was, ends with the weights of one that was not, bit for bit."""
+"""A run that was stopped, however it was, ends bit for bit like one that was not."""
 
 from __future__ import annotations
 

@@ -1,0 +1,93 @@
+"""The losses of segmenters on maps small enough to work out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from livevision.datasets.samples import IGNORED
+from livevision.training.segmentation_losses import (
+    class_weights,
+    detail_loss,
+    detail_target,
+    pixel_loss,
+    thinned,
+)
+
+
+def logits_of(probabilities: list[float]) -> torch.Tensor:
+    """A row of pixels whose class 0 has these probabilities of two."""
+    p = torch.tensor(probabilities).view(1, 1, 1, -1)
+    return torch.cat((p.log(), (1 - p).log()), 1).requires_grad_()
+
+
+def test_without_hard_pixels_it_is_the_weighted_cross_entropy() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 3, 5, 5), torch.randint(0, 3, (2, 5, 5))
+    labels[0, 0] = IGNORED
+    weights = torch.tensor([0.5, 1.0, 3.0])
+    expected = F.cross_entropy(logits, labels, weights, ignore_index=IGNORED)
+    torch.testing.assert_close(pixel_loss(logits, labels, weights), expected)
+    expected = F.cross_entropy(logits, labels, ignore_index=IGNORED)
+    torch.testing.assert_close(pixel_loss(logits, labels, None), expected)
+
+
+def test_hard_pixels_are_those_below_the_probability() -> None:
+    logits = logits_of([0.9, 0.6, 0.2, 0.75, 0.5])
+    labels = torch.tensor([[[0, 0, 0, 0, IGNORED]]])
+    loss = pixel_loss(logits, labels, None, ohem=0.7)
+    assert loss.item() == pytest.approx(-(math.log(0.6) + math.log(0.2)) / 2, rel=1e-5)
+    loss.backward()
+    assert (logits.grad[0, 0, 0] != 0).tolist() == [False, True, True, False, False]
+
+
+def test_a_sixteenth_of_the_pixels_is_learned_from_however_easy() -> None:
+    probabilities = [0.90 + 0.001 * i for i in range(64)]
+    labels = torch.zeros(1, 1, 64, dtype=torch.int64)
+    loss = pixel_loss(logits_of(probabilities), labels, None, ohem=0.7)
+    expected = -sum(math.log(p) for p in probabilities[:4]) / 4
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_picture_without_any_class_costs_nothing() -> None:
+    logits = torch.randn(1, 2, 4, 4, requires_grad=True)
+    labels = torch.full((1, 4, 4), IGNORED)
+    loss = pixel_loss(logits, labels, None, ohem=0.7)
+    loss.backward()
+    assert loss.item() == 0
+    assert (logits.grad == 0).all()
+
+
+def test_thinned_labels_are_those_in_the_middle_of_each_cell() -> None:
+    labels = torch.zeros(1, 8, 8, dtype=torch.int64)
+    labels[:, :, 4:] = 7
+    small = thinned(labels, torch.zeros(1, 3, 2, 2))
+    assert small.tolist() == [[[0, 7], [0, 7]]]
+
+
+def test_details_are_where_classes_meet() -> None:
+    labels = torch.zeros(1, 16, 16, dtype=torch.int64)
+    assert detail_target(labels).sum() == 0
+    labels[:, :, 8:] = 1
+    target = detail_target(labels)[0, 0]
+    assert (target[:, 7:9].sum(1) >= 1).all()  # along the whole border
+    assert target[:, :4].sum() == target[:, 12:].sum() == 0
+
+
+def test_the_loss_of_details_is_small_for_the_right_answer() -> None:
+    labels = torch.zeros(1, 16, 16, dtype=torch.int64)
+    labels[:, 5:11, 4:12] = 1
+    target = detail_target(labels)
+    right, wrong = detail_loss(20 * target - 10, labels), detail_loss(10 - 20 * target, labels)
+    assert right < 0.05
+    assert wrong > 1
+
+
+def test_rare_classes_weigh_more() -> None:
+    weights = class_weights(torch.tensor([900, 90, 10]), 1.02)
+    assert weights.mean().item() == pytest.approx(1)
+    assert weights[2] > weights[1] > weights[0]
+    assert weights[1] / weights[0] == pytest.approx(math.log(1.92) / math.log(1.11), rel=1e-4)
