@@ -7,6 +7,7 @@ import torch
 
 from livevision.training.detection_losses import (
     ANCHOR_SAMPLES,
+    first_stage_loss,
     match_anchors,
     sample_anchors,
     second_stage_loss,
@@ -72,3 +73,38 @@ def test_proposals_that_do_not_exist_are_not_counted() -> None:
         torch.zeros(1, 1, dtype=torch.int64), hardest=2,
     )  # fmt: skip
     assert float(entropy) < 0.01
+
+
+def test_each_proposal_learns_the_box_of_its_own_class() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10]]])
+    proposals = torch.tensor([[[0.0, 0, 10, 8], [50, 50, 60, 60]]])
+    codes = torch.zeros(1, 2, 4 * 4, requires_grad=True)  # the background and three classes
+    _, distance = second_stage_loss(
+        torch.zeros(1, 2, 4), codes, proposals, torch.ones(1, 2, dtype=torch.bool), boxes,
+        torch.tensor([[1]]), hardest=0,
+    )  # fmt: skip
+    distance.backward()
+    reached = codes.grad.view(1, 2, 4, 4).abs().sum(-1) > 0
+    assert reached.tolist() == [[[False, False, True, False], [False] * 4]]
+    agnostic = torch.zeros(1, 2, 4, requires_grad=True)
+    _, same = second_stage_loss(
+        torch.zeros(1, 2, 4), agnostic, proposals, torch.ones(1, 2, dtype=torch.bool), boxes,
+        torch.tensor([[1]]), hardest=0,
+    )  # fmt: skip
+    assert same.item() == pytest.approx(distance.item())
+
+
+def test_anchors_across_the_border_are_left_out_on_request() -> None:
+    anchors = torch.tensor([[-1.0, 0, 10, 10], [0, 0, 10, 10], [20, 20, 30, 31], [20, 20, 30, 30]])
+    # Sampling takes as many as it can of what there is, so there have to be enough anchors.
+    many = torch.cat((anchors, torch.tensor([[1.0, 1, 2, 2]]).expand(300, 4)))
+    objectness = torch.zeros(1, 304, 2, requires_grad=True)
+    codes = torch.zeros(1, 304, 4)
+    boxes = torch.tensor([[[0.0, 0, 10, 10]]])
+    random = torch.Generator().manual_seed(0)
+    entropy, _ = first_stage_loss(objectness, codes, many, boxes, random, inside=(30, 30))
+    entropy.backward()
+    seen = objectness.grad[0].abs().sum(1) > 0
+    assert not seen[0]
+    assert seen[1]
+    assert not seen[2]
