@@ -50,6 +50,8 @@ def command(
     from livevision.training.run import train_recipe
 
     best = train_recipe(file, data, out, resume, settings)
+    if not best:
+        return  # of several processes the first one tells
     figures = {name: value for name, value in best.items() if name != "step"}
     step = f" after step {best['step']:.0f}" if "step" in best else ""
     click.echo(f"best{step}: " + "  ".join(f"{n} {v:.4f}" for n, v in figures.items()))

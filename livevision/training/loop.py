@@ -88,7 +88,7 @@ def train(
         raise UsageError(f"{str(out)!r} holds a run already: --resume it, or take another --out")
     if first_step == recipe.steps:
         Progress(recipe.name, 0, 0, group.leads).say(f"{out}: finished, all {first_step} steps")
-        return best
+        return best if group.leads else {}
 
     folder = RunFolder(out, recipe, job.labels, first_step) if group.leads else None
     progress = Progress(recipe.name, first_step, recipe.steps, group.leads)
@@ -149,7 +149,7 @@ def train(
                         path, hours = out / "best.safetensors", meter.seconds / 3600
                         ship(path, average.net, recipe, job.labels, scores, done, hours, group)
                         job.draw(average.net, out / "samples")
-                    folder.plot(scores)
+                    folder.plot(scores, last)
                 if evaluating or stopping or meter.save_due():
                     save(done)
                 meter.resume()
@@ -160,7 +160,7 @@ def train(
     progress.close()
     if folder is not None:
         folder.close()
-    return best
+    return best if group.leads else {}
 
 
 def _line(step: int, scores: Scores) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from livevision.training.log import Log, Row
 from livevision.training.plots import plot_run, plot_scores
 from livevision.training.recipe import Recipe, to_yaml
 from livevision.training.scores import Scores
+
+
+_SECONDS = 30.0  # between plots, which take a second or two
 
 
 class RunFolder:
@@ -35,6 +39,7 @@ class RunFolder:
             self.log = Log(path / "log.csv", first_step)
         except OSError as error:
             raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+        self._plotted = time.monotonic()
         self._board = _board(path, first_step) if recipe.tensorboard else None
 
     def record(self, row: Row) -> None:
@@ -45,8 +50,11 @@ class RunFolder:
                 if name != "step":
                     self._board.add_scalar(name, value, int(row["step"]))
 
-    def plot(self, scores: Scores) -> None:
-        """Draw the plots anew."""
+    def plot(self, scores: Scores, last: bool) -> None:
+        """Draw the plots anew, unless that was done just now and there will be another time."""
+        if not last and time.monotonic() < self._plotted + _SECONDS:
+            return
+        self._plotted = time.monotonic()
         plot_run(self.path, self.log, scores)
         plot_scores(self.path, scores, self.labels)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from livevision.errors import UsageError
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:
@@ -23,7 +23,9 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Non
         raise UsageError(
             "precision is 'fp16', which only GPUs train in; on a CPU take bf16 or fp32"
         )
-    return torch.autocast(device.type, _DTYPES[precision], enabled=precision != "fp32")
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, _DTYPES[precision])
 
 
 def keep_depthwise_in_float32(net: nn.Module) -> None:

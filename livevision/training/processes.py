@@ -75,6 +75,12 @@ def join(device: str = "auto") -> Group:
     return Group(distributed.get_rank() if count > 1 else 0, count, chosen)
 
 
+def leave() -> None:
+    """Part from the other processes at the end of a run."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """The device of a name; of several GPUs every process of a machine takes its own.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from livevision.training.jobs import make_job
 from livevision.training.loop import train
-from livevision.training.processes import join
+from livevision.training.processes import join, leave
 from livevision.training.recipe import Recipe, read_recipe, recipe_from
 
 
@@ -33,7 +33,8 @@ def train_recipe(
         settings: `name=value`, each over the recipe's own; for a recipe that is a file.
 
     Returns:
-        The figures of the best evaluation, and "step", after how many steps it was.
+        The figures of the best evaluation, and "step", after how many steps it was; of several
+        processes, the first returns them and the others nothing.
 
     Raises:
         UsageError, DataError, ModelError: the recipe, the data or a weights file is wrong; before
@@ -48,4 +49,6 @@ def train_recipe(
     group = join(recipe.device)
     job = make_job(recipe, Path(data), group)
     folder = Path(out) if out else Path("runs") / (recipe.name or recipe.net)
-    return train(recipe, job, folder, group, resume)
+    best = train(recipe, job, folder, group, resume)
+    leave()
+    return best

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias, cast
+import re
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -70,11 +72,22 @@ def _efficientnet_lite0() -> nn.Module:
 
 
 def _stranger(net: nn.Module, material: Material) -> AskTeacher:
-    """A teacher that was trained on other labels, some of which mean what ours do.
+    """A teacher of ImageNet's 1000 classes, for labels that are some of them.
 
-    Each of ours is matched with the class that it gives most to pictures of ours; no two of ours
-    share one.
+    It numbers them in the order of their WordNet ids, which are the names of ImageNet's folders; so
+    each of ours is matched with the class that it gives most to pictures of ours, in that order.
+
+    Raises:
+        UsageError: the pictures do not lie in folders of such names, in order.
     """
+    samples = cast(list[ClassSample], material.pictures.samples)
+    folders = {s.class_id: PurePosixPath(s.member or s.path).parent.name for s in samples}
+    ids = [folders.get(label, "") for label in range(len(material.labels))]
+    if ids != sorted(set(ids)) or not all(re.fullmatch(r"n\d{8}", name) for name in ids):
+        raise UsageError(
+            f"the teacher {_OTHERS} knows ImageNet's classes only: pictures have to lie in folders "
+            f"named as there (n01443537), in order; the first are {', '.join(ids[:3])}"
+        )
 
     @torch.no_grad()
     def all_logits(images: Tensor) -> Tensor:
@@ -92,7 +105,7 @@ def _stranger(net: nn.Module, material: Material) -> AskTeacher:
     return lambda images: all_logits(images)[:, places]
 
 
-def _match(ask: AskTeacher, material: Material) -> Sequence[int]:
+def _match(ask: AskTeacher, material: Material) -> list[int]:
     """For each of our labels the teacher's class, by its mean answer to pictures of ours."""
     from livevision.training.classification import middle
     from livevision.training.views import colours, normalised
@@ -113,9 +126,20 @@ def _match(ask: AskTeacher, material: Material) -> Sequence[int]:
     return _assign(np.stack(means))
 
 
-def _assign(means: Any) -> list[int]:
-    """The pairing of rows with different columns of the largest sum of logarithms."""
-    from scipy.optimize import linear_sum_assignment
-
-    _, columns = linear_sum_assignment(-np.log(means + 1e-9))
-    return [int(c) for c in columns]
+def _assign(means: npt.NDArray[np.float64]) -> list[int]:
+    """A column for each row, each further right than the one before, of the largest sum of logs."""
+    gains = np.log(means + 1e-9)
+    rows, columns = gains.shape
+    best = np.full((rows + 1, columns + 1), -np.inf)
+    best[0] = 0.0
+    for row in range(rows):
+        for column in range(columns):
+            taken = best[row, column] + gains[row, column]
+            best[row + 1, column + 1] = max(best[row + 1, column], taken)
+    found, column = [], columns
+    for row in range(rows, 0, -1):
+        while best[row, column - 1] == best[row, column]:
+            column -= 1
+        column -= 1
+        found.append(column)
+    return found[::-1]

@@ -75,10 +75,11 @@ def test_a_strangers_classes_are_matched_by_its_answers(tmp_path: Path) -> None:
     assert _match(ask, material) == [1, 3]
 
 
-def test_no_two_labels_share_a_class() -> None:
-    means = np.array([[0.8, 0.2, 0.0], [0.7, 0.3, 0.0], [0.6, 0.0, 0.4]])
-    assert sorted(_assign(means)) == [0, 1, 2]
-    assert _assign(means)[2] == 2
+def test_classes_are_matched_in_order() -> None:
+    means = np.array([[0.1, 0.8, 0.0, 0.1], [0.5, 0.2, 0.2, 0.1], [0.1, 0.2, 0.1, 0.6]])
+    assert _assign(means) == [1, 2, 3]  # the second label's best class comes before the first's
+    assert _assign(means[[0, 2]]) == [1, 3]
+    assert _assign(np.eye(5)[[0, 2, 4]]) == [0, 2, 4]
 
 
 def test_the_middle_is_what_the_application_shows_a_classifier() -> None:
