@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from livevision.datasets.samples import BoxSample
 from livevision.errors import UsageError, unknown
 from livevision.nets.two_stage import TwoStageDetector
-from livevision.scoring.average_precision import Found, score_boxes
+from livevision.scoring.average_precision import Found, check_installed, score_boxes
+from livevision.scoring.confusion import mean_of_known
+from livevision.scoring.matching import Matches
 from livevision.training.batches import batch_number, size_of_step, views_random
 from livevision.training.detection_losses import first_stage_loss, second_stage_loss
 from livevision.training.detection_views import ViewOfBoxes, move_boxes
@@ -41,6 +43,7 @@ class DetectionJob:
     """Batches, losses and scores of a detector; its options are `recipe.DetectOptions`."""
 
     def __init__(self, recipe: Recipe, data: Path, group: Group) -> None:
+        check_installed()
         self.recipe, self.group = recipe, group
         self.options = cast(DetectOptions, recipe.task_options)
         self.material = Material(recipe, data, group)
@@ -161,27 +164,26 @@ class DetectionJob:
         found = [
             f for indices in self.material.val_batches(16) for f in self._answers(net, indices)
         ]
+        matches = Matches(len(self.labels))
         first, parts, figures = 0, [], {}
         for entry, data_set in zip(self.recipe.data.val, self.material.val, strict=True):
-            mine = found[first : first + len(data_set)]
-            first += len(data_set)
             samples = cast(list[BoxSample], list(data_set.samples))
-            scored = score_boxes(samples, mine, self.labels)
-            unmarked = [i for i in range(len(self.labels)) if i not in data_set.marked]
-            for values in (scored.ap50, scored.ap, scored.precision):
-                values[unmarked] = np.nan
-            parts.append(scored)
+            mine = [_only(f, data_set.marked) for f in found[first : first + len(samples)]]
+            first += len(samples)
+            parts.append(score_boxes(samples, mine, self.labels))
+            for sample, answer in zip(samples, mine, strict=True):
+                matches.add(sample, answer)
             if len(self.material.val) > 1:
-                figures[f"AP50 {name_of(entry)}"] = _mean(scored.ap50)
+                figures[f"AP50 {name_of(entry)}"] = mean_of_known(parts[-1].ap50)
         ap50 = _over_sets([p.ap50 for p in parts])
-        figures["AP50"] = _mean(np.array([_mean(p.ap50) for p in parts]))
-        figures["AP"] = _mean(np.array([_mean(p.ap) for p in parts]))
+        figures["AP50"] = mean_of_known(np.array([mean_of_known(p.ap50) for p in parts]))
+        figures["AP"] = mean_of_known(np.array([mean_of_known(p.ap) for p in parts]))
         if self.options.highlight:
             chosen = [self.labels.index(name) for name in self.options.highlight]
-            figures["AP50_highlight"] = _mean(ap50[chosen])
+            figures["AP50_highlight"] = mean_of_known(ap50[chosen])
         precision = _over_sets([p.precision for p in parts])
         scored_on = self.material.scored_on()
-        return Scores("AP50", figures, "AP50", ap50, scored_on, precision=precision)
+        return Scores("AP50", figures, "AP50", ap50, scored_on, matches.confusion, precision)
 
     def _answers(self, net: nn.Module, indices: list[int]) -> list[Found]:
         """What the net finds in validation pictures, in their own pixels."""
@@ -214,10 +216,10 @@ class DetectionJob:
             )
 
 
-def _mean(values: np.ndarray) -> float:
-    """Mean of what is known; NaN where nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def _only(found: Found, marked: frozenset[int]) -> Found:
+    """What was found of the classes that a data set marks."""
+    kept = np.isin(found.classes, sorted(marked))
+    return Found(found.boxes[kept], found.scores[kept], found.classes[kept])
 
 
 def _over_sets(parts: list[np.ndarray]) -> np.ndarray:

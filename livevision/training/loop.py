@@ -24,7 +24,7 @@ from livevision.training.scores import Scores
 from livevision.training.shipping import ship
 from livevision.training.starting import build_net, start_from
 from livevision.training.state import load_state, save_state
-from livevision.training.stopping import stop_asked
+from livevision.training.stopping import BrokenOff, stop_asked
 from livevision.training.weights import AveragedNet
 
 
@@ -75,21 +75,22 @@ def train(
     optimizer = make_optimizer(recipe, net)
     scaler = torch.amp.GradScaler(group.device.type, enabled=recipe.precision == "fp16")
 
-    first_step, seconds, best, best_value = 0, 0.0, {}, -math.inf
+    first_step, seconds, best, best_value, unevaluated = 0, 0.0, {}, -math.inf, False
     if resume:
         state = load_state(out / "last.pt", recipe, group.count)
         net.load_state_dict(state["net"])
         average.net.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
-        first_step, seconds = state["step"], state["seconds"]
+        first_step, seconds, unevaluated = state["step"], state["seconds"], state["unevaluated"]
         best, best_value = state["best"], state["best_value"]
     elif (out / "last.pt").exists():
         raise UsageError(f"{str(out)!r} holds a run already: --resume it, or take another --out")
-    if first_step == recipe.steps:
+    if first_step == recipe.steps and not unevaluated:
         Progress(recipe.name, 0, 0, group.leads).say(f"{out}: finished, all {first_step} steps")
         return best if group.leads else {}
 
+    # The first process watches, evaluates and saves for all.
     folder = RunFolder(out, recipe, job.labels, first_step) if group.leads else None
     progress = Progress(recipe.name, first_step, recipe.steps, group.leads)
     for line in (*told, *job.about()):
@@ -97,19 +98,43 @@ def train(
     step_net = job.compiled(net) if recipe.compile else net
     meter = Meter(seconds, group, recipe)
 
-    def save(step: int) -> None:
+    def save(step: int, unevaluated: bool) -> None:
         """Write the checkpoint after so many steps, unless the weights have broken."""
         if not all(bool(p.isfinite().all()) for p in net.parameters()):
             raise LivevisionError(_broken(step, out, recipe))
         parts = {"net": net, "average": average.net, "optimizer": optimizer, "scaler": scaler}
         state = {name: part.state_dict() for name, part in parts.items()}
-        state |= {"step": step, "seconds": meter.seconds}
+        state |= {"step": step, "seconds": meter.seconds, "unevaluated": unevaluated}
         state |= {"best": best, "best_value": best_value}
         state |= {"recipe": recipe.model_dump(mode="json"), "processes": group.count}
         save_state(out / "last.pt", state)
         meter.saved()
 
+    def evaluate(step: int) -> bool:
+        """Score the averaged weights and ship them if they are the best; False if broken off."""
+        nonlocal best, best_value
+        try:
+            with stop.at_once():
+                scores = job.evaluate(average.net)
+        except BrokenOff:
+            return False
+        folder.record({"step": step, **scores.row(job.labels)})
+        progress.say(_line(step, scores))
+        if scores.value > best_value:
+            best, best_value = {**scores.figures, "step": step}, scores.value
+            path, hours = out / "best.safetensors", meter.seconds / 3600
+            ship(path, average.net, recipe, job.labels, scores, step, hours, group)
+            job.draw(average.net, out / "samples")
+        folder.plot(scores, last=step == recipe.steps)
+        return True
+
     with stop_asked() as stop, batches_ahead(job.batch, recipe.steps, recipe.workers) as batch_of:
+        if folder is not None and unevaluated:
+            unevaluated = not evaluate(first_step)
+            save(first_step, unevaluated)
+            if unevaluated:
+                stop.end_run()
+
         for step in range(first_step, recipe.steps):
             rate = set_rate(optimizer, recipe, step)
             enter_training(net, recipe.norm)
@@ -128,32 +153,23 @@ def train(
 
             done = step + 1
             meter.add(step, parts, loss)
-            if folder is not None:  # the first process watches, evaluates and saves for all
+            if folder is not None:
                 average.update(net, step)
-                last = done == recipe.steps
-                evaluating = last or (done % recipe.evaluate_every == 0 and not stopping)
-                if evaluating or stopping or done % recipe.log_every == 0 or step == first_step:
+                due = done == recipe.steps or done % recipe.evaluate_every == 0
+                if due or stopping or done % recipe.log_every == 0 or step == first_step:
                     if meter.bad_step is not None:
                         raise LivevisionError(_broken(meter.bad_step, out, recipe))
                     row = {"step": done, "rate": rate, "gradient": float(norm), **meter.row()}
+                    folder.record(row)
                     shown = {k: row[k] for k in ("loss", "rate", "images_per_second")}
                     progress.tell(done, shown, meter.seconds_left(done))
-                    if evaluating:
-                        scores = job.evaluate(average.net)
-                        row |= scores.row(job.labels)
-                    folder.record(row)
-                if evaluating:
-                    progress.say(_line(done, scores))
-                    if scores.value > best_value:
-                        best, best_value = {**scores.figures, "step": done}, scores.value
-                        path, hours = out / "best.safetensors", meter.seconds / 3600
-                        ship(path, average.net, recipe, job.labels, scores, done, hours, group)
-                        job.draw(average.net, out / "samples")
-                    folder.plot(scores, last)
-                if evaluating or stopping or meter.save_due():
-                    save(done)
+                unevaluated = due and (stopping or not evaluate(done))
+                if due or stopping or meter.save_due():
+                    save(done, unevaluated)
+                if unevaluated and not stopping:
+                    stopping = group.share(net, True)  # the others wait for gradients
                 meter.resume()
-            if stopping and done < recipe.steps:
+            if stopping:
                 progress.say(f"stopped after step {done}; --resume goes on from {out / 'last.pt'}")
                 progress.close()
                 stop.end_run()

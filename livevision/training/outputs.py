@@ -12,7 +12,6 @@ from livevision.training.plots import plot_run, plot_scores
 from livevision.training.recipe import Recipe, to_yaml
 from livevision.training.scores import Scores
 
-
 _SECONDS = 30.0  # between plots, which take a second or two
 
 

@@ -60,15 +60,16 @@ def _plot_precision(folder: Path, scores: Scores, labels: list[str]) -> None:
 
 
 def _plot_confusion(folder: Path, counts: Any, labels: list[str]) -> None:
+    names = labels if len(labels) == len(counts) else [*labels, "nothing"]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = min(14.0, max(4.0, 0.3 * len(labels) + 2))
+    side = min(14.0, max(4.0, 0.3 * len(names) + 2))
     figure, axes = _figure(1, 1, (side, side))
     axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axes.set(xlabel="found class", ylabel="true class")
-    if len(labels) <= _MOST_NAMED:
-        places = range(len(labels))
-        axes.set_xticks(places, labels, rotation=90, fontsize=7)
-        axes.set_yticks(places, labels, fontsize=7)
+    if len(names) <= _MOST_NAMED:
+        places = range(len(names))
+        axes.set_xticks(places, names, rotation=90, fontsize=7)
+        axes.set_yticks(places, names, fontsize=7)
     figure.savefig(folder / "confusion.png")
 
 

@@ -20,7 +20,8 @@ class Scores:
             NaN where a class does not occur.
         by: that figure's name.
         data: what it was measured on, for the card.
-        confusion: counts by true class (row) and found class (column).
+        confusion: counts by true class (row) and found class (column); of detectors with a last
+            row of false alarms and a last column of misses.
         precision: of detectors, classes x 101: at recalls 0, 0.01 .. 1.
     """
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.datasets.samples import ClassMapSample
-from livevision.scoring.confusion import ConfusionMatrix
+from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
 from livevision.training.batches import batch_number, views_random
 from livevision.training.drawings import draw_class_map
 from livevision.training.marks import Marks
@@ -107,7 +107,7 @@ class SegmentationJob:
         unmarked = [i for i in range(count) if not any(i in s.marked for s in self.material.val)]
         iou = matrix.iou()
         iou[unmarked] = np.nan
-        figures = {"mIoU": float(np.nanmean(iou)), "pixel_accuracy": matrix.pixel_accuracy()}
+        figures = {"mIoU": mean_of_known(iou), "pixel_accuracy": matrix.pixel_accuracy()}
         scored_on = self.material.scored_on()
         return Scores("mIoU", figures, "IoU", iou, scored_on, confusion=matrix.counts)
 

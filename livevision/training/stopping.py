@@ -13,12 +13,17 @@ from types import FrameType
 _SAME_SECONDS = 3.0
 
 
+class BrokenOff(Exception):
+    """What ran within `Stop.at_once` was not finished."""
+
+
 class Stop:
     """Whether the run was asked to stop, and by which signal."""
 
     def __init__(self) -> None:
         self.signal = 0
         self._at = 0.0
+        self._at_once = False
 
     def __bool__(self) -> bool:
         return self.signal != 0
@@ -30,6 +35,24 @@ class Stop:
         if not self.signal:
             self._at = time.monotonic()
         self.signal = self.signal or number
+        if self._at_once:
+            self._at_once = False
+            raise BrokenOff
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within it, a signal breaks off what runs, which changes nothing that is kept.
+
+        Raises:
+            BrokenOff: there was a signal, now or before.
+        """
+        if self:
+            raise BrokenOff
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
 
     def end_run(self) -> None:
         """End the process the way the signal asks for.

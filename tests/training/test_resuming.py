@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -48,9 +49,10 @@ def assert_same_end(one: Path, other: Path) -> None:
     for key, values in moments[0].items():
         assert all(torch.equal(v, moments[1][key][n]) for n, v in values.items())
     # The figures of every step are there once, whatever was taken twice.
-    logs = [(p / "log.csv").read_text().splitlines() for p in (one, other)]
-    steps = [[line.split(",")[0] for line in log] for log in logs]
-    assert steps[0] == steps[1] == ["step", *(str(i + 1) for i in range(LONG["steps"]))]
+    logs = [list(csv.DictReader((p / "log.csv").open())) for p in (one, other)]
+    for log in logs:
+        assert [r["step"] for r in log if r["loss"]] == [str(i + 1) for i in range(LONG["steps"])]
+        assert [r["step"] for r in log if not r["loss"]] == ["5", "10", "14"]
 
 
 def stopped_child(
@@ -112,6 +114,30 @@ def test_a_run_told_to_stop_saves_at_once(
     assert 5 <= left < LONG["steps"]  # not that of an evaluation only
     train_recipe(recipe, data, stopped, resume=True)
     assert_same_end(whole, stopped)
+
+
+def test_a_run_stopped_while_it_evaluates_evaluates_when_it_goes_on(
+    whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from livevision.training.classification import ClassificationJob
+
+    recipe, good, calls = recipe_of("classify", "fp32"), ClassificationJob.evaluate, []
+
+    def interrupted(self: ClassificationJob, net: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(600)  # nobody should wait for an evaluation to end
+        return good(self, net)
+
+    monkeypatch.setattr(ClassificationJob, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_recipe(recipe, data, tmp_path)
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert (state["step"], state["unevaluated"]) == (10, True)
+    train_recipe(recipe, data, tmp_path, resume=True)
+    assert len(calls) == 4  # after 5, broken off after 10, again after 10, after 14
+    assert_same_end(whole, tmp_path)
 
 
 def test_batches_made_ahead_of_pictures_on_disk_are_the_same(
