@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,6 +183,7 @@ class Run:
             device=_joined(s.device for s in specs),
             precision=_joined(s.precision for s in specs),
             model=_joined(m.name for m in self._models),
+            agreement={m.name: asdict(m.agreement) for m in self._models if m.agreement},
         )
 
     def write_report(self) -> None:

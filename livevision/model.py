@@ -21,15 +21,17 @@ from livevision import catalog, registry
 from livevision.catalog import ModelCard
 from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch, Image, Placement
+from livevision.inference.description import GRAPHS
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.select import choose_engine
-from livevision.model_choice import card_of, files_of, named_models
+from livevision.model_choice import card_of, files_of, in_int8, named_models
 from livevision.preprocess.fit import make_fit
 from livevision.protocols import Engine, EngineSpec, Overlapping, Task
 from livevision.results import Result
 
 if TYPE_CHECKING:
     from livevision.config import Settings
+    from livevision.inference.agreement import Agreement
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +78,14 @@ class Model:
         return None if self._engine is None else self._engine.spec
 
     @property
+    def agreement(self) -> Agreement | None:
+        """How far a graph of lower precision agrees with fp32; None for fp32 or where unknown."""
+        from livevision.inference.agreement import Agreement
+
+        text = self._files.agreement
+        return Agreement.from_json(text) if text else None
+
+    @property
     def depth(self) -> int:
         """How many images the open net computes at once."""
         return self._engine.depth if isinstance(self._engine, Overlapping) else 1
@@ -99,6 +109,9 @@ class Model:
                 "means nothing",
                 self.name,
             )
+        if self._files.precision != "fp32":
+            told = self.agreement or "how far it agrees with fp32 is not known"
+            _log.info("%s in %s: %s", self.name, self._files.precision, told)
         # supervision takes half a second to import and engines wait for files and compilers.
         waiting = threading.Thread(target=self._warm)
         waiting.start()
@@ -240,9 +253,10 @@ def load(
             graph, which tells its own name.
         engine: "auto", "torch", "openvino" or "onnx".
         device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "auto", "fp32", "fp16" or "bf16".
-        weights: A .safetensors file for the model's net, or an .onnx graph that ``livevision
-            export`` wrote, in place of the shipped ones.
+        precision: "auto", "fp32", "fp16", "bf16", or "int8" where ``livevision export`` has made
+            such a file of the model.
+        weights: A .safetensors file for the model's net, or a graph (.onnx or .xml) that
+            ``livevision export`` wrote, in place of the shipped ones.
         imgsz: (width, height) of the net's input in pixels, or one side of a square.
         conf: Boxes of a lower score are left out, 0..1.
         iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
@@ -259,8 +273,10 @@ def load(
     size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     card = card_of(name, own)
     files = files_of(card, own, size, untrained)
-    graph_only = own is not None and own.suffix == ".onnx"
-    chosen, place = choose_engine(engine, device, precision, registry.ENGINES, graph_only)
+    graph = own.suffix if own is not None and own.suffix in GRAPHS else ""
+    chosen, place = choose_engine(engine, device, precision, registry.ENGINES, graph)
+    if precision == "int8":
+        files = in_int8(files)
     settings = {"conf": conf, "iou": iou, "max_det": max_det, "classes": classes}
     return Model(card, files, settings, (chosen, place, precision), untrained, threads)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 from livevision import catalog
 from livevision.catalog import ModelCard
 from livevision.errors import ModelError, UsageError
-from livevision.inference.description import read_description
+from livevision.inference.cache import data_folder
+from livevision.inference.description import GRAPHS, read_description
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.weights import check_weights
 
@@ -33,7 +35,7 @@ def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
         if beside is not None and (not settings.model or beside.name in settings.model):
             wanted[beside.task] = (beside.name, path)
             continue
-        if path.suffix == ".onnx":
+        if path.suffix in GRAPHS:
             task = read_description(path)["task"]
         elif len(unnamed) == 1 or len(settings.weights) == len(unnamed):
             task = unnamed[min(len(unnamed) - 1, settings.weights.index(path))]
@@ -48,7 +50,7 @@ def card_of(name: str | None, weights: Path | None) -> ModelCard:
     """The card of a model: the catalog's, or what a graph tells of itself."""
     if weights is not None:
         check_weights(weights)
-        if weights.suffix == ".onnx":
+        if weights.suffix in GRAPHS:
             card = _card_of_graph(weights)
             if name is not None and catalog.find(name).task != card.task:
                 raise UsageError(
@@ -67,7 +69,7 @@ def card_of(name: str | None, weights: Path | None) -> ModelCard:
 def _card_beside(weights: Path) -> ModelCard | None:
     """The card beside a .safetensors file, as `livevision import` writes it; None for none."""
     path = weights.with_suffix(".md")
-    return catalog.read_card(path) if weights.suffix != ".onnx" and path.is_file() else None
+    return catalog.read_card(path) if weights.suffix not in GRAPHS and path.is_file() else None
 
 
 def _card_of_graph(path: Path) -> ModelCard:
@@ -96,13 +98,13 @@ def files_of(
     if min(size) < 32 or max(size) > 4096:
         raise UsageError(f"imgsz is {size[0]}x{size[1]}; each side takes 32 to 4096 pixels")
     files = ModelFiles(card.name, card.task, card.net, size, card.net_options)
-    if own is not None and own.suffix == ".onnx":
+    if own is not None and own.suffix in GRAPHS:
         if size != card.input_size:
             raise UsageError(
                 f"{str(own)!r} takes images of {card.input_size[0]}x{card.input_size[1]} only; "
                 f"for {size[0]}x{size[1]}: 'livevision export' with --imgsz"
             )
-        return replace(files, graph=own)
+        return _with_graph(files, own)
     if own is not None:
         return replace(files, weights=own)
     if card.weights is None and card.graph is None:
@@ -114,6 +116,50 @@ def files_of(
         )
     return replace(
         files, weights=card.weights, graph=card.graph if size == card.input_size else None
+    )
+
+
+def int8_file(files: ModelFiles) -> Path:
+    """Where ``livevision export --precision int8`` puts a model's file, unless told otherwise.
+
+    Its name tells the weights it was made of, so that none is taken for others'.
+    """
+    made_of = files.weights or files.graph
+    try:
+        told = b"" if made_of is None else made_of.read_bytes()
+    except OSError as error:
+        raise ModelError(f"weights {str(made_of)!r}: {error.strerror}") from error
+    width, height = files.input_size
+    key = hashlib.sha256(told).hexdigest()[:12]
+    return data_folder("int8") / f"{files.name}-{width}x{height}-{key}.xml"
+
+
+def in_int8(files: ModelFiles) -> ModelFiles:
+    """The files of a model with the graph that was made of it in int8.
+
+    Raises:
+        ModelError: None was made yet.
+    """
+    if files.precision == "int8":
+        return files
+    path = int8_file(files)
+    if not path.is_file():
+        width, height = files.input_size
+        raise ModelError(
+            f"model {files.name!r} has no int8 file at {width}x{height} yet; make it from frames "
+            f"like those it will see: livevision export {files.name} --format openvino "
+            f"--precision int8 --imgsz {width}x{height} --calibrate CLIP.mp4"
+        )
+    return _with_graph(files, path)
+
+
+def _with_graph(files: ModelFiles, path: Path) -> ModelFiles:
+    told = read_description(path)
+    return replace(
+        files,
+        graph=path,
+        precision=told.get("precision", "fp32"),
+        agreement=told.get("agreement", ""),
     )
 
 

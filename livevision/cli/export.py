@@ -1,4 +1,4 @@
-"""`livevision export`: a model as an ONNX file that runs without PyTorch."""
+"""`livevision export`: a model as a file that runs without PyTorch."""
 
 from __future__ import annotations
 
@@ -8,53 +8,151 @@ import click
 
 from livevision.errors import ModelError, OutputError, UsageError
 
+_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+
 
 @click.command("export")
 @click.argument("model")
 @click.option(
     "--output",
-    required=True,
-    metavar="FILE.onnx",
+    metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The file.",
+    help="The file, .onnx or .xml. Without it an int8 file goes where --precision int8 finds it.",
 )
+@click.option(
+    "--format",
+    "kind",
+    metavar="FORMAT",
+    help="onnx or openvino; the end of the file's name tells it too.",
+)
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    metavar="PREC",
+    help="fp32; for openvino also fp16 (weights of half the size) or int8.",
+)
+@click.option(
+    "--calibrate",
+    metavar="URI",
+    multiple=True,
+    help="int8: a video, folder or pattern of pictures like those it will see. May be repeated.",
+)
+@click.option(
+    "--check",
+    metavar="URI",
+    multiple=True,
+    help="Compare fp16 or int8 with fp32 on these; by default on a third of --calibrate, which is "
+    "then not calibrated on.",
+)
+@click.option("--force", is_flag=True, help="Keep an fp16 or int8 file that agrees too little.")
 @click.option("--imgsz", metavar="N|WxH", help="Size of the input; the model's own by default.")
 @click.option(
     "--weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Weights of your own (.safetensors).",
+    help="Weights of your own (.safetensors), or for openvino a graph (.onnx).",
 )
 @click.option("--untrained", is_flag=True, help="Export a net without weights, to measure speed.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def command(
     model: str,
-    output: Path,
+    output: Path | None,
+    kind: str | None,
+    precision: str,
+    calibrate: tuple[str, ...],
+    check: tuple[str, ...],
+    force: bool,
     imgsz: str | None,
     weights: Path | None,
     untrained: bool,
     overwrite: bool,
 ) -> None:
-    """Write MODEL as a file that runs without PyTorch: --weights FILE.onnx takes it."""
-    from livevision.export import export_graph
-    from livevision.model_choice import card_of, files_of
+    """Write MODEL as a file that runs without PyTorch: --weights FILE takes it.
 
-    if output.suffix != ".onnx":
-        raise UsageError(f"--output {output}: the name must end in .onnx")
-    if weights is not None and weights.suffix == ".onnx":
+    A file in fp16 or int8 is compared with fp32 on real frames, and refused where the two agree too
+    little: below 0.85 for boxes (AP50), 0.75 for class maps (mIoU), 0.9 for whole images (top-1).
+    """
+    from livevision.cli import messages
+    from livevision.model_choice import card_of, files_of, int8_file
+
+    messages.set_up()
+    kind = _kind(kind, output, precision)
+    _check_wishes(kind, precision, calibrate, check)
+    if weights is not None and (weights.suffix == ".xml" or weights.suffix == f".{kind}"):
         raise UsageError(f"--weights {weights} is exported already; give a .safetensors file")
+    if output is not None:
+        _check_output(output, overwrite)
+    card = card_of(model, weights)
+    files = files_of(card, weights, size_of(imgsz), untrained)
+    if kind == "onnx":
+        assert output is not None
+        if files.weights is None and not untrained:
+            line = f"model {model!r} has only a graph here; give --weights FILE.safetensors"
+            raise ModelError(line)
+        from livevision.export import export_graph
+
+        difference = export_graph(files, card, output)
+        unit = "of the pixels" if card.task == "segment" else "in a score"
+        click.echo(f"difference from PyTorch on a test picture: {difference:.2g} {unit}", err=True)
+    else:
+        from livevision.lowering import Evidence, frames_for, write_openvino
+
+        if output is None:
+            output = int8_file(files)
+            output.parent.mkdir(parents=True, exist_ok=True)
+        evidence = Evidence(frames_for(card, files, calibrate), frames_for(card, files, check))
+        found = write_openvino(files, card, output, precision, evidence, force)
+        if found is not None:
+            click.echo(f"agreement of {precision}: {found}", err=True)
+    click.echo(str(output))
+
+
+def _kind(kind: str | None, output: Path | None, precision: str) -> str:
+    """The format, from what was asked for and the name of the file."""
+    if kind is not None and kind not in _SUFFIXES:
+        raise UsageError(f"--format {kind}: known: {', '.join(_SUFFIXES)}")
+    if output is None:
+        if precision != "int8":
+            raise UsageError("--output is missing: name the file, such as model.onnx or model.xml")
+        return kind or "openvino"
+    told = next((k for k, suffix in _SUFFIXES.items() if output.suffix == suffix), None)
+    if told is None or kind not in (None, told):
+        allowed = " or ".join([_SUFFIXES[kind]] if kind else _SUFFIXES.values())
+        raise UsageError(f"--output {output}: the name must end in {allowed}")
+    return told
+
+
+def _check_wishes(
+    kind: str, precision: str, calibrate: tuple[str, ...], check: tuple[str, ...]
+) -> None:
+    if precision not in ("fp32", "fp16", "int8"):
+        raise UsageError(f"--precision {precision}: files are written in fp32, fp16 or int8")
+    if kind == "onnx" and precision != "fp32":
+        raise UsageError(
+            f"--precision {precision}: an .onnx file is written in fp32; take --format openvino"
+        )
+    if precision == "int8" and not calibrate:
+        raise UsageError(
+            "--precision int8 takes its ranges from frames like those it will see: "
+            "give --calibrate CLIP.mp4, or a folder of pictures"
+        )
+    if precision == "fp16" and not check:
+        raise UsageError(
+            "--precision fp16 is compared with fp32 on real frames: give --check CLIP.mp4, "
+            "or a folder of pictures"
+        )
+    if calibrate and precision != "int8":
+        raise UsageError("--calibrate is for --precision int8")
+    if check and precision == "fp32":
+        raise UsageError("--check is for --precision fp16 or int8")
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; --overwrite replaces it")
     if not output.parent.is_dir():
         raise OutputError(f"--output {output}: there is no folder {output.parent}")
-    card = card_of(model, weights)
-    files = files_of(card, weights, size_of(imgsz), untrained)
-    if files.weights is None and not untrained:
-        raise ModelError(f"model {model!r} has only a graph here; give --weights FILE.safetensors")
-    difference = export_graph(files, card, output)
-    unit = "of the pixels" if card.task == "segment" else "in a score"
-    click.echo(f"difference from PyTorch on a test picture: {difference:.2g} {unit}", err=True)
-    click.echo(str(output))
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:

@@ -1,6 +1,6 @@
-"""What an exported graph tells about itself: the ``metadata_props`` of its ONNX file.
+"""What an exported graph tells about itself.
 
-Every value is text:
+An ONNX file holds it as ``metadata_props``, an OpenVINO file as ``rt_info``. Every value is text:
 
 ==============  ==============================================================
 key             value
@@ -15,22 +15,42 @@ colour_order    "BGR"
 labels          JSON list of class names
 card            JSON object: params, madds, data, score, licence
 weights_sha256  hash of the weights file; "" for random weights
+precision       "fp32", "fp16" (weights only) or "int8"; fp32 where missing
+agreement       of fp16 and int8 files: how far they agree with fp32, as JSON
+                (``agreement.Agreement``); "" where it could not be told
 ==============  ==============================================================
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 from livevision.errors import ModelError
 
+GRAPHS = (".onnx", ".xml")
+"""Suffixes of the files that hold a graph: ONNX, and OpenVINO's own, beside a ``.bin``."""
+
+GROUP = "livevision"
+"""Where in an OpenVINO file's ``rt_info`` the description stands."""
+
 
 def read_description(path: Path) -> dict[str, str]:
-    """The metadata of an ONNX file, by key.
+    """The description in a graph file, by key; OpenVINO need not be installed to read its file.
 
     Raises:
-        ModelError: The file is no ONNX file, or is cut short, or livevision did not write it.
+        ModelError: The file is no graph, or is cut short, or livevision did not write it.
     """
+    found = _of_openvino(path) if path.suffix == ".xml" else _of_onnx(path)
+    if "livevision" not in found:
+        raise ModelError(
+            f"{str(path)!r} does not tell its task, labels and input size, so it was not written "
+            "by 'livevision export'; only such graphs can be run"
+        )
+    return found
+
+
+def _of_onnx(path: Path) -> dict[str, str]:
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -38,10 +58,23 @@ def read_description(path: Path) -> dict[str, str]:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, OSError) as error:
         raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short ({error})") from error
-    found = {entry.key: entry.value for entry in model.metadata_props}
-    if "livevision" not in found:
-        raise ModelError(
-            f"{str(path)!r} does not tell its task, labels and input size, so it was not written "
-            "by 'livevision export'; only such graphs can be run"
-        )
-    return found
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _of_openvino(path: Path) -> dict[str, str]:
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise ModelError(f"{str(path)!r} needs its weights beside it: there is no {weights.name}")
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{str(path)!r}: {error.strerror}") from error
+    # The graph itself may be megabytes of XML; what is told of it as a whole comes last.
+    start, end = text.rfind(b"<rt_info>"), text.rfind(b"</rt_info>")
+    try:
+        if start < 0 or not text.rstrip().endswith(b"</net>"):
+            raise ElementTree.ParseError("no <net> to its end")
+        told = ElementTree.fromstring(text[start : end + len(b"</rt_info>")])
+    except ElementTree.ParseError as error:
+        raise ModelError(f"{str(path)!r}: not an OpenVINO file, or cut short ({error})") from error
+    return {entry.tag: entry.get("value", "") for entry in told.iterfind(f"{GROUP}/*")}

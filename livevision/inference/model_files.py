@@ -34,7 +34,10 @@ class ModelFiles:
         net_options: What ``build`` takes besides.
         input_size: (width, height) of the input in pixels.
         weights: A safetensors file; None for the net's random start.
-        graph: An ONNX file with the layout of ``livevision.inference.graph``.
+        graph: An ONNX file, or one of OpenVINO's, laid out as ``livevision.inference.graph`` tells.
+        precision: What the graph is stored in: "fp32", "fp16" (weights only) or "int8".
+        agreement: How far the graph agrees with fp32, as ``agreement.Agreement`` writes it; ""
+            where it is fp32 or nobody knows.
     """
 
     name: str
@@ -44,3 +47,5 @@ class ModelFiles:
     net_options: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
     graph: Path | None = None
+    precision: str = "fp32"
+    agreement: str = ""

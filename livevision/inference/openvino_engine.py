@@ -27,8 +27,9 @@ class OpenVINOEngine:
         files: The model; its ``graph`` is opened.
         device: "cpu".
         precision: "auto", which is fp32, "fp32", or "bf16" or "fp16" where the processor computes
-            in it. Left to itself OpenVINO takes bf16 wherever the processor has it, and results
-            then differ from those of the other engines; here that must be asked for.
+            in it; "auto" or "int8" for a graph that is stored in int8. Left to itself OpenVINO
+            takes bf16 wherever the processor has it, and results then differ from those of the
+            other engines; here that must be asked for.
         threads: Threads to compute with; None for one on each core.
         overlap: Share the threads among several batches at once, ``depth`` of them, as many as
             OpenVINO thinks best for throughput. Each takes longer, all together are done sooner.
@@ -55,7 +56,8 @@ class OpenVINOEngine:
                 "For a CUDA device: --engine torch"
             )
         core = ov.Core()
-        hint = _precision(core, precision)
+        int8 = _is_int8(files, precision)
+        hint = "f32" if int8 else _precision(core, precision)
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT" if overlap else "LATENCY",
             "INFERENCE_PRECISION_HINT": hint,
@@ -79,7 +81,7 @@ class OpenVINOEngine:
         self.spec = EngineSpec(
             engine="openvino",
             device="cpu",
-            precision=_NAMES[hint],
+            precision="int8" if int8 else _NAMES[hint],
             inputs={port.get_any_name(): _spec(port) for port in compiled.inputs},
             outputs={name: _spec(port) for name, port in self._outputs.items()},
         )
@@ -122,6 +124,20 @@ class OpenVINOEngine:
         found = {n: np.array(request.get_tensor(p).data) for n, p in self._outputs.items()}
         self._idle.append(request)
         return found
+
+
+def _is_int8(files: ModelFiles, asked: str) -> bool:
+    """Whether the graph is stored in int8, and may be computed as asked.
+
+    Raises:
+        UsageError: It is int8 and another precision is asked for, or the other way round.
+    """
+    stored = files.precision == "int8"
+    if stored and asked not in ("auto", "int8"):
+        raise UsageError(f"{str(files.graph)!r} is stored in int8 and cannot compute in {asked}")
+    if asked == "int8" and not stored:
+        raise UsageError(f"{str(files.graph)!r} is stored in {files.precision}, not in int8")
+    return stored
 
 
 def _precision(core: ov.Core, asked: str) -> str:

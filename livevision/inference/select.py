@@ -23,19 +23,21 @@ _CUDA_FILES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvmap", "/dev/dxg")
 
 
 def choose_engine(
-    engine: str, device: str, precision: str, known: Iterable[str], graph_only: bool = False
+    engine: str, device: str, precision: str, known: Iterable[str], graph: str = ""
 ) -> tuple[str, str]:
     """Settle which engine runs, and where.
 
     "auto" takes PyTorch where it has a CUDA device, else OpenVINO, else ONNX Runtime, else PyTorch
-    on the CPU, whichever is installed; the choice is logged.
+    on the CPU, whichever is installed; the choice is logged. int8 and OpenVINO's own files are for
+    OpenVINO alone.
 
     Args:
         engine: "auto" or an engine's name.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: One of ``PRECISIONS``.
         known: Names of all engines.
-        graph_only: The model is an exported graph, which PyTorch does not run.
+        graph: Suffix of the exported graph that the model is, which PyTorch does not run; "" where
+            there are weights.
 
     Returns:
         The engine's name, and a device other than "auto".
@@ -51,13 +53,19 @@ def choose_engine(
         raise UsageError(unknown("device", device, ("auto", "cpu", "cuda", "cuda:N")))
     if precision not in PRECISIONS:
         raise UsageError(unknown("precision", precision, PRECISIONS))
-    if precision == "int8":
-        raise UsageError("--precision int8 is not available yet; use auto, fp32, fp16 or bf16")
-    if graph_only and engine == "torch":
+    if graph and engine == "torch":
         raise UsageError(
-            "--engine torch takes .safetensors weights and runs no .onnx graph; "
-            "use --engine openvino or --engine onnx"
+            f"--engine torch takes .safetensors weights and runs no {graph} graph; "
+            "use --engine openvino" + (" or --engine onnx" if graph == ".onnx" else "")
         )
+    alone = "--precision int8" if precision == "int8" else "an .xml graph"
+    if precision == "int8" or graph == ".xml":
+        if engine not in ("auto", "openvino") or device.startswith("cuda"):
+            raise UsageError(
+                f"{alone} is for --engine openvino on the cpu; "
+                f"given: --engine {engine} --device {device}"
+            )
+        known = ("openvino",)
     if engine != "auto":
         package = _PACKAGES.get(engine, engine)
         if find_spec(package) is None:
@@ -66,16 +74,16 @@ def choose_engine(
             device = "cuda" if engine == "torch" and has_cuda() else "cpu"
         return engine, device
     if device.startswith("cuda"):
-        if graph_only:
+        if graph:
             raise UsageError(f"an .onnx graph runs on the device cpu only; given: {device!r}")
         if find_spec("torch") is None:
             raise ModelError(missing_package("torch", f"--device {device}", "torch"))
         chosen = "torch"
-    elif device == "auto" and not graph_only and has_cuda():
+    elif device == "auto" and not graph and "torch" in known and has_cuda():
         chosen, device = "torch", "cuda"
     else:
-        usable = [e for e, p in _PACKAGES.items() if find_spec(p) is not None]
-        usable = [e for e in usable if e != "torch" or not graph_only]
+        usable = [e for e, p in _PACKAGES.items() if e in known and find_spec(p) is not None]
+        usable = [e for e in usable if e != "torch" or not graph]
         if not usable:
             raise ModelError(missing_package("openvino", "running a model", "openvino"))
         chosen, device = usable[0], "cpu"

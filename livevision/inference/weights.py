@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision.errors import ModelError
+from livevision.inference.description import GRAPHS
 
 if TYPE_CHECKING:
     from torch import nn
 
-_ALLOWED = "give a .safetensors file, or a graph written by 'livevision export' (.onnx)"
+_ALLOWED = "give a .safetensors file, or a graph written by 'livevision export' (.onnx or .xml)"
 
 _TRAINING_ONLY = "aux_heads."
 
@@ -24,7 +25,7 @@ def check_weights(path: Path) -> None:
     """
     if not path.is_file():
         raise ModelError(f"weights {str(path)!r}: no such file")
-    if path.suffix == ".onnx":
+    if path.suffix in GRAPHS:
         return
     if path.suffix != ".safetensors":
         raise ModelError(

@@ -26,14 +26,14 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    ("packages", "cuda", "graph_only", "wanted"),
+    ("packages", "cuda", "graph", "wanted"),
     [
-        (("torch", "openvino", "onnxruntime"), True, False, ("torch", "cuda")),
-        (("torch", "openvino", "onnxruntime"), True, True, ("openvino", "cpu")),
-        (("torch", "openvino", "onnxruntime"), False, False, ("openvino", "cpu")),
-        (("torch", "onnxruntime"), False, False, ("onnx", "cpu")),
-        (("torch",), False, False, ("torch", "cpu")),
-        (("openvino",), True, False, ("openvino", "cpu")),
+        (("torch", "openvino", "onnxruntime"), True, "", ("torch", "cuda")),
+        (("torch", "openvino", "onnxruntime"), True, ".onnx", ("openvino", "cpu")),
+        (("torch", "openvino", "onnxruntime"), False, "", ("openvino", "cpu")),
+        (("torch", "onnxruntime"), False, "", ("onnx", "cpu")),
+        (("torch",), False, "", ("torch", "cpu")),
+        (("openvino",), True, "", ("openvino", "cpu")),
     ],
 )
 def test_auto(
@@ -41,12 +41,12 @@ def test_auto(
     caplog: pytest.LogCaptureFixture,
     packages: tuple[str, ...],
     cuda: bool,
-    graph_only: bool,
+    graph: str,
     wanted: tuple[str, str],
 ) -> None:
     installed(*packages, cuda=cuda)
     with caplog.at_level(logging.INFO):
-        assert select.choose_engine("auto", "auto", "auto", ENGINES, graph_only) == wanted
+        assert select.choose_engine("auto", "auto", "auto", ENGINES, graph) == wanted
     assert f"{wanted[0]} on {wanted[1]}" in caplog.text
 
 
@@ -62,7 +62,9 @@ def test_what_is_not_installed_is_told(installed: Callable[..., None]) -> None:
     with pytest.raises(ModelError, match=r"pip install 'livevision\[openvino\]'"):
         select.choose_engine("openvino", "auto", "auto", ENGINES)
     with pytest.raises(ModelError, match="pip install"):
-        select.choose_engine("auto", "auto", "auto", ENGINES, graph_only=True)
+        select.choose_engine("auto", "auto", "auto", ENGINES, ".onnx")
+    with pytest.raises(ModelError, match="openvino"):
+        select.choose_engine("auto", "auto", "int8", ENGINES)
     installed("openvino")
     with pytest.raises(ModelError, match="torch"):
         select.choose_engine("auto", "cuda:0", "auto", ENGINES)
@@ -74,7 +76,6 @@ def test_what_is_not_installed_is_told(installed: Callable[..., None]) -> None:
         ("openvinno", "auto", "auto", "Did you mean 'openvino'"),
         ("auto", "gpu", "auto", "unknown device 'gpu'"),
         ("auto", "auto", "fp8", "unknown precision 'fp8'"),
-        ("auto", "auto", "int8", "not available yet"),
     ],
 )
 def test_wrong_names_are_told(engine: str, device: str, precision: str, line: str) -> None:
@@ -84,7 +85,15 @@ def test_wrong_names_are_told(engine: str, device: str, precision: str, line: st
 
 def test_torch_runs_no_graphs() -> None:
     with pytest.raises(UsageError, match=r"runs no \.onnx graph"):
-        select.choose_engine("torch", "cpu", "auto", ENGINES, graph_only=True)
+        select.choose_engine("torch", "cpu", "auto", ENGINES, ".onnx")
+
+
+def test_what_only_openvino_computes() -> None:
+    for precision, graph in (("int8", ""), ("auto", ".xml")):
+        assert select.choose_engine("auto", "auto", precision, ENGINES, graph)[0] == "openvino"
+        for engine, device in (("onnx", "auto"), ("torch", "auto"), ("auto", "cuda")):
+            with pytest.raises(UsageError, match="openvino"):
+                select.choose_engine(engine, device, precision, ENGINES, graph)
 
 
 def test_looking_for_cuda_imports_nothing_where_there_is_no_driver() -> None:

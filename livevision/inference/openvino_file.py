@@ -1,0 +1,55 @@
+"""Graphs in OpenVINO's own format: an .xml and a .bin beside it, which need no onnx to be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import openvino as ov
+
+from livevision.errors import ModelError, OutputError
+from livevision.inference.description import GROUP
+
+
+def read_graph(path: Path) -> ov.Model:
+    """The graph of an .onnx or .xml file.
+
+    Raises:
+        ModelError: OpenVINO cannot read it.
+    """
+    try:
+        return ov.Core().read_model(str(path))
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO cannot open {str(path)!r}: {error}") from error
+
+
+def write_graph(
+    model: ov.Model, told: Mapping[str, str], output: Path, *, half: bool = False
+) -> None:
+    """Write a graph and what it tells of itself; both files appear when they are complete.
+
+    Args:
+        model: The graph; its ``rt_info`` is written to.
+        told: By the keys of ``description``.
+        output: The .xml file.
+        half: Store weights as float16, half the size; they are computed with in fp32.
+
+    Raises:
+        OutputError: The files cannot be written.
+    """
+    for key, value in told.items():
+        model.set_rt_info(value, [GROUP, key])
+    # OpenVINO takes the weights' name from that of the .xml, which must end so.
+    part = output.with_name(f".{output.stem}.{os.getpid()}.part.xml")
+    try:
+        ov.save_model(model, str(part), compress_to_fp16=half)
+        part.with_suffix(".bin").replace(output.with_suffix(".bin"))
+        part.replace(output)
+    except RuntimeError as error:
+        raise OutputError(f"OpenVINO cannot write {str(output)!r}: {error}") from error
+    except OSError as error:
+        raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+        part.with_suffix(".bin").unlink(missing_ok=True)
