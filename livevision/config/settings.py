@@ -74,8 +74,8 @@ class Settings(BaseModel):
     )
     weights: Annotated[tuple[Path, ...], Flag(MODEL, "FILE")] = Field(
         default=(),
-        description="Weights of your own (.safetensors, .onnx or .xml) for the model; with --task both, "
-        "once for each task.",
+        description="Weights of your own (.safetensors, .onnx or .xml) for the model; with --task "
+        "both, once for each task.",
     )
     untrained: Annotated[bool, Flag(MODEL)] = Field(
         default=False, description="Use a net without weights, to measure speed."
