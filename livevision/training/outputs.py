@@ -9,7 +9,8 @@ from typing import Any
 from livevision.errors import OutputError, UsageError, missing_package
 from livevision.training.log import Log, Row
 from livevision.training.plots import plot_run, plot_scores
-from livevision.training.recipe import Recipe, to_yaml
+from livevision.training.recipe import Recipe
+from livevision.training.recipe_file import to_yaml
 from livevision.training.scores import Scores
 
 _SECONDS = 30.0  # between plots, which take a second or two

@@ -9,7 +9,8 @@ from typing import Any
 from livevision.training.jobs import make_job
 from livevision.training.loop import train
 from livevision.training.processes import join, leave
-from livevision.training.recipe import Recipe, read_recipe, recipe_from
+from livevision.training.recipe import Recipe
+from livevision.training.recipe_file import read_recipe, recipe_from
 
 
 def train_recipe(

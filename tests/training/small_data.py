@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from livevision.training.recipe import Recipe, recipe_from
+from livevision.training.recipe import Recipe
+from livevision.training.recipe_file import recipe_from
 
 WIDTH, HEIGHT = 96, 64
 

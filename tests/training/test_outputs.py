@@ -13,7 +13,7 @@ import livevision
 from livevision.catalog import read_card
 from livevision.training import train_recipe
 from livevision.training.log import Log
-from livevision.training.recipe import read_recipe
+from livevision.training.recipe_file import read_recipe
 from tests.training import small_data
 
 KINDS = {

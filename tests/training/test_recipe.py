@@ -9,7 +9,7 @@ import pytest
 
 from livevision.errors import DataError, LivevisionError, UsageError
 from livevision.training import train_recipe
-from livevision.training.recipe import read_recipe, recipe_from, to_yaml
+from livevision.training.recipe_file import read_recipe, recipe_from, to_yaml
 from tests.training import small_data
 
 CONFIGS = Path(__file__).parents[2] / "configs"

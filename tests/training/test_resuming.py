@@ -16,7 +16,8 @@ import torch
 
 from livevision.errors import LivevisionError, ModelError, UsageError
 from livevision.training import train_recipe
-from livevision.training.recipe import Recipe, to_yaml
+from livevision.training.recipe import Recipe
+from livevision.training.recipe_file import to_yaml
 from tests.training import small_data
 
 LONG = {"steps": 14, "evaluate_every": 5, "log_every": 1}
