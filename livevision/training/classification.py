@@ -68,7 +68,7 @@ class ClassificationJob:
         indices = self.material.indices(step)
         pictures, sizes = self.material.pictures.batch(indices)
         views = draw_views(sizes, self.options, self.recipe.input_size, random)
-        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        grid = views.grid(pictures)
         images = normalised(self.colouring(colours(pictures, grid), random))
         labels = torch.from_numpy(self.classes[indices]).to(self.group.device)
         return Batch(images, labels, self.marks.of(indices))
@@ -119,7 +119,7 @@ class ClassificationJob:
     def _answers(self, net: nn.Module, pictures: Tensor, sizes: np.ndarray) -> Tensor:
         """Logits of the labels, from the middle of each picture."""
         views = middle(sizes, self.recipe.input_size)
-        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        grid = views.grid(pictures)
         logits: Tensor = net(normalised(colours(pictures, grid)))
         return logits[:, : len(self.labels)]
 

@@ -83,7 +83,7 @@ class DetectionJob:
             boxes[n, :count] = moved[:count]
             classes[n, :count] = sample.classes[single][shown][:count]
         views = Views(rectangles, flips, size)
-        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        grid = views.grid(pictures)
         images = normalised(self.colouring(colours(pictures, grid), random))
         device = self.group.device
         return Batch(
@@ -130,6 +130,8 @@ class DetectionJob:
             batch.classes[:, :most],
             self.options.hardest,
             batch.marked,
+            self.options.sampled,
+            random,
         )
         return {
             "object": object_loss,
@@ -189,7 +191,7 @@ class DetectionJob:
         """What the net finds in validation pictures, in their own pixels."""
         pictures, sizes = self.material.val_pictures.batch(indices)
         views = whole(sizes, self.recipe.input_size)
-        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        grid = views.grid(pictures)
         outputs = (o.cpu().numpy() for o in net(normalised(colours(pictures, grid))))
         answers = []
         for size, boxes, scores, classes in zip(sizes, *outputs, strict=True):

@@ -38,22 +38,29 @@ def match_anchors(anchors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     return labels, match
 
 
-def sample_anchors(labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Choose 256 anchors of an image, at most half of them objects.
+def sample(
+    labels: Tensor, random: torch.Generator, count: int = ANCHOR_SAMPLES, objects: float = 0.5
+) -> tuple[Tensor, Tensor]:
+    """Choose some anchors or proposals of each image, objects and background.
+
+    Args:
+        labels: int64 N x A: 1 object, 0 background, -1 neither.
+        random: what they are drawn with; on the CPU, so that a seed means the same everywhere.
+        count: how many to choose.
+        objects: the largest share of objects; where there are fewer, background takes their place.
 
     Returns:
-        Their places, int64 N x 384, and which of these places count, bool.
+        Their places, int64 N x up to (1 + objects) * count, and which of these places count, bool.
     """
-    # Drawn on the CPU whatever the device, so that a seed means the same everywhere.
     noise = torch.rand(labels.shape, generator=random).to(labels.device)
-    half = ANCHOR_SAMPLES // 2
-    places = torch.arange(ANCHOR_SAMPLES, device=labels.device)
-    # Anchors of the other kind get noise below zero: the best are those asked for, at random.
-    objects, object_places = torch.where(labels == 1, noise, -1.0).topk(half, 1)
-    backgrounds, background_places = torch.where(labels == 0, noise, -1.0).topk(ANCHOR_SAMPLES, 1)
-    free = ANCHOR_SAMPLES - (objects >= 0).sum(1, keepdim=True)
-    counted = (backgrounds >= 0) & (places < free)
-    return torch.cat((object_places, background_places), 1), torch.cat((objects >= 0, counted), 1)
+    available = labels.shape[1]
+    # Those of the other kind get noise below zero: the best are those asked for, at random.
+    most, all_of_them = min(int(objects * count), available), min(count, available)
+    chosen, object_places = torch.where(labels == 1, noise, -1.0).topk(most, 1)
+    backgrounds, background_places = torch.where(labels == 0, noise, -1.0).topk(all_of_them, 1)
+    free = count - (chosen >= 0).sum(1, keepdim=True)
+    counted = (backgrounds >= 0) & (torch.arange(all_of_them, device=labels.device) < free)
+    return torch.cat((object_places, background_places), 1), torch.cat((chosen >= 0, counted), 1)
 
 
 def first_stage_loss(
@@ -79,7 +86,7 @@ def first_stage_loss(
         ends = anchors.new_tensor((inside[1], inside[0]))
         outside = (anchors[:, :2] < 0).any(1) | (anchors[:, 2:] > ends).any(1)
         labels = labels.masked_fill(outside, -1)
-    places, counted = sample_anchors(labels, random)
+    places, counted = sample(labels, random)
     total = counted.sum()
     picked = labels.gather(1, places)
     logits = objectness.gather(1, places.unsqueeze(-1).expand(-1, -1, 2)).float()
@@ -101,6 +108,8 @@ def second_stage_loss(
     classes: Tensor,
     hardest: int,
     marked: Tensor | None = None,
+    sampled: int = 0,
+    random: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Cross entropy of the classes and (doubled) smooth L1 of the codes, over hard proposals.
 
@@ -117,6 +126,9 @@ def second_stage_loss(
         hardest: proposals that count, per image on average; 0 for all.
         marked: bool N x classes, those that an image's data set marks; the others are neither
             right nor wrong there. None for all.
+        sampled: proposals of each image that are chosen at random before, a quarter of them objects
+            at most; 0 for all.
+        random: what they are chosen with.
     """
     overlap, match = box_iou(proposals, boxes).max(2)
     is_object = (overlap >= 0.5) & valid
@@ -129,6 +141,11 @@ def second_stage_loss(
     distance = F.smooth_l1_loss(_own(codes, labels).float(), targets, reduction="none")
     distance = distance.sum(-1) * is_object
 
+    if sampled and random is not None:
+        kinds = torch.where(valid, is_object.long(), -1)
+        places, counted = sample(kinds, random, sampled, objects=0.25)
+        chosen = torch.zeros_like(kinds).scatter_reduce(1, places, counted.long(), "amax")
+        valid = valid & (chosen > 0)
     count = hardest * len(logits) if hardest else int(valid.sum())
     difficulty = torch.where(valid, (entropy + distance).detach(), -1.0).flatten()
     kept = difficulty.topk(min(count, int(valid.sum()))).indices

@@ -69,6 +69,8 @@ class DetectOptions(Part):
         most_objects: objects of a picture that are learned from.
         hardest: proposals with the largest loss that the second stage learns from, a picture on
             average over the batch (Light-Head R-CNN: 256); 0 for all.
+        sampled: proposals of each picture that the second stage learns from, chosen at random, a
+            quarter of them objects at most (ThunderNet's release: 512); 0 for all.
         border_anchors: whether anchors that cross the picture's border count. Light-Head R-CNN
             leaves them out; at 320 pixels almost all of the large ones do.
         highlight: classes whose mean AP50 is reported on its own.
@@ -83,6 +85,7 @@ class DetectOptions(Part):
     proposals: int = Field(168, ge=1)
     most_objects: int = Field(32, ge=1)
     hardest: int = Field(0, ge=0)
+    sampled: int = Field(0, ge=0)
     border_anchors: bool = True
     highlight: list[str] = []
 

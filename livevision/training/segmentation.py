@@ -69,7 +69,7 @@ class SegmentationJob:
         indices = self.material.indices(step)
         pictures, sizes = self.material.pictures.batch(indices)
         views = draw_views(sizes, self.options, random)
-        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        grid = views.grid(pictures)
         images = self.colouring(colours(pictures[..., :3], grid), random)
         labels = classes(pictures[..., 3], grid)
         return Batch(normalised(images), labels, self.marks.of(indices))
@@ -114,7 +114,7 @@ class SegmentationJob:
     def _answers(self, net: nn.Module, pictures: Tensor, sizes: np.ndarray) -> list[Tensor]:
         """The class map of each picture, H x W, from the net's input laid over it."""
         views = whole(sizes, self.recipe.input_size)
-        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        grid = views.grid(pictures)
         found = net(normalised(colours(pictures[..., :3], grid))).argmax(1, keepdim=True)
         return [
             F.interpolate(f[None].float(), (int(h), int(w)), mode="nearest-exact")[0, 0].long()

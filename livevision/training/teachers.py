@@ -121,7 +121,7 @@ def _match(ask: AskTeacher, material: Material) -> list[int]:
             )
         pictures, sizes = material.pictures.batch(list(map(int, chosen)))
         views = middle(sizes, material.recipe.input_size)
-        grid = views.grid(pictures.shape[2], pictures.shape[1], pictures.device)
+        grid = views.grid(pictures)
         means.append(ask(normalised(colours(pictures, grid))).softmax(1).mean(0).cpu().numpy())
     return _assign(np.stack(means))
 

@@ -35,13 +35,13 @@ class Views:
     flips: npt.NDArray[np.bool_]
     size: tuple[int, int]
 
-    def grid(self, width: int, height: int, device: torch.device) -> Tensor:
-        """Where each output pixel lies, N x h x w x 2, as `grid_sample` wants it.
+    def grid(self, pictures: Tensor) -> Tensor:
+        """Where each output pixel lies in the arrays that hold the pictures, N x H x W x anything.
 
-        Args:
-            width, height: of the arrays that hold the pictures, in pixels.
-            device: where the grid is wanted.
+        Returns:
+            float32 N x h x w x 2 on their device, as `grid_sample` wants it.
         """
+        height, width, device = pictures.shape[1], pictures.shape[2], pictures.device
         corners = torch.from_numpy(self.rectangles).float().to(device)
         x1, y1, x2, y2 = corners[:, :, None].unbind(1)
         columns = (torch.arange(self.size[0], device=device) + 0.5) / self.size[0]

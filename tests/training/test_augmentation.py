@@ -24,7 +24,7 @@ def pictures(count: int, height: int = 80, width: int = 120) -> torch.Tensor:
 
 
 def seen(views: Views, images: torch.Tensor) -> npt.NDArray[np.float32]:
-    grid = views.grid(images.shape[2], images.shape[1], images.device)
+    grid = views.grid(images)
     return np.asarray(colours(images, grid))
 
 
@@ -69,7 +69,7 @@ def test_segmentation_labels_follow_the_picture() -> None:
     options = SegmentOptions(crop=(48, 64), aspect=(0.75, 1.33))
     sizes = np.tile((120, 80), (40, 1))
     views = segmentation.draw_views(sizes, options, np.random.default_rng(0))
-    grid = views.grid(120, 80, images.device)
+    grid = views.grid(images)
     found, truth = colours(images, grid), classes(labels, grid)
     assert found.shape == (40, 3, 64, 48)
     assert truth.shape == (40, 64, 48)

@@ -9,7 +9,7 @@ from livevision.training.detection_losses import (
     ANCHOR_SAMPLES,
     first_stage_loss,
     match_anchors,
-    sample_anchors,
+    sample,
     second_stage_loss,
 )
 
@@ -41,7 +41,7 @@ def test_256_anchors_are_sampled_and_at_most_half_are_objects(objects: int, expe
     labels = torch.zeros(1, 2000, dtype=torch.int64)
     labels[0, :objects] = 1
     labels[0, 1000:1500] = -1
-    places, counted = sample_anchors(labels, torch.Generator().manual_seed(0))
+    places, counted = sample(labels, torch.Generator().manual_seed(0))
     chosen = places[0][counted[0]]
     assert len(chosen.unique()) == len(chosen) == ANCHOR_SAMPLES
     assert int((labels[0, chosen] == 1).sum()) == expected
@@ -108,3 +108,21 @@ def test_anchors_across_the_border_are_left_out_on_request() -> None:
     assert not seen[0]
     assert seen[1]
     assert not seen[2]
+
+
+def test_sampled_proposals_are_a_quarter_objects_at_most() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10]]])
+    near = torch.tensor([[0.0, 0, 10, 10]]).expand(40, 4)
+    far = torch.tensor([[50.0, 50, 60, 60]]).expand(60, 4)
+    none = torch.zeros(20, 4)
+    proposals = torch.cat((near, far, none)).unsqueeze(0)
+    valid = torch.arange(120)[None] < 100
+    logits = torch.zeros(1, 120, 2, requires_grad=True)
+    entropy, _ = second_stage_loss(
+        logits, torch.zeros(1, 120, 4), proposals, valid, boxes,
+        torch.zeros(1, 1, dtype=torch.int64), hardest=0, sampled=32,
+        random=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    entropy.backward()
+    seen = logits.grad[0].abs().sum(1) > 0
+    assert [int(part.sum()) for part in seen.split((40, 60, 20))] == [8, 24, 0]
