@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
@@ -87,6 +88,17 @@ def small(name: str) -> tuple[ModelFiles, ModelCard]:
     options = {**card.net_options, "num_classes": 4}
     files = ModelFiles(card.name, card.task, card.net, (96, 64), options)
     return files, replace(card, labels=("a", "b", "c", "d"), input_size=(96, 64))
+
+
+def test_a_net_on_a_backbone_of_ones_own_choice_is_exported_too(tmp_path: Path) -> None:
+    _, card = small("thundernet-snet146")
+    options = {"backbone": "stdc1", "num_classes": 4}
+    files = ModelFiles("mine", "detect", "thundernet", (96, 64), options)
+    path = tmp_path / "net.onnx"
+    assert export_graph(files, replace(card, name="mine"), path) <= SCORE_TOLERANCE
+    assert read_description(path)["net"] == "thundernet"
+    boxes = livevision.load(weights=path, engine="onnx")(np.zeros((50, 70, 3), np.uint8))
+    assert boxes.xyxy.shape[1] == 4
 
 
 @pytest.mark.parametrize("name", [name for name in NETS if name not in LARGE])
