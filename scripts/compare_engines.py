@@ -4,7 +4,8 @@ FILEs are videos or pictures; the pictures looked at are spread over all of them
 printed for each model and engine, and a table at the end. What it tells:
 
 * detection: boxes of PyTorch and of the engine without a like in the other's answer (same class,
-  IoU of at least 0.9), and the largest difference of a score and of a corner of those that have;
+  IoU of at least 0.9), how many of those overlap another by just the threshold of suppression, and
+  the largest difference of a score and of a corner of those that have a like;
 * segmentation: the largest share of a picture's pixels of another class; how far logits are from
   PyTorch's, in units of their standard deviation; how far PyTorch's own are from the same net in
   float64, which is what float32 leaves open ("noise"); and the share of pixels of another class
@@ -48,6 +49,8 @@ from livevision.preprocess.fit import make_fit
 CONFIDENCE = 0.25
 # Boxes of a lower score are let through as likes: the same one may lie on the other side of 0.25.
 NEARLY = 0.2
+THRESHOLD = 0.5  # of the last suppression, in engines as in PyTorch
+NEAR_THRESHOLD = 0.002
 EVERY_NTH_IN_FLOAT64 = 10
 
 
@@ -160,23 +163,20 @@ def compare_maps(
     graph: Any = build_graph(files)
     net = torch.nn.Sequential(graph.normalise, graph.net).to(memory_format=torch.channels_last)
     batches = [fit.place(image)[0] for image in images]
-    maps, margins, spreads = [], [], []
+    maps, margins, spreads = [], [], []  # margins and all else in units of their picture's spread
     for batch in batches:
         logits = net(torch.from_numpy(batch))
         maps.append(first_largest(logits)[0].numpy())
         best = logits.topk(2, 1).values[0]
-        margins.append((best[0] - best[1]).numpy())
         spreads.append(float(logits.std()))
-    spread_of_logits = float(np.mean(spreads))
+        margins.append((best[0] - best[1]).numpy() / spreads[-1])
 
-    some = batches[::EVERY_NTH_IN_FLOAT64]
+    some, spreads = batches[::EVERY_NTH_IN_FLOAT64], spreads[::EVERY_NTH_IN_FLOAT64]
     wanted = [net(torch.from_numpy(batch)).numpy() for batch in some]
     exact = copy.deepcopy(graph.net).double()
-    noise = 0.0
-    for batch, logits in zip(some, wanted, strict=True):
-        x = graph.normalise(torch.from_numpy(batch)).double()
-        noise = max(noise, float(abs(exact(x).numpy() - logits).max()) / spread_of_logits)
-    del exact
+    precise = [exact(graph.normalise(torch.from_numpy(batch)).double()).numpy() for batch in some]
+    noise = furthest(precise, wanted, spreads)
+    del exact, precise
     for row in rows:
         found = answers(
             row, weights, lambda m: [m.infer({"image": b})["class_map"][0] for b in batches]
@@ -184,18 +184,21 @@ def compare_maps(
         if found is None:
             continue
         others = [f != w for f, w in zip(found, maps, strict=True)]
-        bound = 10 * noise * spread_of_logits
-        beyond = [(o & (m > bound)).mean() for o, m in zip(others, margins, strict=True)]
-        logits = engine_logits(net, row, some)
-        distance = max(float(abs(f - w).max()) for f, w in zip(logits, wanted, strict=True))
+        beyond = [(o & (m > 10 * noise)).mean() for o, m in zip(others, margins, strict=True)]
         row |= {
             "other_pixels_mean": float(np.mean([o.mean() for o in others])),
             "other_pixels_max": float(max(o.mean() for o in others)),
             "noise": noise,
-            "logits_max": distance / spread_of_logits,
+            "logits_max": furthest(engine_logits(net, row, some), wanted, spreads),
             "beyond_noise_max": float(max(beyond)),
         }
     return rows
+
+
+def furthest(found: list[Any], wanted: list[Any], spreads: list[float]) -> float:
+    """The largest difference of logits in units of their spread."""
+    differences = [abs(f - w).max() for f, w in zip(found, wanted, strict=True)]
+    return float(max(d / s for d, s in zip(differences, spreads, strict=True)))
 
 
 def engine_logits(net: Any, row: dict[str, Any], batches: list[Any]) -> list[Any]:
@@ -231,7 +234,7 @@ def compare_boxes(
         found = answers(row, weights, lambda m: [m(image) for image in images])
         if found is None or wanted is None:
             continue
-        total, alone, score, corner = 0, 0, 0.0, 0.0
+        total, alone, ties, score, corner = 0, 0, 0, 0.0, 0.0
         for pair in zip(found, wanted, strict=True):
             for ours, theirs in (pair, pair[::-1]):
                 sure = ours[ours.confidence >= CONFIDENCE]
@@ -239,14 +242,18 @@ def compare_boxes(
                 for box, confidence, number in zip(
                     sure.xyxy, sure.confidence, sure.class_id, strict=True
                 ):
-                    likes = theirs[(theirs.class_id == number) & (_iou(box, theirs.xyxy) >= 0.9)]
+                    rivals = theirs[theirs.class_id == number]
+                    overlaps = _iou(box, rivals.xyxy)
+                    likes = rivals[overlaps >= 0.9]
                     if not len(likes):
                         alone += 1
+                        ties += bool((abs(overlaps - THRESHOLD) < NEAR_THRESHOLD).any())
                         continue
                     best = int(np.argmin(abs(likes.confidence - confidence)))
                     score = max(score, float(abs(likes.confidence[best] - confidence)))
                     corner = max(corner, float(abs(likes.xyxy[best] - box).max()))
-        row |= {"boxes": total, "without_like": alone, "score_max": score, "corner_max_px": corner}
+        row |= {"boxes": total, "without_like": alone, "at_threshold": ties}
+        row |= {"score_max": score, "corner_max_px": corner}
     return rows
 
 
@@ -284,6 +291,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         remark = row.get("error", "")
         if "boxes" in row:
             remark = f"{row['without_like']} of {row['boxes']} boxes without a like"
+            if row["without_like"]:
+                remark += f", {row['at_threshold']} of them at the threshold of suppression"
         elif "noise" in row:
             remark = f"logits {row['logits_max']:.1e}, noise {row['noise']:.1e} of their spread"
         elif "other_likeliest" in row:

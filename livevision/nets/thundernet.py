@@ -75,7 +75,8 @@ class ThunderNet(TwoStageDetector):
     Args:
         backbone: with an attribute `channels` = (C4's, C5's).
         num_classes: foreground classes.
-        pre_nms: proposals that enter the RPN's suppression.
+        pre_nms: proposals that enter the RPN's suppression. The paper does not say how many; the
+            release has 2000.
         proposals: of those kept, how many the second stage looks at.
         candidates: pairs of proposal and class that enter the last suppression.
         detections: rows of the output.

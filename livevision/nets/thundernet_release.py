@@ -27,8 +27,10 @@ class SecondLogit(nn.Module):
 class ThunderNetRelease(ThunderNet):
     """The released net; arguments as of `ThunderNet`."""
 
-    def __init__(self, backbone: SNet, num_classes: int, **options: int) -> None:
-        super().__init__(backbone, num_classes, **options)
+    def __init__(
+        self, backbone: SNet, num_classes: int, pre_nms: int = 2000, **options: int
+    ) -> None:
+        super().__init__(backbone, num_classes, pre_nms, **options)
         objectness = nn.Conv2d(256, len(ANCHOR_SIZES) * len(ANCHOR_RATIOS), 1)
         nn.init.normal_(objectness.weight, 0.0, 0.01)
         nn.init.zeros_(objectness.bias)
@@ -44,6 +46,8 @@ class ThunderNetRelease(ThunderNet):
         return self.classes(x), self.boxes(x)
 
 
-def thundernet_snet146_release(num_classes: int = 80, **options: int) -> ThunderNetRelease:
-    """The released ThunderNet, with SNet146 of megvii's units."""
-    return ThunderNetRelease(backbone("snet146", "megvii"), num_classes, **options)
+def thundernet_snet146_release(
+    num_classes: int = 80, pre_nms: int = 2000, **options: int
+) -> ThunderNetRelease:
+    """The released ThunderNet, with SNet146 of megvii's units and 2000 boxes before NMS."""
+    return ThunderNetRelease(backbone("snet146", "megvii"), num_classes, pre_nms, **options)
