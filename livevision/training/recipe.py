@@ -6,11 +6,14 @@ data are looked up in the folder given with `--data`; other paths from the curre
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Size = tuple[int, int]
+_Side = Annotated[int, Field(ge=16, le=8192)]
+_Factor = Annotated[float, Field(gt=0)]
+Size = tuple[_Side, _Side]
+Range = tuple[_Factor, _Factor]
 
 
 class Part(BaseModel):
@@ -45,14 +48,21 @@ class SegmentOptions(Part):
     """
 
     crop: Size
-    scale: tuple[float, float] = (0.5, 2.0)
-    aspect: tuple[float, float] = (1.0, 1.0)
+    scale: Range = (0.5, 2.0)
+    aspect: Range = (1.0, 1.0)
     jitter: float = Field(0.4, ge=0, lt=1)
     hue: float = Field(0.0, ge=0, le=180)
     aux_weight: float = Field(1.0, ge=0)
     detail_weight: float = Field(1.0, ge=0)
     rare_weight: float = Field(0.0, ge=0)
     ohem: float = Field(0.0, ge=0, lt=1)
+
+    @field_validator("rare_weight")
+    @classmethod
+    def _above_one(cls, value: float) -> float:
+        if 0 < value <= 1:
+            raise ValueError("it takes 0, or a number above 1")
+        return value
 
 
 class DetectOptions(Part):
@@ -122,7 +132,7 @@ class ClassifyOptions(Part):
     """
 
     smallest_crop: float = Field(0.35, gt=0, le=1)
-    aspect: tuple[float, float] = (0.75, 1.33)
+    aspect: Range = (0.75, 1.33)
     jitter: float = Field(0.3, ge=0, lt=1)
     hue: float = Field(0.0, ge=0, le=180)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
@@ -187,7 +197,7 @@ class Recipe(Part):
     batch_size: int = Field(16, ge=1)
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = Field(0.01, gt=0)
-    rates: dict[str, float] = {}
+    rates: dict[str, _Factor] = {}
     schedule: Literal["poly", "cosine", "step"] = "poly"
     milestones: list[float] = [0.5, 0.75]
     warmup_steps: int = Field(100, ge=0)

@@ -86,3 +86,14 @@ def test_a_run_that_learns_gets_better(tmp_path: Path) -> None:
     )  # fmt: skip
     best = train_recipe(recipe, data, tmp_path / "out")
     assert best["mIoU"] > 0.8
+
+
+def test_a_detector_that_learns_gets_better(tmp_path: Path) -> None:
+    data = small_data.boxes(tmp_path / "boxes", train=16, val=8).parent
+    recipe = small_data.recipe(
+        small_data.DETECT, steps=120, evaluate_every=120, batch_size=4, learning_rate=1.5e-3,
+        warmup_steps=20, clip_norm=10.0, ema_decay=0.95,
+        task_options={"pre_nms": 100, "proposals": 40, "zoom_out": 1.5, "smallest_crop": 0.6},
+    )  # fmt: skip
+    best = train_recipe(recipe, data, tmp_path / "out")
+    assert best["AP50"] > 0.1
