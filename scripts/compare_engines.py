@@ -284,31 +284,31 @@ def _iou(box: Any, boxes: Any) -> Any:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """A Markdown table, a line for each model and engine."""
-    print("\n| net | engine | frames | score | corner, px | pixels | beyond noise | remark |")
-    print("|---|---|---|---|---|---|---|---|")
-    for row in rows:
-        remark = row.get("error", "")
-        if "boxes" in row:
-            remark = f"{row['without_like']} of {row['boxes']} boxes without a like"
-            if row["without_like"]:
-                remark += f", {row['at_threshold']} of them at the threshold of suppression"
-        elif "noise" in row:
-            remark = f"logits {row['logits_max']:.1e}, noise {row['noise']:.1e} of their spread"
-        elif "other_likeliest" in row:
-            remark = f"{row['other_likeliest']} of {row['frames']} frames with another class first"
-        cells = [
-            row["model"],
-            f"{row['engine']} {row['precision']}",
-            str(row["frames"]),
-            *(f"{row[key]:.1e}" if key in row else "" for key in ("score_max", "corner_max_px")),
-            *(
-                f"{row[key]:.3%}" if key in row else ""
-                for key in ("other_pixels_max", "beyond_noise_max")
-            ),
-            remark,
-        ]
-        print(f"| {' | '.join(cells)} |")
+    """A Markdown table: a line for each model, what its engines differ by side by side."""
+    engines = list(dict.fromkeys((row["engine"], row["precision"]) for row in rows))
+    titles = " | ".join(f"{engine} {precision}" for engine, precision in engines)
+    print(f"\n| model | frames | {titles} |")
+    print("|---" * (2 + len(engines)) + "|")
+    for model in dict.fromkeys(row["model"] for row in rows):
+        of = {(r["engine"], r["precision"]): r for r in rows if r["model"] == model}
+        frames = max(row["frames"] for row in of.values())
+        cells = " | ".join(in_words(of[e]) if e in of else "" for e in engines)
+        print(f"| `{model}` | {frames} | {cells} |")
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """What a row found, in a cell of the table."""
+    if "error" in row:
+        return str(row["error"])
+    if "boxes" in row:
+        lone = f"; {row['without_like']} of {row['boxes']} boxes" if row["without_like"] else ""
+        return f"{row['score_max']:.1e}, {row['corner_max_px']:.1g} px{lone}"
+    if "noise" in row:
+        beyond = row["beyond_noise_max"]
+        more = f"; {beyond:.1g} beyond noise" if beyond else ""
+        return f"{100 * row['other_pixels_max']:.2g} % of pixels{more}"
+    more = f"; {row['other_likeliest']} other classes first" if row["other_likeliest"] else ""
+    return f"{row['score_max']:.1e}{more}"
 
 
 if __name__ == "__main__":
