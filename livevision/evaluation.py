@@ -273,18 +273,11 @@ def write_plots(scores: Evaluation, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     mains = {"detect": ("AP50", "AP50"), "segment": ("mIoU", "IoU"), "classify": ("top1", "top1")}
     main, by = mains[scores.task]
-    labels = list(scores.labels)
     by_class = np.array(list(scores.by_class[by].values()))
-    curves = scores.curves
-    if len(scores.confusion) > len(labels):  # false alarms and misses have a row and a column
-        labels.append("nothing")
-        by_class = np.append(by_class, np.nan)
-        if curves is not None:
-            curves = np.vstack((curves, np.full((1, curves.shape[1]), np.nan)))
     plot_scores(
         folder,
-        Scores(main, scores.figures, by, by_class, scores.data, scores.confusion, curves),
-        labels,
+        Scores(main, scores.figures, by, by_class, scores.data, scores.confusion, scores.curves),
+        scores.labels,
     )
 
 

@@ -13,6 +13,7 @@ number that follows the last class, are void.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,8 @@ from livevision.datasets.tables import ClassTable, fit_table
 from livevision.datasets.text_lists import read_ids, read_names
 from livevision.datasets.yolo import class_names, find_yaml, load_yaml
 from livevision.errors import DataError, UsageError, unknown
+
+_log = logging.getLogger(__name__)
 
 _PICTURES = ("images", "JPEGImages", "image", "imgs", "img")
 _LABELS = ("labels", "masks", "annotations", "SegmentationClass", "label", "mask", "gt")
@@ -72,7 +75,12 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
         )
     table, meaning = _meaning(names, labels, entry, name)
     samples = [ClassMapSample(picture, png, meaning) for picture, png in pairs]
-    _check(samples, table, meaning, name)
+    seen = _check(samples, table, meaning, name)
+    after = len(names)
+    if seen[min(after, IGNORED)] and after < IGNORED and str(after) not in entry.ignore:
+        _log.info(
+            "%s: %d, the number after the last of %d classes, is taken for void", name, after, after
+        )
     return DataSet("segment", list(table.labels), samples, table.marked, name)
 
 
@@ -223,8 +231,11 @@ def _check(
     table: ClassTable,
     meaning: npt.NDArray[np.int16],
     name: str,
-) -> None:
+) -> npt.NDArray[np.bool_]:
     """See that every PNG is as large as its picture and holds known values only.
+
+    Returns:
+        Which of the 256 values occur.
 
     Raises:
         DataError: One is not, or the values of the whole set cannot be meant so.
@@ -256,3 +267,4 @@ def _check(
             f"{name}: the labels hold 0 and 255 alone, and 255 is void; if it means a class, give "
             f"rename: {{255: {table.labels[1]}}}"
         )
+    return seen

@@ -42,9 +42,11 @@ def small(root: Path, stored: Any, folder: str = "labels/val") -> Path:
     return png(root / folder / "a.png", stored)
 
 
-def test_every_value_is_read(tmp_path: Path) -> None:
+def test_every_value_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     small(tmp_path, values(2, 1, 0, 3, 255))
-    data = opened(tmp_path)
+    with caplog.at_level("INFO"):
+        data = opened(tmp_path)
+    assert "3, the number after the last of 3 classes, is taken for void" in caplog.text
     assert (data.kind, data.labels, data.marked) == ("segment", LABELS, {0, 1, 2})
     # The number after the last class is void, as 255 is.
     assert row(data, 6) == [2, 1, 0, IGNORED, IGNORED, 0]
