@@ -74,6 +74,11 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
             f"{path / 'classes.txt'}, one a line, or give names: [...]"
         )
     table, meaning = _meaning(names, labels, entry, name)
+    if len(table.labels) < 2:
+        raise UsageError(
+            f"{name}: the table of classes holds {table.labels[0]!r} alone; a class for every "
+            "pixel takes two or more, such as background and person"
+        )
     samples = [ClassMapSample(picture, png, meaning) for picture, png in pairs]
     seen = _check(samples, table, meaning, name)
     after = len(names)

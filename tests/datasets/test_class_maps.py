@@ -193,6 +193,12 @@ def test_pictures_and_labels_without_each_other(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
+def test_one_class_is_no_table(tmp_path: Path) -> None:
+    small(tmp_path, values(1))
+    with pytest.raises(UsageError, match=r"holds 'road' alone; a class for every pixel takes two"):
+        opened(tmp_path, ["road"])
+
+
 def test_without_names_the_table_is_asked_for(tmp_path: Path) -> None:
     small(tmp_path, values(1))
     with pytest.raises(UsageError, match=r"write them to .*classes.txt, one a line"):
