@@ -4,8 +4,9 @@ FILEs are videos or pictures; the pictures looked at are spread over all of them
 printed for each model and engine, and a table at the end. What it tells:
 
 * detection: boxes of PyTorch and of the engine without a like in the other's answer (same class,
-  IoU of at least 0.9), how many of those overlap another by just the threshold of suppression, and
-  the largest difference of a score and of a corner of those that have a like;
+  IoU of at least 0.9), how many of those are at a limit (they overlap another by just the threshold
+  of suppression, or are the last of the most boxes there can be), and the largest difference of a
+  score and of a corner of those that have a like;
 * segmentation: the largest share of a picture's pixels of another class; how far logits are from
   PyTorch's, in units of their standard deviation; how far PyTorch's own are from the same net in
   float64, which is what float32 leaves open ("noise"); and the share of pixels of another class
@@ -50,7 +51,8 @@ CONFIDENCE = 0.25
 # Boxes of a lower score are let through as likes: the same one may lie on the other side of 0.25.
 NEARLY = 0.2
 THRESHOLD = 0.5  # of the last suppression, in engines as in PyTorch
-NEAR_THRESHOLD = 0.002
+NEAR = 0.002
+MOST = 100  # boxes of a picture
 EVERY_NTH_IN_FLOAT64 = 10
 
 
@@ -247,12 +249,13 @@ def compare_boxes(
                     likes = rivals[overlaps >= 0.9]
                     if not len(likes):
                         alone += 1
-                        ties += bool((abs(overlaps - THRESHOLD) < NEAR_THRESHOLD).any())
+                        last = len(ours) == MOST and confidence - ours.confidence.min() < NEAR
+                        ties += bool(last or (abs(overlaps - THRESHOLD) < NEAR).any())
                         continue
                     best = int(np.argmin(abs(likes.confidence - confidence)))
                     score = max(score, float(abs(likes.confidence[best] - confidence)))
                     corner = max(corner, float(abs(likes.xyxy[best] - box).max()))
-        row |= {"boxes": total, "without_like": alone, "at_threshold": ties}
+        row |= {"boxes": total, "without_like": alone, "at_limit": ties}
         row |= {"score_max": score, "corner_max_px": corner}
     return rows
 

@@ -127,6 +127,6 @@ def test_boxes_without_a_like_are_counted(
     given = iter([[theirs], [ours]])
     monkeypatch.setattr(script, "answers", lambda *_: next(given))
     (told,) = script.compare_boxes("thundernet-snet49", None, [None], [row])
-    assert (told["boxes"], told["without_like"], told["at_threshold"]) == (4, 1, 0)
+    assert (told["boxes"], told["without_like"], told["at_limit"]) == (4, 1, 0)
     assert told["score_max"] == pytest.approx(0.1)
     assert told["corner_max_px"] == pytest.approx(0.5)
