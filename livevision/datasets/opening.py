@@ -51,6 +51,8 @@ def open_dataset(
         path = root / path
     if not path.exists():
         raise DataError(f"{path}: there is no such data set")
+    if kind != "detect" and path.suffix in (".yaml", ".yml"):
+        path = path.parent  # the file names the classes of the folder that it lies in
     reader = _reader(path, entry.format, kind)
     opened: DataSet = reader.read(
         path, entry, None if labels is None else list(labels), default_split

@@ -120,6 +120,9 @@ def test_names_lead_numbers_to_the_labels_of_another_table(tmp_path: Path) -> No
     data = opened(tmp_path, ["sky", "person"], ignore="others")
     assert row(data, 4) == [IGNORED, 1, IGNORED, IGNORED]
     assert data.marked == {1}
+    yaml = text(tmp_path / "data.yaml", "names: {0: background, 1: person, 2: cow}\n")
+    (tmp_path / "classes.txt").unlink()
+    assert opened(yaml, None).labels == ["background", "person", "cow"]
     data = opened(tmp_path, None, names=["a", "b", "c"])
     assert (data.labels, row(data, 4)) == (["a", "b", "c"], [0, 1, 2, IGNORED])
 
