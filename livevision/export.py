@@ -13,6 +13,7 @@ import math
 import os
 import tempfile
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 
 from livevision.catalog import ModelCard
 from livevision.errors import ModelError, OutputError, missing_package
-from livevision.inference.cache import cache_folder
+from livevision.inference.cache import MOST_BYTES, cache_folder, prune
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.inference.static_shapes import fold_shapes
 from livevision.version import __version__
@@ -45,6 +46,10 @@ def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
     if not path.is_file():
         _log.info("exporting %s at %s; later starts use %s", files.name, _size(files), path)
         export_graph(files, card, path)
+        prune(folder, MOST_BYTES)
+    else:
+        with suppress(OSError):
+            os.utime(path)  # in use, which `prune` goes by
     return path
 
 

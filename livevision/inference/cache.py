@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
+
+MOST_BYTES = 300_000_000
+"""What each cache folder may hold."""
+
+_AT_HAND_S = 3600.0
 
 
 def cache_folder(name: str) -> Path | None:
@@ -27,6 +34,27 @@ def cache_folder(name: str) -> Path | None:
         _log.debug("no cache in %s: %s", folder, error)
         return None
     return folder if os.access(folder, os.W_OK) else None
+
+
+def prune(folder: Path, most_bytes: int) -> None:
+    """Delete the files of a cache that were not used for longest, until the rest is small enough.
+
+    Files used within the last hour stay, since another process may be about to open them. One that
+    has gone meanwhile, or may not be deleted, is passed over.
+    """
+    found = []
+    for path in folder.iterdir():
+        with suppress(OSError):
+            known = path.stat()
+            found.append((max(known.st_atime, known.st_mtime), known.st_size, path))
+    size = sum(size for _, size, _ in found)
+    for used, bytes_, path in sorted(found):
+        if size <= most_bytes or used > time.time() - _AT_HAND_S:
+            return
+        with suppress(OSError):
+            path.unlink()
+            _log.debug("deleted from the cache: %s", path)
+        size -= bytes_
 
 
 def data_folder(name: str) -> Path:

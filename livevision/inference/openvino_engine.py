@@ -12,7 +12,7 @@ import openvino as ov
 from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
-from livevision.inference.cache import cache_folder
+from livevision.inference.cache import MOST_BYTES, cache_folder, prune
 from livevision.inference.model_files import OUTPUTS, ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
 
@@ -66,11 +66,15 @@ class OpenVINOEngine:
             settings["INFERENCE_NUM_THREADS"] = threads
         folder = cache_folder("openvino")
         if folder is not None:
+            # Compiled graphs, keyed by OpenVINO with its version, the processor and these settings.
+            # It writes a broken one anew, and several processes may do so at once.
             settings["CACHE_DIR"] = str(folder)
         try:
             compiled = core.compile_model(str(files.graph), "CPU", settings)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot open {str(files.graph)!r}: {error}") from error
+        if folder is not None:
+            prune(folder, MOST_BYTES)
         self._compiled: ov.CompiledModel | None = compiled
         self._requests = [compiled.create_infer_request()]
         self._idle = list(self._requests)
