@@ -13,10 +13,14 @@ RESIDUAL = 0.2
 
 
 def residuals(net: Any) -> list[Any]:
-    """The norms that end the residual branches which are added to their block's own input."""
+    """The norms that end the residual branches which are added to their block's own input.
+
+    Of encoders one after another also those that end a ShuffleNetV2 unit's branch, whose other half
+    passes untouched.
+    """
     from torch import nn
 
-    ends = []
+    ends, chained = [], set(getattr(net, "encoders", nn.Module()).modules())
     for block in net.modules():
         if isinstance(getattr(block, "shortcut", None), nn.Identity):  # Xception, ResNet, BiSeNetV2
             ends.append(block.residual)
@@ -24,6 +28,8 @@ def residuals(net: Any) -> list[Any]:
             ends.append(block.project)
         elif getattr(block, "concatenates", None) is False:  # Xception*
             ends.append(block.residual)
+        elif block in chained and getattr(block, "shuffles_last", False) and block.stride == 1:
+            ends.append(block.right)
     return [[m for m in end.modules() if isinstance(m, nn.BatchNorm2d)][-1] for end in ends]
 
 
