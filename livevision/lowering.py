@@ -80,8 +80,9 @@ def write_openvino(
         files: The model: its graph in fp32 if it has one, else its weights are exported first.
         card: What the file shall tell about the model.
         output: The .xml file; the .bin stands beside it.
-        precision: "fp32", "fp16" (half the size; computed in fp32) or "int8".
-        evidence: Real frames; needed for fp16 and int8.
+        precision: "fp32", "fp16" (half the size; computed in fp32), "bf16" (stored in fp32 and
+            computed in bf16) or "int8".
+        evidence: Real frames; needed for all but fp32.
         force: Keep the file though it agrees too little, or though nothing could be compared.
 
     Returns:

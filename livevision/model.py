@@ -83,7 +83,13 @@ class Model:
         from livevision.inference.agreement import Agreement
 
         text = self._files.agreement
-        return Agreement.from_json(text) if text else None
+        return Agreement.from_json(text) if text and self._lowered else None
+
+    @property
+    def _lowered(self) -> bool:
+        """Whether the graph is run in the precision that its file was made for, if not in fp32."""
+        made_for = self._files.precision
+        return made_for != "fp32" and not (made_for == "bf16" and self._precision == "fp32")
 
     @property
     def depth(self) -> int:
@@ -109,9 +115,16 @@ class Model:
                 "means nothing",
                 self.name,
             )
-        if self._files.precision != "fp32":
+        if self._lowered:
             told = self.agreement or "how far it agrees with fp32 is not known"
             _log.info("%s in %s: %s", self.name, self._files.precision, told)
+        elif (self._engine_name, self._precision) == ("openvino", "bf16"):
+            _log.info(
+                "%s in bf16: how far it agrees with fp32 is not known; livevision export %s "
+                "--precision bf16 --check CLIP.mp4 --output FILE.xml tells it",
+                self.name,
+                self.name,
+            )
         # supervision takes half a second to import and engines wait for files and compilers.
         waiting = threading.Thread(target=self._warm)
         waiting.start()

@@ -165,6 +165,23 @@ def test_fp16_is_compared_too(shallow: Path, tmp_path: Path) -> None:
     assert sizes[0] < sizes[1]
 
 
+def test_bf16_is_compared_and_then_taken(shallow: Path, tmp_path: Path) -> None:
+    frames = _frames(_pictures(tmp_path / "good"), shallow)
+    output = tmp_path / "a.xml"
+    try:
+        found = write_openvino(
+            _files(shallow), SEGMENT, output, "bf16", Evidence(None, frames), force=True
+        )
+    except UsageError:
+        pytest.skip("this processor does not compute in bf16")
+    assert found is not None
+    assert found.value < 1, "bf16 is another arithmetic"
+    with livevision.load(weights=output) as loaded:
+        loaded.open()
+        assert str(loaded.engine_spec) == "openvino cpu bf16"
+        assert loaded.agreement == found
+
+
 def test_an_openvino_file_runs_without_torch_and_onnx(tmp_path: Path) -> None:
     for task, card in small_models.CARDS.items():
         output = tmp_path / f"{task}.xml"
@@ -260,7 +277,8 @@ def test_precisions_that_a_file_does_not_have(shallow: Path, tmp_path: Path) -> 
         (["--output", "a.onnx", "--format", "tflite"], UsageError, "known: onnx, openvino"),
         (["--precision", "int8", "--output", "a.xml"], UsageError, "--calibrate CLIP.mp4"),
         (["--precision", "fp16", "--output", "a.xml"], UsageError, "--check CLIP.mp4"),
-        (["--precision", "int4", "--output", "a.xml"], UsageError, "fp32, fp16 or int8"),
+        (["--precision", "bf16", "--output", "a.xml"], UsageError, "bf16 is compared"),
+        (["--precision", "int4", "--output", "a.xml"], UsageError, "fp32, fp16, bf16, int8"),
         (["--precision", "int8", "--output", "a.onnx"], UsageError, "--format openvino"),
         (["--precision", "fp32"], UsageError, "--output is missing"),
         (["--output", "no/a.xml"], OutputError, "no folder"),

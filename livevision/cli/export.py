@@ -30,7 +30,7 @@ _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
     default="fp32",
     show_default=True,
     metavar="PREC",
-    help="fp32; for openvino also fp16 (weights of half the size) or int8.",
+    help="fp32; for openvino also fp16 (weights of half the size), bf16 (arithmetic) or int8.",
 )
 @click.option(
     "--calibrate",
@@ -42,10 +42,10 @@ _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
     "--check",
     metavar="URI",
     multiple=True,
-    help="Compare fp16 or int8 with fp32 on these; by default on a third of --calibrate, which is "
-    "then not calibrated on.",
+    help="Compare fp16, bf16 or int8 with fp32 on these; int8 by default on a third of "
+    "--calibrate, which is then not calibrated on.",
 )
-@click.option("--force", is_flag=True, help="Keep an fp16 or int8 file that agrees too little.")
+@click.option("--force", is_flag=True, help="Keep a file that agrees too little.")
 @click.option("--imgsz", metavar="N|WxH", help="Size of the input; the model's own by default.")
 @click.option(
     "--weights",
@@ -70,8 +70,9 @@ def command(
 ) -> None:
     """Write MODEL as a file that runs without PyTorch: --weights FILE takes it.
 
-    A file in fp16 or int8 is compared with fp32 on real frames, and refused where the two agree too
-    little: below 0.85 for boxes (AP50), 0.75 for class maps (mIoU), 0.9 for whole images (top-1).
+    A file in fp16, bf16 or int8 is compared with fp32 on real frames, and refused where the two
+    agree too little: below 0.85 for boxes (AP50), 0.75 for class maps (mIoU), 0.9 for whole images
+    (top-1).
     """
     from livevision.cli import messages
     from livevision.model_choice import card_of, files_of, int8_file
@@ -126,8 +127,9 @@ def _kind(kind: str | None, output: Path | None, precision: str) -> str:
 def _check_wishes(
     kind: str, precision: str, calibrate: tuple[str, ...], check: tuple[str, ...]
 ) -> None:
-    if precision not in ("fp32", "fp16", "int8"):
-        raise UsageError(f"--precision {precision}: files are written in fp32, fp16 or int8")
+    known = ("fp32", "fp16", "bf16", "int8")
+    if precision not in known:
+        raise UsageError(f"--precision {precision}: files are written in {', '.join(known)}")
     if kind == "onnx" and precision != "fp32":
         raise UsageError(
             f"--precision {precision}: an .onnx file is written in fp32; take --format openvino"
@@ -137,15 +139,15 @@ def _check_wishes(
             "--precision int8 takes its ranges from frames like those it will see: "
             "give --calibrate CLIP.mp4, or a folder of pictures"
         )
-    if precision == "fp16" and not check:
+    if precision in ("fp16", "bf16") and not check:
         raise UsageError(
-            "--precision fp16 is compared with fp32 on real frames: give --check CLIP.mp4, "
+            f"--precision {precision} is compared with fp32 on real frames: give --check CLIP.mp4, "
             "or a folder of pictures"
         )
     if calibrate and precision != "int8":
         raise UsageError("--calibrate is for --precision int8")
     if check and precision == "fp32":
-        raise UsageError("--check is for --precision fp16 or int8")
+        raise UsageError("--check is for --precision fp16, bf16 or int8")
 
 
 def _check_output(output: Path, overwrite: bool) -> None:

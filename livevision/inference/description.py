@@ -15,8 +15,9 @@ colour_order    "BGR"
 labels          JSON list of class names
 card            JSON object: params, madds, data, score, licence
 weights_sha256  hash of the weights file; "" for random weights
-precision       "fp32", "fp16" (weights only) or "int8"; fp32 where missing
-agreement       of fp16 and int8 files: how far they agree with fp32, as JSON
+precision       "fp32", "fp16" (weights only), "bf16" (arithmetic only) or
+                "int8"; fp32 where missing
+agreement       of other files than fp32: how far they agree with it, as JSON
                 (``agreement.Agreement``); "" where it could not be told
 ==============  ==============================================================
 """

@@ -35,7 +35,8 @@ class ModelFiles:
         input_size: (width, height) of the input in pixels.
         weights: A safetensors file; None for the net's random start.
         graph: An ONNX file, or one of OpenVINO's, laid out as ``livevision.inference.graph`` tells.
-        precision: What the graph is stored in: "fp32", "fp16" (weights only) or "int8".
+        precision: What the graph is meant for: "fp32", "fp16" (its weights are stored so), "bf16"
+            (it is computed so) or "int8" (both).
         agreement: How far the graph agrees with fp32, as ``agreement.Agreement`` writes it; ""
             where it is fp32 or nobody knows.
     """

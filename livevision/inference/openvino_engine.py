@@ -27,9 +27,10 @@ class OpenVINOEngine:
         files: The model; its ``graph`` is opened.
         device: "cpu".
         precision: "auto", which is fp32, "fp32", or "bf16" or "fp16" where the processor computes
-            in it; "auto" or "int8" for a graph that is stored in int8. Left to itself OpenVINO
-            takes bf16 wherever the processor has it, and results then differ from those of the
-            other engines; here that must be asked for.
+            in it; "auto" or "int8" for a graph that is stored in int8; "auto" is bf16 for a graph
+            that was written for it. Left to itself OpenVINO takes bf16 wherever the processor has
+            it, and results then differ from those of the other engines; here that must be asked
+            for.
         threads: Threads to compute with; None for one on each core.
         overlap: Share the threads among several batches at once, ``depth`` of them, as many as
             OpenVINO thinks best for throughput. Each takes longer, all together are done sooner.
@@ -57,6 +58,8 @@ class OpenVINOEngine:
             )
         core = ov.Core()
         int8 = _is_int8(files, precision)
+        if precision == "auto" and files.precision == "bf16":
+            precision = "bf16"
         hint = "f32" if int8 else _precision(core, precision)
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT" if overlap else "LATENCY",
