@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-import nncf
 import openvino as ov
 
 from livevision.frame import Batch
@@ -28,6 +27,8 @@ def quantise(model: ov.Model, batches: Sequence[Batch]) -> ov.Model:
         model: The graph in fp32.
         batches: Inputs of one frame each, from which the ranges of values are taken.
     """
+    import nncf  # here, as it looks for every framework there is
+
     # Its own function for this has been seen to silence handlers of others too.
     logging.getLogger("nncf").setLevel(logging.ERROR)
     with redirect_stdout(sys.stderr):  # where it shows its progress
