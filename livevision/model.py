@@ -348,8 +348,8 @@ def _threads_beside_video(card: ModelCard) -> int | None:
 
     A light net hardly gains by the last core, which the other stages need; a heavy one does. On two
     cores ThunderNet at 0.25 G multiply-adds was the faster with one thread, BiSeNet at 2.3 G with
-    two (``livevision bench pipeline --threads N``). Where several frames are computed at once it is the
-    same: 93.7 frames a second with one thread, 81.5 with two.
+    two (``livevision bench pipeline --threads N``). That holds where several frames are computed at
+    once, too: 93.7 frames a second with one thread, 81.5 with two.
     """
     if card.madds > _LIGHT:
         return None

@@ -145,7 +145,7 @@ class Settings(BaseModel):
         ),
     ] = Field(
         default="auto",
-        description="Speed against size of the video that is written; auto leaves the net its cores.",
+        description="Speed against size of the video; auto leaves the net its cores.",
     )
 
     mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(
