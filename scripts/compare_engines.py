@@ -27,7 +27,7 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,18 @@ def answers(
         return None
 
 
+def answered(
+    weights: Path | None, images: list[Any], rows: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], list[Any], list[Any]]]:
+    """The rows whose engine runs, each with what it finds and what PyTorch does."""
+    reference = {**rows[0], "engine": "torch", "precision": "fp32"}
+    wanted = answers(reference, weights, lambda m: [m(image) for image in images])
+    for row in rows:
+        found = answers(row, weights, lambda m: [m(image) for image in images])
+        if found is not None and wanted is not None:
+            yield row, found, wanted
+
+
 def compare_maps(
     name: str, weights: Path | None, images: list[Any], rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -230,12 +242,7 @@ def compare_boxes(
     name: str, weights: Path | None, images: list[Any], rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Fill in the rows of a detector."""
-    reference = {**rows[0], "engine": "torch", "precision": "fp32"}
-    wanted = answers(reference, weights, lambda m: [m(image) for image in images])
-    for row in rows:
-        found = answers(row, weights, lambda m: [m(image) for image in images])
-        if found is None or wanted is None:
-            continue
+    for row, found, wanted in answered(weights, images, rows):
         total, alone, ties, score, corner = 0, 0, 0, 0.0, 0.0
         for pair in zip(found, wanted, strict=True):
             for ours, theirs in (pair, pair[::-1]):
@@ -264,12 +271,7 @@ def compare_labels(
     name: str, weights: Path | None, images: list[Any], rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Fill in the rows of a classifier."""
-    reference = {**rows[0], "engine": "torch", "precision": "fp32"}
-    wanted = answers(reference, weights, lambda m: [m(image) for image in images])
-    for row in rows:
-        found = answers(row, weights, lambda m: [m(image) for image in images])
-        if found is None or wanted is None:
-            continue
+    for row, found, wanted in answered(weights, images, rows):
         pairs = list(zip(found, wanted, strict=True))
         row |= {
             "score_max": max(float(abs(f.confidence - w.confidence).max()) for f, w in pairs),

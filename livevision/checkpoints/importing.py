@@ -24,7 +24,8 @@ from livevision.checkpoints.conversion import Converted, convert
 from livevision.checkpoints.datasets import dataset
 from livevision.checkpoints.layout import Layout, Target, Tensors
 from livevision.checkpoints.source_file import read_tensors
-from livevision.errors import LivevisionError, ModelError, OutputError, UsageError
+from livevision.checkpoints.weights_file import write_weights
+from livevision.errors import LivevisionError, ModelError, UsageError
 from livevision.nets import build
 from livevision.nets.counting import count_multiply_adds, count_parameters
 
@@ -91,7 +92,7 @@ def import_checkpoint(
         raise type(error)(f"{str(source)!r} is {layout.name}, but {error}") from error
     card = _card(name, target, output, labels)
     card_file = output.with_suffix(".md")
-    _write(ready, output)
+    write_weights(ready, output)
     write_card(card_file, card, _text(layout, target, converted, len(tensors), half))
     return Imported(card, layout.name, output, card_file, converted.left_out)
 
@@ -191,16 +192,3 @@ def _text(layout: Layout, target: Target, converted: Converted, count: int, half
     data = f"Trained on {target.data}, going by its layout and classes. " if target.data else ""
     lines += ["## Data and licence", f"{data}{target.licence}."]
     return "\n\n".join(lines)
-
-
-def _write(tensors: dict[str, Tensor], output: Path) -> None:
-    from safetensors.torch import save
-
-    unfinished = output.with_name(f".{output.name}.part")
-    try:
-        unfinished.write_bytes(save(tensors))
-        unfinished.replace(output)
-    except OSError as error:
-        raise OutputError(f"{str(output)!r} cannot be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from livevision.cli import messages
+from livevision.config.yaml_file import shipped
 from livevision.errors import UsageError, unknown
 
 
@@ -66,19 +67,8 @@ def _find(recipe: str) -> Path:
     path = Path(recipe).expanduser()
     if path.is_file():
         return path
-    shipped = _shipped()
+    recipes = shipped("net")
     name = recipe.removesuffix(".yaml")
-    if name in shipped:
-        return shipped[name]
-    raise UsageError(f"there is no file {recipe!r}; {unknown('recipe', name, shipped)}")
-
-
-def _shipped() -> dict[str, Path]:
-    """The recipes that come with livevision, by name."""
-    package = Path(__file__).parent.parent
-    folder = next(
-        (f for f in (package / "configs", package.parent / "configs") if f.is_dir()), None
-    )
-    files = sorted(folder.glob("*.yaml")) if folder else []
-    # Ready-made runs, which name a source, stand in the same folder.
-    return {f.stem: f for f in files if "\nnet:" in f.read_text(encoding="utf-8")}
+    if name in recipes:
+        return recipes[name]
+    raise UsageError(f"there is no file {recipe!r}; {unknown('recipe', name, recipes)}")

@@ -38,12 +38,14 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     return Settings.checked({**values, **flags}, where)
 
 
-def shipped() -> dict[str, Path]:
-    """The ready-made runs that come with livevision, by name."""
+def shipped(key: str = "source") -> dict[str, Path]:
+    """The YAML files that come with livevision, by name: those that set ``key``.
+
+    Ready-made runs name a source; the recipes that trained the nets, in the same folder, a net.
+    """
     folder = next((folder for folder in _SHIPPED if folder.is_dir()), None)
     files = sorted(folder.glob("*.yaml")) if folder else []
-    # The recipes that trained the nets stand in the same folder; they name no source.
-    return {f.stem: f for f in files if "\nsource:" in f.read_text(encoding="utf-8")}
+    return {f.stem: f for f in files if f"\n{key}:" in f.read_text(encoding="utf-8")}
 
 
 def _find(file: Path) -> Path:

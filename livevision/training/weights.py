@@ -6,9 +6,10 @@ import copy
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from livevision.checkpoints.weights_file import write_weights
 from livevision.errors import OutputError
 
 
@@ -54,15 +55,11 @@ def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None
         if not half.isfinite().all():
             raise OutputError(f"{str(path)!r}: {name} holds values that float16 cannot hold")
         tensors[name] = half.cpu()
-    unfinished = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(save(tensors))
-        unfinished.replace(path)
     except OSError as error:
         raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_weights(tensors, path)
 
 
 def load_fitting(net: nn.Module, path: Path) -> list[str]:

@@ -1,0 +1,26 @@
+"""Writing weights as safetensors, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor
+
+from livevision.errors import OutputError
+
+
+def write_weights(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write contiguous tensors on the CPU by name; a file that stands there is kept until then.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_bytes(save(tensors))
+        unfinished.replace(path)
+    except OSError as error:
+        raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
