@@ -137,7 +137,7 @@ def train(
 
         for step in range(first_step, recipe.steps):
             rate = set_rate(optimizer, recipe, step)
-            enter_training(net, recipe.norm)
+            enter_training(net)
             batch = batch_of(step)
             seed_step(recipe.seed, batch_number(step, group))
             with autocast(recipe.precision, group.device):

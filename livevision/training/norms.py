@@ -27,11 +27,11 @@ def prepare_norms(net: nn.Module, how: str) -> None:
                     setattr(module, name, SyncedNorm(child))
 
 
-def enter_training(net: nn.Module, how: str) -> None:
-    """Put a net into train mode, frozen norms left as they are in use."""
+def enter_training(net: nn.Module) -> None:
+    """Put a net into train mode, norms that do not learn left as they are in use."""
     net.train()
-    if how == "frozen":
-        for norm in _norms(net):
+    for norm in _norms(net):
+        if norm.weight is not None and not norm.weight.requires_grad:
             norm.eval()
 
 

@@ -168,7 +168,9 @@ class Recipe(Part):
         ema_decay: decay of the averaged weights, which are the ones evaluated and shipped.
         norm: "batch"; "sync" takes the statistics of all processes' pictures together; "frozen"
             keeps statistics, scale and shift as the initial weights have them.
-        freeze: beginnings of the names of weights that stay as they are.
+        freeze: beginnings of the names of weights that stay as they are, and of norms that keep
+            their statistics too. Freezing a backbone's first layers, whose maps are the largest,
+            saves a detector on a CPU a third of a step.
         initial_weights: a safetensors file to begin from; tensors that fit by name and shape.
         seed: of the weights and of every batch.
         precision: "fp32", "bf16", or on GPUs "fp16" (with a scaled loss).

@@ -53,7 +53,7 @@ def test_a_net_learns(name: str, data: Path) -> None:
     reached = set()
     for step in range(2):
         set_rate(optimizer, recipe, step)
-        enter_training(net, recipe.norm)
+        enter_training(net)
         parts = job.loss(net, job.batch(step))
         loss = torch.stack(list(parts.values())).sum()
         assert loss.isfinite()

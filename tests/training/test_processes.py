@@ -77,13 +77,22 @@ def test_one_process_keeps_its_own() -> None:
 def test_frozen_norms_stay_as_they_are() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
     prepare_norms(net, "frozen")
-    enter_training(net, "frozen")
+    enter_training(net)
     before = {k: v.clone() for k, v in net[1].state_dict().items()}
     net(torch.randn(2, 1, 4, 4)).sum().backward()
     assert net[1].weight.grad is None
     assert net[0].weight.grad is not None
     for name, value in net[1].state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_norms_of_frozen_parts_keep_their_statistics() -> None:
+    net = nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    net[0].requires_grad_(False)
+    enter_training(net)
+    net(torch.randn(2, 1, 4, 4) + 3)
+    assert net[0].running_mean.tolist() == [0]
+    assert net[2].running_mean.abs().sum() > 0
 
 
 def test_synced_norms_norm_vectors_and_single_pictures() -> None:
