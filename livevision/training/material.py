@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from livevision.datasets import DataSet, open_dataset
 from livevision.errors import DataError
 from livevision.training.batches import batch_number, indices_of
@@ -33,6 +35,7 @@ class Material:
         self.labels = list(recipe.labels)
         self.train = [self._open(entry, data, "train") for entry in recipe.data.train]
         self.val = [self._open(entry, data, "val") for entry in recipe.data.val]
+        self.epoch = np.arange(sum(len(s) for s in self.train))  # a picture may come repeatedly
 
     def _open(self, entry: dict[str, Any], data: Path, split: str) -> DataSet:
         kind: Any = self.recipe.task
@@ -75,7 +78,8 @@ class Material:
         """The training pictures of this process's batch of a step."""
         number = batch_number(step, self.group)
         recipe = self.recipe
-        return indices_of(number, recipe.batch_size, len(self.pictures), recipe.seed)
+        places = indices_of(number, recipe.batch_size, len(self.epoch), recipe.seed)
+        return [int(self.epoch[place]) for place in places]
 
     def val_batches(self, size: int) -> Iterator[list[int]]:
         """All validation pictures, `size` at a time."""

@@ -83,6 +83,9 @@ class DetectOptions(Part):
             quarter of them objects at most (ThunderNet's release: 512); 0 for all.
         border_anchors: whether anchors that cross the picture's border count. Light-Head R-CNN
             leaves them out; at 320 pixels almost all of the large ones do.
+        repeat_rare: pictures with a class that less than this share of the pictures shows come more
+            often in an epoch, up to sqrt(repeat_rare / share) times (LVIS, arXiv 1908.03195); 0
+            shows every picture once.
         highlight: classes whose mean AP50 is reported on its own.
     """
 
@@ -97,6 +100,7 @@ class DetectOptions(Part):
     hardest: int = Field(0, ge=0)
     sampled: int = Field(0, ge=0)
     border_anchors: bool = True
+    repeat_rare: float = Field(0.0, ge=0, lt=1)
     highlight: list[str] = []
 
 

@@ -1,0 +1,66 @@
+"""Pictures of rare classes come more often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livevision.datasets.samples import BoxSample, DataSet
+from livevision.training.jobs import make_job
+from livevision.training.processes import Group
+from livevision.training.repeats import repeat_factors, repeated
+from tests.training import small_data
+
+
+def sample(*classes: int) -> BoxSample:
+    count = len(classes)
+    no = np.zeros(count, bool)
+    boxes = np.tile(np.float32([0, 0, 8, 8]), (count, 1))
+    return BoxSample(Path("none.png"), 9, 9, boxes, np.array(classes, np.int64), no, no)
+
+
+def test_the_rarest_class_of_a_picture_counts() -> None:
+    samples = [sample(0), sample(0, 0), sample(0, 1), sample()] + [sample(0)] * 12
+    one = DataSet("detect", ["a", "b"], samples, frozenset({0, 1}))
+    # b is on one picture of 16; half of them should show it: sqrt(0.5 / (1/16)).
+    factors = repeat_factors([one], 2, 0.5)
+    assert factors[:4] == pytest.approx([1, 1, 8**0.5, 1])
+
+
+def test_only_sets_that_mark_a_class_tell_how_rare_it_is() -> None:
+    marks_it = DataSet("detect", ["a", "b"], [sample(1), sample(0)], frozenset({0, 1}))
+    does_not = DataSet("detect", ["a", "b"], [sample(0)] * 98, frozenset({0}))
+    assert repeat_factors([marks_it, does_not], 2, 0.5).max() == 1
+
+
+def test_a_fraction_is_a_chance_and_a_seed_decides() -> None:
+    factors = np.array([1.0] * 50 + [2.5] * 1000)
+    epoch = repeated(factors, 3)
+    counts = np.bincount(epoch)
+    assert set(counts[:50]) == {1}
+    assert set(counts[50:]) == {2, 3}
+    assert counts[50:].mean() == pytest.approx(2.5, abs=0.06)
+    assert (epoch == repeated(factors, 3)).all()
+    assert len(epoch) != len(repeated(factors, 4)) or (epoch != repeated(factors, 4)).any()
+
+
+def test_a_detector_sees_them_so(tmp_path: Path) -> None:
+    small_data.boxes(tmp_path / "cups", ("cup", "plate"), train=28)
+    small_data.boxes(tmp_path / "plates", ("plate", "cup"), train=2)
+    recipe = small_data.recipe(
+        small_data.DETECT,
+        data={"train": [{"path": "cups"}, {"path": "plates"}], "val": [{"path": "cups"}]},
+        labels=["cup", "plate"],
+        task_options={**small_data.DETECT["task_options"], "repeat_rare": 0.3},
+        batch_size=4,
+    )
+    job = make_job(recipe, tmp_path, Group(0, 1, torch.device("cpu")))
+    material = job.material  # type: ignore[attr-defined]
+    # 2 of 30 show a plate where 9 should: each comes sqrt(4.5) times, so 2 or 3 times.
+    assert len(material.epoch) in range(28 + 4, 28 + 7)
+    seen = np.bincount([i for s in range(len(material.epoch)) for i in material.indices(s)])
+    assert seen[:28].tolist() == [4] * 28
+    assert all(count in (8, 12) for count in seen[28:])
