@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from livevision.errors import UsageError
 
 if TYPE_CHECKING:
     from livevision.bench import Measured
+    from livevision.bench_nets import NetTime
+    from livevision.bench_parts import NetParts
     from livevision.config import Settings
 
 
@@ -100,40 +104,78 @@ def memory(clip: Path | None, task: str, frames: int) -> int:
 
 
 @command.command("nets")
+@click.argument("nets", metavar="[NAME]...", nargs=-1)
 @click.option("--model", "names", metavar="NAME", multiple=True, help="One net; may be repeated.")
+@click.option("--parts", is_flag=True, help="The time of each part of a net (on OpenVINO).")
 @click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16 or bf16.")
 @click.option("--imgsz", metavar="N|WxH", help="Size of the input; each net's own by default.")
 @click.option("--threads", type=click.IntRange(1), help="On the CPU; all of them by default.")
 @click.option("--repeats", default=20, show_default=True, type=click.IntRange(1))
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each net, no table.")
 def nets(
+    nets: tuple[str, ...],
     names: tuple[str, ...],
+    parts: bool,
     engine: str,
     device: str,
     precision: str,
     imgsz: str | None,
     threads: int | None,
     repeats: int,
+    as_json: bool,
 ) -> int:
     """Each net's time for one image beside its multiply-adds; random weights where none are."""
-    from livevision import bench_nets
+    from livevision import bench_nets, bench_parts
     from livevision.cli.export import size_of
     from livevision.cli.machine import processor
 
     size, threads = size_of(imgsz), threads or bench_nets.processors()
-    click.echo(f"{processor()}; {threads} threads; median of {repeats} images, whole graph")
-    click.echo(f"{'net':<28}{'input':>10}{'MAdds':>10}{'ms':>10}{'from-to':>18}{'MAdds/s':>10}")
-    for name in bench_nets.chosen(names):
+    chosen = bench_nets.chosen((*nets, *names))
+    if parts:
+        bench_parts.check(engine, device, precision)
+    if not as_json:
+        means = f"mean of {repeats} images" if parts else f"median of {repeats} images, whole graph"
+        click.echo(f"{processor()}; {threads} threads; {means}")
+    if not (as_json or parts):
+        click.echo(f"{'net':<28}{'input':>10}{'MAdds':>10}{'ms':>10}{'from-to':>18}{'MAdds/s':>10}")
+    for name in chosen:
         with bench_nets.apart():
-            time = bench_nets.measure(name, engine, device, precision, size, threads, repeats)
-        width, height = time.input_size
-        low, high = time.spread_ms
-        click.echo(
-            f"{name:<28}{f'{width}x{height}':>10}{time.madds / 1e9:8.2f} G{time.ms:10.2f}"
-            f"{f'{low:.2f}-{high:.2f}':>18}{time.madds_per_s / 1e9:8.1f} G  {time.engine}"
-        )
+            if parts:
+                taken_apart = bench_parts.measure(name, precision, size, threads, repeats)
+                _tell(taken_apart, _parts_table(taken_apart), as_json)
+            else:
+                time = bench_nets.measure(name, engine, device, precision, size, threads, repeats)
+                _tell(time, _net_line(time), as_json)
     return 0
+
+
+def _tell(found: NetTime | NetParts, text: str, as_json: bool) -> None:
+    click.echo(json.dumps(asdict(found)) if as_json else text)
+
+
+def _net_line(time: NetTime) -> str:
+    (width, height), (low, high) = time.input_size, time.spread_ms
+    return (
+        f"{time.name:<28}{f'{width}x{height}':>10}{time.madds / 1e9:8.2f} G{time.ms:10.2f}"
+        f"{f'{low:.2f}-{high:.2f}':>18}{time.madds_per_s / 1e9:8.1f} G  {time.engine}"
+    )
+
+
+def _parts_table(net: NetParts) -> str:
+    width, height = net.input_size
+    lines = [
+        f"{net.name} at {width}x{height}, {net.engine}: {net.ms:.2f} ms with its parts timed, "
+        f"{net.uncounted_ms:.2f} ms without",
+        f"{'  part':<24}{'ms':>9}{'share':>8}{'MAdds':>12}{'share':>8}{'operations':>12}",
+    ]
+    for part in net.parts:
+        lines.append(
+            f"  {part.part:<22}{part.ms:9.2f}{part.share:8.1%}{part.madds / 1e6:10.1f} M"
+            f"{part.madds_share:8.1%}{part.operations:12d}"
+        )
+    return "\n".join(lines)
 
 
 def _settings(clip: Path | None, task: str, folder: Path, **others: Any) -> Settings:

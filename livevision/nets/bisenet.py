@@ -8,13 +8,13 @@ gates without norm in the feature fusion, bilinear resizing with aligned corners
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from livevision.nets.features import features
-from livevision.nets.layers import ConvNorm, global_average, initialise, resize_to
+from livevision.nets.layers import ConvNorm, Step, global_average, initialise, resize_to
 
 _WIDTH = 128  # channels of both paths where they meet
 
@@ -86,6 +86,20 @@ class BiSeNet(nn.Module):
         aux_channels: hidden width of the two auxiliary heads; 0 builds none (inference only).
     """
 
+    PARTS: ClassVar[dict[str, str]] = {
+        "spatial_path": "spatial path",
+        "backbone": "context path",
+        "global_context": "context path",
+        "refine16": "context path",
+        "refine32": "context path",
+        "": "context path",
+        "arm16": "ARM",
+        "arm32": "ARM",
+        "fusion": "FFM",
+        "head": "head",
+        "enlarge": "upsampling",
+    }
+
     def __init__(self, backbone: nn.Module, num_classes: int, aux_channels: int) -> None:
         super().__init__()
         _, c4, c5 = backbone.channels  # type: ignore[misc]
@@ -98,6 +112,7 @@ class BiSeNet(nn.Module):
         self.refine32 = ConvNorm(_WIDTH, _WIDTH, 3)
         self.fusion = FeatureFusion()
         self.head = Head(2 * _WIDTH, 64, num_classes)
+        self.enlarge = Step(resize_to)
         self.aux_heads = nn.ModuleList(
             Head(_WIDTH, aux_channels, num_classes) for _ in range(2 if aux_channels else 0)
         )
@@ -118,7 +133,7 @@ class BiSeNet(nn.Module):
         refined16 = self.refine32(resize_to(context32, c4))
         refined8 = self.refine16(resize_to(self.arm16(c4) + refined16, spatial))
         fused = self.fusion(spatial, refined8)
-        logits = resize_to(self.head(fused), images)
+        logits: Tensor = self.enlarge(self.head(fused), images)
         if not self.training:
             return logits
         auxiliary = zip(self.aux_heads, (refined16, refined8), strict=False)

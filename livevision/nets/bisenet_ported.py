@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from livevision.nets.bisenet import BiSeNet, FeatureFusion, Head
 from livevision.nets.features import features
-from livevision.nets.layers import ConvNorm, global_average, initialise, resize_to
+from livevision.nets.layers import ConvNorm, global_average, initialise
 
 GATES = ("norm", "norm-relu", "narrow")
 
@@ -59,7 +59,7 @@ class PortedBiSeNet(BiSeNet):
         refined16 = self.refine32(_enlarge(context32, c4))
         refined8 = self.refine16(_enlarge(self.arm16(c4) + refined16, spatial))
         fused = self.fusion(spatial, refined8)
-        logits = resize_to(self.head(fused), images, self.align_corners)
+        logits: Tensor = self.enlarge(self.head(fused), images, self.align_corners)
         if not self.training:
             return logits
         auxiliary = zip(self.aux_heads, (refined16, refined8), strict=False)

@@ -7,12 +7,14 @@ have, and the default.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets.bisenet import Head
-from livevision.nets.layers import ConvNorm, global_average, initialise, resize_to
+from livevision.nets.layers import ConvNorm, Step, global_average, initialise, resize_to
 
 _EXPANSION = 6
 
@@ -178,6 +180,16 @@ class BiSeNetV2(nn.Module):
         nearest, gate_bias: of `GuidedAggregation`; public re-implementations differ in them.
     """
 
+    PARTS: ClassVar[dict[str, str]] = {
+        "detail": "detail branch",
+        "semantic": "semantic branch",
+        "aggregation": "aggregation",
+        "head": "head",
+        "dropout": "head",
+        "": "head",
+        "enlarge": "upsampling",
+    }
+
     def __init__(
         self,
         num_classes: int,
@@ -192,6 +204,7 @@ class BiSeNetV2(nn.Module):
         self.aggregation = GuidedAggregation(128, nearest, gate_bias)
         self.dropout = nn.Dropout(0.1)
         self.head = Head(128, head_channels, num_classes)
+        self.enlarge = Step(_resize)
         self.aux_heads = nn.ModuleList(
             Head(channels, aux_channels, num_classes)
             for channels in (self.semantic.channels if aux_channels else ())
@@ -209,7 +222,7 @@ class BiSeNetV2(nn.Module):
         semantic = self.semantic(images)
         joined = self.aggregation(self.detail(images), semantic[-1])
         hidden, classes = self.head
-        logits = _resize(classes(self.dropout(hidden(joined))), images)
+        logits: Tensor = self.enlarge(classes(self.dropout(hidden(joined))), images)
         if not self.training:
             return logits
         auxiliary = zip(self.aux_heads, semantic, strict=False)

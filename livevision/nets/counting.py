@@ -17,22 +17,26 @@ def count_parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-@torch.no_grad()
 def count_multiply_adds(net: nn.Module, height: int, width: int) -> int:
-    """Multiply-adds of one image of a size, in eval mode.
+    """Multiply-adds of one image of a size, in eval mode; costs as `count_by_layer`."""
+    return sum(count_by_layer(net, height, width).values())
+
+
+@torch.no_grad()
+def count_by_layer(net: nn.Module, height: int, width: int) -> dict[str, int]:
+    """Multiply-adds of each layer by its name in the net, for one image of a size, in eval mode.
 
     On the device of the net: built on the device "meta", nothing is computed and it costs nothing.
     """
-    total = 0
+    layers = {m: n for n, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
+    counted = dict.fromkeys(layers.values(), 0)
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
         if isinstance(module, nn.Conv2d):
-            total += output.numel() * math.prod(module.weight.shape[1:])
+            counted[layers[module]] += output.numel() * math.prod(module.weight.shape[1:])
         elif isinstance(module, nn.Linear):
-            total += output.numel() * module.in_features
+            counted[layers[module]] += output.numel() * module.in_features
 
-    layers = [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     hooks = [layer.register_forward_hook(add) for layer in layers]
     was_training = net.training
     try:
@@ -42,4 +46,4 @@ def count_multiply_adds(net: nn.Module, height: int, width: int) -> int:
         net.train(was_training)
         for hook in hooks:
             hook.remove()
-    return total
+    return counted

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, reduce
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from livevision.nets import xception
-from livevision.nets.layers import Classifier, ConvNorm, global_average, initialise, resize_to
+from livevision.nets.layers import Classifier, ConvNorm, Step, global_average, initialise, resize_to
 
 # Table 1: blocks of enc2, enc3 and enc4, and the channels inside them; they give four times these.
 _BLOCKS = (4, 6, 4)
@@ -175,6 +176,15 @@ class DFANet(nn.Module):
         fusion_kernel_size: of the decoder's fusion.
     """
 
+    PARTS: ClassVar[dict[str, str]] = {
+        "stem": "encoders",
+        "encoders": "encoders",
+        "": "encoders",
+        "attentions": "fc attention",
+        "decoder": "decoder",
+        "enlarge": "upsampling",
+    }
+
     def __init__(
         self,
         plan: Plan,
@@ -191,6 +201,7 @@ class DFANet(nn.Module):
             Encoder(plan, enc4 if i else plan.stem_channels, follows=i > 0) for i in range(encoders)
         )
         self.attentions = nn.ModuleList(FcAttention(enc4) for _ in range(encoders))
+        self.enlarge = Step(_resize)
         self.decoder = Decoder(enc2, enc4, encoders, width, fusion_kernel_size, num_classes)
         initialise(self)
 
@@ -210,7 +221,7 @@ class DFANet(nn.Module):
             low.append(enc2)
             high.append(attention(enc4))
             x = _resize(high[-1], enc2)
-        logits = _resize(self.decoder(low, high), images)
+        logits: Tensor = self.enlarge(self.decoder(low, high), images)
         return (logits,) if self.training else logits
 
     def start_from(self, classifier: nn.Module) -> None:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+class Step(nn.Module):
+    """A function as a part of a net: what it does bears its name in an exported graph."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *arguments: Any, **options: Any) -> Any:
+        return self.function(*arguments, **options)
 
 
 class ConvNorm(nn.Sequential):
@@ -92,6 +106,13 @@ class Classifier(nn.Module):
         bias: whether the linear layer has one.
         dropout: share of the averages that training leaves out.
     """
+
+    PARTS: ClassVar[dict[str, str]] = {
+        "backbone": "backbone",
+        "fc": "head",
+        "dropout": "head",
+        "": "head",
+    }
 
     def __init__(
         self,

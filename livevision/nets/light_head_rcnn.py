@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from livevision.nets.features import features
 from livevision.nets.layers import initialise
-from livevision.nets.roi import ps_roi_align
 from livevision.nets.two_stage import TwoStageDetector, by_anchor
 
 _BINS = 7  # along each side of a proposal
@@ -86,6 +85,11 @@ class LightHeadRCNN(TwoStageDetector):
         detections: rows of the output.
     """
 
+    PARTS: ClassVar[dict[str, str]] = {
+        "backbone": "backbone",
+        "thin": "thin map",
+    } | TwoStageDetector.PARTS
+
     def __init__(
         self,
         backbone: nn.Module,
@@ -138,7 +142,7 @@ class LightHeadRCNN(TwoStageDetector):
 
         The codes are N x R x 4, or N x R x 4 * (1 + classes) where every class has its own.
         """
-        pooled = ps_roi_align(
+        pooled = self.roi(
             maps, boxes, _STRIDE, _BINS, self.pooling, half_pixel=self.pooling == "mean"
         )
         x = F.relu(self.fc(pooled.flatten(2)))

@@ -57,17 +57,15 @@ def ps_roi_align(
     maps = maps.reshape(batch * bins**2, out_channels, height, width)
 
     x, y = _sample_places(boxes, stride, bins, height, width, half_pixel)
-    shape = (batch, count, bins, 2, bins, 2)  # image, box, bin row, sample row, bin column, sample
-    grid = torch.stack(
-        (
-            x.view(batch, count, 1, 1, bins, 2).expand(shape),
-            y.view(batch, count, bins, 2, 1, 1).expand(shape),
-        ),
-        -1,
-    )
-    grid = grid.permute(0, 2, 4, 1, 3, 5, 6).reshape(batch * bins**2, count, 4, 2)
+    # Samples come before boxes all the way, so that runs of neighbours in memory are long: one
+    # addition lays columns and rows side by side, and the reduction adds whole rows.
+    x, y = (v.transpose(1, 2).reshape(batch, bins, 2, count) for v in (x, y))
+    none = torch.zeros_like(x)
+    columns = torch.stack((x, none), -1).view(batch, 1, bins, 1, 2, 2 * count)
+    rows = torch.stack((none, y), -1).view(batch, bins, 1, 2, 1, 2 * count)
+    grid = (columns + rows).view(batch * bins**2, 4, count, 2)
     samples = F.grid_sample(maps, grid, "bilinear", "border", align_corners=True)
-    pooled = samples.mean(-1) if reduction == "mean" else samples.amax(-1)
+    pooled = samples.mean(2) if reduction == "mean" else samples.amax(2)
     pooled = pooled.view(batch, bins, bins, out_channels, count)
     return pooled.permute(0, 4, 3, 1, 2)
 

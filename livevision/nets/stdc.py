@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,6 +71,8 @@ def _stage(in_channels: int, out_channels: int, blocks: int) -> nn.Sequential:
 
 class STDCClassifier(nn.Module):
     """STDC as a classifier: 1x1 convolution, average, and two linear layers of 1024 inputs."""
+
+    PARTS: ClassVar[dict[str, str]] = {"backbone": "backbone", "": "head"}
 
     def __init__(self, backbone: STDC, num_classes: int) -> None:
         super().__init__()

@@ -5,11 +5,13 @@ A head that is dropped after training teaches that map to show where classes mee
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from livevision.nets.bisenet import AttentionRefinement, FeatureFusion, Head
-from livevision.nets.layers import ConvNorm, global_average, initialise, resize_to
+from livevision.nets.bisenet import AttentionRefinement, BiSeNet, FeatureFusion, Head
+from livevision.nets.layers import ConvNorm, Step, global_average, initialise, resize_to
 from livevision.nets.stdc import STDC, backbone
 
 _WIDTH = 128  # channels of the context path
@@ -25,6 +27,10 @@ class STDCSeg(nn.Module):
         detail: whether the head for details is built (training only).
     """
 
+    PARTS: ClassVar[dict[str, str]] = {
+        module: part for module, part in BiSeNet.PARTS.items() if module != "spatial_path"
+    } | {"backbone": "backbone"}
+
     def __init__(self, backbone: STDC, num_classes: int, aux: bool, detail: bool) -> None:
         super().__init__()
         _, c3, c4, c5 = backbone.channels
@@ -36,6 +42,7 @@ class STDCSeg(nn.Module):
         self.refine32 = ConvNorm(_WIDTH, _WIDTH, 3)
         self.fusion = FeatureFusion(c3 + _WIDTH, reduction=4)
         self.head = Head(2 * _WIDTH, 256, num_classes)
+        self.enlarge = Step(resize_to)
         self.aux_heads = nn.ModuleList(Head(_WIDTH, 64, num_classes) for _ in range(2 * aux))
         self.detail_head = Head(c3, 64, 1) if detail else None
         initialise(self)
@@ -53,7 +60,7 @@ class STDCSeg(nn.Module):
         context32 = self.arm32(x32) + self.global_context(global_average(x32))
         refined16 = self.refine32(_enlarge(context32, x16))
         refined8 = self.refine16(_enlarge(self.arm16(x16) + refined16, x8))
-        logits = resize_to(self.head(self.fusion(x8, refined8)), images)
+        logits: Tensor = self.enlarge(self.head(self.fusion(x8, refined8)), images)
         if not self.training:
             return logits
         auxiliary = zip(self.aux_heads, (refined16, refined8), strict=False)

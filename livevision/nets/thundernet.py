@@ -8,13 +8,14 @@ nearest pixel.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets.anchors import grid_anchors
 from livevision.nets.layers import ConvNorm, global_average, initialise
-from livevision.nets.roi import ps_roi_align
 from livevision.nets.snet import backbone
 from livevision.nets.two_stage import TwoStageDetector, by_anchor
 
@@ -82,6 +83,14 @@ class ThunderNet(TwoStageDetector):
         detections: rows of the output.
     """
 
+    PARTS: ClassVar[dict[str, str]] = {
+        "backbone": "backbone",
+        "context": "CEM",
+        "rpn": "RPN",
+        "proposing": "proposals + NMS",
+        "attention": "SAM",
+    } | TwoStageDetector.PARTS
+
     def __init__(
         self,
         backbone: nn.Module,
@@ -130,7 +139,7 @@ class ThunderNet(TwoStageDetector):
 
     def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits N x R x (1 + classes), background first, and codes N x R x 4."""
-        pooled = ps_roi_align(maps, boxes, _STRIDE, _BINS)
+        pooled = self.roi(maps, boxes, _STRIDE, _BINS)
         x = F.relu(self.fc(pooled.flatten(2)))
         return self.classes(x), self.boxes(x)
 

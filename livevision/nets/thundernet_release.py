@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets.layers import initialise
-from livevision.nets.roi import ps_roi_align
 from livevision.nets.snet import SNet, backbone
 from livevision.nets.thundernet import ANCHOR_RATIOS, ANCHOR_SIZES, ThunderNet
 
@@ -26,6 +25,8 @@ class SecondLogit(nn.Module):
 
 class ThunderNetRelease(ThunderNet):
     """The released net; arguments as of `ThunderNet`."""
+
+    PARTS = ThunderNet.PARTS | {"fc2": "head"}
 
     def __init__(
         self, backbone: SNet, num_classes: int, pre_nms: int = 2000, **options: int
@@ -41,7 +42,7 @@ class ThunderNetRelease(ThunderNet):
 
     def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits N x R x (1 + classes) and codes N x R x 4 * (1 + classes)."""
-        pooled = ps_roi_align(maps, boxes, 16, reduction="max", half_pixel=False)
+        pooled = self.roi(maps, boxes, 16, reduction="max", half_pixel=False)
         x = F.relu(self.fc2(F.relu(self.fc(pooled.flatten(2)))))
         return self.classes(x), self.boxes(x)
 

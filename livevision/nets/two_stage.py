@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets.anchors import decode_boxes
+from livevision.nets.layers import Step
 from livevision.nets.nms import best_boxes, suppress
+from livevision.nets.roi import ps_roi_align
 
 # The second stage's codes are divided by these, so that their targets have a like spread.
 CODE_SCALE = (0.1, 0.1, 0.2, 0.2)
@@ -17,16 +21,33 @@ class TwoStageDetector(nn.Module):
     """A detector that proposes boxes, then looks at each; its parts are a subclass's.
 
     Attributes:
+        PARTS: see `livevision.nets.parts`.
         pre_nms: proposals that enter the first stage's suppression.
         proposals: of those kept, how many the second stage looks at.
         candidates: pairs of proposal and class that enter the last suppression.
         detections: rows of the output.
     """
 
+    PARTS: ClassVar[dict[str, str]] = {
+        "backbone": "backbone",
+        "rpn": "RPN",
+        "proposing": "proposals + NMS",
+        "roi": "RoI",
+        "fc": "head",
+        "classes": "head",
+        "boxes": "head",
+        "": "head",
+        "choosing": "final NMS",
+    }
+
     pre_nms: int
     proposals: int
     candidates: int
     detections: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proposing, self.roi, self.choosing = Step(propose), Step(ps_roi_align), Step(refine)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The map that proposals are pooled from, and objectness and codes of all anchors."""
@@ -44,7 +65,10 @@ class TwoStageDetector(nn.Module):
         self, objectness: Tensor, codes: Tensor, anchors: Tensor, size: tuple[int, int]
     ) -> Tensor:
         """The proposals, N x R x 4; see `propose` of this module."""
-        return propose(objectness, codes, anchors, size, self.pre_nms, self.proposals)
+        boxes: Tensor = self.proposing(
+            objectness, codes, anchors, size, self.pre_nms, self.proposals
+        )
+        return boxes
 
     def forward(
         self, images: Tensor, iou_threshold: float | Tensor = 0.5
@@ -64,9 +88,10 @@ class TwoStageDetector(nn.Module):
         proposals = self.propose(objectness, codes, self.anchors(maps), size)
         logits, codes = self.second_stage(maps, proposals)
         scale = torch.tensor(CODE_SCALE * (int(codes.shape[-1]) // 4), device=codes.device)
-        return refine(
+        found: tuple[Tensor, Tensor, Tensor] = self.choosing(
             logits, codes * scale, proposals, size, iou_threshold, self.candidates, self.detections
         )
+        return found
 
 
 def by_anchor(x: Tensor, values: int) -> Tensor:
