@@ -43,12 +43,13 @@ class Normalise(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         mean, std = torch.tensor(IMAGE_MEAN), torch.tensor(IMAGE_STD)
-        self.register_buffer("scale", (1 / (255 * std)).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("shift", (-mean / std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", 1 / (255 * std), persistent=False)
+        self.register_buffer("shift", -mean / std, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        rgb = image.permute(0, 3, 1, 2)[:, [2, 1, 0]].float()
-        return rgb * self.scale + self.shift
+        # On the pixels as they lie: engines that compute with channels last need not turn them.
+        rgb = image[..., [2, 1, 0]].float() * self.scale + self.shift
+        return rgb.permute(0, 3, 1, 2)
 
 
 class SegmentGraph(nn.Module):
@@ -139,9 +140,9 @@ def build_graph(files: ModelFiles) -> nn.Module:
 
 
 def example_inputs(files: ModelFiles) -> dict[str, Tensor]:
-    """One grey image, and an overlap of one half where the task takes one, by input name."""
+    """Grey images, as many as in a call, and an overlap of one half where the task takes one, by input name."""
     width, height = files.input_size
-    inputs = {"image": torch.full((1, height, width, 3), 128, dtype=torch.uint8)}
+    inputs = {"image": torch.full((files.batch, height, width, 3), 128, dtype=torch.uint8)}
     if files.task == "detect":
         inputs["iou_threshold"] = torch.tensor([0.5])
     return inputs
