@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision import registry
+from livevision.adaptive import Adaptive
 from livevision.capture.options import SourceOptions
 from livevision.delivery import Delivery
 from livevision.errors import OutputError, SourceError, UsageError
@@ -23,6 +24,7 @@ from livevision.frame import Frame, Inferred, Prepared, Rendered
 from livevision.pipeline import Ended, Opened, Pipeline, Stages
 from livevision.protocols import EngineSpec, Overlay, Source, StopRequested
 from livevision.report import Meter, as_table
+from livevision.together import frames_at_once, infer_together
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -115,8 +117,13 @@ class Run:
         places = expand(settings.source)
         self.delivery = Delivery(settings, places)
         self._overlap = overlap and _every_frame(settings, places)
-        self._models = for_tasks(settings, self._overlap)
-        self._overlays = Overlays(settings, self._models, self.meter)
+        _check_target_latency(settings, places)
+        self._models: Sequence[Model] = for_tasks(settings, self._overlap)
+        self._adaptive: Adaptive | None = None
+        if settings.target_latency is not None:
+            self._adaptive = Adaptive(settings.target_latency, self._models, self.meter)
+        self._at_once = 1
+        self._overlays = Overlays(settings, self._models, self.meter, self._adaptive)
         self._draw = draw or self.delivery.wants_image
         self.stages = Stages(
             self._preprocess,
@@ -126,6 +133,8 @@ class Run:
             self._close,
             self._start,
             self._depth,
+            self._together,
+            lambda: self._at_once,
         )
         self._places = places
         self.pipeline = Pipeline(
@@ -135,6 +144,7 @@ class Run:
             self.meter,
             mode=settings.mode,
             max_frames=settings.max_frames,
+            stride=lambda: 1 if self._adaptive is None else self._adaptive.stride,
         )
 
     def frames(self, progress: _Progress | None = None) -> Generator[Rendered]:
@@ -145,7 +155,9 @@ class Run:
                     if isinstance(event, Rendered):
                         self.delivery.write(event)
                         yield event
+                        self._delivered(event.frame)
                     elif isinstance(event, Opened):
+                        self._opened(event)
                         self.delivery.open(event.source, event.info)
                         if progress is not None:
                             progress.expect(event.info.frames)
@@ -178,12 +190,14 @@ class Run:
     def report(self) -> dict[str, Any]:
         """The run in figures so far."""
         specs = _specs(self._models)
+        adapted = {} if self._adaptive is None else {"target_latency": self._adaptive.report()}
         return self.meter.report(
             engine=_joined(s.engine for s in specs),
             device=_joined(s.device for s in specs),
             precision=_joined(s.precision for s in specs),
             model=_joined(m.name for m in self._models),
             agreement={m.name: asdict(m.agreement) for m in self._models if m.agreement},
+            **adapted,
         )
 
     def write_report(self) -> None:
@@ -205,25 +219,56 @@ class Run:
         if event.error is not None:
             self.failures.append(event.error)
 
+    def _opened(self, event: Opened) -> None:
+        """Say where a target of latency cannot apply, which is known once a source is open."""
+        if self._adaptive is None or self.pipeline.freshest(event.source):
+            return
+        line = (
+            f"--target-latency: {event.info.name} is not live, and every frame of it is taken; "
+            "add --mode freshest to play it in real time"
+        )
+        if len(self._places) == 1:
+            raise UsageError(line)
+        log.warning("%s", line)
+
+    def _delivered(self, frame: Frame) -> None:
+        if self._adaptive is not None and self.pipeline.freshest(frame.source):
+            self._adaptive.delivered(frame, time.monotonic())
+
     def _open(self) -> None:
         for model in self._models:
             model.open(self._overlap)
+        if self._adaptive is not None:
+            self._adaptive.begin()
+        elif not self._overlap:
+            live = sum(kind not in _FILES for kind, _ in self._places)
+            live = len(self._places) if self.settings.mode == "freshest" else live
+            self._at_once = frames_at_once(self._models, live, self.settings.batch)
 
     def _close(self) -> None:
+        if self._adaptive is not None:
+            self._adaptive.close()
         for model in self._models:
             model.close()
 
     def _preprocess(self, frame: Frame) -> Prepared:
-        return Prepared(frame, tuple(m.prepare(frame.image) for m in self._models))
+        models = self._models if self._adaptive is None else self._adaptive.current
+        return Prepared(frame, tuple(m.prepare(frame.image) for m in models))
 
     def _infer(self, prepared: Prepared) -> Inferred:
+        models = self._models
+        if self._adaptive is not None:
+            models = self._adaptive.models_for(prepared)
         return Inferred(
             prepared.frame,
             {
                 model.task: model.decode(model.infer(batch), placement)
-                for model, (batch, placement) in zip(self._models, prepared.inputs, strict=True)
+                for model, (batch, placement) in zip(models, prepared.inputs, strict=True)
             },
         )
+
+    def _together(self, frames: Sequence[Prepared]) -> list[Inferred]:
+        return infer_together(self._models, frames)
 
     def _start(self, prepared: Prepared) -> Callable[[], Inferred]:
         """Begin what ``_infer`` does, with all nets at once."""
@@ -255,9 +300,17 @@ class Overlays:
         settings: The run's.
         models: Whose results are drawn, in the order of drawing.
         meter: Whose rates are shown.
+        adaptive: Whose size and stride are shown beside them.
     """
 
-    def __init__(self, settings: Settings, models: Sequence[Model], meter: Meter) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        models: Sequence[Model],
+        meter: Meter,
+        adaptive: Adaptive | None = None,
+    ) -> None:
+        self._adaptive = adaptive
         self._settings = settings
         self._models = models
         self._meter = meter
@@ -268,7 +321,10 @@ class Overlays:
         for task, overlay in self._by_task.items():
             image = overlay.draw(image, inferred.results[task])
         if self._settings.hud:
-            rates = self._meter.rates(inferred.frame.source, *self._names)
+            model, engine = self._names
+            if self._adaptive is not None:
+                model = f"{model} {self._adaptive.shown}"
+            rates = self._meter.rates(inferred.frame.source, model, engine)
             image = self._hud.draw(image, rates)
         return image
 
@@ -362,6 +418,15 @@ def _every_frame(settings: Settings, places: Sequence[tuple[str, str]]) -> bool:
     if settings.mode == "auto":
         return all(kind in _FILES for kind, _ in places)
     return settings.mode == "every-frame"
+
+
+def _check_target_latency(settings: Settings, places: Sequence[tuple[str, str]]) -> None:
+    """Refuse a target of latency where no frame may be left out."""
+    if settings.target_latency is not None and _every_frame(settings, places):
+        raise UsageError(
+            "--target-latency is for live sources, whose frames may be left out; of a file every "
+            "frame is taken: add --mode freshest to play it in real time, or leave it out"
+        )
 
 
 def _check_report(settings: Settings) -> None:

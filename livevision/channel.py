@@ -92,6 +92,20 @@ class Channel(Generic[T]):
                 self._writable.notify()
             return item
 
+    def take(self, count: int) -> list[T]:
+        """The ``count`` oldest items where there are so many and all are frames, else none."""
+        with self._readable:
+            if len(self._items) < count:
+                return []
+            oldest = [self._items[position] for position in range(count)]
+            if any(source is None for source, _ in oldest):
+                return []
+            for _ in oldest:
+                self._items.popleft()
+            self._frames -= count
+            self._writable.notify(count)
+            return [item for _, item in oldest]
+
     def close(self) -> None:
         """Take nothing more. What is in the link can still be read."""
         with self._readable:

@@ -42,7 +42,8 @@ def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
         ModelError: The weights do not fit, or a package that exporting takes is not installed.
     """
     folder = cache_folder("graphs") or Path(tempfile.mkdtemp(prefix="livevision-"))
-    path = folder / f"{files.name}-{_size(files)}-{_key(files, card)}.onnx"
+    several = f"-{files.batch}" if files.batch > 1 else ""
+    path = folder / f"{files.name}-{_size(files)}{several}-{_key(files, card)}.onnx"
     if not path.is_file():
         _log.info("exporting %s at %s; later starts use %s", files.name, _size(files), path)
         export_graph(files, card, path)
@@ -163,7 +164,7 @@ def _difference(files: ModelFiles) -> float:
         raise ModelError(missing_package("onnxruntime", "checking an exported graph", "export"))
     engine = registry.resolve(registry.ENGINES, names[0], "engine")
     engines = [kind(files, "cpu", "fp32") for kind in (TorchEngine, engine)]
-    image = sample_picture(files.input_size)[None]
+    image = np.stack([sample_picture(files.input_size, seed) for seed in range(files.batch)])
     # Where two boxes overlap by just the threshold, one engine keeps both and the other does not,
     # and neither is wrong; a fault shows at every threshold.
     overlaps = {"detect": (0.5, 0.45, 0.55)}.get(files.task, (None,))
@@ -192,18 +193,21 @@ def _difference(files: ModelFiles) -> float:
     return difference
 
 
-def sample_picture(size: tuple[int, int]) -> Any:
+def sample_picture(size: tuple[int, int], seed: int = 0) -> Any:
     """A picture with edges, shades and texture: uint8 H×W×3, BGR."""
     width, height = size
-    noise = np.random.default_rng(0).integers(0, 64, (height, width, 3))
+    noise = np.random.default_rng(seed).integers(0, 64, (height, width, 3))
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     shades = np.stack([x, y, (x * 8).astype(int) % 2 ^ (y * 6).astype(int) % 2], -1) * 191
-    return (shades + noise).astype(np.uint8)
+    return (shades[:, :: -1 if seed % 2 else 1] + noise).astype(np.uint8)
 
 
 def _key(files: ModelFiles, card: ModelCard) -> str:
     """A hash of everything that an exported graph depends on."""
-    told = json.dumps([_description(files, card), dict(files.net_options), OPSET], sort_keys=True)
+    made_of = [_description(files, card), dict(files.net_options), OPSET]
+    if files.batch > 1:
+        made_of.append(files.batch)
+    told = json.dumps(made_of, sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

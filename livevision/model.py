@@ -70,7 +70,29 @@ class Model:
         self._untrained = untrained
         self._threads = threads
         self._engine: Engine | None = None
+        self._several: Engine | None = None
         self._job = self._make_task()
+
+    @property
+    def files(self) -> ModelFiles:
+        """What the engine opens, its input size among it."""
+        return self._files
+
+    @property
+    def reads(self) -> str:
+        """What the engine takes of the files: "weights" or "graph"."""
+        reads: str = registry.resolve(registry.ENGINES, self._engine_name, "engine").reads
+        return reads
+
+    @property
+    def needs_graph(self) -> bool:
+        """Whether ``open`` has to export a graph first, or to find one exported before."""
+        return self.reads == "graph" and self._files.graph is None
+
+    def at(self, files: ModelFiles) -> Model:
+        """The same model with other files, such as those of another input size; not open yet."""
+        engine = (self._engine_name, self._device, self._precision)
+        return Model(self.card, files, self._settings, engine, self._untrained, self._threads)
 
     @property
     def engine_spec(self) -> EngineSpec | None:
@@ -145,6 +167,30 @@ class Model:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+        self.close_together()
+
+    def open_together(self, images: int) -> None:
+        """Load the net once more, for ``images`` images in one call.
+
+        Raises:
+            ModelError: It cannot be had so: there are no weights, or the graph is of lower
+                precision, made for one image.
+        """
+        files = self._files
+        stored = files.precision != "fp32" or (files.weights is None and files.graph is not None)
+        if stored:
+            raise ModelError(
+                f"{self.name} is a graph for one image a call; several take .safetensors weights"
+            )
+        kind = registry.resolve(registry.ENGINES, self._engine_name, "engine")
+        several = self.at(replace(files, graph=None, batch=images))
+        self._several = kind(several._for(kind.reads), self._device, self._precision, self._threads)
+
+    def close_together(self) -> None:
+        """Let go of what ``open_together`` loaded."""
+        if self._several is not None:
+            self._several.close()
+            self._several = None
 
     def __enter__(self) -> Self:
         return self
@@ -170,6 +216,23 @@ class Model:
         """
         assert isinstance(self._engine, Overlapping)
         return self._engine.start(batch)
+
+    def together(self, batches: Sequence[Batch]) -> list[dict[str, Any]]:
+        """What ``infer`` gives for each of several batches of one image, in one call.
+
+        Only for as many images as ``open_together`` was told.
+        """
+        assert self._several is not None
+        taken = self._several.spec.inputs
+        # What belongs to the images has one row for each; what all share stands there once.
+        batch = {
+            name: np.concatenate([b[name] for b in batches])
+            if name == "image"
+            else batches[0][name]
+            for name in taken
+        }
+        found = self._several(batch)
+        return [{name: a[n : n + 1] for name, a in found.items()} for n in range(len(batches))]
 
     def decode(self, outputs: Mapping[str, Any], placement: Placement) -> Result:
         """Turn what ``infer`` gave into a result in the image's own pixels."""

@@ -5,8 +5,8 @@
 
 The caller iterates over ``Pipeline.events()`` and is the output stage: window toolkits want the
 main thread, and a generator is also the shape a Python user wants. Every other stage is a plain
-function from one frame value to the next, which knows nothing of threads. This file and
-``channel.py`` are the only ones that do.
+function from one frame value to the next, which knows nothing of threads. This file and those
+below it (``inferring.py``, ``carrying.py``, ``channel.py``) are the only ones that do.
 
 Shut-down is always the same: a source's end, ``stop()``, an error in any stage or the caller's
 leaving the loop all close the links, let every thread finish, and raise the first error in the
@@ -19,83 +19,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any
 
-from livevision.channel import Channel, Closed
+from livevision.carrying import Carrier
+from livevision.channel import Closed
 from livevision.errors import SourceError
-from livevision.frame import Frame, Inferred, Prepared, Rendered
-from livevision.protocols import Source, SourceInfo
-from livevision.report import STAGES, Meter
+from livevision.frame import Frame, Rendered
+from livevision.inferring import infer
+from livevision.protocols import Source
+from livevision.report import Meter
+from livevision.stages import Ended, Event, Idle, Item, Opened, Stages
+
+__all__ = ["Ended", "Event", "Idle", "Opened", "Pipeline", "Stages"]
 
 log = logging.getLogger(__name__)
 
-STALE_S = 0.5
-"""A live frame older than this is not worth computing on."""
-
 _JOIN_S = 10.0
 _POLL_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A source has opened; its frames follow."""
-
-    source: int
-    info: SourceInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A source has given its last frame. ``error`` tells why, if it was not its natural end."""
-
-    source: int
-    error: SourceError | None
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """Nothing has come for a tenth of a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A frame that the engine is at work on, and what waits for the result."""
-
-    frame: Frame
-    finish: Callable[[], Inferred]
-
-
-Event: TypeAlias = Opened | Rendered | Ended | Idle
-_Item: TypeAlias = Opened | Ended | Frame | Prepared | _Begun | Inferred | Rendered
-_Link: TypeAlias = Channel[_Item]
-
-
-@dataclass(frozen=True)
-class Stages:
-    """What happens between capture and output, a function a stage.
-
-    Attributes:
-        preprocess: Runs on its own thread, as do the other two.
-        inference: The net and the decoding of its output.
-        overlay: The picture to show.
-        open: Called once on the inference thread before its first frame: engines are opened on the
-            thread that uses them.
-        close: Called once on that thread after its last frame.
-        start: The same as ``inference`` in two parts: begins on a frame and returns at once with
-            what waits for the result. That is called once, on another thread.
-        depth: How many frames ``start`` may have begun at once, known after ``open``. Where it is
-            1, ``inference`` is called.
-    """
-
-    preprocess: Callable[[Frame], Prepared]
-    inference: Callable[[Prepared], Inferred]
-    overlay: Callable[[Inferred], Rendered]
-    open: Callable[[], None] = field(default=lambda: None)
-    close: Callable[[], None] = field(default=lambda: None)
-    start: Callable[[Prepared], Callable[[], Inferred]] | None = None
-    depth: Callable[[], int] = field(default=lambda: 1)
 
 
 class Pipeline:
@@ -111,6 +52,8 @@ class Pipeline:
             overtaken, ``auto`` does the first for files and the second for live sources.
         max_frames: Deliver at most this many frames of each source.
         capacity: Frames that a waiting link holds. A dropping link holds one.
+        stride: Asked at every frame of a source whose frames push each other out: only every so
+            many go on, the others are counted as dropped. It may change while running.
     """
 
     def __init__(
@@ -123,6 +66,7 @@ class Pipeline:
         mode: str = "auto",
         max_frames: int | None = None,
         capacity: int = 3,
+        stride: Callable[[], int] = lambda: 1,
     ) -> None:
         self._sources = sources
         self._turns = turns
@@ -130,22 +74,17 @@ class Pipeline:
         self._meter = meter
         self._mode = mode
         self._max_frames = max_frames
-        self._to_preprocess = self._link("preprocess", capacity)
-        self._to_inference = self._link("inference", capacity)
-        self._to_overlay = self._link("overlay", capacity)
-        self._to_output = self._link("output", capacity)
-        self._links = [
-            self._to_preprocess,
-            self._to_inference,
-            self._to_overlay,
-            self._to_output,
-        ]
+        self._stride = stride
+        self._freshest: dict[int, bool] = {}
+        self._carrier = Carrier(meter, self._freshest, self.stop)
+        self._to_preprocess = self._carrier.link("preprocess", capacity)
+        self._to_inference = self._carrier.link("inference", capacity)
+        self._to_overlay = self._carrier.link("overlay", capacity)
+        self._to_output = self._carrier.link("output", capacity)
         self._ready = threading.Event()
         self._stopping = False
-        self._error: BaseException | None = None
         self._state = threading.Lock()
         self._reading = len(turns)
-        self._freshest: dict[int, bool] = {}
         self._delivered: dict[int, int] = {}
         self._open: dict[int, Source] = {}
 
@@ -177,10 +116,14 @@ class Pipeline:
                 yield from self._deliver(item)
         finally:
             self.stop()
-            self._abort_links()
+            self._carrier.abort()
             self._join(threads)
-        if self._error is not None:
-            raise self._error
+        if self._carrier.error is not None:
+            raise self._carrier.error
+
+    def freshest(self, source: int) -> bool:
+        """Whether the frames of an opened source push each other out."""
+        return self._freshest[source]
 
     @property
     def stopping(self) -> bool:
@@ -197,7 +140,7 @@ class Pipeline:
         for source in list(self._open.values()):
             source.close()
 
-    def _deliver(self, item: _Item) -> Iterator[Event]:
+    def _deliver(self, item: Item) -> Iterator[Event]:
         if isinstance(item, Rendered):
             source = item.frame.source
             if self._enough(source):
@@ -222,13 +165,13 @@ class Pipeline:
             yield "capture", self._capture, (turn,)
         yield (
             "preprocess",
-            self._work,
+            self._carrier.carry,
             ("preprocess", self._to_preprocess, self._to_inference, self._stages.preprocess),
         )
         yield "inference", self._infer, ()
         yield (
             "overlay",
-            self._work,
+            self._carrier.carry,
             ("overlay", self._to_overlay, self._to_output, self._stages.overlay),
         )
 
@@ -242,7 +185,7 @@ class Pipeline:
         except Closed:
             pass
         except BaseException as error:
-            self._fail(error)
+            self._carrier.fail(error)
         finally:
             with self._state:
                 self._reading -= 1
@@ -292,115 +235,22 @@ class Pipeline:
                 frame = clock.wait_for(frame)
             self._meter.captured(position, time.perf_counter() - started)
             taken += 1
-            self._put(self._to_preprocess, "preprocess", frame, frame, freshest)
+            if freshest and (taken - 1) % self._stride():
+                self._meter.dropped("preprocess", "stride")
+                continue
+            self._carrier.put(self._to_preprocess, "preprocess", frame, frame)
 
     def _infer(self) -> None:
         try:
             self._stages.open()
         except BaseException as error:
-            self._fail(error)
+            self._carrier.fail(error)
             return
         self._ready.set()
         try:
-            start, depth = self._stages.start, self._stages.depth()
-            if start is not None and depth > 1:
-                self._overlap(start, depth)
-                return
-            self._work("inference", self._to_inference, self._to_overlay, self._stages.inference)
+            infer(self._carrier, self._stages, self._to_inference, self._to_overlay)
         finally:
             self._stages.close()
-
-    def _overlap(self, start: Callable[[Prepared], Callable[[], Inferred]], depth: int) -> None:
-        """Have several frames computed at once; their results go on in the frames' order.
-
-        This thread begins, another one waits for the oldest frame: its waiting and decoding is what
-        the stage is measured by. Between them are at most ``depth`` + 1 frames, one more than are
-        computed, so that the engine has the next one at hand. Frames begun are not overtaken.
-        """
-        begun: _Link = self._link("overlay", depth - 1)
-        self._links.append(begun)
-        waiting = threading.Thread(
-            target=self._work,
-            args=("inference", begun, self._to_overlay, lambda item: item.finish()),
-            name="inference",
-            daemon=True,
-        )
-        waiting.start()
-        try:
-            while True:
-                item = self._to_inference.get()
-                if isinstance(item, Prepared):
-                    with self._counted("overlay"):
-                        begin = _Begun(item.frame, start(item))
-                    self._put(begun, "overlay", begin, item.frame, freshest=False)
-                else:
-                    begun.tell(item)
-        except Closed:
-            pass
-        except BaseException as error:
-            self._fail(error)
-        finally:
-            begun.close()
-            waiting.join()
-
-    def _work(
-        self, stage: str, inbox: _Link, outbox: _Link, function: Callable[[Any], _Item]
-    ) -> None:
-        """Carry items from one link to the next through a stage's function, until the end."""
-        place = STAGES[STAGES.index(stage) + 1]
-        try:
-            while True:
-                item = inbox.get()
-                if isinstance(item, Opened | Ended):
-                    outbox.tell(item)
-                    continue
-                frame = _frame_of(item)
-                freshest = self._freshest[frame.source]
-                if freshest and stage == "preprocess" and _stale(frame):
-                    self._meter.dropped(stage, "stale")
-                    continue
-                started = time.perf_counter()
-                with self._counted(place):
-                    result = function(item)
-                self._meter.worked(stage, time.perf_counter() - started)
-                self._put(outbox, place, result, frame, freshest)
-        except Closed:
-            pass
-        except BaseException as error:
-            self._fail(error)
-        finally:
-            outbox.close()
-
-    @contextmanager
-    def _counted(self, place: str) -> Iterator[None]:
-        """Work on one frame, which is lost where the work fails."""
-        try:
-            yield
-        except BaseException:
-            self._meter.dropped(place, "failed")
-            raise
-
-    def _put(self, link: _Link, place: str, item: _Item, frame: Frame, freshest: bool) -> None:
-        try:
-            link.put(item, frame.source, freshest=freshest)
-        except Closed:
-            self._meter.dropped(place, "stopped")
-            raise
-
-    def _link(self, place: str, capacity: int) -> _Link:
-        return Channel(capacity, lambda item, cause: self._meter.dropped(place, cause))
-
-    def _fail(self, error: BaseException) -> None:
-        """Keep the first error and bring everything to an end."""
-        with self._state:
-            if self._error is None:
-                self._error = error
-        self.stop()
-        self._abort_links()
-
-    def _abort_links(self) -> None:
-        for link in self._links:
-            link.abort()
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
         deadline = time.monotonic() + _JOIN_S
@@ -423,11 +273,3 @@ class _Clock:
             self._start = now - frame.time
         time.sleep(max(0.0, self._start + frame.time - now))
         return replace(frame, wall_time=time.monotonic())
-
-
-def _frame_of(item: Frame | Prepared | _Begun | Inferred | Rendered) -> Frame:
-    return item if isinstance(item, Frame) else item.frame
-
-
-def _stale(frame: Frame) -> bool:
-    return time.monotonic() - frame.wall_time > STALE_S

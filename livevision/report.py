@@ -134,7 +134,7 @@ class Meter:
         self._captured, self._delivered = Span(), Span()
         self._recent_captured: dict[int, RecentRate] = defaultdict(RecentRate)
         self._recent_delivered: dict[int, RecentRate] = defaultdict(RecentRate)
-        self._recent_inference: deque[float] = deque(maxlen=50)
+        self._recent_work: dict[str, deque[float]] = {s: deque(maxlen=50) for s in STAGES}
         self._recent_latency: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=30))
         self._first_frame_s: float | None = None
 
@@ -156,8 +156,7 @@ class Meter:
         """A stage has spent ``seconds`` on one frame."""
         with self._lock:
             self._stages[stage].add(seconds)
-            if stage == "inference":
-                self._recent_inference.append(seconds)
+            self._recent_work[stage].append(seconds)
 
     def dropped(self, place: str, cause: str) -> None:
         """A frame was dropped before it reached the stage ``place``."""
@@ -171,6 +170,7 @@ class Meter:
             if self._first_frame_s is None:
                 self._first_frame_s = now - self._started
             self._stages["output"].add(seconds)
+            self._recent_work["output"].append(seconds)
             self._latency.add(now - wall_time)
             self._delivered.add(now)
             self._sources[source].frames_out += 1
@@ -181,17 +181,23 @@ class Meter:
         """What the display shows on a frame of this source, made by this model and engine."""
         now = time.monotonic()
         with self._lock:
-            work = sum(self._recent_inference)
+            inference = self._recent_work["inference"]
+            work = sum(inference)
             latency = self._recent_latency[source]
             return Rates(
                 capture_fps=self._recent_captured[source].per_second(now) or None,
-                model_fps=len(self._recent_inference) / work if work else None,
+                model_fps=len(inference) / work if work else None,
                 delivered_fps=self._recent_delivered[source].per_second(now) or None,
                 latency_ms=1e3 * sum(latency) / len(latency) if latency else None,
                 dropped=sum(sum(causes.values()) for causes in self._drops.values()),
                 model=model,
                 engine=engine,
             )
+
+    def recent_work(self) -> float:
+        """Seconds that the stages behind capture have worked on a recent frame, on average."""
+        with self._lock:
+            return sum(sum(s) / len(s) for s in self._recent_work.values() if s)
 
     def report(self, **facts: Any) -> dict[str, Any]:
         """The run in figures, as product documents fix it; ``facts`` are added as they are."""

@@ -90,6 +90,13 @@ class Settings(BaseModel):
         str, Flag(MODEL, "PREC", choices=("auto", "fp32", "fp16", "bf16", "int8"))
     ] = Field(default="auto", description="Number format of the net's arithmetic.")
 
+    batch: Annotated[int | None, Flag(MODEL, "N")] = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Most frames of several live sources in one call of the net, where measured to "
+        "be no later so; by default one of each source on a GPU, else 1.",
+    )
     threads: Annotated[int | None, Flag(MODEL, "N")] = Field(
         default=None, ge=1, description="Threads of each net on the CPU; the engine's own choice."
     )
@@ -151,6 +158,15 @@ class Settings(BaseModel):
     mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(
         default="auto",
         description="auto: every frame of a file, the freshest frame of a live source.",
+    )
+    target_latency: Annotated[
+        float | None, Flag(PACE, "MS", allowed="milliseconds from 1 to 10000, such as 50")
+    ] = Field(
+        default=None,
+        ge=1,
+        le=10000,
+        description="Keep the time from capture to delivery of live frames below this: input size "
+        "and stride adapt while running.",
     )
     max_frames: Annotated[int | None, Flag(PACE, "N")] = Field(
         default=None, ge=1, description="Stop after N frames."
@@ -266,6 +282,11 @@ class Settings(BaseModel):
             raise ValueError(f"{given!r} is not {allowed(cls.model_fields['imgsz'])}")
         return value
 
+    @field_validator("target_latency", mode="before")
+    @classmethod
+    def _milliseconds(cls, value: Any) -> Any:
+        return value.strip().removesuffix("ms").strip() if isinstance(value, str) else value
+
     @field_validator("classes", mode="before")
     @classmethod
     def _class_list(cls, value: Any) -> Any:
@@ -284,6 +305,14 @@ class Settings(BaseModel):
     def _fits_together(self) -> Self:
         if self.verbose and self.quiet:
             raise ValueError("verbose and quiet were both given: choose one")
+        if self.target_latency is not None:
+            if self.mode == "every-frame":
+                raise ValueError(
+                    "target-latency needs frames that may be left out, and mode every-frame leaves "
+                    "out none: take mode freshest, or a live source and mode auto"
+                )
+            if self.batch is not None and self.batch > 1:
+                raise ValueError("batch and target-latency were both given: choose one")
         for name in ("model", "weights"):
             given = len(getattr(self, name))
             if given > len(self.tasks):

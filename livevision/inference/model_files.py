@@ -37,6 +37,8 @@ class ModelFiles:
         graph: An ONNX file, or one of OpenVINO's, laid out as ``livevision.inference.graph`` tells.
         precision: What the graph is meant for: "fp32", "fp16" (its weights are stored so), "bf16"
             (it is computed so) or "int8" (both).
+        batch: Images in one call. A graph has them in its shape; only what is made from weights can
+            have more than one.
         agreement: How far the graph agrees with fp32, as ``agreement.Agreement`` writes it; ""
             where it is fp32 or nobody knows.
     """
@@ -50,3 +52,4 @@ class ModelFiles:
     graph: Path | None = None
     precision: str = "fp32"
     agreement: str = ""
+    batch: int = 1

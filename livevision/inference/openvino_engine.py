@@ -13,7 +13,7 @@ from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.cache import MOST_BYTES, cache_folder, prune
-from livevision.inference.model_files import OUTPUTS, ModelFiles
+from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
 
 _PRECISIONS = {"auto": "f32", "fp32": "f32", "fp16": "f16", "bf16": "bf16"}
@@ -84,12 +84,13 @@ class OpenVINOEngine:
         self.depth = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         # A port may go by several names once the graph has been simplified.
         names = {name: port for port in compiled.outputs for name in port.get_names()}
+        takes = {name: port for port in compiled.inputs for name in port.get_names()}
         self._outputs = {name: names[name] for name in OUTPUTS[files.task]}
         self.spec = EngineSpec(
             engine="openvino",
             device="cpu",
             precision="int8" if int8 else _NAMES[hint],
-            inputs={port.get_any_name(): _spec(port) for port in compiled.inputs},
+            inputs={name: _spec(takes[name]) for name in INPUTS[files.task]},
             outputs={name: _spec(port) for name, port in self._outputs.items()},
         )
 
