@@ -38,6 +38,26 @@ class SNet(nn.Module):
         self.conv5: nn.Module = ConvNorm(c5, last) if last else nn.Identity()
         self.channels = (c4, last or c5)
 
+    def unshuffle(self) -> tuple[list[int], list[int]]:
+        """Take the shuffles out, for export, in eval mode; the maps' channels change places.
+
+        Returns:
+            Which of its former channels each channel of C4, and of C5, now is.
+        """
+        from livevision.nets.unshuffled import Unshuffled, permute_inputs
+
+        order = list(range(self.stem[0][0].out_channels))
+        orders = []
+        for name in ("stage2", "stage3", "stage4"):
+            stage = Unshuffled(list(getattr(self, name)), order)
+            setattr(self, name, stage)
+            order = stage.order
+            orders.append(order)
+        if isinstance(self.conv5, ConvNorm):
+            permute_inputs(self.conv5[0], order)
+            order = list(range(self.channels[1]))
+        return orders[1], order
+
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         c4 = self.stage3(self.stage2(self.stem(images)))
         return c4, self.conv5(self.stage4(c4))

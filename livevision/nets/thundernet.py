@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from livevision.nets.anchors import grid_anchors
 from livevision.nets.layers import ConvNorm, global_average, initialise
-from livevision.nets.snet import backbone
+from livevision.nets.snet import SNet, backbone
 from livevision.nets.two_stage import TwoStageDetector, by_anchor
 
 _BINS = 7  # along each side of a proposal
@@ -119,6 +119,16 @@ class ThunderNet(TwoStageDetector):
             nn.init.kaiming_uniform_(layer.weight, a=1)
         for layer in (self.rpn.objectness, self.rpn.codes):
             nn.init.normal_(layer.weight, 0.0, 0.01)
+
+    def unshuffle(self) -> None:
+        """Take the shuffles out of an SNet, for export, in eval mode; the answers stay."""
+        if isinstance(self.backbone, SNet):
+            from livevision.nets.unshuffled import permute_inputs
+
+            c4, c5 = self.backbone.unshuffle()
+            permute_inputs(self.context.c4, c4)
+            permute_inputs(self.context.c5, c5)
+            permute_inputs(self.context.c_glb, c5)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The first stage's layers.

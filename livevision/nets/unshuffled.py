@@ -1,0 +1,133 @@
+"""Stages of ShuffleNetV2's units without shuffles, for exported graphs.
+
+A shuffle moves every number of a map only for the next unit to take one half of the channels. Which
+channels a unit takes is known beforehand, so each branch can give its channels in the order in
+which later units take them, and each unit gathers its input from a few runs of them. What is
+computed is the same: weights change places, and sums their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from livevision.nets.layers import ConvNorm
+from livevision.nets.shufflenetv2 import Unit
+
+_Channel = tuple[int, int]
+"""Which branch a channel comes from, and its number there."""
+
+
+class Unshuffled(nn.Sequential):
+    """A stage whose units' weights have been put in order; in eval mode only.
+
+    Args:
+        units: of a stage as `livevision.nets.shufflenetv2.stage` makes it, which are changed.
+        order: of the input's channels: the first one given is the stage's own `order[0]`.
+
+    Attributes:
+        order: of the output's channels, likewise.
+    """
+
+    def __init__(self, units: Sequence[Unit], order: Sequence[int]) -> None:
+        super().__init__(*units)
+        first, *rest = units
+        _take_in_order(first.left, order)
+        _take_in_order(first.right, order)
+        branches = [first.left, first.right, *(unit.right for unit in rest)]
+        taken, given = _plan(units, [_channels_of(branch) for branch in branches])
+
+        # Where each channel goes: the unit that takes it, or behind all of them.
+        goal = {c: n for n, channels in enumerate([*taken, given]) for c in channels}
+        last = len(taken)
+        self._runs: list[
+            list[tuple[int, int]]
+        ] = []  # of each branch: a goal, and how many go there
+        of_branch: list[list[int]] = []
+        for number, branch in enumerate(branches):
+            own = sorted(range(_channels_of(branch)), key=lambda k, n=number: (goal[n, k], k))
+            _give_in_order(branch, own)
+            of_branch.append(own)
+            goals = [goal[number, k] for k in own]
+            self._runs.append([(g, goals.count(g)) for g in dict.fromkeys(goals)])
+        for number, (unit, channels) in enumerate(zip(rest, taken, strict=True)):
+            arrives = [
+                (n, k) for n, own in enumerate(of_branch) for k in own if goal[n, k] == number
+            ]
+            _take_in_order(unit.right, [channels.index(channel) for channel in arrives])
+        leaves = [(n, k) for n, own in enumerate(of_branch) for k in own if goal[n, k] == last]
+        self.order = [given.index(channel) for channel in leaves]
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *rest = self
+        waiting: list[list[Tensor]] = [[] for _ in range(len(rest) + 1)]
+        self._deal(0, first.left(x), waiting)
+        self._deal(1, first.right(x), waiting)
+        for number, unit in enumerate(rest):
+            self._deal(number + 2, unit.right(torch.cat(waiting[number], 1)), waiting)
+        return torch.cat(waiting[-1], 1)
+
+    def _deal(self, branch: int, x: Tensor, waiting: list[list[Tensor]]) -> None:
+        runs = self._runs[branch]
+        for (goal, _), part in zip(runs, x.split([n for _, n in runs], 1), strict=True):
+            waiting[goal].append(part)
+
+
+def _plan(
+    units: Sequence[Unit], widths: Sequence[int]
+) -> tuple[list[list[_Channel]], list[_Channel]]:
+    """The channels that each unit but the first takes, and those that the last one gives."""
+    of_branch = [[(number, k) for k in range(width)] for number, width in enumerate(widths)]
+    x = [*of_branch[0], *of_branch[1]]
+    taken = []
+    if units[0].shuffles_last:
+        x = _shuffled(x)
+    for unit, new in zip(units[1:], of_branch[2:], strict=True):
+        if unit.shuffles_last:
+            taken.append(x[unit.half :])
+            x = _shuffled([*x[: unit.half], *new])
+        else:
+            taken.append(x[1::2])
+            x = [*x[0::2], *new]
+    return taken, x
+
+
+def _shuffled(channels: Sequence[_Channel]) -> list[_Channel]:
+    half = len(channels) // 2
+    return [c for pair in zip(channels[:half], channels[half:], strict=True) for c in pair]
+
+
+def _channels_of(branch: nn.Sequential) -> int:
+    layer: nn.Conv2d = branch[-1][0]
+    return layer.out_channels
+
+
+@torch.no_grad()
+def permute_inputs(convolution: nn.Conv2d, order: Sequence[int]) -> None:
+    """Change a convolution for an input whose channel i is the former `order[i]`."""
+    convolution.weight.copy_(convolution.weight[:, list(order)])
+
+
+def _take_in_order(branch: nn.Module, order: Sequence[int]) -> None:
+    """Change a branch for an input whose channel i is the former `order[i]`."""
+    for layer in branch:
+        convolution: nn.Conv2d = layer[0]
+        if convolution.groups == 1:
+            permute_inputs(convolution, order)
+            return
+        _permute_outputs(layer, order)  # depthwise: what comes in goes out
+
+
+def _give_in_order(branch: nn.Sequential, order: Sequence[int]) -> None:
+    """Change a branch so that channel i of its output is the former `order[i]`."""
+    _permute_outputs(branch[-1], order)
+
+
+@torch.no_grad()
+def _permute_outputs(layer: ConvNorm, order: Sequence[int]) -> None:
+    convolution, norm = layer[0], layer[1]
+    numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    for values in (convolution.weight, *numbers):
+        values.copy_(values[list(order)])
