@@ -99,6 +99,8 @@ def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
         # The few norms that the exporter cannot fold itself.
         if hasattr(module, "fold_norms"):
             module.fold_norms()
+    if hasattr(graph.net, "unshuffle"):
+        graph.net.unshuffle()
     with warnings.catch_warnings():
         # The exporter warns that it is the older one, and of every size that it fixes, as it must.
         warnings.simplefilter("ignore")
