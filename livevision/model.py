@@ -327,11 +327,11 @@ def load(
     Args:
         name: A model that ``livevision models`` lists; may be left out where ``weights`` is a
             graph, which tells its own name.
-        engine: "auto", "torch", "openvino" or "onnx".
+        engine: "auto", "tensorrt", "openvino", "onnx", "onnx-tensorrt" or "torch".
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32", "fp16", "bf16", or "int8" where ``livevision export`` has made
             such a file of the model.
-        weights: A .safetensors file for the model's net, or a graph (.onnx or .xml) that
+        weights: A .safetensors file for the model's net, or a graph (.onnx, .xml or .engine) that
             ``livevision export`` wrote, in place of the shipped ones.
         imgsz: (width, height) of the net's input in pixels, or one side of a square.
         conf: Boxes of a lower score are left out, 0..1.
@@ -350,9 +350,11 @@ def load(
     card = card_of(name, own)
     files = files_of(card, own, size, untrained)
     graph = own.suffix if own is not None and own.suffix in GRAPHS else ""
-    chosen, place = choose_engine(engine, device, precision, registry.ENGINES, graph)
+    chosen, place = choose_engine(
+        engine, device, precision, registry.ENGINES, graph, files.precision
+    )
     if precision == "int8":
-        files = in_int8(files)
+        files = in_int8(files, chosen)
     settings = {"conf": conf, "iou": iou, "max_det": max_det, "classes": classes}
     return Model(card, files, settings, (chosen, place, precision), untrained, threads)
 

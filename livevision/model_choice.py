@@ -119,8 +119,11 @@ def files_of(
     )
 
 
-def int8_file(files: ModelFiles) -> Path:
-    """Where ``livevision export --precision int8`` puts a model's file, unless told otherwise.
+_INT8_FILES = {"openvino": ".xml", "onnx": ".onnx", "tensorrt": ".engine"}
+
+
+def int8_file(files: ModelFiles, engine: str = "openvino") -> Path:
+    """Where ``livevision export --precision int8`` puts an engine's file, unless told otherwise.
 
     Its name tells the weights it was made of, so that none is taken for others'.
     """
@@ -131,23 +134,23 @@ def int8_file(files: ModelFiles) -> Path:
         raise ModelError(f"weights {str(made_of)!r}: {error.strerror}") from error
     width, height = files.input_size
     key = hashlib.sha256(told).hexdigest()[:12]
-    return data_folder("int8") / f"{files.name}-{width}x{height}-{key}.xml"
+    return data_folder("int8") / f"{files.name}-{width}x{height}-{key}{_INT8_FILES[engine]}"
 
 
-def in_int8(files: ModelFiles) -> ModelFiles:
-    """The files of a model with the graph that was made of it in int8.
+def in_int8(files: ModelFiles, engine: str = "openvino") -> ModelFiles:
+    """The files of a model with the graph that was made of it in int8 for an engine.
 
     Raises:
         ModelError: None was made yet.
     """
     if files.precision == "int8":
         return files
-    path = int8_file(files)
+    path = int8_file(files, engine)
     if not path.is_file():
         width, height = files.input_size
         raise ModelError(
-            f"model {files.name!r} has no int8 file at {width}x{height} yet; make it from frames "
-            f"like those it will see: livevision export {files.name} --format openvino "
+            f"model {files.name!r} has no int8 file at {width}x{height} for {engine} yet; make it "
+            f"from frames like those it will see: livevision export {files.name} --format {engine} "
             f"--precision int8 --imgsz {width}x{height} --calibrate CLIP.mp4"
         )
     return _with_graph(files, path)

@@ -21,8 +21,10 @@ SOURCES = {
 }
 
 ENGINES = {
+    "tensorrt": "livevision.inference.tensorrt_engine:TensorRTEngine",
     "openvino": "livevision.inference.openvino_engine:OpenVINOEngine",
     "onnx": "livevision.inference.onnx_engine:OnnxEngine",
+    "onnx-tensorrt": "livevision.inference.onnx_engine:OnnxTensorRTEngine",
     "torch": "livevision.inference.torch_engine:TorchEngine",
 }
 

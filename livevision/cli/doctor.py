@@ -83,11 +83,13 @@ def check_machine() -> Iterator[Finding]:
 def check_engines() -> Iterator[Finding]:
     """Engines that are installed, and the one that `--engine auto` takes."""
     from livevision.errors import LivevisionError
-    from livevision.inference.select import choose_engine
+    from livevision.inference.select import GPU_ONLY, choose_engine, has_driver
     from livevision.registry import ENGINES
 
     usable = []
     for name in ENGINES:
+        if name in GPU_ONLY and not has_driver():
+            continue
         try:
             choose_engine(name, "cpu", "auto", ENGINES)
         except LivevisionError as error:

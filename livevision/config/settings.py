@@ -74,7 +74,7 @@ class Settings(BaseModel):
     )
     weights: Annotated[tuple[Path, ...], Flag(MODEL, "FILE")] = Field(
         default=(),
-        description="Weights of your own (.safetensors, .onnx or .xml) for the model; with --task "
+        description="Weights of your own (.safetensors, .onnx, .xml, .engine); with --task "
         "both, once for each task.",
     )
     untrained: Annotated[bool, Flag(MODEL)] = Field(

@@ -1,6 +1,7 @@
 """What an exported graph tells about itself.
 
-An ONNX file holds it as ``metadata_props``, an OpenVINO file as ``rt_info``. Every value is text:
+An ONNX file holds it as ``metadata_props``, an OpenVINO file as ``rt_info``, and a plan of TensorRT
+has a .json beside it. Every value is text:
 
 ==============  ==============================================================
 key             value
@@ -17,6 +18,9 @@ card            JSON object: params, madds, data, score, licence
 weights_sha256  hash of the weights file; "" for random weights
 precision       "fp32", "fp16" (weights only), "bf16" (arithmetic only) or
                 "int8"; fp32 where missing
+gpu             of a plan: the GPU that it runs on
+capability      of a plan: the GPU's compute capability, such as "8.7"
+tensorrt        of a plan: the version that runs it
 agreement       of other files than fp32: how far they agree with it, as JSON
                 (``agreement.Agreement``); "" where it could not be told
 ==============  ==============================================================
@@ -24,13 +28,15 @@ agreement       of other files than fp32: how far they agree with it, as JSON
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
 from livevision.errors import ModelError
 
-GRAPHS = (".onnx", ".xml")
-"""Suffixes of the files that hold a graph: ONNX, and OpenVINO's own, beside a ``.bin``."""
+GRAPHS = (".onnx", ".xml", ".engine")
+"""Suffixes of the files that hold a graph: ONNX, OpenVINO's own, beside a ``.bin``, and plans of
+TensorRT, beside a ``.json``."""
 
 GROUP = "livevision"
 """Where in an OpenVINO file's ``rt_info`` the description stands."""
@@ -42,7 +48,7 @@ def read_description(path: Path) -> dict[str, str]:
     Raises:
         ModelError: The file is no graph, or is cut short, or livevision did not write it.
     """
-    found = _of_openvino(path) if path.suffix == ".xml" else _of_onnx(path)
+    found = {".xml": _of_openvino, ".engine": _of_tensorrt}.get(path.suffix, _of_onnx)(path)
     if "livevision" not in found:
         raise ModelError(
             f"{str(path)!r} does not tell its task, labels and input size, so it was not written "
@@ -60,6 +66,21 @@ def _of_onnx(path: Path) -> dict[str, str]:
     except (DecodeError, OSError) as error:
         raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short ({error})") from error
     return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _of_tensorrt(path: Path) -> dict[str, str]:
+    beside = path.with_suffix(".json")
+    try:
+        told = json.loads(beside.read_bytes())
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{str(path)!r} needs its description beside it: there is no {beside.name}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{str(beside)!r} describes no plan of TensorRT: {error}") from error
+    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+        raise ModelError(f"{str(beside)!r} describes no plan of TensorRT")
+    return told
 
 
 def _of_openvino(path: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,21 +15,49 @@ _log = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 
-# The package that each engine imports, fastest on a CPU first.
-_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "torch": "torch"}
+# The package that each engine imports.
+_PACKAGES = {
+    "tensorrt": "tensorrt",
+    "openvino": "openvino",
+    "onnx": "onnxruntime",
+    "onnx-tensorrt": "onnxruntime",
+    "torch": "torch",
+}
+
+# Fastest first. ONNX Runtime with TensorRT inside is TensorRT with more on the way to it.
+_ON_GPU = ("tensorrt", "torch", "onnx")
+_ON_CPU = ("openvino", "onnx", "torch")
+
+GPU_ONLY = ("tensorrt", "onnx-tensorrt")
+"""Engines that compute on no CPU."""
+
+_OF_GRAPHS = {
+    "": _PACKAGES.keys(),
+    ".onnx": _PACKAGES.keys() - {"torch"},
+    ".xml": {"openvino"},
+    ".engine": {"tensorrt"},
+}
+_IN_INT8 = ("tensorrt", "openvino", "onnx")
+_IN_BF16 = ("torch", "openvino")
 
 # One of these exists wherever a CUDA driver runs: desktop and server, Jetson, WSL.
 _CUDA_FILES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvmap", "/dev/dxg")
 
 
 def choose_engine(
-    engine: str, device: str, precision: str, known: Iterable[str], graph: str = ""
+    engine: str,
+    device: str,
+    precision: str,
+    known: Iterable[str],
+    graph: str = "",
+    stored: str = "fp32",
 ) -> tuple[str, str]:
     """Settle which engine runs, and where.
 
-    "auto" takes PyTorch where it has a CUDA device, else OpenVINO, else ONNX Runtime, else PyTorch
-    on the CPU, whichever is installed; the choice is logged. int8 and OpenVINO's own files are for
-    OpenVINO alone.
+    "auto" takes what is installed and fastest on the device at hand: on a CUDA device TensorRT,
+    else PyTorch, else ONNX Runtime; on a CPU OpenVINO, else ONNX Runtime, else PyTorch. The log
+    says which, and why none before it. Each runs its own files alone, and int8 is for those that
+    have it.
 
     Args:
         engine: "auto" or an engine's name.
@@ -38,13 +66,14 @@ def choose_engine(
         known: Names of all engines.
         graph: Suffix of the exported graph that the model is, which PyTorch does not run; "" where
             there are weights.
+        stored: The precision of that graph. An .onnx file in int8 was quantised for CPUs.
 
     Returns:
         The engine's name, and a device other than "auto".
 
     Raises:
         UsageError: A name is unknown, or the names do not go together.
-        ModelError: The engine's package is not installed.
+        ModelError: The engine's package is not installed, or finds no CUDA device.
     """
     known = tuple(known)
     if engine != "auto" and engine not in known:
@@ -53,49 +82,132 @@ def choose_engine(
         raise UsageError(unknown("device", device, ("auto", "cpu", "cuda", "cuda:N")))
     if precision not in PRECISIONS:
         raise UsageError(unknown("precision", precision, PRECISIONS))
+    fitting = [e for e in known if e in _OF_GRAPHS.get(graph, ())]
+    _check_names(engine, device, precision, graph, fitting)
+    if engine != "auto":
+        _check_installed(engine)
+        if device == "auto":
+            device = "cuda" if engine in GPU_ONLY or why_not_on_gpu(engine) is None else "cpu"
+        return engine, device
+    wanted = stored if precision == "auto" else precision
+    refused: list[str] = []
+    if device != "cpu":
+        for chosen in _fitting(_ON_GPU, fitting, wanted, graph):
+            reason = why_not_on_gpu(chosen)
+            if reason is None:
+                return _told(chosen, "cuda" if device == "auto" else device, refused)
+            refused.append(reason)
+        if device != "auto" or graph == ".engine":
+            why = "; ".join(dict.fromkeys(refused)) or "none takes such a graph there"
+            where = "a CUDA device" if device == "auto" else device
+            raise ModelError(f"no engine can compute in {wanted} on {where}: {why}")
+    on_cpu = _fitting(_ON_CPU, fitting, wanted, graph)
+    for chosen in on_cpu:
+        if find_spec(_PACKAGES[chosen]) is not None:
+            return _told(chosen, "cpu", refused)
+        refused.append(f"{_PACKAGES[chosen]} is not installed")
+    raise ModelError(missing_package(_PACKAGES[on_cpu[0]], "running a model", on_cpu[0]))
+
+
+def _fitting(order: Sequence[str], known: Collection[str], precision: str, graph: str) -> list[str]:
+    """The engines that "auto" may take on a kind of device, fastest first."""
+    found = [engine for engine in order if engine in known]
+    if precision == "bf16":
+        found = [engine for engine in found if engine in _IN_BF16]
+    elif precision == "int8":
+        # On a GPU TensorRT alone gains by it. An .onnx file in int8 was quantised for CPUs, and
+        # compared with fp32 on ONNX Runtime.
+        quick = ("tensorrt",) if order is _ON_GPU else ("openvino", "onnx")
+        quick = ("onnx",) if graph == ".onnx" and order is _ON_CPU else quick
+        found = [e for e in found if e in quick and (graph != ".onnx" or e == "onnx")]
+    return found
+
+
+def _check_names(
+    engine: str, device: str, precision: str, graph: str, fitting: Collection[str]
+) -> None:
+    """See that engine, device, precision and kind of file go together.
+
+    Raises:
+        UsageError: They do not.
+    """
     if graph and engine == "torch":
         raise UsageError(
             f"--engine torch takes .safetensors weights and runs no {graph} graph; "
-            "use --engine openvino" + (" or --engine onnx" if graph == ".onnx" else "")
+            f"use --engine {' or --engine '.join(fitting)}"
         )
-    alone = "--precision int8" if precision == "int8" else "an .xml graph"
-    if precision == "int8" or graph == ".xml":
-        if engine not in ("auto", "openvino") or device.startswith("cuda"):
-            raise UsageError(
-                f"{alone} is for --engine openvino on the cpu; "
-                f"given: --engine {engine} --device {device}"
-            )
-        known = ("openvino",)
-    if engine != "auto":
-        package = _PACKAGES.get(engine, engine)
-        if find_spec(package) is None:
-            raise ModelError(missing_package(package, f"--engine {engine}", engine))
-        if device == "auto":
-            device = "cuda" if engine == "torch" and has_cuda() else "cpu"
-        return engine, device
-    if device.startswith("cuda"):
-        if graph:
-            raise UsageError(f"an .onnx graph runs on the device cpu only; given: {device!r}")
-        if find_spec("torch") is None:
-            raise ModelError(missing_package("torch", f"--device {device}", "torch"))
-        chosen = "torch"
-    elif device == "auto" and not graph and "torch" in known and has_cuda():
-        chosen, device = "torch", "cuda"
-    else:
-        usable = [e for e, p in _PACKAGES.items() if e in known and find_spec(p) is not None]
-        usable = [e for e in usable if e != "torch" or not graph]
-        if not usable:
-            raise ModelError(missing_package("openvino", "running a model", "openvino"))
-        chosen, device = usable[0], "cpu"
-    _log.info("engine: %s on %s, chosen automatically", chosen, device)
-    return chosen, device
+    given = f"given: --engine {engine} --device {device}"
+    if engine != "auto" and engine not in fitting:
+        raise UsageError(f"an {graph} graph is for --engine {' or '.join(fitting)}; {given}")
+    if precision == "int8" and engine not in ("auto", *_IN_INT8):
+        raise UsageError(f"--precision int8 is for --engine {' or '.join(_IN_INT8)}; {given}")
+    if device.startswith("cuda") and (graph == ".xml" or engine == "openvino"):
+        what = f"an {graph} graph" if graph == ".xml" else "--engine openvino"
+        raise UsageError(f"{what} is for the device cpu, with openvino; {given}")
+    if device == "cpu" and (graph == ".engine" or engine in GPU_ONLY):
+        what = f"an {graph} graph" if graph == ".engine" else f"--engine {engine}"
+        raise UsageError(f"{what} is for CUDA devices; {given}")
+
+
+def _check_installed(engine: str) -> None:
+    package = _PACKAGES.get(engine, engine)
+    extra = "onnx" if engine == "onnx-tensorrt" else engine
+    if find_spec(package) is None:
+        raise ModelError(missing_package(package, f"--engine {engine}", extra))
+    if engine == "tensorrt" and not _has_bindings():
+        raise ModelError(missing_package("cuda-bindings", "--engine tensorrt", "tensorrt"))
+
+
+def _told(engine: str, device: str, refused: list[str]) -> tuple[str, str]:
+    why = f" ({'; '.join(dict.fromkeys(refused))})" if refused else ""
+    _log.info("engine: %s on %s, chosen automatically%s", engine, device, why)
+    return engine, device
+
+
+def why_not_on_gpu(engine: str) -> str | None:
+    """Why an engine cannot compute on a CUDA device here, for the log; None where it can.
+
+    Nothing is imported where no driver is at hand.
+    """
+    package = _PACKAGES[engine]
+    if not has_driver():
+        return "no CUDA device here"
+    if find_spec(package) is None:
+        return f"{package} is not installed"
+    if engine == "tensorrt":
+        if not _has_bindings():
+            return "cuda-bindings is not installed"
+        return None if _count_by_bindings() else "CUDA finds no device"
+    if engine == "torch":
+        return None if has_cuda() else "the installed PyTorch finds no CUDA device"
+    return None if _onnx_has_cuda() else "the installed onnxruntime is one for CPUs"
+
+
+def has_driver() -> bool:
+    """Whether a CUDA driver seems to run here; on Windows it is not looked for."""
+    return sys.platform == "win32" or any(Path(name).exists() for name in _CUDA_FILES)
+
+
+def _has_bindings() -> bool:
+    return find_spec("cuda") is not None and find_spec("cuda.bindings") is not None
+
+
+def _count_by_bindings() -> int:
+    from cuda.bindings import runtime
+
+    error, count = runtime.cudaGetDeviceCount()
+    return 0 if error else int(count)
+
+
+def _onnx_has_cuda() -> bool:
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def has_cuda() -> bool:
     """Whether PyTorch can compute on a CUDA device; imports it only where a driver is at hand."""
-    if find_spec("torch") is None:
-        return False
-    if sys.platform != "win32" and not any(Path(name).exists() for name in _CUDA_FILES):
+    if find_spec("torch") is None or not has_driver():
         return False
     import torch
 

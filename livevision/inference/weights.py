@@ -12,7 +12,9 @@ from livevision.inference.description import GRAPHS
 if TYPE_CHECKING:
     from torch import nn
 
-_ALLOWED = "give a .safetensors file, or a graph written by 'livevision export' (.onnx or .xml)"
+_ALLOWED = (
+    "give a .safetensors file, or a graph written by 'livevision export' (.onnx, .xml or .engine)"
+)
 
 _TRAINING_ONLY = "aux_heads."
 

@@ -14,9 +14,12 @@ import pytest
 
 from livevision import registry
 from livevision.errors import ModelError, UsageError
+from livevision.inference.select import GPU_ONLY
 from tests import small_models
 
 SCORE, PIXELS, SHARE = 2e-3, 0.5, 5e-3
+
+ON_CPU = [name for name in registry.ENGINES if name not in GPU_ONLY]
 
 
 def _open(name: str, task: str, precision: str = "fp32", device: str = "cpu") -> Any:
@@ -44,7 +47,7 @@ def reference() -> Any:
     return lambda task, seed, iou=0.5: engines[task](_batch(task, seed, iou))
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_segmentation_agrees_with_torch(name: str, reference: Any) -> None:
     engine = _open(name, "segment")
     for seed in range(3):
@@ -54,7 +57,7 @@ def test_segmentation_agrees_with_torch(name: str, reference: Any) -> None:
     engine.close()
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_detection_agrees_with_torch(name: str, reference: Any) -> None:
     engine = _open(name, "detect")
     for seed in range(3):
@@ -73,7 +76,7 @@ def test_detection_agrees_with_torch(name: str, reference: Any) -> None:
     engine.close()
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_classification_agrees_with_torch(name: str, reference: Any) -> None:
     engine = _open(name, "classify")
     for seed in range(3):
@@ -89,14 +92,14 @@ def test_classification_agrees_with_torch(name: str, reference: Any) -> None:
     engine.close()
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_overlap_threshold_is_an_input(name: str) -> None:
     engine = _open(name, "detect")
     kept = [(engine(_batch("detect", 0, iou))["scores"] > 0.01).sum() for iou in (0.05, 0.95)]
     assert kept[0] < kept[1]
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 @pytest.mark.parametrize("task", small_models.CARDS)
 def test_spec_tells_what_comes_out(name: str, task: str) -> None:
     engine = _open(name, task, precision="auto")
@@ -116,7 +119,7 @@ def test_spec_tells_what_comes_out(name: str, task: str) -> None:
         }
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_outputs_stay_the_callers(name: str) -> None:
     engine = _open(name, "segment")
     first = engine(_batch("segment", 0))["class_map"]
@@ -154,7 +157,7 @@ def test_closing_ends_what_was_begun_and_never_asked_for() -> None:
         engine.start(_batch("segment", 0))
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_read_only_and_strided_inputs_are_taken(name: str, reference: Any) -> None:
     engine = _open(name, "segment")
     batch = _batch("segment", 0)
@@ -165,7 +168,7 @@ def test_read_only_and_strided_inputs_are_taken(name: str, reference: Any) -> No
     assert (found != reference("segment", 0)["class_map"]).mean() <= SHARE
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_wrong_inputs_are_told(name: str) -> None:
     engine = _open(name, "segment")
     image = _batch("segment", 0)["image"]
@@ -177,7 +180,7 @@ def test_wrong_inputs_are_told(name: str) -> None:
         engine({"picture": image})
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_closing_twice_is_once(name: str) -> None:
     engine = _open(name, "segment")
     engine.close()
@@ -186,7 +189,7 @@ def test_closing_twice_is_once(name: str) -> None:
         engine(_batch("segment", 0))
 
 
-@pytest.mark.parametrize("name", registry.ENGINES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_devices_and_precisions_that_are_not_there(name: str) -> None:
     with pytest.raises(UsageError, match="cuda:7"):
         _open(name, "segment", device="cuda:7")

@@ -1,0 +1,123 @@
+"""A CUDA device: its memory, streams and events, by NVIDIA's own bindings of the CUDA runtime.
+
+The package ``cuda-bindings`` is a few megabytes, comes from the package index for x86 and ARM alike
+and brings the runtime with it. PyTorch could do the same, but for a Jetson it is a build of its own
+of some gigabytes, and a run on an exported model needs no PyTorch on any other engine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cuda.bindings import runtime
+
+from livevision.errors import ModelError, UsageError
+
+
+class CudaDevice:
+    """One device; all that was taken of it is given back by ``close``.
+
+    Streams and events are the runtime's own handles, device memory is an address.
+
+    Args:
+        asked: "cuda" or "cuda:N".
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+
+    def __init__(self, asked: str) -> None:
+        kind, _, number = asked.partition(":")
+        if kind != "cuda":
+            raise UsageError(f"device {asked!r} is no CUDA device; known: cuda, cuda:N")
+        self._index = int(number or 0)
+        # Without a driver this is an error, and the number is None.
+        error, count = runtime.cudaGetDeviceCount()
+        if error != runtime.cudaError_t.cudaSuccess or self._index >= count:
+            found = f"the driver finds {count}" if count else _text(error)
+            raise UsageError(f"device {asked!r}: no such CUDA device ({found}); use --device cpu")
+        self._freeing: list[tuple[Any, Any]] = []
+        self.use()
+        told = _done(runtime.cudaGetDeviceProperties(self._index))
+        self.name = told.name.decode().rstrip("\0")
+        self.capability = f"{told.major}.{told.minor}"
+
+    def __str__(self) -> str:
+        return f"cuda:{self._index}"
+
+    def use(self) -> None:
+        """Make it the device of the calling thread, as each thread must that computes on it."""
+        _done(runtime.cudaSetDevice(self._index))
+
+    def stream(self) -> Any:
+        """A stream that does not wait for any other."""
+        flags = runtime.cudaStreamNonBlocking
+        return self._kept(
+            _done(runtime.cudaStreamCreateWithFlags(flags)), runtime.cudaStreamDestroy
+        )
+
+    def host(self, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
+        """An array in memory that stays in its place, so that copies need not wait for the CPU."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        address = self._kept(_done(runtime.cudaMallocHost(size)), runtime.cudaFreeHost)
+        buffer = (ctypes.c_uint8 * size).from_address(int(address))
+        array: npt.NDArray[Any] = np.ctypeslib.as_array(buffer)
+        return array.view(dtype).reshape(shape)
+
+    def memory(self, size: int) -> int:
+        """Address of so many bytes on the device."""
+        return int(self._kept(_done(runtime.cudaMalloc(size)), runtime.cudaFree))
+
+    def upload(self, address: int, array: npt.NDArray[Any], stream: Any) -> None:
+        """Copy a ``host`` array to the device, in the stream's turn."""
+        kind = runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
+        _done(runtime.cudaMemcpyAsync(address, array.ctypes.data, array.nbytes, kind, stream))
+
+    def download(self, array: npt.NDArray[Any], address: int, stream: Any) -> None:
+        """Copy from the device to a ``host`` array, in the stream's turn."""
+        kind = runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        _done(runtime.cudaMemcpyAsync(array.ctypes.data, address, array.nbytes, kind, stream))
+
+    def event(self) -> Any:
+        """A mark to wait for without keeping a core busy."""
+        flags = runtime.cudaEventBlockingSync | runtime.cudaEventDisableTiming
+        return self._kept(_done(runtime.cudaEventCreateWithFlags(flags)), runtime.cudaEventDestroy)
+
+    def record(self, event: Any, stream: Any) -> None:
+        """Set the mark behind all that the stream has been given so far."""
+        _done(runtime.cudaEventRecord(event, stream))
+
+    def wait(self, event: Any) -> None:
+        """Wait until the device has come to the mark; at once where it was never set."""
+        _done(runtime.cudaEventSynchronize(event))
+
+    def close(self) -> None:
+        """Give everything back; nothing may be under way."""
+        if self._freeing:
+            self.use()
+        while self._freeing:
+            free, what = self._freeing.pop()
+            free(what)
+
+    def _kept(self, what: Any, free: Any) -> Any:
+        self._freeing.append((free, what))
+        return what
+
+
+def _done(answer: tuple[Any, ...]) -> Any:
+    """What a call of the runtime gave.
+
+    Raises:
+        ModelError: It failed.
+    """
+    error, *given = answer
+    if error != runtime.cudaError_t.cudaSuccess:
+        raise ModelError(f"CUDA: {_text(error)}")
+    return given[0] if given else None
+
+
+def _text(error: Any) -> str:
+    return str(runtime.cudaGetErrorString(error)[1].decode())

@@ -1,0 +1,79 @@
+"""Places in which batches are computed, several at once, as engines for GPUs have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from livevision.errors import ModelError
+from livevision.frame import Batch
+
+AT_ONCE = 2
+"""Batches that a GPU has in flight: while one is computed the next one's pixels are on their way,
+and the last one's answers are on theirs."""
+
+
+class Place(Protocol):
+    """All that one batch takes from its start to its end: buffers, a stream, a graph.
+
+    ``begin`` and ``finish`` may be called on different threads.
+    """
+
+    def begin(self, batch: Batch) -> None:
+        """Have the batch computed, and return at once; its arrays are lent until ``finish``."""
+
+    def finish(self) -> dict[str, Any]:
+        """Wait for the outputs; these are the caller's."""
+
+    def close(self) -> None:
+        """Wait for what was begun, and let go of everything."""
+
+
+class Places:
+    """Places of an engine: made beforehand, one more where all are taken.
+
+    Args:
+        make: Makes one.
+        count: So many are made now.
+    """
+
+    def __init__(self, make: Callable[[], Place], count: int) -> None:
+        self._make = make
+        self._all: list[Place] = []
+        self._free: list[Place] = []
+        self._closed = False
+        try:
+            for _ in range(count):
+                self._all.append(make())
+        except BaseException:
+            self.close()
+            raise
+        self._free.extend(self._all)
+
+    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+        """Begin a batch; what is returned waits for its outputs, and is called once.
+
+        Raises:
+            ModelError: The engine is closed.
+        """
+        if self._closed:
+            raise ModelError("the engine is closed")
+        if not self._free:
+            self._all.append(self._make())
+            self._free.append(self._all[-1])
+        place = self._free.pop()
+        place.begin(batch)
+
+        def finish() -> dict[str, Any]:
+            outputs = place.finish()
+            self._free.append(place)
+            return outputs
+
+        return finish
+
+    def close(self) -> None:
+        """End what was begun and never asked for, and let go of all places."""
+        self._closed = True
+        for place in self._all:
+            place.close()
+        self._all, self._free = [], []

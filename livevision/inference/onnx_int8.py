@@ -1,0 +1,126 @@
+"""Post-training quantisation with ONNX Runtime's tools: an ONNX graph whose net is in int8.
+
+The graph says itself where it is in int8, by pairs of QuantizeLinear and DequantizeLinear around
+the net's layers, and whoever runs it computes what stands between two pairs in int8. CPUs and
+TensorRT ask for different ones. CPUs take bytes whose range begins at zero after a ReLU, so that
+the pair is the ReLU. TensorRT takes ranges that are symmetric about zero, and wants the pair behind
+the ReLU alone, so that convolution and ReLU are one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from livevision.frame import Batch
+from livevision.inference.onnx_layers import LAYERS, name_nodes, net_of
+
+_AT_ONCE = 16  # frames whose ranges are kept before they are put together
+_ACTIVATIONS = frozenset(("Clip", "Relu"))
+
+
+def quantise(
+    graph: Path, batches: Sequence[Batch], output: Path, *, symmetric: bool = False
+) -> None:
+    """Write a graph in int8.
+
+    Args:
+        graph: The graph in fp32.
+        batches: Inputs of one frame each, from which the ranges of values are taken.
+        output: The .onnx file; it keeps what ``graph`` tells of itself.
+        symmetric: As TensorRT takes it; otherwise as CPUs do.
+    """
+    import onnx
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        """The batches, one by one."""
+
+        def __init__(self) -> None:
+            self._left: Iterator[Batch] = iter(batches)
+
+        def get_next(self) -> dict[str, Any] | None:
+            batch = next(self._left, None)
+            return None if batch is None else dict(batch)
+
+    model = onnx.load(graph)
+    told = list(model.metadata_props)
+    name_nodes(model)
+    model = _with_initializers(model)
+    kinds = quantization.QuantType
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it recommends its pre-processing, which has nothing to do here
+    try:
+        quantization.quantize_static(
+            model,
+            output,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=kinds.QInt8 if symmetric else kinds.QUInt8,
+            weight_type=kinds.QInt8,
+            nodes_to_quantize=sorted(net_of(model)),
+            calibrate_method=quantization.CalibrationMethod.MinMax,
+            extra_options={
+                "ActivationSymmetric": symmetric,
+                # Zero or the middle, and so bytes that may be taken for signed ones.
+                "ActivationRestrictedAsymmetric": not symmetric,
+                "CalibMaxIntermediateOutputs": _AT_ONCE,
+            },
+        )
+    finally:
+        root.setLevel(level)
+    quantised = onnx.load(output)
+    if symmetric:
+        _quantise_behind_activations(quantised)
+    del quantised.metadata_props[:]
+    quantised.metadata_props.extend(told)
+    onnx.save(quantised, output)
+
+
+def _quantise_behind_activations(model: Any) -> None:
+    """Take away the pairs between layers and the activations that follow them."""
+    nodes = model.graph.node
+    makes = {output: node for node in nodes for output in node.output}
+    readers: dict[str, list[Any]] = defaultdict(list)
+    for node in nodes:
+        for name in node.input:
+            readers[name].append(node)
+    superfluous = set()
+    for node in nodes:
+        pair = makes.get(node.input[0]) if node.op_type in _ACTIVATIONS else None
+        if pair is None or pair.op_type != "DequantizeLinear" or len(readers[pair.output[0]]) > 1:
+            continue
+        first = makes.get(pair.input[0])
+        layer = makes.get(first.input[0]) if first is not None else None
+        if first is None or layer is None or layer.op_type not in LAYERS:
+            continue
+        node.input[0] = first.input[0]
+        superfluous.add(pair.name)
+        if len(readers[first.output[0]]) == 1:
+            superfluous.add(first.name)
+    kept = [node for node in nodes if node.name not in superfluous]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
+
+def _with_initializers(model: Any) -> Any:
+    """The model with its constants stored as initializers, where the quantiser looks for them."""
+    import onnx
+
+    kept = []
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensor = onnx.TensorProto()
+            tensor.CopyFrom(node.attribute[0].t)
+            tensor.name = node.output[0]
+            model.graph.initializer.append(tensor)
+        else:
+            kept.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return model

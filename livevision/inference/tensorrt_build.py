@@ -1,0 +1,129 @@
+"""Plans of TensorRT, which it calls engines: built from a graph, for this GPU and this version."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import tensorrt as trt
+
+from livevision.errors import ModelError
+
+_log = logging.getLogger(__name__)
+
+_WORKSPACE = 1 << 30
+"""Bytes that a layer may take while it computes; a Jetson shares its memory with everything."""
+
+_EVERY_S = 5.0
+
+
+def build_plan(graph: Path, precision: str, name: str) -> bytes:
+    """Have TensorRT choose how to compute a graph; takes minutes, and the log tells how far it is.
+
+    Networks are strongly typed: each operation is computed in the type that the graph says, which
+    is the only way that TensorRT 11 knows and works the same in 10. So fp16 is a graph in fp16, and
+    int8 a graph with pairs of QuantizeLinear and DequantizeLinear.
+
+    Args:
+        graph: An .onnx file, in fp32 or as ``onnx_int8`` writes it for TensorRT.
+        precision: "fp16" to halve a graph in fp32; otherwise it is taken as it is.
+        name: The model's, for the log.
+
+    Raises:
+        ModelError: TensorRT cannot read or build the graph.
+    """
+    import onnx
+
+    from livevision.inference.onnx_half import halve
+    from livevision.inference.tensorrt_graph import for_tensorrt
+
+    try:
+        model = onnx.load(graph)
+    except Exception as error:  # protobuf's own, of which there are several
+        raise ModelError(f"TensorRT cannot open {str(graph)!r}: {error}") from error
+    if precision == "fp16":
+        model = halve(model)
+    text = for_tensorrt(model).SerializeToString()
+
+    logger = Logger()
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(text):
+        told = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+        raise ModelError(f"TensorRT {trt.__version__} cannot read the graph of {name}: {told}")
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE)
+    # TF32 has no more digits than fp16, and fp32 was asked for.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    progress = Progress(name)
+    config.progress_monitor = progress
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise ModelError(
+            f"TensorRT {trt.__version__} cannot build {name} in {precision}: "
+            f"{logger.last_error or 'it does not say why'}"
+        )
+    progress.done()
+    return bytes(plan)
+
+
+def load_plan(plan: bytes, logger: Logger) -> Any:
+    """A plan ready to run on the current device; None where it is of another GPU or version."""
+    return trt.Runtime(logger).deserialize_cuda_engine(plan)
+
+
+class Logger(trt.ILogger):  # type: ignore[misc]
+    """What TensorRT has to say, in the log; its last error is kept for a message."""
+
+    def __init__(self) -> None:
+        trt.ILogger.__init__(self)
+        self.last_error = ""
+        self._levels = {
+            trt.ILogger.Severity.INTERNAL_ERROR: logging.WARNING,
+            trt.ILogger.Severity.ERROR: logging.WARNING,
+        }
+
+    def log(self, severity: Any, msg: str) -> None:
+        """Called by TensorRT, on any thread."""
+        level = self._levels.get(severity, logging.DEBUG)
+        if level == logging.WARNING:
+            self.last_error = msg
+        _log.log(level, "TensorRT: %s", msg)
+
+
+class Progress(trt.IProgressMonitor):  # type: ignore[misc]
+    """How far a build is, as a line in the log every few seconds; called on several threads.
+
+    TensorRT goes through phases, one inside the other, each of a known number of steps; a line
+    tells of the one that has just come a step further.
+    """
+
+    def __init__(self, name: str) -> None:
+        trt.IProgressMonitor.__init__(self)
+        self._name = name
+        self._began = self._told = time.monotonic()
+        self._steps: dict[str, int] = {}
+        _log.info("building %s with TensorRT %s; this takes minutes", name, trt.__version__)
+
+    def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+        self._steps[phase_name] = num_steps
+
+    def step_complete(self, phase_name: str, step: int) -> bool:
+        """Whether to go on."""
+        now = time.monotonic()
+        steps = self._steps.get(phase_name)
+        if steps and now - self._told >= _EVERY_S:
+            self._told = now
+            share = min(step + 1, steps) / steps
+            took = now - self._began
+            _log.info("building %s: %s %.0f %%, %.0f s", self._name, phase_name, 100 * share, took)
+        return True
+
+    def phase_finish(self, phase_name: str) -> None:
+        self._steps.pop(phase_name, None)
+
+    def done(self) -> None:
+        _log.info("built %s in %.0f s", self._name, time.monotonic() - self._began)

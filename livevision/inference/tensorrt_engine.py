@@ -1,0 +1,269 @@
+"""An engine for exported graphs on an NVIDIA GPU, with TensorRT itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorrt as trt
+
+from livevision.errors import ModelError
+from livevision.frame import Batch
+from livevision.inference.batch import check_batch
+from livevision.inference.cache import MOST_BYTES, cache_folder, prune
+from livevision.inference.cuda_device import CudaDevice
+from livevision.inference.in_flight import AT_ONCE, Places
+from livevision.inference.model_files import OUTPUTS, ModelFiles
+from livevision.inference.precision import settle
+from livevision.inference.tensorrt_build import Logger, build_plan, load_plan
+from livevision.protocols import EngineSpec, TensorSpec
+from livevision.version import __version__
+
+_log = logging.getLogger(__name__)
+
+
+class TensorRTEngine:
+    """Runs a graph with TensorRT.
+
+    A plan is built from an .onnx graph the first time, which takes minutes, and kept in the user's
+    cache for this GPU, this version of TensorRT, this precision and this graph. An .engine file
+    that ``livevision export`` wrote is taken as it is.
+
+    Args:
+        files: The model; its ``graph`` is opened.
+        device: "cuda" or "cuda:N".
+        precision: "auto", which is what the graph is stored in; "fp32"; "fp16" of a graph in fp32;
+            "int8" of one that was quantised for TensorRT.
+        threads: Taken and not used, as the GPU computes.
+        overlap: Compute ``depth`` batches at once, each on a stream of its own: one is computed
+            while another's pixels and a third's answers are copied.
+
+    Raises:
+        UsageError: The device or the precision is not to be had.
+        ModelError: The graph cannot be read or built, or the plan is another GPU's.
+    """
+
+    reads: ClassVar[str] = "graph"
+
+    def __init__(
+        self,
+        files: ModelFiles,
+        device: str,
+        precision: str,
+        threads: int | None = None,
+        overlap: bool = False,
+    ) -> None:
+        assert files.graph is not None
+        precision = settle(files, precision, "tensorrt", lowers_to=("fp16",))
+        gpu = CudaDevice(device)
+        self._gpu: CudaDevice | None = gpu
+        self._places: Places | None = None
+        try:
+            self._logger = Logger()
+            self._plan = _plan(files, precision, gpu, self._logger)
+            inputs, outputs = _ports(self._plan)
+            self.spec = EngineSpec(
+                engine="tensorrt",
+                device=str(gpu),
+                precision=precision,
+                inputs=inputs,
+                outputs={name: outputs[name] for name in OUTPUTS[files.task]},
+            )
+            self.depth = AT_ONCE if overlap else 1
+            # One more than are computed may have been begun.
+            count = self.depth + 1 if overlap else 1
+            self._places = Places(lambda: _Place(self._plan, gpu, self.spec), count)
+        except BaseException:
+            self.close()
+            raise
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        return self.start(batch)()
+
+    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+        if self._places is None:
+            raise ModelError("the engine is closed")
+        check_batch(batch, self.spec)
+        return self._places.start(batch)
+
+    def close(self) -> None:
+        if self._places is not None:
+            self._places.close()
+            self._places = None
+        self._plan = None
+        if self._gpu is not None:
+            self._gpu.close()
+            self._gpu = None
+
+
+class _Place:
+    """A stream, a context and buffers on both sides for one batch."""
+
+    def __init__(self, plan: Any, gpu: CudaDevice, spec: EngineSpec) -> None:
+        self._gpu = gpu
+        gpu.use()
+        self._context = plan.create_execution_context()
+        if self._context is None:
+            raise ModelError("TensorRT has not enough memory on the device for one more batch")
+        self._stream = gpu.stream()
+        self._done = gpu.event()
+        ports = {**spec.inputs, **spec.outputs}
+        self._host = {name: gpu.host(port.shape, port.dtype) for name, port in ports.items()}
+        self._device = {name: gpu.memory(array.nbytes) for name, array in self._host.items()}
+        self._inputs, self._outputs = tuple(spec.inputs), tuple(spec.outputs)
+        for name, address in self._device.items():
+            if not self._context.set_tensor_address(name, address):
+                raise ModelError(f"TensorRT does not take the buffer of {name!r}")
+
+    def begin(self, batch: Batch) -> None:
+        self._gpu.use()
+        for name in self._inputs:
+            np.copyto(self._host[name], batch[name])
+            self._gpu.upload(self._device[name], self._host[name], self._stream)
+        if not self._context.execute_async_v3(int(self._stream)):
+            raise ModelError("TensorRT could not begin to compute; --log-level debug tells more")
+        for name in self._outputs:
+            self._gpu.download(self._host[name], self._device[name], self._stream)
+        self._gpu.record(self._done, self._stream)
+
+    def finish(self) -> dict[str, Any]:
+        self._gpu.wait(self._done)
+        return {name: self._host[name].copy() for name in self._outputs}
+
+    def close(self) -> None:
+        self._gpu.wait(self._done)
+        self._context = None
+
+
+def write_engine(
+    files: ModelFiles,
+    precision: str,
+    told: Mapping[str, str],
+    output: Path,
+    device: str = "cuda",
+) -> None:
+    """Write a plan for this GPU as a file; it appears when it is complete.
+
+    Beside it stands a .json of the same name that tells what the model is and where the plan runs;
+    the plan itself is as TensorRT's own tools write and read it.
+
+    Args:
+        files: The model; ``graph`` is the .onnx file.
+        precision: "fp32", "fp16" of a graph in fp32, or "int8" of one in int8.
+        told: By the keys of ``description``.
+        output: The .engine file.
+        device: "cuda" or "cuda:N".
+
+    Raises:
+        UsageError: There is no such device.
+        ModelError: TensorRT cannot build the graph.
+        OSError: The files cannot be written.
+    """
+    gpu = CudaDevice(device)
+    try:
+        assert files.graph is not None
+        plan = build_plan(files.graph, precision, files.name)
+        described = json.dumps({**told, **_place_of(gpu)}, ensure_ascii=False, indent=1)
+    finally:
+        gpu.close()
+    _write(output.with_suffix(".json"), described.encode())
+    _write(output, plan)
+
+
+def _plan(files: ModelFiles, precision: str, gpu: CudaDevice, logger: Logger) -> Any:
+    """The plan of a model, read, taken from the cache or built now."""
+    assert files.graph is not None
+    if files.graph.suffix == ".engine":
+        return _stored_plan(files.graph, gpu, logger)
+    folder = cache_folder("tensorrt") or Path(tempfile.mkdtemp(prefix="livevision-"))
+    path = folder / _file_name(files, precision, gpu)
+    with suppress(OSError):
+        loaded = load_plan(path.read_bytes(), logger)
+        if loaded is not None:
+            os.utime(path)  # in use, which `prune` goes by
+            return loaded
+        _log.info("%s is broken and is built anew", path)
+    plan = build_plan(files.graph, precision, files.name)
+    with suppress(OSError):  # a cache is never needed
+        _write(path, plan)
+        prune(folder, MOST_BYTES)
+        _log.info("later starts use %s", path)
+    loaded = load_plan(plan, logger)
+    if loaded is None:
+        raise ModelError(f"TensorRT cannot load what it has built: {logger.last_error}")
+    return loaded
+
+
+def _stored_plan(path: Path, gpu: CudaDevice, logger: Logger) -> Any:
+    """The plan in an .engine file.
+
+    Raises:
+        ModelError: It was built for another GPU or TensorRT, or is broken.
+    """
+    from livevision.inference.description import read_description
+
+    told, here = read_description(path), _place_of(gpu)
+    if any(told.get(key) != value for key, value in here.items()):
+        raise ModelError(
+            f"{str(path)!r} was built for {_place_text(told)}; this is {_place_text(here)}. Export "
+            "it again on this machine, or take the .onnx file, which runs everywhere"
+        )
+    loaded = load_plan(path.read_bytes(), logger)
+    if loaded is None:
+        raise ModelError(f"TensorRT cannot open {str(path)!r}: {logger.last_error}")
+    return loaded
+
+
+def _place_of(gpu: CudaDevice) -> dict[str, str]:
+    return {"gpu": gpu.name, "capability": gpu.capability, "tensorrt": str(trt.__version__)}
+
+
+def _place_text(told: Mapping[str, str]) -> str:
+    gpu, capability = told.get("gpu", "an unknown GPU"), told.get("capability", "?")
+    return f"{gpu} ({capability}) with TensorRT {told.get('tensorrt', '?')}"
+
+
+def _file_name(files: ModelFiles, precision: str, gpu: CudaDevice) -> str:
+    """A name for a plan in the cache, from all that it depends on."""
+    assert files.graph is not None
+    try:
+        graph = files.graph.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{str(files.graph)!r}: {error.strerror}") from error
+    # livevision's version, since it changes graphs on their way to TensorRT.
+    told = json.dumps([_place_of(gpu), precision, __version__], sort_keys=True).encode()
+    key = hashlib.sha256(told + graph).hexdigest()[:16]
+    where = re.sub(r"[^A-Za-z0-9]+", "-", f"{gpu.name} {gpu.capability}").strip("-")
+    size = "x".join(map(str, files.input_size))
+    return f"{files.name}-{size}-{precision}-{where}-trt{trt.__version__}-{key}.engine"
+
+
+def _ports(plan: Any) -> tuple[dict[str, TensorSpec], dict[str, TensorSpec]]:
+    """Inputs and outputs of a plan."""
+    inputs: dict[str, TensorSpec] = {}
+    outputs: dict[str, TensorSpec] = {}
+    for index in range(plan.num_io_tensors):
+        name = plan.get_tensor_name(index)
+        dtype = np.dtype(trt.nptype(plan.get_tensor_dtype(name))).name
+        port = TensorSpec(tuple(plan.get_tensor_shape(name)), dtype)
+        takes = plan.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+        (inputs if takes else outputs)[name] = port
+    return inputs, outputs
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
