@@ -100,8 +100,10 @@ def _plain_loop(run: Run) -> int:
     return taken
 
 
-def enlarge(clip: Path, target: Path, size: tuple[int, int] = (1280, 720)) -> None:
-    """Write a clip anew as H.264 of another size, without sound."""
+def enlarge(
+    clip: Path, target: Path, size: tuple[int, int] = (1280, 720), frames: int | None = None
+) -> None:
+    """Write a clip, or its first frames, anew as H.264 of another size, without sound."""
     import cv2
 
     from livevision.capture.video_file import VideoFileSource
@@ -110,7 +112,7 @@ def enlarge(clip: Path, target: Path, size: tuple[int, int] = (1280, 720)) -> No
     with closing(VideoFileSource(str(clip))) as source:
         info = replace(source.info, size=size, path=None, bit_rate=None)
         with closing(VideoFileSink(str(target), info)) as sink:
-            for frame in source:
+            for frame in islice(source, frames):
                 image = np.asarray(cv2.resize(frame.image, size), np.uint8)
                 sink.write(Rendered(frame, {}, image))
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from livevision import catalog
 from livevision.bench import enlarge
 from livevision.cli.demo import sample_clip
 from livevision.cli.machine import processor
@@ -48,7 +49,16 @@ def contestants(task: str, ours: str, theirs: str) -> list[Contestant]:
         model, nets = ("bisenet-xception39-camvid", SEGMENT_SIZE), ("yolo11n-seg", "yolo26n-seg")
     name, *size = model
     rows = [
-        Contestant(f"livevision, {name}", ours, "livevision_run.py", (*video, name, task, *size)),
+        Contestant(
+            f"livevision, {name}{how}",
+            ours,
+            "livevision_run.py",
+            (*video, name, task, precision, *size),
+        )
+        for how, precision in (("", "fp32"), (", bf16", "bf16"))
+        if precision in precisions()
+    ]
+    rows += [
         Contestant(f"OpenCV loop, {name}", ours, "opencv_loop.py", (*video, *model)),
     ]
     if task == "detect":
@@ -60,6 +70,14 @@ def contestants(task: str, ours: str, theirs: str) -> list[Contestant]:
             title = f"Ultralytics {net}, {backend}"
             rows.append(Contestant(title, theirs, "ultralytics_predict.py", arguments))
     return rows
+
+
+def precisions() -> list[str]:
+    """What OpenVINO computes in on this processor."""
+    import openvino
+
+    can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ["fp32", *(name.lower() for name in can)]
 
 
 def run(contestant: Contestant, clip: Path, folder: Path) -> dict[str, float] | None:
@@ -119,20 +137,73 @@ def versions(python: str, names: tuple[str, ...]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def scores() -> dict[str, dict[str, Any]]:
+    """The shipped models' scores as their cards tell them, by the models' names."""
+    return {name: dict(catalog.find(name).score) for name in catalog.names()}
+
+
+def first_score(told: dict[str, Any]) -> str:
+    """The first figure of a card's score, such as "mIoU 0.71"."""
+    return next((f"{name} {value}" for name, value in told.items() if name != "text"), "")
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """Bars of the median rates, from the slowest turn to the fastest, as a PNG.
+
+    A score stands beside those that have one: the others' nets run with random weights.
+    """
+    from matplotlib.figure import Figure
+
+    tasks = [task for task in ("detect", "segment") if task in results]
+    figure = Figure((9, 1 + 0.45 * sum(len(results[t]) for t in tasks)), layout="constrained")
+    figure.suptitle(f"{results['processor']}, {results['date']}", fontsize=8)
+    all_axes = figure.subplots(
+        len(tasks), squeeze=False, height_ratios=[len(results[task]) for task in tasks]
+    )
+    for axes, task in zip(all_axes[:, 0], tasks, strict=True):
+        rates = {title: [turn["fps"] for turn in turns] for title, turns in results[task].items()}
+        middle = {title: statistics.median(fps) for title, fps in rates.items()}
+        titles = sorted(middle, key=lambda title: middle[title])
+        ours = next(iter(rates))
+        axes.barh(
+            titles,
+            [middle[title] for title in titles],
+            xerr=[
+                [middle[title] - min(rates[title]) for title in titles],
+                [max(rates[title]) - middle[title] for title in titles],
+            ],
+            color=["tab:blue" if title.startswith("livevision") else "0.7" for title in titles],
+        )
+        for row, title in enumerate(titles):
+            told = next((s for name, s in results["scores"].items() if name in title), {})
+            text = f" {middle[title]:.1f} fps, ×{middle[ours] / middle[title]:.2f}   "
+            text += first_score(told)
+            axes.text(0, row, text, va="center", fontsize=7)
+        axes.set(xlabel="frames per second, 1280x720 file to annotated file", title=task)
+        axes.tick_params(labelsize=8)
+    figure.savefig(path, dpi=120)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--peers", default=sys.executable, help="Python of the others")
     parser.add_argument("--clip", type=Path, help="(default: the demo's, made 1280x720)")
     parser.add_argument("--task", choices=["detect", "segment"], action="append")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (default 3)")
+    parser.add_argument("--frames", type=int, help="of the clip (default all)")
     parser.add_argument("--json", type=Path, help="a file for every turn's figures")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="rates and scores as bars")
+    parser.add_argument("--from", dest="done", type=Path, help="plot such a JSON, run nothing")
     arguments = parser.parse_args()
+    if arguments.done:
+        if arguments.plot is None:
+            parser.error("--from FILE.json is for --plot FILE.png")
+        plot(json.loads(arguments.done.read_text()), arguments.plot)
+        return 0
     results: dict[str, Any] = {"processor": processor(), "date": time.strftime("%Y-%m-%d")}
     with tempfile.TemporaryDirectory(prefix="livevision-peers-") as name:
-        clip = arguments.clip
-        if clip is None:
-            clip = Path(name) / "clip.mp4"
-            enlarge(sample_clip(Path(name)), clip)
+        clip = Path(name) / "clip.mp4"
+        enlarge(arguments.clip or sample_clip(Path(name)), clip, frames=arguments.frames)
         for task in arguments.task or ["detect", "segment"]:
             rows = contestants(task, sys.executable, arguments.peers)
             turns: dict[str, list[dict[str, float]]] = {row.title: [] for row in rows}
@@ -147,10 +218,12 @@ def main() -> int:
             print(table({title: medians(each) for title, each in turns.items()}) + "\n")
     ours = versions(sys.executable, ("livevision", "openvino", "supervision", "opencv-python"))
     theirs = versions(arguments.peers, ("ultralytics", "torch", "openvino", "opencv-python"))
-    results |= {"ours": ours, "theirs": theirs}
+    results |= {"ours": ours, "theirs": theirs, "scores": scores()}
     print(f"{results['processor']}; {results['date']}; ours: {ours}; theirs: {theirs}")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
+    if arguments.plot:
+        plot(results, arguments.plot)
     return 0
 
 

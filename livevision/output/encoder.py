@@ -160,7 +160,7 @@ def _settings(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
     auto = options.preset == "auto"
     settings = {
         "preset": "ultrafast" if auto else options.preset,
-        "crf": str(options.crf + _AUTO_STEPS * auto),
+        "crf": str(min(51, options.crf + _AUTO_STEPS * auto)),
         "bf": "0",
         "g": str(max(1, min(250, round(_KEYFRAMES_S * rate)))),
         "rc-lookahead": str(0 if auto else lookahead),

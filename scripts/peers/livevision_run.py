@@ -1,4 +1,4 @@
-"""livevision itself: livevision_run.py CLIP OUT.mp4 MODEL TASK [WxH]."""
+"""livevision itself: livevision_run.py CLIP OUT.mp4 MODEL TASK PRECISION [WxH]."""
 
 import sys
 
@@ -6,13 +6,14 @@ from timing import timed
 
 import livevision
 
-clip, out, model, task, *size = sys.argv[1:]
+clip, out, model, task, precision, *size = sys.argv[1:]
 timed(
     livevision.run(
         source=clip,
         output=out,
         model=model,
         task=task,
+        precision=precision,
         imgsz=size[0] if size else None,
         overwrite=True,
         headless=True,
