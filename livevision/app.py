@@ -175,17 +175,24 @@ class Run:
             SourceError: It cannot be opened.
         """
         kind, uri = self._places[position]
-        source: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(
-            uri,
-            SourceOptions(
-                index=position,
-                stride=self.settings.vid_stride,
-                loop=self.settings.loop,
-                retry_for=self.settings.retry_for,
-                stopping=lambda: self.pipeline.stopping,
-            ),
+        options = SourceOptions(
+            index=position,
+            stride=self.settings.vid_stride,
+            loop=self.settings.loop,
+            retry_for=self.settings.retry_for,
+            decoder=self.settings.decoder,
+            stopping=lambda: self.pipeline.stopping,
         )
-        return source
+        if kind == "stream":
+            from livevision.capture.jetson import pipeline_for
+
+            pipeline = pipeline_for(uri, self.settings.decoder)
+            if pipeline is not None:
+                try:
+                    return _source_of("gstreamer", pipeline, options)
+                except SourceError as error:
+                    log.warning("%s; trying with FFmpeg, in software", error)
+        return _source_of(kind, uri, options)
 
     def report(self) -> dict[str, Any]:
         """The run in figures so far."""
@@ -404,6 +411,11 @@ class _Progress:
         """One more frame has been delivered."""
         if self._bar is not None:
             self._bar.update()
+
+
+def _source_of(kind: str, uri: str, options: SourceOptions) -> Source:
+    source: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(uri, options)
+    return source
 
 
 def _turns(places: Sequence[tuple[str, str]]) -> list[list[int]]:

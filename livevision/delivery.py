@@ -45,6 +45,7 @@ class Delivery:
     def __init__(self, settings: Settings, places: Sequence[tuple[str, str]]) -> None:
         self._options = OutputOptions(
             overwrite=settings.overwrite,
+            encoder=settings.encoder,
             preset=settings.preset,
             sources=tuple(redact(uri) for _, uri in places),
         )

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from livevision.capture import hardware
+from livevision.codecs import SOFTWARE
 from livevision.errors import SourceError
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Decoder:
     warned of once. FFmpeg's own errors (``av.error``) pass through.
 
     Attributes:
+        in_software: Whether no hardware decodes it.
         rate: Average frames per second, or None.
         count: Numbers given out so far, lost frames included.
 
@@ -44,6 +47,7 @@ class Decoder:
         low_delay: Whether to give each frame out at once rather than decode several at a time,
             asked once the container is open.
         options, timeout: As for ``av.open``.
+        decoder: What decodes where it can, as ``hardware.choose`` gave it; software does the rest.
 
     Raises:
         SourceError: It holds no video, or video in a codec without a decoder here.
@@ -59,6 +63,7 @@ class Decoder:
         low_delay: Callable[[Decoder], bool] = lambda decoder: False,
         options: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        decoder: str = SOFTWARE,
     ) -> None:
         import av
 
@@ -73,6 +78,7 @@ class Decoder:
             options=dict(options or {}),
             timeout=timeout,
             metadata_errors="replace",
+            hwaccel=hardware.accelerator(decoder),
         )
         try:
             self.stream = self._choose()
@@ -80,7 +86,13 @@ class Decoder:
             self.container.close()
             raise
         self._hurried = low_delay(self)
-        self.stream.thread_type = "SLICE" if self._hurried else "AUTO"
+        self._context = hardware.context_of(self.stream, decoder)
+        own = self.stream.codec_context
+        self.in_software = self._context is own and not own.is_hwaccel
+        if decoder != SOFTWARE and self.in_software:
+            log.info("%s: %s is decoded in software, not by %s", name, own.name, decoder)
+        threads = self.in_software and not self._hurried
+        self.stream.thread_type = "AUTO" if threads else "SLICE"
         if self._hurried:
             self.stream.codec_context.options = {"flags": "+low_delay"}
         self.rate = _sane_rate(self.stream)
@@ -140,7 +152,7 @@ class Decoder:
         # At the end the decoder is emptied: one damaged frame must not hide those behind it.
         for _ in range(64 if last else 1):
             try:
-                frames += packet.decode()
+                frames += self._context.decode(packet)
                 break
             except av.error.EOFError:
                 break

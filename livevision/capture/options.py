@@ -16,6 +16,7 @@ class SourceOptions:
         loop: Start a file again at its end, endlessly, index and time growing on. Cameras and
             streams have no end to start again at.
         retry_for: Seconds to go on trying to reach a live source that gives no frames.
+        decoder: What decodes video: "auto", "software" or a name of ``codecs.DECODERS``.
         stopping: Asked now and then while a stream is being opened; once it says True, opening is
             given up.
     """
@@ -24,6 +25,7 @@ class SourceOptions:
     stride: int = 1
     loop: bool = False
     retry_for: float = 30.0
+    decoder: str = "auto"
     stopping: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:

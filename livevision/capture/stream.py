@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from livevision.capture import hardware
 from livevision.capture.decoder import Decoder
 from livevision.capture.network import explain, ffmpeg_options, gives_up
 from livevision.capture.options import DEFAULTS, SourceOptions
@@ -69,9 +70,9 @@ class StreamSource:
 
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
-        options: ``index``, ``stride``, ``retry_for`` (at the first connection too, unless the
-            address is plainly wrong) and ``stopping`` until the first frame is there; from then on
-            ``close`` does that.
+        options: ``index``, ``stride``, ``decoder``, ``retry_for`` (at the first connection too,
+            unless the address is plainly wrong) and ``stopping`` until the first frame is there;
+            from then on ``close`` does that.
 
     Raises:
         SourceError: The address is wrong, or no frame came for ``retry_for`` seconds.
@@ -81,6 +82,7 @@ class StreamSource:
         self._uri, self._name = uri, redact(uri)
         self._source, self._stride = options.index, options.stride
         self._retry_for = options.retry_for
+        self._decoder = options.decoder
         # Short enough that a silent server leaves time for other attempts.
         self._silence = min(_LONGEST_SILENCE, max(1.0, options.retry_for / 3))
         self.losses = {"corrupt": 0, "reconnects": 0}
@@ -216,6 +218,7 @@ class StreamSource:
             low_delay=_is_live,
             options=self._options,
             timeout=self._silence,
+            decoder=hardware.choose(self._decoder),
         )
         try:
             self._note(decoder)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from livevision.capture import hardware
 from livevision.capture.decoder import Decoder
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
@@ -35,7 +36,7 @@ class VideoFileSource:
 
     Args:
         uri: Path of the file, or ``-``.
-        options: ``index``, ``stride`` and ``loop``.
+        options: ``index``, ``stride``, ``loop`` and ``decoder``.
 
     Raises:
         SourceError: It is missing, is no video, holds no frames, or its codec is unknown; and from
@@ -49,6 +50,7 @@ class VideoFileSource:
         if options.loop and uri == STDIN:
             raise SourceError("standard input cannot be looped: it can be read only once")
         self._loop = options.loop
+        self._decoded_by = hardware.choose(options.decoder)
         self.losses = {"corrupt": 0}
         self._lock = threading.Lock()  # the decoder is closed only between two frames
         self._closed = False
@@ -69,7 +71,10 @@ class VideoFileSource:
 
         try:
             self._decoder = Decoder(
-                "pipe:0" if self._uri == STDIN else self._uri, self._name, self.losses
+                "pipe:0" if self._uri == STDIN else self._uri,
+                self._name,
+                self.losses,
+                decoder=self._decoded_by,
             )
         except (av.error.FFmpegError, ValueError) as error:
             raise SourceError(f"{self._name}: {_why(self._uri, error)}") from error

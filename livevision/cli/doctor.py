@@ -91,7 +91,7 @@ def check_engines() -> Iterator[Finding]:
         if name in GPU_ONLY and not has_driver():
             continue
         try:
-            choose_engine(name, "cpu", "auto", ENGINES)
+            choose_engine(name, "auto", "auto", ENGINES)
         except LivevisionError as error:
             yield Finding("engine", "warn", f"{name} cannot be used", str(error))
         else:
@@ -143,6 +143,8 @@ def check_video() -> Iterator[Finding]:
     yield Finding("windows", *machine.windows())
     yield Finding("gstreamer", *machine.gstreamer())
     yield Finding("h264", *machine.h264())
+    yield Finding("decoders", *machine.decoders())
+    yield Finding("encoders", *machine.encoders())
 
 
 def check_places() -> Iterator[Finding]:

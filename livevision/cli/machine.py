@@ -153,6 +153,37 @@ def h264() -> Fact:
     return "ok", f"PyAV {av.__version__} reads it and writes it (libx264)", ""
 
 
+def decoders() -> Fact:
+    """The hardware that decodes video here, each tried on a few frames."""
+    from livevision.capture.hardware import why_not
+    from livevision.codecs import DECODERS, SOFTWARE
+
+    return _tried({name: why_not(name) for name in DECODERS}, SOFTWARE)
+
+
+def encoders() -> Fact:
+    """The hardware that encodes video here, each tried on a few frames."""
+    from livevision.codecs import ENCODERS, SOFTWARE_ENCODER
+    from livevision.output.hardware import why_not
+
+    return _tried({name: why_not(name) for name in ENCODERS}, SOFTWARE_ENCODER)
+
+
+def _tried(reasons: dict[str, str | None], software: str) -> Fact:
+    """What works, what else this installation knows of, and why that does not."""
+    from livevision.codecs import NOT_BUILT
+
+    works = [name for name, reason in reasons.items() if reason is None]
+    text = f"{', '.join(works)}, and {software}" if works else f"{software}; no hardware works here"
+    known: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        if reason is not None:
+            known.setdefault(reason, []).append(name)
+    absent = known.pop(NOT_BUILT, [])
+    text += "".join(f"; {', '.join(names)}: {reason}" for reason, names in known.items())
+    return "ok", text + (f"; not in this PyAV: {', '.join(absent)}" if absent else ""), ""
+
+
 def cameras() -> list[Fact]:
     """The cameras that Linux lists, and whether this user may open them."""
     devices = sorted(Path("/dev").glob("video*"))

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from livevision.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.errors import UsageError, unknown
 from livevision.registry import ENGINES
@@ -47,6 +48,10 @@ class Settings(BaseModel):
         min_length=1,
         description="webcam, a camera number, /dev/videoN, a file, folder or glob, rtsp://…, "
         "http(s)://…, gst:PIPELINE or synthetic. May be repeated.",
+    )
+    decoder: Annotated[str, Flag(INPUT, "NAME", choices=("auto", SOFTWARE, *DECODERS))] = Field(
+        default="auto",
+        description="What decodes video; auto: hardware where it is seen to work, else software.",
     )
     imgsz: Annotated[
         tuple[int, int] | None,
@@ -133,6 +138,12 @@ class Settings(BaseModel):
     )
     hud: Annotated[bool, Flag(OUTPUT)] = Field(
         default=True, description="Draw rates and latency on every frame."
+    )
+    encoder: Annotated[str, Flag(OUTPUT, "NAME", choices=("auto", SOFTWARE_ENCODER, *ENCODERS))] = (
+        Field(
+            default="auto",
+            description="What encodes video; auto: hardware where it is seen to work, else libx264.",
+        )
     )
     preset: Annotated[
         str,
@@ -248,7 +259,7 @@ class Settings(BaseModel):
             raise ValueError("the same output was given twice")
         return value
 
-    @field_validator("task", "engine", "precision", "mode", "preset")
+    @field_validator("task", "engine", "precision", "mode", "decoder", "encoder", "preset")
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
         name = info.field_name or ""
@@ -305,6 +316,11 @@ class Settings(BaseModel):
     def _fits_together(self) -> Self:
         if self.verbose and self.quiet:
             raise ValueError("verbose and quiet were both given: choose one")
+        if self.preset != "auto" and self.encoder not in ("auto", SOFTWARE_ENCODER):
+            raise ValueError(
+                f"preset {self.preset} is {SOFTWARE_ENCODER}'s, and encoder {self.encoder} was "
+                "given: leave one out"
+            )
         if self.target_latency is not None:
             if self.mode == "every-frame":
                 raise ValueError(

@@ -12,6 +12,7 @@ class OutputOptions:
     Attributes:
         overwrite: Replace what stands at the target.
         preset: "auto", or x264's trade of speed for size, "ultrafast" .. "veryslow".
+        encoder: "auto", "libx264" or a name of ``codecs.ENCODERS``.
         crf: x264's constant quality, 0 (lossless) .. 51; the lower, the better and larger.
         sound: Copy the source's sound into a video.
         threads: Threads of the video encoder; 0 leaves half of the cores to the nets.
@@ -21,6 +22,7 @@ class OutputOptions:
 
     overwrite: bool = False
     preset: str = "auto"
+    encoder: str = "auto"
     crf: int = 23
     sound: bool = True
     threads: int = 0

@@ -18,6 +18,7 @@ import av
 
 from livevision.errors import OutputError
 from livevision.frame import Frame, Rendered
+from livevision.output import hardware
 from livevision.output.encoder import Encoder
 from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.output.original import Original
@@ -57,7 +58,7 @@ class VideoFileSink:
         target: Path ending in .mp4, .mov or .mkv.
         info: The source. ``path`` is where sound is read, ``time_base`` keeps times exact,
             ``bit_rate`` caps the output's.
-        options: ``overwrite``, ``preset``, ``crf``, ``sound`` and ``threads``.
+        options: ``overwrite``, ``encoder``, ``preset``, ``crf``, ``sound`` and ``threads``.
 
     Raises:
         OutputError: The file exists, or cannot be made or written.
@@ -82,7 +83,8 @@ class VideoFileSink:
             if info.path is not None:
                 self._open_original(info.path)
             aspect = _aspect(info, self._original)
-            self._encoder = Encoder(self._container, info, options, aspect)
+            encoder = hardware.choose(info, options)
+            self._encoder = Encoder(self._container, info, options, aspect, encoder)
             if self._original is not None and options.sound:
                 self._original.add_sound(self._container, self._put_sound)
         except BaseException:
