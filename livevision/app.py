@@ -100,7 +100,8 @@ class Run:
     Args:
         settings: What the user asked for.
         meter: Takes the run's measurements.
-        draw: Draw on the frames even if no output of the run wants pictures.
+        draw: Draw on the frames even if no output of the run wants pictures, and on copies, as
+            somebody will look at the frames too.
         overlap: Where every frame counts, let the engines compute several at once.
     """
 
@@ -123,7 +124,11 @@ class Run:
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, self._models, self.meter)
         self._at_once = 1
-        self._overlays = Overlays(settings, self._models, self.meter, self._adaptive)
+        # A decoded picture belongs to its frame alone, and only Python's users see the frame again.
+        seen_no_more = not draw and all(kind == "video_file" for kind, _ in places)
+        self._overlays = Overlays(
+            settings, self._models, self.meter, self._adaptive, copy=not seen_no_more
+        )
         self._draw = draw or self.delivery.wants_image
         self.stages = Stages(
             self._preprocess,
@@ -308,6 +313,7 @@ class Overlays:
         models: Whose results are drawn, in the order of drawing.
         meter: Whose rates are shown.
         adaptive: Whose size and stride are shown beside them.
+        copy: Leave the frames' own pictures as they are.
     """
 
     def __init__(
@@ -316,15 +322,19 @@ class Overlays:
         models: Sequence[Model],
         meter: Meter,
         adaptive: Adaptive | None = None,
+        copy: bool = True,
     ) -> None:
         self._adaptive = adaptive
+        self._copy = copy
         self._settings = settings
         self._models = models
         self._meter = meter
 
     def draw(self, inferred: Inferred) -> Any:
         """The picture of a frame with its results and the run's rates, uint8 H×W×3 BGR."""
-        image = inferred.frame.image.copy()
+        image = inferred.frame.image
+        if self._copy:
+            image = image.copy()
         for task, overlay in self._by_task.items():
             image = overlay.draw(image, inferred.results[task])
         if self._settings.hud:

@@ -3,7 +3,8 @@
     capture: Frame -> preprocess: Prepared -> inference: Inferred -> overlay: Rendered -> output
 
 Every image is a uint8 array of shape H×W×3 in BGR order. A stage never writes to an image it was
-given; it makes a new one.
+given; it makes a new one. Only where nobody can see a frame again, as in a run of the command line
+on video files, is its own picture drawn on.
 """
 
 from __future__ import annotations
