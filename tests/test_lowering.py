@@ -24,10 +24,9 @@ from livevision.inference.agreement import Agreement, NothingToCompare, agreemen
 from livevision.inference.description import read_description
 from livevision.inference.model_files import ModelFiles
 from livevision.lowering import Evidence, frames_for, write_openvino
-from tests import small_models
+from tests import shallow_model, small_models
 
-SEGMENT = small_models.CARDS["segment"]
-SIZE = (96, 64)
+SEGMENT, SIZE = shallow_model.CARD, shallow_model.SIZE
 
 
 @pytest.fixture(autouse=True)
@@ -38,58 +37,11 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def shallow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The graph of a segmenter of two layers, blur and nearest colour, which knows what it sees.
-
-    The deep nets of ``small_models`` have random weights and double every error from layer to
-    layer, so that none of them would agree with itself in int8.
-    """
-    import onnx
-    import torch
-    from torch import nn
-
-    from livevision.export import _description
-    from livevision.inference.graph import SegmentGraph
-
-    torch.manual_seed(3)
-    colours = torch.rand(len(SEGMENT.labels), 3) * 4 - 2
-    net = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1, groups=3), nn.Conv2d(3, len(colours), 1))
-    with torch.no_grad():
-        net[0].weight[:] = 1 / 9
-        net[0].bias[:] = 0
-        net[1].weight[:] = 2 * colours[..., None, None]
-        net[1].bias[:] = -(colours**2).sum(1)
-    path = tmp_path_factory.mktemp("shallow") / "shallow.onnx"
-    torch.onnx.export(
-        SegmentGraph(net).eval(),
-        (torch.zeros(1, SIZE[1], SIZE[0], 3, dtype=torch.uint8),),
-        path,
-        dynamo=False,
-        opset_version=17,
-        input_names=["image"],
-        output_names=["class_map"],
-    )
-    model = onnx.load(path)
-    files = ModelFiles("shallow", "segment", "shallow", SIZE)
-    onnx.helper.set_model_props(model, _description(files, SEGMENT))
-    onnx.save(model, path)
-    return path
-
-
-def _pictures(folder: Path, contrast: float = 1) -> str:
-    folder.mkdir()
-    for seed in range(18):
-        image = cv2.GaussianBlur(small_models.picture(160, 120, seed), (0, 0), 1.0)
-        faint = 120 + contrast * (image.astype(np.float32) - 120)
-        cv2.imwrite(str(folder / f"{seed:02}.png"), faint.astype(np.uint8))
-    return str(folder)
-
-
-def _files(graph: Path) -> ModelFiles:
-    return ModelFiles("shallow", "segment", "shallow", SIZE, graph=graph)
+    return shallow_model.graph(tmp_path_factory.mktemp("shallow"))
 
 
 def _frames(source: str, graph: Path) -> Frames:
-    found = frames_for(SEGMENT, _files(graph), [source])
+    found = frames_for(SEGMENT, shallow_model.files(graph), [source])
     assert found is not None
     return found
 
@@ -97,9 +49,9 @@ def _frames(source: str, graph: Path) -> Frames:
 def test_int8_that_agrees_is_kept_and_tells_how_far(
     shallow: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    frames = _frames(_pictures(tmp_path / "good"), shallow)
+    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
     output = tmp_path / "a.xml"
-    found = write_openvino(_files(shallow), SEGMENT, output, "int8", Evidence(frames))
+    found = write_openvino(shallow_model.files(shallow), SEGMENT, output, "int8", Evidence(frames))
     assert found is not None
     assert found.value > lowering.BOUNDS["segment"]
     assert 4 <= found.frames < 18, "only frames that were not calibrated on are compared on"
@@ -124,15 +76,17 @@ def test_a_ruined_calibration_is_refused(
     shallow: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ranges taken from pictures of hardly any contrast, compared on pictures as they should be."""
-    good = _frames(_pictures(tmp_path / "good"), shallow)
-    faint = _frames(_pictures(tmp_path / "faint", contrast=0.1), shallow)
+    good = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    faint = _frames(shallow_model.pictures(tmp_path / "faint", contrast=0.1), shallow)
     output = tmp_path / "a.xml"
     evidence = Evidence(faint, good)
     with pytest.raises(ModelError, match=r"agrees too little with fp32: mIoU 0\.\d.*--force"):
-        write_openvino(_files(shallow), SEGMENT, output, "int8", evidence)
+        write_openvino(shallow_model.files(shallow), SEGMENT, output, "int8", evidence)
     assert not output.exists()
     assert not output.with_suffix(".bin").exists()
-    found = write_openvino(_files(shallow), SEGMENT, output, "int8", evidence, force=True)
+    found = write_openvino(
+        shallow_model.files(shallow), SEGMENT, output, "int8", evidence, force=True
+    )
     assert found is not None
     assert found.value < lowering.BOUNDS["segment"]
     assert "agrees too little" in caplog.text
@@ -149,16 +103,20 @@ def test_frames_that_show_nothing_are_refused(shallow: Path, tmp_path: Path, kin
         cv2.imwrite(str(folder / f"{number:02}.png"), noise if kind == "noise" else noise * 0)
     frames = _frames(str(folder), shallow)
     with pytest.raises(ModelError, match=f"100% of the frames of {kind} are blank or noise"):
-        write_openvino(_files(shallow), SEGMENT, tmp_path / "a.xml", "int8", Evidence(frames))
+        write_openvino(
+            shallow_model.files(shallow), SEGMENT, tmp_path / "a.xml", "int8", Evidence(frames)
+        )
 
 
 def test_fp16_is_compared_too(shallow: Path, tmp_path: Path) -> None:
-    frames = _frames(_pictures(tmp_path / "good"), shallow)
+    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
     half, whole = tmp_path / "half.xml", tmp_path / "whole.xml"
-    assert write_openvino(_files(shallow), SEGMENT, whole) is None
+    assert write_openvino(shallow_model.files(shallow), SEGMENT, whole) is None
     with pytest.raises(ModelError, match="compared with fp32 on real frames"):
-        write_openvino(_files(shallow), SEGMENT, half, "fp16")
-    found = write_openvino(_files(shallow), SEGMENT, half, "fp16", Evidence(None, frames))
+        write_openvino(shallow_model.files(shallow), SEGMENT, half, "fp16")
+    found = write_openvino(
+        shallow_model.files(shallow), SEGMENT, half, "fp16", Evidence(None, frames)
+    )
     assert found is not None
     assert found.value > 0.99
     sizes = [path.with_suffix(".bin").stat().st_size for path in (half, whole)]
@@ -166,11 +124,16 @@ def test_fp16_is_compared_too(shallow: Path, tmp_path: Path) -> None:
 
 
 def test_bf16_is_compared_and_then_taken(shallow: Path, tmp_path: Path) -> None:
-    frames = _frames(_pictures(tmp_path / "good"), shallow)
+    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
     output = tmp_path / "a.xml"
     try:
         found = write_openvino(
-            _files(shallow), SEGMENT, output, "bf16", Evidence(None, frames), force=True
+            shallow_model.files(shallow),
+            SEGMENT,
+            output,
+            "bf16",
+            Evidence(None, frames),
+            force=True,
         )
     except UsageError:
         pytest.skip("this processor does not compute in bf16")
@@ -216,7 +179,7 @@ for task in {tuple(small_models.CARDS)!r}:
 
 def test_openvino_files_that_are_not_whole_are_told(shallow: Path, tmp_path: Path) -> None:
     output = tmp_path / "a.xml"
-    write_openvino(_files(shallow), SEGMENT, output)
+    write_openvino(shallow_model.files(shallow), SEGMENT, output)
     text = output.read_bytes()
     output.write_bytes(text[: len(text) // 2])
     with pytest.raises(ModelError, match="cut short"):
@@ -243,7 +206,13 @@ def test_int8_by_name_is_found_or_told_how_to_make(
     monkeypatch.setattr(model_choice, "card_of", lambda name, weights: card)
     with pytest.raises(ModelError, match=r"no int8 file at 96x64.*livevision export shallow"):
         livevision.load("shallow", precision="int8")
-    arguments = ["shallow", "--precision", "int8", "--calibrate", _pictures(tmp_path / "good")]
+    arguments = [
+        "shallow",
+        "--precision",
+        "int8",
+        "--calibrate",
+        shallow_model.pictures(tmp_path / "good"),
+    ]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert "agreement of int8: mIoU 0." in result.stderr
@@ -258,28 +227,39 @@ def test_int8_by_name_is_found_or_told_how_to_make(
 
 
 def test_precisions_that_a_file_does_not_have(shallow: Path, tmp_path: Path) -> None:
-    frames = _frames(_pictures(tmp_path / "good"), shallow)
+    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
     output = tmp_path / "a.xml"
-    write_openvino(_files(shallow), SEGMENT, output, "int8", Evidence(frames))
+    write_openvino(shallow_model.files(shallow), SEGMENT, output, "int8", Evidence(frames))
     with pytest.raises(UsageError, match="stored in int8 and cannot compute in fp32"):
         livevision.load(weights=output, precision="fp32").open()
     for engine in ("torch", "onnx"):
         with pytest.raises(UsageError, match="openvino"):
             livevision.load(weights=output, engine=engine)
-    with pytest.raises(UsageError, match="--precision int8 is for --engine openvino"):
-        livevision.load(weights=shallow, engine="onnx", precision="int8")
+    for engine in ("openvino", "onnx"):
+        with pytest.raises(ModelError, match=f"no int8 file .* livevision export .* {engine} "):
+            livevision.load(weights=shallow, engine=engine, precision="int8")
+    with pytest.raises(ModelError, match="is in int8; give the weights"):
+        lowered = replace(shallow_model.files(output), precision="int8")
+        write_openvino(lowered, SEGMENT, tmp_path / "b.xml", "fp16", Evidence(None, frames))
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "line"),
     [
         (["--output", "a.xml", "--format", "onnx"], UsageError, "must end in .onnx"),
-        (["--output", "a.onnx", "--format", "tflite"], UsageError, "known: onnx, openvino"),
+        (
+            ["--output", "a.onnx", "--format", "tflite"],
+            UsageError,
+            "known: onnx, openvino, tensorrt",
+        ),
         (["--precision", "int8", "--output", "a.xml"], UsageError, "--calibrate CLIP.mp4"),
         (["--precision", "fp16", "--output", "a.xml"], UsageError, "--check CLIP.mp4"),
         (["--precision", "bf16", "--output", "a.xml"], UsageError, "bf16 is compared"),
         (["--precision", "int4", "--output", "a.xml"], UsageError, "fp32, fp16, bf16, int8"),
-        (["--precision", "int8", "--output", "a.onnx"], UsageError, "--format openvino"),
+        (["--precision", "int8", "--output", "a.onnx"], UsageError, "--calibrate CLIP.mp4"),
+        (["--precision", "bf16", "--output", "a.onnx"], UsageError, "take --format openvino"),
+        (["--output", "a.engine"], ModelError, r"livevision[tensorrt]"),
+        (["--output", "a.onnx", "--weights", "b.engine"], UsageError, "already"),
         (["--precision", "fp32"], UsageError, "--output is missing"),
         (["--output", "no/a.xml"], OutputError, "no folder"),
         (["--output", "a.xml", "--calibrate", "x.mp4"], UsageError, "is for --precision int8"),

@@ -8,7 +8,12 @@ import click
 
 from livevision.errors import ModelError, OutputError, UsageError
 
-_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine"}
+_PRECISIONS = {
+    "onnx": ("fp32", "fp16", "int8"),
+    "openvino": ("fp32", "fp16", "bf16", "int8"),
+    "tensorrt": ("fp32", "fp16", "int8"),
+}
 
 
 @click.command("export")
@@ -17,20 +22,22 @@ _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The file, .onnx or .xml. Without it an int8 file goes where --precision int8 finds it.",
+    help="The file, .onnx, .xml or .engine. Without it an int8 file goes where --precision int8 "
+    "finds it.",
 )
 @click.option(
     "--format",
     "kind",
     metavar="FORMAT",
-    help="onnx or openvino; the end of the file's name tells it too.",
+    help="onnx, openvino, or tensorrt for the GPU of this machine; the end of the file's name "
+    "tells it too.",
 )
 @click.option(
     "--precision",
     default="fp32",
     show_default=True,
     metavar="PREC",
-    help="fp32; for openvino also fp16 (weights of half the size), bf16 (arithmetic) or int8.",
+    help="fp32, fp16 or int8; openvino computes fp16 files in fp32, and has bf16 (arithmetic).",
 )
 @click.option(
     "--calibrate",
@@ -51,7 +58,7 @@ _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
     "--weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Weights of your own (.safetensors), or for openvino a graph (.onnx).",
+    help="Weights of your own (.safetensors), or a graph (.onnx) in fp32.",
 )
 @click.option("--untrained", is_flag=True, help="Export a net without weights, to measure speed.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
@@ -80,13 +87,16 @@ def command(
     messages.set_up()
     kind = _kind(kind, output, precision)
     _check_wishes(kind, precision, calibrate, check)
-    if weights is not None and (weights.suffix == ".xml" or weights.suffix == f".{kind}"):
+    if weights is not None and (
+        weights.suffix in (".xml", ".engine")
+        or (weights.suffix == ".onnx" and (kind, precision) == ("onnx", "fp32"))
+    ):
         raise UsageError(f"--weights {weights} is exported already; give a .safetensors file")
     if output is not None:
         _check_output(output, overwrite)
     card = card_of(model, weights)
     files = files_of(card, weights, size_of(imgsz), untrained)
-    if kind == "onnx":
+    if (kind, precision) == ("onnx", "fp32"):
         assert output is not None
         if files.weights is None and not untrained:
             line = f"model {model!r} has only a graph here; give --weights FILE.safetensors"
@@ -97,13 +107,22 @@ def command(
         unit = "of the pixels" if card.task == "segment" else "in a score"
         click.echo(f"difference from PyTorch on a test picture: {difference:.2g} {unit}", err=True)
     else:
-        from livevision.lowering import Evidence, frames_for, write_openvino
+        from livevision import lowering
 
+        if kind == "tensorrt":
+            lowering.check_tensorrt()  # before frames are read
         if output is None:
-            output = int8_file(files)
+            output = int8_file(files, kind)
             output.parent.mkdir(parents=True, exist_ok=True)
-        evidence = Evidence(frames_for(card, files, calibrate), frames_for(card, files, check))
-        found = write_openvino(files, card, output, precision, evidence, force)
+        write = {
+            "onnx": lowering.write_onnx,
+            "openvino": lowering.write_openvino,
+            "tensorrt": lowering.write_tensorrt,
+        }[kind]
+        evidence = lowering.Evidence(
+            lowering.frames_for(card, files, calibrate), lowering.frames_for(card, files, check)
+        )
+        found = write(files, card, output, precision, evidence, force)
         if found is not None:
             click.echo(f"agreement of {precision}: {found}", err=True)
     click.echo(str(output))
@@ -127,12 +146,12 @@ def _kind(kind: str | None, output: Path | None, precision: str) -> str:
 def _check_wishes(
     kind: str, precision: str, calibrate: tuple[str, ...], check: tuple[str, ...]
 ) -> None:
-    known = ("fp32", "fp16", "bf16", "int8")
+    known = _PRECISIONS[kind]
     if precision not in known:
-        raise UsageError(f"--precision {precision}: files are written in {', '.join(known)}")
-    if kind == "onnx" and precision != "fp32":
+        also = next((k for k, can in _PRECISIONS.items() if precision in can), None)
+        take = "" if also is None else f"; take --format {also}"
         raise UsageError(
-            f"--precision {precision}: an .onnx file is written in fp32; take --format openvino"
+            f"--precision {precision}: {kind} files are written in {', '.join(known)}{take}"
         )
     if precision == "int8" and not calibrate:
         raise UsageError(

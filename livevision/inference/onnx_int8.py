@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def quantise(
     told = list(model.metadata_props)
     name_nodes(model)
     model = _with_initializers(model)
+    net = net_of(model)
     kinds = quantization.QuantType
     root = logging.getLogger()
     level = root.level
@@ -63,7 +65,7 @@ def quantise(
             per_channel=True,
             activation_type=kinds.QInt8 if symmetric else kinds.QUInt8,
             weight_type=kinds.QInt8,
-            nodes_to_quantize=sorted(net_of(model)),
+            nodes_to_quantize=sorted(net),
             calibrate_method=quantization.CalibrationMethod.MinMax,
             extra_options={
                 "ActivationSymmetric": symmetric,
@@ -75,6 +77,7 @@ def quantise(
     finally:
         root.setLevel(level)
     quantised = onnx.load(output)
+    _leave_ends_whole(quantised, net)
     if symmetric:
         _quantise_behind_activations(quantised)
     del quantised.metadata_props[:]
@@ -82,28 +85,73 @@ def quantise(
     onnx.save(quantised, output)
 
 
+def _leave_ends_whole(model: Any, net: set[str]) -> None:
+    """Take away the pairs behind the net's last layers, whose numbers go to what is in float32.
+
+    With eight bits a score or a logit would be the same as many others.
+    """
+
+    def is_last(pair: _Pair) -> bool:
+        return not any(reader.name in net for reader in pair.readers)
+
+    _take_away(model, is_last)
+
+
 def _quantise_behind_activations(model: Any) -> None:
     """Take away the pairs between layers and the activations that follow them."""
+
+    def is_between(pair: _Pair) -> bool:
+        return (
+            pair.maker.op_type in LAYERS
+            and len(pair.readers) == 1
+            and pair.readers[0].op_type in _ACTIVATIONS
+        )
+
+    _take_away(model, is_between)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A QuantizeLinear and the DequantizeLinear behind it.
+
+    Attributes:
+        maker: What makes the number that is quantised.
+        first, second: The pair itself.
+        readers: What takes the number that comes out.
+    """
+
+    maker: Any
+    first: Any
+    second: Any
+    readers: list[Any]
+
+
+def _take_away(model: Any, superfluous: Callable[[_Pair], bool]) -> None:
+    """Have the readers of some pairs take the number as it was."""
     nodes = model.graph.node
     makes = {output: node for node in nodes for output in node.output}
     readers: dict[str, list[Any]] = defaultdict(list)
     for node in nodes:
         for name in node.input:
             readers[name].append(node)
-    superfluous = set()
-    for node in nodes:
-        pair = makes.get(node.input[0]) if node.op_type in _ACTIVATIONS else None
-        if pair is None or pair.op_type != "DequantizeLinear" or len(readers[pair.output[0]]) > 1:
+    gone = set()
+    for second in [node for node in nodes if node.op_type == "DequantizeLinear"]:
+        first = makes.get(second.input[0])
+        maker = None if first is None else makes.get(first.input[0])
+        if first is None or maker is None:
             continue
-        first = makes.get(pair.input[0])
-        layer = makes.get(first.input[0]) if first is not None else None
-        if first is None or layer is None or layer.op_type not in LAYERS:
+        pair = _Pair(maker, first, second, readers[second.output[0]])
+        if not superfluous(pair):
             continue
-        node.input[0] = first.input[0]
-        superfluous.add(pair.name)
-        if len(readers[first.output[0]]) == 1:
-            superfluous.add(first.name)
-    kept = [node for node in nodes if node.name not in superfluous]
+        for reader in pair.readers:
+            reader.input[:] = [
+                first.input[0] if name == second.output[0] else name for name in reader.input
+            ]
+        gone.add(second.name)
+        readers[first.output[0]].remove(second)
+        if not readers[first.output[0]]:
+            gone.add(first.name)
+    kept = [node for node in nodes if node.name not in gone]
     del model.graph.node[:]
     model.graph.node.extend(kept)
 
