@@ -58,7 +58,7 @@ class Adaptive:
 
     def begin(self) -> None:
         """Find out which levers the nets have, and say so; they are open by now."""
-        found = [sizes_of(model.files, model.reads) for model in self.current]
+        found = [sizes_of(model.files, model.engine_name, model.reads) for model in self.current]
         for step in range(1, max(len(sizes.files) for sizes in found)):
             above = self._ladder[-1]
             self._ladder.append(

@@ -79,6 +79,11 @@ class Model:
         return self._files
 
     @property
+    def engine_name(self) -> str:
+        """Which engine opens it, open or not."""
+        return self._engine_name
+
+    @property
     def reads(self) -> str:
         """What the engine takes of the files: "weights" or "graph"."""
         reads: str = registry.resolve(registry.ENGINES, self._engine_name, "engine").reads

@@ -287,6 +287,13 @@ def as_table(report: Mapping[str, Any]) -> str:
         f"frames: {report['frames_in']} in, {report['frames_out']} out"
         f"{_drops_in_words(report['dropped'])}"
     )
+    adapted = report.get("target_latency")
+    if adapted is not None and adapted["below_target"] is not None:
+        lines.append(
+            f"latency below {adapted['target_ms']:g} ms: {adapted['below_target']:.1%} of frames; "
+            f"now {adapted['input_size']}, stride {adapted['stride']}, "
+            f"after {adapted['changes_in_all']} changes"
+        )
     for row in report["sources"]:
         lost = [f"{count} {cause}" for cause, count in row["losses"].items() if count]
         if lost:

@@ -46,25 +46,26 @@ class Sizes:
     told: str
 
 
-def sizes_of(files: ModelFiles, reads: str) -> Sizes:
+def sizes_of(files: ModelFiles, engine: str, reads: str) -> Sizes:
     """The sizes of a model, not larger than its own.
 
     Args:
         files: The model as the run has it.
-        reads: What its engine reads: "weights" or "graph".
+        engine: Name of its engine.
+        reads: What that reads: "weights" or "graph".
     """
     if files.graph is not None and files.weights is None:
         return _beside(files, files.graph)
     smaller = [size for size in _scaled(files.input_size) if size != files.input_size]
     others = [replace(files, input_size=size, graph=None) for size in smaller]
     if files.precision == "int8":
-        made = [(other, int8_file(other)) for other in others]
+        made = [(other, int8_file(other, engine)) for other in others]
         others = [replace(other, graph=path) for other, path in made if path.is_file()]
         told = "int8 files that were made before"
         if not others:
             told = (
-                "int8 files are made beforehand: livevision export --precision int8 --imgsz "
-                f"{_text(smaller[0]) if smaller else 'WxH'}"
+                f"int8 files are made beforehand: livevision export --format {engine} "
+                f"--precision int8 --imgsz {_text(smaller[0]) if smaller else 'WxH'}"
             )
         return Sizes((files, *others), told)
     missing = [p for p in ("torch", "onnx") if reads == "graph" and find_spec(p) is None]

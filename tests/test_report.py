@@ -100,6 +100,12 @@ def test_the_table_names_the_bottleneck_and_the_drops() -> None:
     assert "2 corrupt (clip.mp4)" in table
 
 
+def test_the_table_tells_of_a_target() -> None:
+    told = {"target_ms": 50.0, "below_target": 0.9871, "input_size": "256x256", "stride": 2}
+    table = as_table(make_meter().report(target_latency={**told, "changes_in_all": 3}))
+    assert "latency below 50 ms: 98.7% of frames; now 256x256, stride 2, after 3 changes" in table
+
+
 def test_a_run_without_frames_reports_too() -> None:
     report = Meter().report()
     assert report["bottleneck"] is None

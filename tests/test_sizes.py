@@ -42,7 +42,7 @@ def _at(width: int, height: int) -> ModelFiles:
 def test_sizes_fall_step_by_step_in_about_the_same_shape(
     size: tuple[int, int], expected: list[tuple[int, int]]
 ) -> None:
-    found = sizes_of(_at(*size), "weights").files
+    found = sizes_of(_at(*size), "torch", "weights").files
     assert [files.input_size for files in found] == expected
     assert found[0] == _at(*size)
     assert all(files.graph is None for files in found[1:])
@@ -50,7 +50,7 @@ def test_sizes_fall_step_by_step_in_about_the_same_shape(
 
 def test_without_pytorch_an_engine_of_graphs_has_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "find_spec", lambda package: None)
-    found = sizes_of(_at(320, 320), "graph")
+    found = sizes_of(_at(320, 320), "openvino", "graph")
     assert len(found.files) == 1
     assert "pip install 'livevision[export]'" in found.told
 
@@ -62,25 +62,25 @@ def test_graphs_of_the_same_model_that_lie_beside_it(tmp_path: Path) -> None:
     shutil.copy(small_models.graph("classify"), tmp_path / "other.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
     own = replace(files, weights=None, graph=graph)
-    found = sizes_of(own, "graph")
+    found = sizes_of(own, "openvino", "graph")
     assert [(f.input_size, f.graph) for f in found.files] == [
         ((96, 64), graph),
         ((64, 64), tmp_path / "b.onnx"),
     ]
     (tmp_path / "b.onnx").unlink()
-    alone = sizes_of(own, "graph")
+    alone = sizes_of(own, "openvino", "graph")
     assert alone.files == (own,)
     assert "--imgsz" in alone.told
 
 
 def test_int8_takes_the_files_that_were_made_before(tmp_path: Path) -> None:
     files = replace(_at(320, 320), precision="int8", graph=tmp_path / "own.xml")
-    assert len(sizes_of(files, "graph").files) == 1
-    assert "--precision int8" in sizes_of(files, "graph").told
+    assert len(sizes_of(files, "openvino", "graph").files) == 1
+    assert "--precision int8" in sizes_of(files, "openvino", "graph").told
     made = int8_file(replace(files, input_size=(256, 256)))
     made.parent.mkdir(parents=True)
     made.write_text(json.dumps("stands for a graph"))
-    found = sizes_of(files, "graph").files
+    found = sizes_of(files, "openvino", "graph").files
     assert [f.input_size for f in found] == [(320, 320), (256, 256)]
     assert found[1].graph == made
 

@@ -127,11 +127,13 @@ class Timed:
         ("cuda:0", 4, None, 0.035, 1),
         ("cuda:0", 20, None, 0.012, 8),
         ("cuda:0", 4, 2, 0.012, 2),
+        ("cuda:0", 4, 4, 0.030, 4),  # asked for: more frames, each a little later
+        ("cuda:0", 4, 4, 0.045, 1),
         ("cuda:0", 4, 1, 0.012, 1),
         ("cuda:0", 1, None, 0.012, 1),
         ("cpu", 4, None, 0.012, 1),
         ("cpu", 4, 2, 0.012, 2),
-        ("cpu", 4, 2, 0.019, 1),
+        ("cpu", 4, 2, 0.023, 1),
     ],
 )
 def test_frames_go_together_where_they_are_no_later_so(

@@ -98,7 +98,7 @@ def accelerator(name: str) -> HWAccel | None:
 
 
 def context_of(stream: VideoStream, name: str) -> Any:
-    """The codec context that decodes a stream of a container that was opened with ``accelerator``."""
+    """What decodes a stream of a container that was opened with ``accelerator``: its context."""
     if name not in _SEPARATE:
         return stream.codec_context
     import av

@@ -51,7 +51,7 @@ class Settings(BaseModel):
     )
     decoder: Annotated[str, Flag(INPUT, "NAME", choices=("auto", SOFTWARE, *DECODERS))] = Field(
         default="auto",
-        description="What decodes video; auto: hardware where it is seen to work, else software.",
+        description="What decodes video; auto: hardware where seen to work, else software.",
     )
     imgsz: Annotated[
         tuple[int, int] | None,
@@ -99,8 +99,8 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=64,
-        description="Most frames of several live sources in one call of the net, where measured to "
-        "be no later so; by default one of each source on a GPU, else 1.",
+        description="Most frames of several live sources in one call of the net, where that is "
+        "measured to take less; by default one of each on a GPU, if none is later for it, else 1.",
     )
     threads: Annotated[int | None, Flag(MODEL, "N")] = Field(
         default=None, ge=1, description="Threads of each net on the CPU; the engine's own choice."
@@ -142,7 +142,7 @@ class Settings(BaseModel):
     encoder: Annotated[str, Flag(OUTPUT, "NAME", choices=("auto", SOFTWARE_ENCODER, *ENCODERS))] = (
         Field(
             default="auto",
-            description="What encodes video; auto: hardware where it is seen to work, else libx264.",
+            description="What encodes video; auto: hardware where seen to work, else libx264.",
         )
     )
     preset: Annotated[
