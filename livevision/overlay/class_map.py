@@ -58,15 +58,26 @@ class ClassMapOverlay:
         # indexing in numpy; the buffer is kept, since fresh memory costs more than the arithmetic.
         if self._paint.shape != image.shape:
             self._paint = np.empty_like(image)
-        cv2.applyColorMap(class_map, self._colours, self._paint)
-        covers_all = self._all_opaque and int(class_map.max(initial=0)) < len(result.labels)
-        target = image if covers_all else self._paint
-        cv2.addWeighted(image, 1 - self._alpha, self._paint, self._alpha, 0, dst=target)
-        if not covers_all:
-            cv2.copyTo(self._paint, cv2.LUT(class_map, self._opaque), image)
+        if self._all_opaque and int(class_map.max(initial=0)) < len(result.labels):
+            cv2.applyColorMap(class_map, self._colours, self._paint)
+            cv2.addWeighted(image, 1 - self._alpha, self._paint, self._alpha, 0, dst=image)
+        else:
+            self._blend_what_is_opaque(image, class_map)
         if self._legend:
             self._draw_legend(image, class_map)
         return image
+
+    def _blend_what_is_opaque(self, image: Image, class_map: NDArray[np.uint8]) -> None:
+        """Blend where a class stands for something, which often is a small part of the picture."""
+        mask = cv2.LUT(class_map, self._opaque)
+        x, y, width, height = cv2.boundingRect(mask)
+        if not width:
+            return
+        part = np.s_[y : y + height, x : x + width]
+        shown, paint = image[part], self._paint[part]
+        cv2.applyColorMap(class_map[part], self._colours, paint)
+        cv2.addWeighted(shown, 1 - self._alpha, paint, self._alpha, 0, dst=paint)
+        cv2.copyTo(paint, mask[part], shown)
 
     def _take_labels(self, labels: Sequence[str]) -> None:
         """Make the look-up tables for a list of class names."""

@@ -21,6 +21,10 @@ from livevision.protocols import Fit
 # 224 of 256 pixels by which classifiers are evaluated.
 _SEEN = 224 / 256
 
+# Bilinear sampling looks at two pixels along each axis, so up to a factor of two, or a little more,
+# none is skipped.
+_SKIPS = 2.5
+
 # The mean colour of ImageNet in BGR: a net sees about zero there once the input is normalised.
 _FILL = (104, 116, 124)
 
@@ -178,8 +182,8 @@ def make_fit(name: str, input_size: tuple[int, int]) -> Fit:
 def shrink(image: Image, size: tuple[int, int]) -> Image:
     """Resize to (width, height), without the aliasing of plain bilinear sampling when shrinking.
 
-    Averaging blocks of two by two pixels is many times faster than averaging over any other area,
-    so images are halved as often as they can be, and resized the rest of the way.
+    Averaging blocks of two by two pixels, or pairs of them, is many times faster than averaging over
+    any other area, so images are halved as often as they can be, and resized the rest of the way.
 
     Args:
         image: uint8, H×W×3.
@@ -190,12 +194,17 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
             break
         half = (image.shape[1] // 2, image.shape[0] // 2)
         image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
+    while image.shape[1] > _SKIPS * size[0] and image.shape[1] % 2 == 0:
+        # Half way between two pixels bilinear sampling is their average, and quicker at it.
+        half = (image.shape[1] // 2, image.shape[0])
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_LINEAR), np.uint8)
+    while image.shape[0] > _SKIPS * size[1] and image.shape[0] % 2 == 0:
+        half = (image.shape[1], image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_LINEAR), np.uint8)
     height, width = image.shape[:2]
     if (width, height) == size:
         return image
-    # Bilinear sampling looks at two pixels along each axis, so up to a factor of two, or a little
-    # more, none is skipped.
-    skips = width > 2.5 * size[0] or height > 2.5 * size[1]
+    skips = width > _SKIPS * size[0] or height > _SKIPS * size[1]
     kind = cv2.INTER_AREA if skips else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=kind), np.uint8)
 

@@ -117,6 +117,17 @@ class TestClassMap:
         assert (image[:, 30:60] != 60).any()
         assert (image[:, 60:] == 60).all()
 
+    def test_islands_are_coloured_and_nothing_around_them(self) -> None:
+        labels = ["background", "person"]
+        class_map = np.zeros((90, 120), np.uint8)
+        overlay = ClassMapOverlay(0.25, legend=False)
+        assert (overlay.draw(grey(120, 90, 60), ClassMap(class_map, labels)) == 60).all()
+        class_map[20:30, 5:40] = class_map[60:61, 100:101] = 1
+        image = overlay.draw(grey(120, 90, 60), ClassMap(class_map, labels))
+        expected = 0.75 * 60 + 0.25 * palette(labels)[1].astype(float)
+        assert np.abs(image[class_map == 1] - expected).max() <= 1
+        assert (image[class_map == 0] == 60).all()
+
     @pytest.mark.parametrize(("alpha", "value"), [(0.0, 60), (1.0, 128)])
     def test_the_ends_of_alpha(self, alpha: float, value: int) -> None:
         image = grey(16, 16, 60)
