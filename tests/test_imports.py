@@ -25,6 +25,7 @@ NEED_TORCH = (
     "livevision.nets.",
     "livevision.training",
     "livevision.inference.graph",
+    "livevision.inference.torch_cuda",
     "livevision.inference.torch_engine",
 )
 # Packages that come with an NVIDIA GPU, which the machines of tests need not have.

@@ -22,7 +22,6 @@ from livevision.cli.export import command
 from livevision.errors import ModelError, OutputError, UsageError
 from livevision.inference.agreement import Agreement, NothingToCompare, agreement
 from livevision.inference.description import read_description
-from livevision.inference.model_files import ModelFiles
 from livevision.lowering import Evidence, frames_for, write_openvino
 from tests import shallow_model, small_models
 
@@ -238,8 +237,8 @@ def test_precisions_that_a_file_does_not_have(shallow: Path, tmp_path: Path) -> 
     for engine in ("openvino", "onnx"):
         with pytest.raises(ModelError, match=f"no int8 file .* livevision export .* {engine} "):
             livevision.load(weights=shallow, engine=engine, precision="int8")
+    lowered = replace(shallow_model.files(output), precision="int8")
     with pytest.raises(ModelError, match="is in int8; give the weights"):
-        lowered = replace(shallow_model.files(output), precision="int8")
         write_openvino(lowered, SEGMENT, tmp_path / "b.xml", "fp16", Evidence(None, frames))
 
 

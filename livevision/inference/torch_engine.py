@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.graph import build_graph, example_inputs
+from livevision.inference.in_flight import AT_ONCE, Places
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
 
@@ -24,7 +27,7 @@ _PRECISIONS = {
 
 
 class TorchEngine:
-    """Runs a net with PyTorch, channels last.
+    """Runs a net with PyTorch, channels last; on CUDA as a CUDA graph where it can be one.
 
     Args:
         files: The model; its net is built and its ``weights`` are loaded.
@@ -33,6 +36,7 @@ class TorchEngine:
             convolutions and products are computed so, and the geometry of boxes stays in fp32.
         threads: Threads to compute with on the CPU, for all of PyTorch in this process; None leaves
             them as they are.
+        overlap: On CUDA compute ``depth`` batches at once, each on a stream of its own.
 
     Raises:
         UsageError: The device or the precision is not to be had.
@@ -42,7 +46,12 @@ class TorchEngine:
     reads: ClassVar[str] = "weights"
 
     def __init__(
-        self, files: ModelFiles, device: str, precision: str, threads: int | None = None
+        self,
+        files: ModelFiles,
+        device: str,
+        precision: str,
+        threads: int | None = None,
+        overlap: bool = False,
     ) -> None:
         self._device = _device(device)
         allowed = [p for p in _PRECISIONS if p != "fp16" or self._device.type == "cuda"]
@@ -56,40 +65,66 @@ class TorchEngine:
             torch.set_num_threads(threads)
         # The module's types do not tell that ``to`` takes a memory format alone.
         graph: Any = build_graph(files)
+        if self._dtype is not torch.float32:
+            _shorten_weights(graph, self._dtype)
         self._graph = graph.to(self._device).to(memory_format=torch.channels_last)
         self._inputs, self._outputs = INPUTS[files.task], OUTPUTS[files.task]
-        examples = {k: v.numpy() for k, v in example_inputs(files).items()}
+        examples = example_inputs(files)
+        on_gpu = self._device.type == "cuda"
+        self.depth = AT_ONCE if overlap and on_gpu else 1
+        self._places = self._make_places(examples) if on_gpu else None
+        arrays = {name: tensor.numpy() for name, tensor in examples.items()}
         self.spec = EngineSpec(
             engine="torch",
             device=str(self._device),
             precision="fp32" if precision == "auto" else precision,
-            inputs={name: _spec(array) for name, array in examples.items()},
+            inputs={name: _spec(array) for name, array in arrays.items()},
             # Known only once the net has run, which also gets the first call's set-up done.
-            outputs={name: _spec(array) for name, array in self._run(examples).items()},
+            outputs={name: _spec(array) for name, array in self._begin(arrays)().items()},
         )
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
+        return self.start(batch)()
+
+    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+        """Begin a batch; on a CPU, where one is computed at a time, that is the whole of it."""
         if self._graph is None:
             raise ModelError("the engine is closed")
         check_batch(batch, self.spec)
-        return self._run(batch)
+        return self._begin(batch)
 
     def close(self) -> None:
-        self._graph = None
+        if self._places is not None:
+            self._places.close()
+        self._graph = self._places = None
+
+    def _make_places(self, examples: Mapping[str, Tensor]) -> Places:
+        from livevision.inference.torch_cuda import CudaLayer, CudaPlace
+
+        layer = CudaLayer(self._device)
+        # One more than are computed may have been begun.
+        count = self.depth + 1 if self.depth > 1 else 1
+        return Places(lambda: CudaPlace(layer, self._compute, examples, self._outputs), count)
+
+    def _begin(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+        if self._places is not None:
+            return self._places.start(batch)
+        found = self._compute([torch.from_numpy(_writable(batch[n])) for n in self._inputs])
+        arrays = {n: t.numpy() for n, t in zip(self._outputs, found, strict=True)}
+        return lambda: arrays
 
     # Not inference_mode: nets keep what they make here, and may be trained in this process later.
     @torch.no_grad()
-    def _run(self, batch: Batch) -> dict[str, Any]:
-        tensors = [torch.from_numpy(_writable(batch[n])).to(self._device) for n in self._inputs]
+    def _compute(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The net's outputs, on its device."""
         with self._casting():
-            found = self._graph(*tensors)
-        found = found if isinstance(found, tuple) else (found,)
-        return {n: t.cpu().numpy() for n, t in zip(self._outputs, found, strict=True)}
+            found = self._graph(*inputs)
+        return found if isinstance(found, tuple) else (found,)
 
     def _casting(self) -> AbstractContextManager[Any]:
         """What the arithmetic of one call is done in."""
         if self._dtype is not torch.float32:
-            return torch.autocast(self._device.type, self._dtype)
+            return torch.autocast(self._device.type, self._dtype, cache_enabled=False)
         if self._device.type == "cuda":
             # PyTorch would take TF32 for convolutions, which has no more digits than fp16.
             flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(
@@ -97,6 +132,13 @@ class TorchEngine:
             )
             return flags
         return nullcontext()
+
+
+def _shorten_weights(graph: nn.Module, dtype: torch.dtype) -> None:
+    """Cast the weights of layers once, which otherwise would be done in every call."""
+    for module in graph.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.to(dtype)
 
 
 def _device(asked: str) -> torch.device:
