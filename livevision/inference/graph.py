@@ -140,7 +140,7 @@ def build_graph(files: ModelFiles) -> nn.Module:
 
 
 def example_inputs(files: ModelFiles) -> dict[str, Tensor]:
-    """Grey images, as many as in a call, and an overlap of one half where the task takes one, by input name."""
+    """Grey images, as many as in a call, and an overlap of one half where the task takes one."""
     width, height = files.input_size
     inputs = {"image": torch.full((files.batch, height, width, 3), 128, dtype=torch.uint8)}
     if files.task == "detect":

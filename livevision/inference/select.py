@@ -196,7 +196,7 @@ def _count_by_bindings() -> int:
     from cuda.bindings import runtime
 
     error, count = runtime.cudaGetDeviceCount()
-    return 0 if error else int(count)
+    return int(count) if error == runtime.cudaError_t.cudaSuccess else 0
 
 
 def _onnx_has_cuda() -> bool:

@@ -10,15 +10,46 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import importlib
 import itertools
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 
 GPU, CAPABILITY = "Fake GPU 3000", (8, 7)
+
+
+_IMPORTING = ("cuda_device", "tensorrt_build", "tensorrt_engine")
+
+
+@contextmanager
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[TensorRT]:
+    """Have livevision import the stand-ins; at the end all that was taken must be given back."""
+    cuda = Runtime()
+    trt = TensorRT(cuda)
+    bindings = types.ModuleType("cuda.bindings")
+    bindings.runtime = cuda  # type: ignore[attr-defined]
+    modules = {"tensorrt": trt, "cuda": types.ModuleType("cuda"), "cuda.bindings": bindings}
+    for name, module in {**modules, "cuda.bindings.runtime": cuda}.items():
+        module.__spec__ = ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
+    names = [f"livevision.inference.{name}" for name in _IMPORTING]
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in names:
+        importlib.import_module(name)
+    monkeypatch.setattr("livevision.inference.select.has_driver", lambda: True)
+    yield trt
+    for name in names:
+        sys.modules.pop(name, None)
+    assert not cuda.live, "everything is given back"
 
 
 class Error(enum.IntEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import sys
 import types
@@ -21,36 +20,17 @@ from livevision.inference import onnx_half, onnx_int8
 from tests import small_models
 from tests.inference import fake_cuda
 
-_MODULES = ("cuda_device", "tensorrt_build", "tensorrt_engine")
-
-
 @pytest.fixture
-def cuda() -> fake_cuda.Runtime:
-    return fake_cuda.Runtime()
-
-
-@pytest.fixture
-def trt(
-    cuda: fake_cuda.Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[fake_cuda.TensorRT]:
+def trt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fake_cuda.TensorRT]:
     """TensorRT and CUDA as the engine imports them, and a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    fake = fake_cuda.TensorRT(cuda)
-    bindings = types.ModuleType("cuda.bindings")
-    bindings.runtime = cuda  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tensorrt", fake)
-    monkeypatch.setitem(sys.modules, "cuda", types.ModuleType("cuda"))
-    monkeypatch.setitem(sys.modules, "cuda.bindings", bindings)
-    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda)
-    names = [f"livevision.inference.{name}" for name in _MODULES]
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    for name in names:
-        importlib.import_module(name)
-    yield fake
-    for name in names:
-        sys.modules.pop(name, None)
-    assert not cuda.live, "everything is given back"
+    with fake_cuda.installed(monkeypatch) as fake:
+        yield fake
+
+
+@pytest.fixture
+def cuda(trt: fake_cuda.TensorRT) -> fake_cuda.Runtime:
+    return trt.cuda
 
 
 def _open(task: str, precision: str = "auto", device: str = "cuda", **others: Any) -> Any:
