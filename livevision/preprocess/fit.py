@@ -182,8 +182,8 @@ def make_fit(name: str, input_size: tuple[int, int]) -> Fit:
 def shrink(image: Image, size: tuple[int, int]) -> Image:
     """Resize to (width, height), without the aliasing of plain bilinear sampling when shrinking.
 
-    Averaging blocks of two by two pixels, or pairs of them, is many times faster than averaging over
-    any other area, so images are halved as often as they can be, and resized the rest of the way.
+    Averaging pairs of pixels, or blocks of two by two, is many times faster than averaging over any
+    other area, so images are halved as often as they can be, and resized the rest of the way.
 
     Args:
         image: uint8, H×W×3.
