@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,6 +136,15 @@ def int8_file(files: ModelFiles, engine: str = "openvino") -> Path:
     width, height = files.input_size
     key = hashlib.sha256(told).hexdigest()[:12]
     return data_folder("int8") / f"{files.name}-{width}x{height}-{key}{_INT8_FILES[engine]}"
+
+
+def int8_files(name: str) -> list[Path]:
+    """The files that ``livevision export --precision int8`` put there of a model, of any size."""
+    suffixes = "|".join(suffix.removeprefix(".") for suffix in _INT8_FILES.values())
+    ours = re.compile(rf"{re.escape(name)}-\d+x\d+-[0-9a-f]{{12}}\.({suffixes})")
+    folder = data_folder("int8")
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if ours.fullmatch(path.name))
 
 
 def in_int8(files: ModelFiles, engine: str = "openvino") -> ModelFiles:

@@ -6,6 +6,7 @@ that none of them would agree with itself in int8.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import cv2
@@ -36,15 +37,17 @@ def graph(folder: Path) -> Path:
         net[1].weight[:] = 2 * colours[..., None, None]
         net[1].bias[:] = -(colours**2).sum(1)
     path = folder / "shallow.onnx"
-    torch.onnx.export(
-        SegmentGraph(net).eval(),
-        (torch.zeros(1, SIZE[1], SIZE[0], 3, dtype=torch.uint8),),
-        path,
-        dynamo=False,
-        opset_version=17,
-        input_names=["image"],
-        output_names=["class_map"],
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter says that it is the older one
+        torch.onnx.export(
+            SegmentGraph(net).eval(),
+            (torch.zeros(1, SIZE[1], SIZE[0], 3, dtype=torch.uint8),),
+            path,
+            dynamo=False,
+            opset_version=17,
+            input_names=["image"],
+            output_names=["class_map"],
+        )
     model = onnx.load(path)
     onnx.helper.set_model_props(
         model, _description(ModelFiles("shallow", "segment", "shallow", SIZE), CARD)

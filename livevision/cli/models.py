@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,8 +29,14 @@ def command(name: str | None, as_json: bool, counts: bool) -> None:
     """List the models that come with livevision, or print the card of one, NAME.
 
     Shipped models come first, then the nets that nobody has trained yet: those can be run with
-    weights of your own, or with --untrained to measure their speed.
+    weights of your own, or with --untrained to measure their speed. NAME may be a file that
+    `livevision export` wrote; how far one of lower precision agrees with fp32 is printed.
     """
+    from livevision.inference.description import GRAPHS
+
+    if name is not None and Path(name).suffix in GRAPHS:
+        _describe(Path(name), as_json)
+        return
     everything = [*catalog.names(), *catalog.untrained_names()]
     cards = [catalog.find(n) for n in (everything if name is None else [name])]
     if counts:
@@ -45,6 +52,45 @@ def command(name: str | None, as_json: bool, counts: bool) -> None:
         click.echo(f"{table}\n\n{cards[0].text.rstrip()}" if name is not None else table)
         if name is None:
             click.echo("\nlivevision models NAME prints a model's card.", err=True)
+        else:
+            _list_lowered(name)
+
+
+def _describe(path: Path, as_json: bool) -> None:
+    """Print what an exported file tells of itself."""
+    from livevision.inference.description import read_description
+    from livevision.model_choice import card_of
+
+    card, told = card_of(None, path), read_description(path)
+    precision, agreement = told.get("precision", "fp32"), told.get("agreement", "")
+    if as_json:
+        row = {**card.summary(), "precision": precision}
+        row["agreement"] = json.loads(agreement) if agreement else None
+        click.echo(json.dumps(row, indent=2, ensure_ascii=False))
+        return
+    click.echo(_table(_HEAD, [_row(card, trained=told.get("weights_sha256"))], _NUMBERS))
+    click.echo(f"\n{precision}{_agreement(precision, agreement)}")
+    if "gpu" in told:
+        click.echo(f"for {told['gpu']} ({told['capability']}) with TensorRT {told['tensorrt']}")
+
+
+def _list_lowered(name: str) -> None:
+    """Print the files in int8 that were made of a model on this machine."""
+    from livevision.inference.description import read_description
+    from livevision.model_choice import int8_files
+
+    for path in int8_files(name):
+        told = read_description(path)
+        precision = told.get("precision", "fp32")
+        click.echo(f"\n{path}: {precision}{_agreement(precision, told.get('agreement', ''))}")
+
+
+def _agreement(precision: str, text: str) -> str:
+    from livevision.inference.agreement import Agreement
+
+    if precision == "fp32":
+        return ""
+    return f": {Agreement.from_json(text)}" if text else ": how far it agrees is not known"
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]], numbers: Sequence[str]) -> str:
@@ -60,9 +106,9 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]], numbers: Sequence
     return "\n".join(lines)
 
 
-def _row(card: ModelCard) -> tuple[str, ...]:
+def _row(card: ModelCard, trained: object = None) -> tuple[str, ...]:
     width, height = card.input_size
-    untrained = "" if card.weights or card.graph else "no trained weights yet"
+    untrained = "" if card.weights or card.graph or trained else "no trained weights yet"
     return (
         card.name,
         card.task,

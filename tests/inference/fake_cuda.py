@@ -315,7 +315,9 @@ _BOOL = {"BOOL"}
 _ANY = _NUMBERS | _BOOL
 _TAKES = {
     **dict.fromkeys(("Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mod"), _NUMBERS),
-    **dict.fromkeys(("Mul", "ReduceMean", "Relu", "Sub", "TopK", "Split", "Pad"), _NUMBERS),
+    **dict.fromkeys(
+        ("Mul", "ReduceMax", "ReduceMean", "Relu", "Sub", "TopK", "Split", "Pad"), _NUMBERS
+    ),
     **dict.fromkeys(("AveragePool", "BatchNormalization", "Clip", "Conv", "Exp", "Floor"), _FLOATS),
     **dict.fromkeys(("Gemm", "GlobalAveragePool", "GridSample", "HardSigmoid"), _FLOATS),
     **dict.fromkeys(("HardSwish", "LeakyRelu", "MatMul", "MaxPool", "Resize"), _FLOATS),

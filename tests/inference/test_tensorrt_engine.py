@@ -20,6 +20,7 @@ from livevision.inference import onnx_half, onnx_int8
 from tests import small_models
 from tests.inference import fake_cuda
 
+
 @pytest.fixture
 def trt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fake_cuda.TensorRT]:
     """TensorRT and CUDA as the engine imports them, and a cache of its own."""
