@@ -203,7 +203,8 @@ def _part_of_name(name: str, net: nn.Module, task: str) -> str | None:
     if scope[0] != "net":
         return None
     # A module's name stands in its scope behind those of the modules around it: net/rpn/rpn.0.
-    return part_of(net, scope[1] if len(scope) > 1 else "")
+    part: str = part_of(net, scope[1] if len(scope) > 1 else "")
+    return part
 
 
 def _rows(
