@@ -183,11 +183,12 @@ def write_tensorrt(
     graph = files.graph
 
     def make(calibrate: Frames | None, path: Path) -> None:
-        quantised = graph
+        source = files
         if calibrate is not None:
             quantised = path.with_suffix(".onnx")
             _make_onnx(graph, calibrate, quantised, symmetric=True)
-        write_engine(replace(files, graph=quantised), precision, told, path)
+            source = replace(files, graph=quantised, precision="int8")
+        write_engine(source, precision, told, path)
 
     def keep(path: Path, told: Mapping[str, str]) -> None:
         import json

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 import tensorrt as trt
 
 from livevision.errors import ModelError
+from livevision.inference.model_files import ModelFiles
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _WORKSPACE = 1 << 30
 _EVERY_S = 5.0
 
 
-def build_plan(graph: Path, precision: str, name: str) -> bytes:
+def build_plan(files: ModelFiles, precision: str) -> bytes:
     """Have TensorRT choose how to compute a graph; takes minutes, and the log tells how far it is.
 
     Networks are strongly typed: each operation is computed in the type that the graph says, which
@@ -27,23 +27,25 @@ def build_plan(graph: Path, precision: str, name: str) -> bytes:
     int8 a graph with pairs of QuantizeLinear and DequantizeLinear.
 
     Args:
-        graph: An .onnx file, in fp32 or as ``onnx_int8`` writes it for TensorRT.
-        precision: "fp16" to halve a graph in fp32; otherwise it is taken as it is.
-        name: The model's, for the log.
+        files: ``graph`` is the .onnx file, in fp32, in fp16, or in int8 as ``onnx_int8`` writes it
+            for TensorRT.
+        precision: What the graph is in, or "fp16" to halve one in fp32.
 
     Raises:
         ModelError: TensorRT cannot read or build the graph.
     """
     import onnx
+    from google.protobuf.message import DecodeError
 
     from livevision.inference.onnx_half import halve
     from livevision.inference.tensorrt_graph import for_tensorrt
 
+    name = files.name
     try:
-        model = onnx.load(graph)
-    except Exception as error:  # protobuf's own, of which there are several
-        raise ModelError(f"TensorRT cannot open {str(graph)!r}: {error}") from error
-    if precision == "fp16":
+        model = onnx.load(str(files.graph))
+    except (DecodeError, OSError) as error:
+        raise ModelError(f"TensorRT cannot open {str(files.graph)!r}: {error}") from error
+    if precision != files.precision:
         model = halve(model)
     text = for_tensorrt(model).SerializeToString()
 

@@ -170,8 +170,7 @@ def write_engine(
     """
     gpu = CudaDevice(device)
     try:
-        assert files.graph is not None
-        plan = build_plan(files.graph, precision, files.name)
+        plan = build_plan(files, precision)
         described = json.dumps({**told, **_place_of(gpu)}, ensure_ascii=False, indent=1)
     finally:
         gpu.close()
@@ -192,7 +191,7 @@ def _plan(files: ModelFiles, precision: str, gpu: CudaDevice, logger: Logger) ->
             os.utime(path)  # in use, which `prune` goes by
             return loaded
         _log.info("%s is broken and is built anew", path)
-    plan = build_plan(files.graph, precision, files.name)
+    plan = build_plan(files, precision)
     with suppress(OSError):  # a cache is never needed
         _write(path, plan)
         prune(folder, MOST_BYTES)

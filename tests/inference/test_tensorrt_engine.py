@@ -84,6 +84,18 @@ def test_fp16_is_a_graph_in_fp16(trt: fake_cuda.TensorRT, caplog: pytest.LogCapt
     engine.close()
 
 
+def test_a_graph_in_fp16_is_taken_as_it_is(trt: fake_cuda.TensorRT, tmp_path: Path) -> None:
+    graph = tmp_path / "half.onnx"
+    onnx.save(onnx_half.halve(onnx.load(small_models.graph("classify"))), graph)
+    stored = replace(small_models.files("classify"), graph=graph, precision="fp16")
+    engine, made = _open("classify", files=stored), _open("classify", "fp16")
+    assert str(engine.spec) == str(made.spec) == "tensorrt cuda:0 fp16"
+    batch = _batch("classify", 0)
+    np.testing.assert_array_equal(engine(batch)["probabilities"], made(batch)["probabilities"])
+    engine.close()
+    made.close()
+
+
 def test_several_are_in_flight_and_each_gets_its_own(
     trt: fake_cuda.TensorRT, cuda: fake_cuda.Runtime
 ) -> None:
