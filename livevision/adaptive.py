@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from livevision.errors import LivevisionError
 from livevision.frame import Frame, Prepared
 from livevision.latency import SHARE, STRIDES, LatencyControl, Level
@@ -141,6 +143,7 @@ class Adaptive:
 
     def _change(self, level: Level, now: float, late: float, work: float, before: str) -> None:
         self.current = self._ladder[level.size]
+        self._meter.changed()
         self._count += 1
         self._changes.append(
             {
@@ -170,6 +173,9 @@ class Adaptive:
                 if self._closing:
                     return
                 model.open()
+                # A first call sets things up, and takes as long as many others.
+                width, height = model.files.input_size
+                model.infer(model.prepare(np.full((height, width, 3), 128, np.uint8))[0])
             self._by_size[_key(models)] = models
             self._opened = (size, None)
         except BaseException as error:  # raised again, or told of, where frames are delivered

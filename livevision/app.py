@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +18,18 @@ from livevision import registry
 from livevision.adaptive import Adaptive
 from livevision.capture.options import SourceOptions
 from livevision.delivery import Delivery
+from livevision.drawing import Overlays
 from livevision.errors import OutputError, SourceError, UsageError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
+from livevision.model import Model, for_tasks, open_specs
 from livevision.pipeline import Ended, Opened, Pipeline, Stages
-from livevision.protocols import EngineSpec, Overlay, Source, StopRequested
-from livevision.report import Meter, as_table
+from livevision.protocols import Source, StopRequested
+from livevision.report import Meter, as_table, joined
+from livevision.terminal import Progress, Signals
 from livevision.together import frames_at_once, infer_together
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from livevision.config import Settings
-    from livevision.model import Model
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ def run(settings: Settings) -> int:
         LivevisionError: With the exit code it carries, after every output has been finished.
     """
     this = Run(settings, Meter(_process_start()))
-    with _Stop(this.pipeline) as stop, _Progress(settings) as progress:
+    with Signals(this.pipeline) as stop, Progress(settings) as progress:
         try:
             for _ in this.frames(progress):
                 progress.advance()
@@ -109,7 +108,6 @@ class Run:
         self, settings: Settings, meter: Meter, draw: bool = False, overlap: bool = True
     ) -> None:
         from livevision.capture.locate import expand
-        from livevision.model import for_tasks
 
         self.settings = settings
         _check_report(settings)
@@ -152,7 +150,7 @@ class Run:
             stride=lambda: 1 if self._adaptive is None else self._adaptive.stride,
         )
 
-    def frames(self, progress: _Progress | None = None) -> Generator[Rendered]:
+    def frames(self, progress: Progress | None = None) -> Generator[Rendered]:
         """Run; every frame, after the run's sinks have taken it."""
         with closing(self.pipeline.events()) as events, self.delivery:
             try:
@@ -201,13 +199,13 @@ class Run:
 
     def report(self) -> dict[str, Any]:
         """The run in figures so far."""
-        specs = _specs(self._models)
+        specs = open_specs(self._models)
         adapted = {} if self._adaptive is None else {"target_latency": self._adaptive.report()}
         return self.meter.report(
-            engine=_joined(s.engine for s in specs),
-            device=_joined(s.device for s in specs),
-            precision=_joined(s.precision for s in specs),
-            model=_joined(m.name for m in self._models),
+            engine=joined(s.engine for s in specs),
+            device=joined(s.device for s in specs),
+            precision=joined(s.precision for s in specs),
+            model=joined(m.name for m in self._models),
             agreement={m.name: asdict(m.agreement) for m in self._models if m.agreement},
             **adapted,
         )
@@ -305,124 +303,6 @@ class Run:
         return Rendered(inferred.frame, inferred.results, image)
 
 
-class Overlays:
-    """Everything that is drawn on a frame, made when the first one is drawn.
-
-    Args:
-        settings: The run's.
-        models: Whose results are drawn, in the order of drawing.
-        meter: Whose rates are shown.
-        adaptive: Whose size and stride are shown beside them.
-        copy: Leave the frames' own pictures as they are.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        models: Sequence[Model],
-        meter: Meter,
-        adaptive: Adaptive | None = None,
-        copy: bool = True,
-    ) -> None:
-        self._adaptive = adaptive
-        self._copy = copy
-        self._settings = settings
-        self._models = models
-        self._meter = meter
-
-    def draw(self, inferred: Inferred) -> Any:
-        """The picture of a frame with its results and the run's rates, uint8 H×W×3 BGR."""
-        image = inferred.frame.image
-        if self._copy:
-            image = image.copy()
-        for task, overlay in self._by_task.items():
-            image = overlay.draw(image, inferred.results[task])
-        if self._settings.hud:
-            model, engine = self._names
-            if self._adaptive is not None:
-                model = f"{model} {self._adaptive.shown}"
-            rates = self._meter.rates(inferred.frame.source, model, engine)
-            image = self._hud.draw(image, rates)
-        return image
-
-    @cached_property
-    def _by_task(self) -> dict[str, Overlay]:
-        overlays: dict[str, Overlay] = {}
-        for model in self._models:
-            kind = registry.resolve(registry.OVERLAYS, model.task, "overlay")
-            options = {"alpha": self._settings.alpha} if model.task == "segment" else {}
-            overlays[model.task] = kind(**options)
-        return overlays
-
-    @cached_property
-    def _hud(self) -> Overlay:
-        hud: Overlay = registry.resolve(registry.OVERLAYS, "hud", "overlay")()
-        return hud
-
-    @cached_property
-    def _names(self) -> tuple[str, str]:
-        return _joined(m.name for m in self._models), _joined(map(str, _specs(self._models)))
-
-
-class _Stop:
-    """Turns Ctrl-C and SIGTERM into a clean end of the run; a second one ends it at once."""
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.signal: int | None = None
-        self._pipeline = pipeline
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> _Stop:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _frame: object) -> None:
-        if self.signal is not None:
-            os._exit(128 + number)
-        self.signal = number
-        self._pipeline.stop()
-
-
-class _Progress:
-    """A tqdm bar on a terminal, nothing elsewhere."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._hidden = settings.quiet or not settings.progress or not sys.stderr.isatty()
-        self._max_frames = settings.max_frames
-        self._bar: tqdm[Any] | None = None
-        self._total: int | None = 0
-
-    def __enter__(self) -> _Progress:
-        if not self._hidden:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=None, unit="frame", dynamic_ncols=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def expect(self, frames: int | None) -> None:
-        """A source has opened that will give about so many frames; None: nobody knows."""
-        if self._max_frames is not None:
-            frames = min(frames or self._max_frames, self._max_frames)
-        self._total = None if frames is None or self._total is None else self._total + frames
-        if self._bar is not None:
-            self._bar.total = self._total
-            self._bar.refresh()
-
-    def advance(self) -> None:
-        """One more frame has been delivered."""
-        if self._bar is not None:
-            self._bar.update()
-
-
 def _source_of(kind: str, uri: str, options: SourceOptions) -> Source:
     source: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(uri, options)
     return source
@@ -469,12 +349,3 @@ def _process_start() -> float:
     import psutil
 
     return time.monotonic() - (time.time() - psutil.Process().create_time())
-
-
-def _specs(models: Sequence[Model]) -> list[EngineSpec]:
-    """What the engines of those models that are open compute with."""
-    return [model.engine_spec for model in models if model.engine_spec is not None]
-
-
-def _joined(names: Iterable[str]) -> str:
-    return "+".join(dict.fromkeys(names))

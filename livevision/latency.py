@@ -19,7 +19,7 @@ SHARE = 0.95
 
 _WINDOW_S = 3.0
 _ENOUGH, _FEW = 20, 5  # frames that a percentile is taken of, at once and after a whole window
-_LEAST_DOWN_S, _LEAST_UP_S = 1.0, 5.0  # from one change to the next
+_LEAST_DOWN_S, _LEAST_UP_S = 2.0, 5.0  # from one change to the next
 _ROOM = 0.7  # of the target, below which a shorter stride is tried
 _OWN_WORK = 0.9  # of the target, up to which a frame could make it if it never waited
 # Frames at work at the same time, on average, below which they hardly wait for each other, and

@@ -413,6 +413,11 @@ def for_tasks(settings: Settings, overlap: bool = False) -> list[Model]:
     return models
 
 
+def open_specs(models: Sequence[Model]) -> list[EngineSpec]:
+    """What the engines of those models that are open compute with."""
+    return [model.engine_spec for model in models if model.engine_spec is not None]
+
+
 def _threads_beside_video(card: ModelCard) -> int | None:
     """How many threads suit a net that runs beside a decoder and an encoder.
 

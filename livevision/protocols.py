@@ -85,7 +85,12 @@ class EngineSpec:
 
 
 class Engine(Protocol):
-    """A net ready to compute. Opened, used and closed on one thread."""
+    """A net ready to compute, used and closed on one thread.
+
+    It is opened there too, unless a run changes to it as it goes: then on a thread that no frame
+    waits for. The first number of an image's shape in ``spec.inputs`` is how many it takes in a
+    call, which is what its files were made for (``ModelFiles.batch``).
+    """
 
     spec: EngineSpec
 

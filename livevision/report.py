@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,6 +199,12 @@ class Meter:
         with self._lock:
             return sum(sum(s) / len(s) for s in self._recent_work.values() if s)
 
+    def changed(self) -> None:
+        """What the stages do has changed: how long they took before tells no more."""
+        with self._lock:
+            for seconds in self._recent_work.values():
+                seconds.clear()
+
     def report(self, **facts: Any) -> dict[str, Any]:
         """The run in figures, as product documents fix it; ``facts`` are added as they are."""
         wall = time.monotonic() - self._started
@@ -308,6 +314,11 @@ def as_table(report: Mapping[str, Any]) -> str:
             f"{report['cpu_s']:.1f} s of CPU, {report['peak_rss_mb']:.0f} MB at most"
         )
     return "\n".join(lines)
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names as the report and the display tell them: each once, such as "a+b"."""
+    return "+".join(dict.fromkeys(names))
 
 
 def _drops_in_words(dropped: Mapping[str, Mapping[str, int]]) -> str:

@@ -100,6 +100,15 @@ def test_the_table_names_the_bottleneck_and_the_drops() -> None:
     assert "2 corrupt (clip.mp4)" in table
 
 
+def test_recent_work_is_that_of_the_stages_behind_capture() -> None:
+    meter = make_meter()
+    assert meter.recent_work() == pytest.approx(0.002 + 0.050 + 0.003 + 0.004)
+    meter.changed()
+    assert meter.recent_work() == 0.0
+    meter.worked("inference", 0.030)
+    assert meter.recent_work() == pytest.approx(0.030)
+
+
 def test_the_table_tells_of_a_target() -> None:
     told = {"target_ms": 50.0, "below_target": 0.9871, "input_size": "256x256", "stride": 2}
     table = as_table(make_meter().report(target_latency={**told, "changes_in_all": 3}))
