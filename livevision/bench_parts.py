@@ -163,19 +163,19 @@ def parts_of_operations(executed: Any, net: nn.Module, task: str) -> dict[str, s
         net: The net that was exported.
         task: What it does.
     """
+    inputs = {port.get_node().get_friendly_name() for port in executed.inputs}
     parts: dict[str, str] = {}
     for operation in executed.get_ordered_ops():
-        if not operation.inputs():  # the graph's own inputs, and constants
-            continue
+        before = [source.get_node().get_friendly_name() for source in operation.input_values()]
+        if not any(name in parts or name in inputs for name in before):
+            continue  # a constant, or made of constants alone
         found = [
             part
             for made_of in _made_of(operation)
             if (part := _part_of_name(made_of, net, task)) is not None
         ]
         if not found:
-            before = [source.get_node().get_friendly_name() for source in operation.input_values()]
-            # The last of them: constants and the input itself stand first.
-            found = [parts[name] for name in reversed(before) if name in parts] or [_PIXELS]
+            found = [parts[name] for name in before if name in parts] or [_PIXELS]
         parts[operation.get_friendly_name()] = found[0]
     return parts
 

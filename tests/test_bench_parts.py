@@ -66,9 +66,6 @@ class Operation:
     def astype(self, _kind: type) -> str:
         return self.made_of
 
-    def inputs(self) -> tuple[Operation, ...]:
-        return self.before
-
     def input_values(self) -> tuple[Operation, ...]:
         return self.before
 
@@ -77,8 +74,9 @@ class Operation:
 
 
 class Executed:
-    def __init__(self, *operations: Operation) -> None:
-        self.operations = operations
+    def __init__(self, image: Operation, *operations: Operation) -> None:
+        self.inputs = (image,)
+        self.operations = (image, *operations)
 
     def get_ordered_ops(self) -> tuple[Operation, ...]:
         return self.operations
@@ -89,14 +87,17 @@ def test_operations_go_by_the_names_they_were_made_of() -> None:
     image = Operation("image", "image")
     turned = Operation("turned", "", image)
     conv = Operation("a", "/net/rpn/pointwise/pointwise.0/Conv,/net/attention/Sigmoid", turned)
-    reorder = Operation("a_abcd_acdb_b", "", Operation("constant", ""), conv)
+    weights = Operation("reshaped", "/net/fc/Reshape", Operation("constant", ""))
+    reorder = Operation("a_abcd_acdb_b", "", weights, conv)
     merged = Operation("Exp_123", "Multiply_99,/net/proposing/Exp", reorder)
     unnamed = Operation("Exp_124", "Multiply_100", merged)
     head = Operation("c", "/net/Mul", unnamed)
     last = Operation("boxes", "/net/choosing/GatherElements", head)
     cast = Operation("classes", "/Cast", last)
     found = bench_parts.parts_of_operations(
-        Executed(image, turned, conv, reorder, merged, unnamed, head, last, cast), net, "detect"
+        Executed(image, turned, weights, conv, reorder, merged, unnamed, head, last, cast),
+        net,
+        "detect",
     )
     assert found == {
         "turned": "pixels",
