@@ -20,6 +20,14 @@ from livevision.errors import LivevisionError, OutputError, UsageError
 INTERRUPTED, TERMINATED, READER_GONE = 130, 143, 141
 
 
+class _Interrupted(BaseException):
+    """Ctrl-C while no pipeline ran.
+
+    Not a KeyboardInterrupt: Python notes one that passes through code made of text, as importing
+    makes it, and ends itself by the signal in the end although it was caught.
+    """
+
+
 class _Terminated(BaseException):
     """SIGTERM arrived while no pipeline ran that would finish its files first."""
 
@@ -36,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _command(arguments)
             _flush_stdout()
             return code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Interrupted):
         _say("stopped")
         return INTERRUPTED
     except _Terminated:
@@ -101,10 +109,10 @@ def _signals_raise() -> Iterator[None]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
+        raise _Interrupted if number == signal.SIGINT else _Terminated
 
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGINT: signal.signal(signal.SIGINT, handle),
         signal.SIGTERM: signal.signal(signal.SIGTERM, handle),
     }
     try:

@@ -85,6 +85,20 @@ def test_a_signal_at_any_moment_gives_its_code_and_no_traceback(
     assert "Traceback" not in err
 
 
+def test_ctrl_c_in_code_made_of_text_gives_its_code_too() -> None:
+    # As importing makes such code; Python itself would end the process by the signal afterwards.
+    program = (
+        "import sys\n"
+        "from livevision import cli\n"
+        'interrupt = \'(__import__("os").kill(__import__("os").getpid(), 2), sum(range(10**6)))\'\n'
+        "cli._command = lambda arguments: eval(interrupt)\n"
+        "sys.exit(cli.main([]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr == "livevision: stopped\n"
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_after_kill_9_the_video_can_be_read(suffix: str, tmp_path: Path, start: Start) -> None:
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=60, rate=30)
