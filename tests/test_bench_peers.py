@@ -1,0 +1,79 @@
+"""The comparison with others: who takes part, what the table says, and the plot."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+@pytest.fixture
+def peers(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
+    import bench_peers
+
+    return bench_peers
+
+
+def turn(fps: float) -> dict[str, float]:
+    return {
+        "fps": fps, "cpu_ms_per_frame": 1e3 / fps, "first_frame_s": 1.0, "whole_s": 9.0,
+        "peak_mb": 300.0,
+    }  # fmt: skip
+
+
+def test_ours_comes_first_and_in_bf16_where_the_processor_has_it(
+    peers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for can, ours in ((["fp32"], 1), (["fp32", "bf16"], 2)):
+        monkeypatch.setattr(peers, "precisions", lambda can=can: can)
+        for task in ("detect", "segment"):
+            rows = peers.contestants(task, "our-python", "their-python")
+            mine = [row for row in rows if row.program == "livevision_run.py"]
+            assert rows[:ours] == mine
+            assert [row.arguments[4] for row in mine] == can
+            theirs = [row for row in rows if row.python == "their-python"]
+            assert len({row.title for row in rows}) == len(rows)
+            assert {row.arguments[-1] for row in theirs} == {"torch", "openvino"}
+
+
+def test_rates_are_told_as_ratios_to_ours(peers: Any) -> None:
+    text = peers.table({"livevision": turn(100), "another": turn(40)})
+    assert text.splitlines()[2].endswith("×1.00 |")
+    assert text.splitlines()[3].endswith("×2.50 |")
+
+
+def test_a_failing_contestant_is_named(peers: Any, tmp_path: Path) -> None:
+    row = peers.Contestant("No such clip", sys.executable, "opencv_loop.py", ("{clip}", "out"))
+    with pytest.raises(RuntimeError, match="No such clip"):
+        peers.run(row, tmp_path / "missing.mp4", tmp_path / "folder")
+
+
+def test_a_plot_is_drawn_from_the_json(
+    peers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    results: dict[str, Any] = {
+        "processor": "a processor",
+        "date": "2026-11-24",
+        "detect": {
+            "livevision, thundernet-snet49": [turn(100), turn(110)],
+            "Another": [turn(30), turn(40)],
+        },
+        "scores": peers.scores(),
+    }
+    told, picture = tmp_path / "peers.json", tmp_path / "peers.png"
+    told.write_text(json.dumps(results))
+    arguments = ["bench_peers", "--from", str(told), "--plot", str(picture)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert peers.main() == 0
+    drawn = cv2.imread(str(picture))
+    assert drawn is not None
+    assert (drawn.reshape(-1, 3) == (180, 119, 31)).all(1).any(), "ours is a blue bar"
+    assert peers.first_score({"text": "words", "mIoU": 0.5}) == "mIoU 0.5"
