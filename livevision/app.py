@@ -254,6 +254,8 @@ class Run:
             live = sum(kind not in _FILES for kind, _ in self._places)
             live = len(self._places) if self.settings.mode == "freshest" else live
             self._at_once = frames_at_once(self._models, live, self.settings.batch)
+        elif (self.settings.batch or 1) > 1:
+            log.warning("--batch is for live sources; where every frame counts it changes nothing")
 
     def _close(self) -> None:
         if self._adaptive is not None:

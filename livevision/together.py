@@ -43,6 +43,8 @@ def frames_at_once(models: Sequence[Model], sources: int, asked: int | None) -> 
         asked = _MOST if on_gpu else 1
     images = min(asked, sources)
     if images < 2:
+        if asked > 1 and not unasked:
+            _log.warning("--batch %d: one live source's frames do not wait for each other", asked)
         return 1
     try:
         for model in models:

@@ -14,6 +14,8 @@ from livevision.config import Settings
 from livevision.config.flags import flag_of, kind_of
 from livevision.errors import UsageError
 
+_LONGEST_LIST = 70
+
 
 class SettingOption(click.Option):
     """A flag of one setting, with the heading of the help that it stands under."""
@@ -82,7 +84,9 @@ def _option(name: str) -> click.Option:
         return SettingOption(names, heading=flag.group, default=None, help=text)
     notes = []
     if flag.choices:
-        notes.append("|".join(flag.choices))
+        short = "|".join(flag.choices)
+        # A long list could be broken in the middle of a name.
+        notes.append(short if len(short) <= _LONGEST_LIST else ", ".join(flag.choices))
     if field.default not in (None, ()) and not field.is_required():
         notes.append(
             f"default {field.default:g}" if kind_of(field) is float else f"default {field.default}"
