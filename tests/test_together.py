@@ -124,16 +124,16 @@ class Timed:
     ("device", "sources", "asked", "several", "expected"),
     [
         ("cuda:0", 4, None, 0.012, 4),  # 4 in one call: on average later only from 25 ms on
-        ("cuda:0", 4, None, 0.035, 1),
+        ("cuda:0", 4, None, 0.060, 1),
         ("cuda:0", 20, None, 0.012, 8),
         ("cuda:0", 4, 2, 0.012, 2),
-        ("cuda:0", 4, 4, 0.030, 4),  # asked for: more frames, each a little later
-        ("cuda:0", 4, 4, 0.045, 1),
+        ("cuda:0", 4, 4, 0.026, 4),  # asked for: more frames, each a little later
+        ("cuda:0", 4, 4, 0.080, 1),
         ("cuda:0", 4, 1, 0.012, 1),
         ("cuda:0", 1, None, 0.012, 1),
         ("cpu", 4, None, 0.012, 1),
         ("cpu", 4, 2, 0.012, 2),
-        ("cpu", 4, 2, 0.023, 1),
+        ("cpu", 4, 2, 0.050, 1),
     ],
 )
 def test_frames_go_together_where_they_are_no_later_so(
@@ -174,7 +174,7 @@ class Camera:
 
 
 def _run(
-    together: Callable[[Sequence[Prepared]], list[Inferred]], meter: Meter, count: int = 40
+    together: Callable[[Sequence[Prepared]], list[Inferred]], meter: Meter, count: int = 100
 ) -> list[Frame]:
     def one(prepared: Prepared) -> Inferred:
         time.sleep(0.01)
@@ -208,10 +208,10 @@ def test_frames_that_wait_go_together_in_order_and_accounted_for() -> None:
     for source in range(3):
         indices = [frame.index for frame in out if frame.source == source]
         assert indices == sorted(set(indices))
-        assert indices[-1] >= 37
+        assert indices[-1] >= 97
     report = meter.report()
     dropped = sum(n for causes in report["dropped"].values() for n in causes.values())
-    assert report["frames_in"] == 120 == len(out) + dropped
+    assert report["frames_in"] == 300 == len(out) + dropped
     told = {row["source"]: row["frames_out"] for row in report["sources"]}
     assert told == {f"camera-{n}": sum(f.source == n for f in out) for n in range(3)}
 

@@ -66,7 +66,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> type[WideEngine]:
 
 
 def _settings(cameras: int, **given: Any) -> Settings:
-    sources = [f"synthetic://{n}x96@60?frames={60 + n}&paced=1" for n in (96, 128, 160)[:cameras]]
+    sources = [f"synthetic://{n}x96@60?frames={90 + n}&paced=1" for n in (96, 128, 160)[:cameras]]
     return Settings.of(source=sources, engine="torch", headless=True, **given)
 
 

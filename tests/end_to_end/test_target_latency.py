@@ -107,7 +107,7 @@ def test_a_size_that_cannot_be_opened_is_told_of_and_passed_over(
     slow: type[SlowEngine], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(SlowEngine, "missing", {(256, 256)})
-    run = Run(_settings(source="synthetic://160x120@25?frames=90&paced=1"), Meter())
+    run = Run(_settings(source="synthetic://160x120@25?frames=120&paced=1"), Meter())
     with closing(run.frames()) as frames:
         assert sum(1 for _ in frames) > 20
     assert (256, 256) not in slow.seen
@@ -126,7 +126,7 @@ def test_the_display_shows_size_and_stride(
         return image
 
     monkeypatch.setattr(HudOverlay, "draw", draw)
-    run = Run(_settings(source="synthetic://160x120@25?frames=60&paced=1"), Meter(), draw=True)
+    run = Run(_settings(source="synthetic://160x120@25?frames=110&paced=1"), Meter(), draw=True)
     with closing(run.frames()) as frames:
         assert sum(1 for _ in frames) > 10
     assert shown[0] == "thundernet-snet49 320x320 every frame"
