@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livevision.errors import ModelError
 from livevision.frame import Batch
 from livevision.inference.onnx_layers import LAYERS, name_nodes, net_of
 
-_AT_ONCE = 16  # frames whose ranges are kept before they are put together
+_COLOURS = 3
 _ACTIVATIONS = frozenset(("Clip", "Relu"))
 
 
@@ -33,6 +34,9 @@ def quantise(
         batches: Inputs of one frame each, from which the ranges of values are taken.
         output: The .onnx file; it keeps what ``graph`` tells of itself.
         symmetric: As TensorRT takes it; otherwise as CPUs do.
+
+    Raises:
+        ModelError: The net's numbers have no range.
     """
     import onnx
     from onnxruntime import quantization
@@ -52,6 +56,7 @@ def quantise(
     name_nodes(model)
     model = _with_initializers(model)
     net = net_of(model)
+    net -= _first_layers(model, net)
     kinds = quantization.QuantType
     root = logging.getLogger()
     level = root.level
@@ -71,9 +76,16 @@ def quantise(
                 "ActivationSymmetric": symmetric,
                 # Zero or the middle, and so bytes that may be taken for signed ones.
                 "ActivationRestrictedAsymmetric": not symmetric,
-                "CalibMaxIntermediateOutputs": _AT_ONCE,
+                # The mean over the frames of the least and the largest number: the widest range of
+                # all is that of one odd frame.
+                "CalibMovingAverage": True,
             },
         )
+    except AssertionError as error:  # its own check of a range
+        raise ModelError(
+            f"ONNX Runtime's tools cannot quantise {str(graph)!r}, some of whose numbers are "
+            f"infinite or none at all in these frames: {error}"
+        ) from error
     finally:
         root.setLevel(level)
     quantised = onnx.load(output)
@@ -83,6 +95,23 @@ def quantise(
     del quantised.metadata_props[:]
     quantised.metadata_props.extend(told)
     onnx.save(quantised, output)
+
+
+def _first_layers(model: Any, net: set[str]) -> set[str]:
+    """Names of the layers that see the picture itself.
+
+    They are a small part of a net's work, and what eight bits cost there goes through all of it.
+    """
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    features = {name for node in model.graph.node if node.name in net for name in node.output}
+    return {
+        node.name
+        for node in model.graph.node
+        if node.name in net
+        and node.op_type == "Conv"
+        and node.input[0] not in features
+        and stored[node.input[1]].dims[1] == _COLOURS
+    }
 
 
 def _leave_ends_whole(model: Any, net: set[str]) -> None:
@@ -161,12 +190,18 @@ def _with_initializers(model: Any) -> Any:
     import onnx
 
     kept = []
+    same: dict[str, str] = {}  # what is stored once and goes by several names
+    stored = {tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:
+        node.input[:] = [same.get(name, name) for name in node.input]
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             tensor = onnx.TensorProto()
             tensor.CopyFrom(node.attribute[0].t)
             tensor.name = node.output[0]
             model.graph.initializer.append(tensor)
+            stored.add(tensor.name)
+        elif node.op_type == "Identity" and node.input[0] in stored:
+            same[node.output[0]] = node.input[0]
         else:
             kept.append(node)
     del model.graph.node[:]
