@@ -6,6 +6,7 @@ Which of them work here is found out by trying: ``capture.hardware`` and ``outpu
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
 SOFTWARE = "software"
@@ -39,6 +40,9 @@ SOFTWARE_ENCODER = "libx264"
 
 NOT_BUILT = "this FFmpeg is built without it"
 """Why most of them do not work in most places."""
+
+TRIALS = threading.Lock()
+"""Held while a codec is tried, since what FFmpeg says of it is set up for the whole process."""
 
 # What drivers of GPUs and of boards' codecs put there: NVIDIA's, a Jetson's, all others', WSL's.
 _DEVICES = ("nvidiactl", "nvhost-*", "dri/renderD*", "video*", "dxg")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from livevision.codecs import DECODERS, NOT_BUILT, SOFTWARE, hardware_at_hand
+from livevision.codecs import DECODERS, NOT_BUILT, SOFTWARE, TRIALS, hardware_at_hand
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -71,7 +71,7 @@ def why_not(name: str) -> str | None:
     if name not in _SEPARATE and name not in hwdevices_available():
         return NOT_BUILT
     try:
-        with av.logging.Capture() as said:
+        with TRIALS, av.logging.Capture() as said:
             before = av.logging.get_level()
             av.logging.set_level(av.logging.ERROR)
             try:

@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
-from livevision.codecs import ENCODERS, NOT_BUILT, SOFTWARE_ENCODER, hardware_at_hand
+from livevision.codecs import ENCODERS, NOT_BUILT, SOFTWARE_ENCODER, TRIALS, hardware_at_hand
 from livevision.output.options import OutputOptions
 from livevision.protocols import SourceInfo
 
@@ -152,7 +152,7 @@ def _try(name: str, size: tuple[int, int]) -> str | None:
         av.codec.Codec(name, "w")
     except (av.codec.codec.UnknownCodecError, ValueError):
         return NOT_BUILT
-    with av.logging.Capture() as said:
+    with TRIALS, av.logging.Capture() as said:
         before = av.logging.get_level()
         av.logging.set_level(av.logging.ERROR)
         try:
