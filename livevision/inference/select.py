@@ -84,15 +84,18 @@ def choose_engine(
         raise UsageError(unknown("precision", precision, PRECISIONS))
     fitting = [e for e in known if e in _OF_GRAPHS.get(graph, ())]
     _check_names(engine, device, precision, graph, fitting)
+    wanted = stored if precision == "auto" else precision
     if engine != "auto":
         _check_installed(engine)
+        gains = engine in _fitting(_ON_GPU, fitting, wanted, for_cpus=False)
         if device == "auto":
-            device = "cuda" if engine in GPU_ONLY or why_not_on_gpu(engine) is None else "cpu"
+            on_gpu = engine in GPU_ONLY or (gains and why_not_on_gpu(engine) is None)
+            device = "cuda" if on_gpu else "cpu"
         return engine, device
-    wanted = stored if precision == "auto" else precision
+    for_cpus = graph == ".onnx" and stored == "int8"
     refused: list[str] = []
     if device != "cpu":
-        for chosen in _fitting(_ON_GPU, fitting, wanted, graph):
+        for chosen in _fitting(_ON_GPU, fitting, wanted, for_cpus):
             reason = why_not_on_gpu(chosen)
             if reason is None:
                 return _told(chosen, "cuda" if device == "auto" else device, refused)
@@ -101,7 +104,7 @@ def choose_engine(
             why = "; ".join(dict.fromkeys(refused)) or "none takes such a graph there"
             where = "a CUDA device" if device == "auto" else device
             raise ModelError(f"no engine can compute in {wanted} on {where}: {why}")
-    on_cpu = _fitting(_ON_CPU, fitting, wanted, graph)
+    on_cpu = _fitting(_ON_CPU, fitting, wanted, for_cpus)
     for chosen in on_cpu:
         if find_spec(_PACKAGES[chosen]) is not None:
             return _told(chosen, "cpu", refused)
@@ -109,17 +112,27 @@ def choose_engine(
     raise ModelError(missing_package(_PACKAGES[on_cpu[0]], "running a model", on_cpu[0]))
 
 
-def _fitting(order: Sequence[str], known: Collection[str], precision: str, graph: str) -> list[str]:
-    """The engines that "auto" may take on a kind of device, fastest first."""
+def _fitting(
+    order: Sequence[str], known: Collection[str], precision: str, for_cpus: bool
+) -> list[str]:
+    """The engines that "auto" may take on a kind of device, fastest first.
+
+    Args:
+        order: Those of the device.
+        known: Those that take the model's files.
+        precision: What is to be computed in.
+        for_cpus: The model is an .onnx file in int8, which was quantised for CPUs and compared with
+            fp32 on ONNX Runtime.
+    """
     found = [engine for engine in order if engine in known]
     if precision == "bf16":
         found = [engine for engine in found if engine in _IN_BF16]
     elif precision == "int8":
-        # On a GPU TensorRT alone gains by it. An .onnx file in int8 was quantised for CPUs, and
-        # compared with fp32 on ONNX Runtime.
-        quick = ("tensorrt",) if order is _ON_GPU else ("openvino", "onnx")
-        quick = ("onnx",) if graph == ".onnx" and order is _ON_CPU else quick
-        found = [e for e in found if e in quick and (graph != ".onnx" or e == "onnx")]
+        # On a GPU TensorRT alone gains by it.
+        gaining = {_ON_GPU: ("tensorrt",), _ON_CPU: ("openvino", "onnx")}[tuple(order)]
+        found = [engine for engine in found if engine in gaining]
+        if for_cpus:
+            found = [engine for engine in found if engine == "onnx"]
     return found
 
 

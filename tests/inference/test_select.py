@@ -76,6 +76,7 @@ def test_auto_goes_by_precision(installed: Callable[..., None]) -> None:
     assert chosen("auto", "int8") == "tensorrt"
     assert chosen("cpu", "int8") == "openvino"
     assert chosen("auto", "auto", ".onnx", "int8") == "onnx"
+    assert chosen("cpu", "int8", ".onnx") == "openvino", "from a file of its own"
     assert chosen("auto", "auto", ".engine", "int8") == "tensorrt"
     assert chosen("cpu", "auto", ".onnx", "fp16") == "openvino"
     with pytest.raises(ModelError, match="int8 on cuda:0: none takes such a graph there"):
@@ -88,8 +89,10 @@ def test_a_device_that_is_named_decides(installed: Callable[..., None]) -> None:
     assert select.choose_engine("auto", "cuda:1", "auto", ENGINES) == ("torch", "cuda:1")
     assert select.choose_engine("torch", "auto", "auto", ENGINES) == ("torch", "cuda")
     assert select.choose_engine("onnx", "auto", "auto", ENGINES) == ("onnx", "cpu")
-    installed("onnxruntime", cuda=True, onnx_cuda=True)
+    installed("openvino", "onnxruntime", cuda=True, onnx_cuda=True)
+    assert select.choose_engine("openvino", "auto", "auto", ENGINES) == ("openvino", "cpu")
     assert select.choose_engine("onnx", "auto", "auto", ENGINES) == ("onnx", "cuda")
+    assert select.choose_engine("onnx", "auto", "int8", ENGINES) == ("onnx", "cpu")
     assert select.choose_engine("auto", "auto", "auto", ENGINES) == ("onnx", "cuda")
     assert select.choose_engine("onnx-tensorrt", "auto", "auto", ENGINES)[1] == "cuda"
 
