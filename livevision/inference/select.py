@@ -129,7 +129,7 @@ def _fitting(
         found = [engine for engine in found if engine in _IN_BF16]
     elif precision == "int8":
         # On a GPU TensorRT alone gains by it.
-        gaining = {_ON_GPU: ("tensorrt",), _ON_CPU: ("openvino", "onnx")}[tuple(order)]
+        gaining = ("tensorrt",) if order is _ON_GPU else ("openvino", "onnx")
         found = [engine for engine in found if engine in gaining]
         if for_cpus:
             found = [engine for engine in found if engine == "onnx"]
