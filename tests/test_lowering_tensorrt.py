@@ -1,4 +1,4 @@
-"""Plans of TensorRT as files, with stand-ins for the GPU: compared, kept whole, told where they run."""
+"""Plans of TensorRT as files, with stand-ins for the GPU: compared, whole, tied to one GPU."""
 
 from __future__ import annotations
 
