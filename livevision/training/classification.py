@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from livevision.datasets.samples import ClassSample
 from livevision.scoring.confusion import ConfusionMatrix
 from livevision.training.batches import batch_number, views_random
+from livevision.training.distillation import answers_loss
 from livevision.training.drawings import draw_class
 from livevision.training.marks import Marks, mask_unmarked
 from livevision.training.material import Material
@@ -85,12 +86,10 @@ class ClassificationJob:
         if teacher is None or self._teacher is None:
             return {"main": entropy}
         answers = self._teacher(batch.images)
-        ours = logits[:, : answers.shape[1]] / teacher.temperature
-        theirs = (answers / teacher.temperature).softmax(1)
-        distance = F.kl_div(ours.log_softmax(1), theirs, reduction="batchmean")
+        ours = logits[:, : answers.shape[1]]
         return {
             "main": (1 - teacher.weight) * entropy,
-            "teacher": teacher.weight * teacher.temperature**2 * distance,
+            "teacher": teacher.weight * answers_loss(ours, answers, teacher.temperature),
         }
 
     @torch.no_grad()

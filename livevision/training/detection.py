@@ -18,6 +18,7 @@ from livevision.scoring.matching import Matches
 from livevision.training.batches import batch_number, size_of_step, views_random
 from livevision.training.detection_losses import first_stage_loss, second_stage_loss
 from livevision.training.detection_views import ViewOfBoxes, move_boxes
+from livevision.training.distillation import answers_loss, maps_loss
 from livevision.training.drawings import draw_boxes
 from livevision.training.marks import Marks
 from livevision.training.material import Material, name_of
@@ -25,6 +26,7 @@ from livevision.training.processes import Group
 from livevision.training.recipe import DetectOptions, Recipe
 from livevision.training.repeats import repeat_factors, repeated
 from livevision.training.scores import Scores
+from livevision.training.teachers import load_teacher
 from livevision.training.views import Colouring, Views, colours, normalised, whole
 
 _SHOWN = 0.3  # least score of a box that is drawn
@@ -62,6 +64,12 @@ class DetectionJob:
         self.colouring = Colouring(self.options.jitter, self.options.hue)
         self.sizes = self.options.sizes or [recipe.input_size]
         self.propose: Any = TwoStageDetector.propose
+        self._teacher: TwoStageDetector | None = None
+        if self.options.teacher is not None:
+            teacher = load_teacher(self.options.teacher, len(self.labels), group.device)
+            if not isinstance(teacher, TwoStageDetector):
+                raise UsageError(f"teacher.net {self.options.teacher.net!r} is no detector")
+            self._teacher = teacher
 
     def about(self) -> list[str]:
         """Lines that say what is trained on."""
@@ -109,7 +117,10 @@ class DetectionJob:
         return net
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """The losses of both stages; the second also sees the objects themselves as proposals."""
+        """The losses of both stages; the second also sees the objects themselves as proposals.
+
+        A teacher's answers know no unmarked classes: its classes are learned on every data set.
+        """
         detector = cast(TwoStageDetector, net)
         size = (int(batch.images.shape[2]), int(batch.images.shape[3]))
         maps, objectness, codes = detector.features(batch.images)
@@ -139,11 +150,33 @@ class DetectionJob:
             self.options.sampled,
             random,
         )
-        return {
+        losses = {
             "object": object_loss,
             "anchor": anchor_loss,
             "class": class_loss,
             "box": box_loss,
+        }
+        return losses | self._taught(batch.images, maps, proposals, valid, logits)
+
+    def _taught(
+        self, images: Tensor, maps: Tensor, proposals: Tensor, valid: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
+        """The losses for the teacher's maps and for its classes of the same proposals."""
+        settings, teacher = self.options.teacher, self._teacher
+        if settings is None or teacher is None:
+            return {}
+        with torch.no_grad():
+            their_maps = teacher.features(images)[0]
+            theirs = teacher.second_stage(their_maps, proposals)[0]
+        if their_maps.shape != maps.shape:
+            raise UsageError(
+                f"the teacher {settings.net} has maps of {tuple(their_maps.shape[1:])}, its "
+                f"student {self.recipe.net} of {tuple(maps.shape[1:])}; take one of the same kind"
+            )
+        answers = answers_loss(logits[valid], theirs[valid], settings.temperature)
+        return {
+            "teacher_maps": settings.weight * maps_loss(maps, their_maps),
+            "teacher_classes": settings.weight * answers,
         }
 
     def _proposals(

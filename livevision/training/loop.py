@@ -66,7 +66,7 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     net = build_net(recipe, len(job.labels))
-    told = [start_from(recipe, net)] if recipe.initial_weights and not resume else []
+    told = [] if resume else start_from(recipe, net)
     net = net.to(group.device, memory_format=torch.channels_last)
     average = AveragedNet(net, recipe.ema_decay)
     prepare_norms(net, recipe.norm)

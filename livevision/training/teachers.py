@@ -1,4 +1,4 @@
-"""Trained classifiers whose answers a student learns from (distillation, arXiv 1503.02531)."""
+"""Trained nets whose answers a student learns from."""
 
 from __future__ import annotations
 
@@ -28,8 +28,25 @@ _OTHERS_SIZE = 224
 _ASKED = 20  # pictures of each class by which a stranger's name for it is found
 
 
+def load_teacher(settings: Teacher, num_labels: int, device: torch.device) -> nn.Module:
+    """Load one of our own nets as a teacher, in eval mode.
+
+    Raises:
+        UsageError: there is no such file.
+        ModelError: there is no such net, or the weights are not its own for so many labels.
+    """
+    if not Path(settings.weights).is_file():
+        raise UsageError(f"teacher.weights {settings.weights!r} is not a file")
+    try:
+        net = build(settings.net, **{"num_classes": num_labels, **settings.net_options})
+        load_weights(net, Path(settings.weights))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"the teacher {settings.net} cannot be loaded: {error}") from error
+    return net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
 def open_teacher(settings: Teacher, material: Material, device: torch.device) -> AskTeacher:
-    """Load a teacher.
+    """Load a teacher of classifiers.
 
     Args:
         settings: which.
@@ -42,14 +59,7 @@ def open_teacher(settings: Teacher, material: Material, device: torch.device) ->
     """
     if settings.net == _OTHERS:
         return _stranger(_efficientnet_lite0().to(device).eval(), material)
-    if not Path(settings.weights).is_file():
-        raise UsageError(f"teacher.weights {settings.weights!r} is not a file")
-    try:
-        net = build(settings.net, **{"num_classes": len(material.labels), **settings.net_options})
-        load_weights(net, Path(settings.weights))
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"the teacher {settings.net} cannot be loaded: {error}") from error
-    net = net.to(device).eval()
+    net = load_teacher(settings, len(material.labels), device)
 
     @torch.no_grad()
     def ask(images: Tensor) -> Tensor:
