@@ -21,10 +21,11 @@ from livevision.delivery import Delivery
 from livevision.drawing import Overlays
 from livevision.errors import OutputError, SourceError, UsageError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
-from livevision.model import Model, for_tasks, open_specs
+from livevision.model import Model
 from livevision.pipeline import Ended, Opened, Pipeline, Stages
 from livevision.protocols import Source, StopRequested
 from livevision.report import Meter, as_table, joined
+from livevision.run_models import for_tasks, open_specs
 from livevision.terminal import Progress, Signals
 from livevision.together import frames_at_once, infer_together
 

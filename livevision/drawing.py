@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from livevision import registry
 from livevision.adaptive import Adaptive
 from livevision.frame import Inferred
-from livevision.model import Model, open_specs
+from livevision.model import Model
 from livevision.protocols import Overlay
 from livevision.report import Meter, joined
+from livevision.run_models import open_specs
 
 if TYPE_CHECKING:
     from livevision.config import Settings

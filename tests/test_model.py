@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import livevision
-from livevision import catalog, model
+from livevision import catalog, run_models
 from livevision.config import Settings
 from livevision.errors import ModelError, UsageError
 from livevision.results import ClassMap
@@ -190,15 +190,15 @@ def test_weights_that_do_not_fit_are_told(cards: Path) -> None:
 
 
 def test_models_of_a_run(cards: Path) -> None:
-    both = model.for_tasks(_wanted(task="both", classes=("person",)))
+    both = run_models.for_tasks(_wanted(task="both", classes=("person",)))
     assert [m.task for m in both] == ["segment", "detect"]
-    (alone,) = model.for_tasks(_wanted(model=("bisenet-small",)))
+    (alone,) = run_models.for_tasks(_wanted(model=("bisenet-small",)))
     assert alone.task == "segment", "a model that is named settles the task"
     graph = small_models.graph("segment")
-    (told,) = model.for_tasks(_wanted(weights=(graph,)))
+    (told,) = run_models.for_tasks(_wanted(weights=(graph,)))
     assert told.task == "segment", "and so does a graph"
     files = (small_models.weights("segment"), small_models.graph("detect"))
-    assert len(model.for_tasks(_wanted(task="both", weights=files))) == 2
+    assert len(run_models.for_tasks(_wanted(task="both", weights=files))) == 2
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_models_of_a_run(cards: Path) -> None:
 )
 def test_runs_that_cannot_be(cards: Path, changes: dict[str, Any], line: str) -> None:
     with pytest.raises(UsageError, match=line):
-        model.for_tasks(_wanted(**changes))
+        run_models.for_tasks(_wanted(**changes))
 
 
 @pytest.mark.parametrize("engine", ["auto", "openvino", "onnx"])

@@ -1,0 +1,86 @@
+"""The models of a run, one for each of its tasks, as its settings name them or leave them open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from livevision import catalog
+from livevision.catalog import ModelCard
+from livevision.errors import UsageError
+from livevision.model import Model, load
+from livevision.model_choice import card_of, named_models
+from livevision.protocols import EngineSpec
+
+if TYPE_CHECKING:
+    from livevision.config import Settings
+
+_LIGHT = 1e9  # multiply-adds for one image
+
+
+def for_tasks(settings: Settings, overlap: bool = False) -> list[Model]:
+    """The models of a run, one for each of its tasks, in the tasks' order; none is loaded yet.
+
+    A named model serves the task on its card, and a graph the task it tells of. Where no task was
+    asked for, the model settles it. ``overlap``: they will be opened so.
+
+    Raises:
+        UsageError: A model does none of the tasks, or two do the same.
+        ModelError: The weights are missing, refused or broken.
+    """
+    tasks = settings.tasks
+    wanted = named_models(settings)
+    if len(wanted) == 1 and not settings.task_given:
+        tasks = tuple(wanted)
+    for task, (name, _) in wanted.items():
+        if task not in tasks:
+            raise UsageError(
+                f"model {name!r} does the task {task}; asked for: {', '.join(tasks)}. "
+                f"Use --task {task}, or a model that 'livevision models' lists for that task"
+            )
+    models = []
+    for task in tasks:
+        if task not in wanted and task not in catalog.DEFAULTS:
+            raise UsageError(
+                f"--task {task}: no model with trained weights is shipped for it yet; name a net "
+                "with --model, such as mobilenetv2, and give --weights FILE, or --untrained to run "
+                "it with random ones"
+            )
+        name, weights = wanted[task] if task in wanted else (catalog.DEFAULTS[task], None)
+        models.append(
+            load(
+                name or None,
+                settings.engine,
+                settings.device,
+                settings.precision,
+                weights=weights,
+                imgsz=settings.imgsz,
+                conf=settings.conf,
+                iou=settings.iou,
+                max_det=settings.max_det,
+                # A class map keeps all classes; beside boxes the choice is about the boxes.
+                classes=(settings.classes or None) if task == "detect" or len(tasks) == 1 else None,
+                untrained=settings.untrained,
+                threads=settings.threads or _threads_beside_video(card_of(name, weights)),
+            )
+        )
+    return models
+
+
+def open_specs(models: Sequence[Model]) -> list[EngineSpec]:
+    """What the engines of those models that are open compute with."""
+    return [model.engine_spec for model in models if model.engine_spec is not None]
+
+
+def _threads_beside_video(card: ModelCard) -> int | None:
+    """How many threads suit a net that runs beside a decoder and an encoder.
+
+    A light net hardly gains by the last core, which the other stages need; a heavy one does. On two
+    cores ThunderNet at 0.25 G multiply-adds was the faster with one thread, BiSeNet at 2.3 G with
+    two (``livevision bench pipeline --threads N``). That holds where several frames are computed at
+    once, too: 93.7 frames a second with one thread, 81.5 with two.
+    """
+    if card.madds > _LIGHT:
+        return None
+    return max(1, (os.cpu_count() or 2) - 1)
