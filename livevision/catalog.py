@@ -16,7 +16,7 @@ import yaml
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.untrained import NETS
 
-DEFAULTS = {"detect": "thundernet-snet49", "segment": "bisenet-mobilenetv2-person"}
+DEFAULTS = {"detect": "thundernet-mobilenetv2", "segment": "bisenet-mobilenetv2-person"}
 """The model of each task where none is named; no classifier is shipped yet."""
 
 
