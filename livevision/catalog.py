@@ -16,8 +16,12 @@ import yaml
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.untrained import NETS
 
-DEFAULTS = {"detect": "thundernet-mobilenetv2", "segment": "bisenet-mobilenetv2-person"}
-"""The model of each task where none is named; no classifier is shipped yet."""
+DEFAULTS = {
+    "detect": "thundernet-mobilenetv2",
+    "segment": "bisenet-mobilenetv2-person",
+    "classify": "mobilenetv2-tiny-imagenet",
+}
+"""The model of each task where none is named."""
 
 
 @dataclass(frozen=True, slots=True)

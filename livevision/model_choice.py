@@ -42,7 +42,7 @@ def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
             task = unnamed[min(len(unnamed) - 1, settings.weights.index(path))]
         else:
             raise UsageError(f"--weights {path}: name its model with --model, so that it is clear")
-        name = wanted.get(task, (catalog.DEFAULTS.get(task, ""), None))[0]
+        name = wanted.get(task, (catalog.DEFAULTS[task], None))[0]
         wanted[task] = (name, path)
     return wanted
 

@@ -41,16 +41,10 @@ def for_tasks(settings: Settings, overlap: bool = False) -> list[Model]:
             )
     models = []
     for task in tasks:
-        if task not in wanted and task not in catalog.DEFAULTS:
-            raise UsageError(
-                f"--task {task}: no model with trained weights is shipped for it yet; name a net "
-                "with --model, such as mobilenetv2, and give --weights FILE, or --untrained to run "
-                "it with random ones"
-            )
         name, weights = wanted[task] if task in wanted else (catalog.DEFAULTS[task], None)
         models.append(
             load(
-                name or None,
+                name,
                 settings.engine,
                 settings.device,
                 settings.precision,

@@ -59,13 +59,14 @@ def test_engines_agree_on_the_probabilities() -> None:
         np.testing.assert_allclose(other.confidence, found[0].confidence, atol=2e-3)
 
 
-def test_without_a_model_one_line_tells_what_to_do(livevision: Call) -> None:
-    outcome = livevision("--source", "synthetic", "--task", "classify")
-    assert outcome.code == 2
-    line = outcome.one_line()
-    assert "no model with trained weights" in line
-    assert "--weights FILE" in line
-    assert "--untrained" in line
+def test_without_a_name_the_shipped_classifier_looks(tmp_path: Path, livevision: Call) -> None:
+    results = tmp_path / "out.jsonl"
+    arguments = ["--source", "synthetic", "--task", "classify", "--max-frames", 2]
+    outcome = livevision(*arguments, "--output", results)
+    assert outcome.code == 0, outcome.err
+    for row in rows(results):
+        assert len(row["labels"]) == 5
+        assert all(0 <= label["class_id"] < 200 for label in row["labels"])
 
 
 def test_classes_cannot_be_chosen(livevision: Call) -> None:
