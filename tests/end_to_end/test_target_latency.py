@@ -68,6 +68,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> type[SlowEngine]:
 def _settings(**given: Any) -> Settings:
     usual = {
         "source": "synthetic://160x120@25?frames=150&paced=1",
+        "model": "thundernet-snet49",
         "engine": "torch",
         "headless": True,
         "target_latency": 40,
