@@ -55,7 +55,8 @@ def test_dfanet_begins_all_its_encoders_from_a_classifier(tmp_path: Path) -> Non
     save_weights(classifier, path)
     net = build("dfanet-a", num_classes=2)
     recipe = small_data.recipe(small_data.SEGMENT, net="dfanet-a", initial_weights=str(path))
-    assert "began from the classifier" in start_from(recipe, net)
+    (line,) = start_from(recipe, net)
+    assert "began from the classifier" in line
     stored = load_file(path)
     ours = net.state_dict()
     for encoder in range(3):
@@ -73,7 +74,7 @@ def test_a_detector_begins_from_a_backbone(tmp_path: Path) -> None:
         net="thundernet-mobilenetv2",
         initial_weights=str(tmp_path / "w.safetensors"),
     )
-    line = start_from(recipe, net)
+    (line,) = start_from(recipe, net)
     stored = load_file(tmp_path / "w.safetensors")
     ours = net.state_dict()
     fitting = [k for k, v in stored.items() if k in ours and ours[k].shape == v.shape]
