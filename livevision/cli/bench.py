@@ -37,11 +37,17 @@ def _clip(function: Any) -> Any:
 @command.command("pipeline")
 @_clip
 @click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
+@click.option("--model", metavar="NAME", multiple=True, help="A net, as for a run.")
 @click.option("--rounds", default=3, show_default=True, help="Turns that each side takes.")
 @click.option("--threads", type=int, help="Threads of the net; the engine's own choice by default.")
 @click.option("--max-frames", type=int, help="Frames of each turn; all by default.")
 def pipeline(
-    clip: Path | None, task: str, rounds: int, threads: int | None, max_frames: int | None
+    clip: Path | None,
+    task: str,
+    model: tuple[str, ...],
+    rounds: int,
+    threads: int | None,
+    max_frames: int | None,
 ) -> int:
     """File to annotated file: the pipeline against plain loops over the same calls.
 
@@ -55,7 +61,8 @@ def pipeline(
     runs: list[bench.Measured] = []
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:
-        settings = _settings(clip, task, Path(folder), max_frames=max_frames, threads=threads)
+        given = {"model": model, "max_frames": max_frames, "threads": threads}
+        settings = _settings(clip, task, Path(folder), **given)
         bench.in_new_process(bench.through_loop, settings)  # warms the files' and engine's caches
         for _ in range(rounds):
             loops.append(bench.in_new_process(bench.through_loop, settings))
