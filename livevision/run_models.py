@@ -71,10 +71,10 @@ def _threads_beside_video(card: ModelCard) -> int | None:
     """How many threads suit a net that runs beside a decoder and an encoder.
 
     A light net hardly gains by the last core, which the other stages need; a heavy one does. On two
-    cores ThunderNet at 0.25 G multiply-adds was the faster with one thread, at 1.0 G with two, and so
-    was BiSeNet at 2.3 G (``livevision bench pipeline --threads N``). That holds where several frames
-    are computed at once, too: 93.7 frames a second with one thread and 81.5 with two at 0.25 G, 70.2
-    and 85.1 at 1.0 G.
+    cores ThunderNet at 0.25 G multiply-adds was the faster with one thread, at 1.0 G with two, and
+    so was BiSeNet at 2.3 G (``livevision bench pipeline --threads N``). That holds where several
+    frames are computed at once, too: 93.7 frames a second with one thread and 81.5 with two at
+    0.25 G, 70.2 and 85.1 at 1.0 G.
     """
     if card.madds > _LIGHT:
         return None
