@@ -118,7 +118,7 @@ class Run:
         self.delivery = Delivery(settings, places)
         self._overlap = overlap and _every_frame(settings, places)
         _check_target_latency(settings, places)
-        self._models: Sequence[Model] = for_tasks(settings, self._overlap)
+        self._models: Sequence[Model] = for_tasks(settings)
         self._adaptive: Adaptive | None = None
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, self._models, self.meter)

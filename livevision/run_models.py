@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _LIGHT = 5e8  # multiply-adds for one image
 
 
-def for_tasks(settings: Settings, overlap: bool = False) -> list[Model]:
+def for_tasks(settings: Settings) -> list[Model]:
     """The models of a run, one for each of its tasks, in the tasks' order; none is loaded yet.
 
     A named model serves the task on its card, and a graph the task it tells of. Where no task was
-    asked for, the model settles it. ``overlap``: they will be opened so.
+    asked for, the model settles it.
 
     Raises:
         UsageError: A model does none of the tasks, or two do the same.
@@ -41,7 +41,7 @@ def for_tasks(settings: Settings, overlap: bool = False) -> list[Model]:
             )
     models = []
     for task in tasks:
-        name, weights = wanted[task] if task in wanted else (catalog.DEFAULTS[task], None)
+        name, weights = wanted.get(task, (catalog.DEFAULTS[task], None))
         models.append(
             load(
                 name,

@@ -12,8 +12,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,21 +67,14 @@ class Chip:
         return 1 / max(2 * madds / self.flops, moved / self.bandwidth)
 
 
-@contextmanager
-def finished(device: torch.device) -> Iterator[None]:
-    """Within it, and until all that was begun on the device is done."""
-    yield
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def seconds(work: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Median time of a call, after two that are not counted."""
+    """Median time of a call and of all that it began on the device, after two not counted."""
     times = []
     for _ in range(repeats + 2):
         start = time.perf_counter()
-        with finished(device):
-            work()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter() - start)
     return statistics.median(times[2:])
 
