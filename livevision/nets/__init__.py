@@ -84,7 +84,11 @@ def families() -> list[str]:
 
 
 def build(
-    name: str, *, pixels: Mapping[str, Sequence[float]] | None = None, **options: Any
+    name: str,
+    *,
+    pixels: Mapping[str, Sequence[float]] | None = None,
+    without: Sequence[str] = (),
+    **options: Any,
 ) -> nn.Module:
     """Build a net with freshly initialised weights.
 
@@ -93,6 +97,7 @@ def build(
             that `livevision.nets.features` knows.
         pixels: "mean" and "std" of each colour that the weights were trained with where they are
             not ours, see `livevision.nets.pixels`; the net built takes the same images as all.
+        without: parts to leave out of it, for ablations, see `livevision.nets.ablation`.
         **options: passed to the net's builder, for example `num_classes`: the number of classes,
             for detectors of foreground classes.
 
@@ -108,6 +113,10 @@ def build(
         )
     module, function = (_BUILDERS | _FAMILIES)[name].split(":")
     net: nn.Module = getattr(import_module(module), function)(**options)
+    if without:
+        from livevision.nets.ablation import leave_out
+
+        leave_out(net, without)
     if pixels is not None:
         from livevision.nets.pixels import OnOtherPixels
 

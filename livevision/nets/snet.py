@@ -6,6 +6,8 @@ and the authors' released net both have 4, 8 and 4 units, which is what is built
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from livevision.nets.layers import Classifier, ConvNorm
@@ -20,6 +22,7 @@ class SNet(nn.Module):
         last: channels of a 1x1 convolution after stage 4, whose output then is C5; 0 for none.
         downsample_style: see `livevision.nets.shufflenetv2.Unit`.
         dilated: keeps C5 at stride 16, see there.
+        kernel_size: of the depthwise convolutions; the paper compares its 5 with 3.
     """
 
     def __init__(
@@ -28,13 +31,14 @@ class SNet(nn.Module):
         last: int = 0,
         downsample_style: str = "torchvision",
         dilated: bool = False,
+        kernel_size: int = 5,
     ) -> None:
         super().__init__()
         stem, c3, c4, c5 = widths
         self.stem = nn.Sequential(ConvNorm(3, stem, 3, stride=2), nn.MaxPool2d(3, 2, padding=1))
-        self.stage2 = stage(stem, c3, 4, 5, downsample_style)
-        self.stage3 = stage(c3, c4, 8, 5, downsample_style)
-        self.stage4 = stage(c4, c5, 4, 5, downsample_style, dilated=dilated)
+        self.stage2 = stage(stem, c3, 4, kernel_size, downsample_style)
+        self.stage3 = stage(c3, c4, 8, kernel_size, downsample_style)
+        self.stage4 = stage(c4, c5, 4, kernel_size, downsample_style, dilated=dilated)
         self.conv5: nn.Module = ConvNorm(c5, last) if last else nn.Identity()
         self.channels = (c4, last or c5)
 
@@ -63,31 +67,31 @@ class SNet(nn.Module):
         return c4, self.conv5(self.stage4(c4))
 
 
-def backbone(name: str, downsample_style: str = "torchvision", dilated: bool = False) -> SNet:
-    """The backbone "snet49", "snet146" or "snet535"."""
+def backbone(name: str, downsample_style: str = "torchvision", **options: Any) -> SNet:
+    """The backbone "snet49", "snet146" or "snet535"; options as of `SNet`."""
     widths, last = {
         "snet49": ((24, 60, 120, 240), 512),
         "snet146": ((24, 132, 264, 528), 0),
         "snet535": ((48, 248, 496, 992), 0),
     }[name]
-    return SNet(widths, last, downsample_style, dilated)
+    return SNet(widths, last, downsample_style, **options)
 
 
-def snet49(num_classes: int = 1000, downsample_style: str = "torchvision") -> Classifier:
-    """SNet49 as a classifier."""
-    return _classifier("snet49", num_classes, downsample_style)
+def snet49(num_classes: int = 1000, **options: Any) -> Classifier:
+    """SNet49 as a classifier; options as of `SNet`."""
+    return _classifier("snet49", num_classes, options)
 
 
-def snet146(num_classes: int = 1000, downsample_style: str = "torchvision") -> Classifier:
+def snet146(num_classes: int = 1000, **options: Any) -> Classifier:
     """SNet146 as a classifier."""
-    return _classifier("snet146", num_classes, downsample_style)
+    return _classifier("snet146", num_classes, options)
 
 
-def snet535(num_classes: int = 1000, downsample_style: str = "torchvision") -> Classifier:
+def snet535(num_classes: int = 1000, **options: Any) -> Classifier:
     """SNet535 as a classifier."""
-    return _classifier("snet535", num_classes, downsample_style)
+    return _classifier("snet535", num_classes, options)
 
 
-def _classifier(name: str, num_classes: int, downsample_style: str) -> Classifier:
-    net = backbone(name, downsample_style)
+def _classifier(name: str, num_classes: int, options: dict[str, Any]) -> Classifier:
+    net = backbone(name, **options)
     return Classifier(net, net.channels[-1], num_classes)

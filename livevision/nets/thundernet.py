@@ -18,6 +18,7 @@ from livevision.nets.anchors import grid_anchors
 from livevision.nets.layers import ConvNorm, global_average, initialise
 from livevision.nets.snet import SNet, backbone
 from livevision.nets.two_stage import TwoStageDetector, by_anchor
+from livevision.nets.unshuffled import permute_inputs
 
 _BINS = 7  # along each side of a proposal
 _WIDTH = 5 * _BINS * _BINS  # channels of the maps that proposals are pooled from
@@ -41,6 +42,12 @@ class ContextEnhancement(nn.Module):
         enlarged = F.interpolate(self.c5(c5), size=size, mode="nearest")
         total: Tensor = self.c4(c4) + enlarged + self.c_glb(global_average(c5))
         return total
+
+    def permute_inputs(self, c4: list[int], c5: list[int]) -> None:
+        """Expect the channels of C4 and C5 in other orders, see `unshuffled.permute_inputs`."""
+        permute_inputs(self.c4, c4)
+        permute_inputs(self.c5, c5)
+        permute_inputs(self.c_glb, c5)
 
 
 class RegionProposal(nn.Module):
@@ -123,12 +130,7 @@ class ThunderNet(TwoStageDetector):
     def unshuffle(self) -> None:
         """Take the shuffles out of an SNet, for export, in eval mode; the answers stay."""
         if isinstance(self.backbone, SNet):
-            from livevision.nets.unshuffled import permute_inputs
-
-            c4, c5 = self.backbone.unshuffle()
-            permute_inputs(self.context.c4, c4)
-            permute_inputs(self.context.c5, c5)
-            permute_inputs(self.context.c_glb, c5)
+            self.context.permute_inputs(*self.backbone.unshuffle())
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The first stage's layers.

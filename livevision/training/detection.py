@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,7 @@ from livevision.scoring.confusion import mean_of_known
 from livevision.scoring.matching import Matches
 from livevision.training.batches import batch_number, size_of_step, views_random
 from livevision.training.detection_losses import first_stage_loss, second_stage_loss
-from livevision.training.detection_views import ViewOfBoxes, move_boxes
+from livevision.training.detection_views import ViewOfBoxes, move_boxes, tiles
 from livevision.training.distillation import answers_loss, maps_loss
 from livevision.training.drawings import draw_boxes
 from livevision.training.marks import Marks
@@ -28,6 +30,9 @@ from livevision.training.repeats import repeat_factors, repeated
 from livevision.training.scores import Scores
 from livevision.training.teachers import load_teacher
 from livevision.training.views import Colouring, Views, colours, normalised, whole
+
+Objects: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
+"""Boxes, x1 y1 x2 y2 in pixels, and their classes."""
 
 _SHOWN = 0.3  # least score of a box that is drawn
 
@@ -61,6 +66,7 @@ class DetectionJob:
             self.material.epoch = repeated(factors, recipe.seed)
         self.marks = Marks(self.material.train, len(self.labels), group.device)
         self.view = ViewOfBoxes(self.options.zoom_out, self.options.smallest_crop)
+        self.tile_view = ViewOfBoxes(1.0, self.options.smallest_crop)  # tiles are small enough
         self.colouring = Colouring(self.options.jitter, self.options.hue)
         self.sizes = self.options.sizes or [recipe.input_size]
         self.propose: Any = TwoStageDetector.propose
@@ -82,31 +88,72 @@ class DetectionJob:
         random = views_random(recipe.seed, number)
         size = self.sizes[size_of_step(recipe.seed, step, len(self.sizes))]
         indices = self.material.indices(step)
-        pictures, sizes = self.material.pictures.batch(indices)
+        images, objects = self._shown(indices, size, self.view, random)
+        if self.options.mosaic:
+            self._lay_mosaics(images, objects, indices, size, random)
         boxes = np.zeros((len(indices), most, 4), np.float32)
         classes = np.zeros((len(indices), most), np.int64)
-        rectangles = np.zeros((len(indices), 4))
+        for n, (theirs, kinds) in enumerate(objects):
+            count = min(most, len(theirs))
+            boxes[n, :count], classes[n, :count] = theirs[:count], kinds[:count]
+        device = self.group.device
+        return Batch(
+            number,
+            normalised(self.colouring(images, random)),
+            torch.from_numpy(boxes).to(device),
+            torch.from_numpy(classes).to(device),
+            self.marks.of(indices),
+        )
+
+    def _shown(
+        self,
+        indices: Sequence[int],
+        size: tuple[int, int],
+        view: ViewOfBoxes,
+        random: np.random.Generator,
+    ) -> tuple[Tensor, list[Objects]]:
+        """A random view of each picture, N x 3 x H x W of 0..255, and its objects in that view."""
+        pictures, sizes = self.material.pictures.batch(indices)
+        rectangles, objects = np.zeros((len(indices), 4)), []
         flips = random.random(len(indices)) < 0.5
         for n, index in enumerate(indices):
             sample = cast(BoxSample, self.material.pictures.samples[index])
             single = ~sample.crowd
             theirs = sample.boxes[single]
-            rectangles[n] = self.view(*sizes[n], theirs, random)
+            rectangles[n] = view(*sizes[n], theirs, random)
             moved, shown = move_boxes(theirs, rectangles[n], bool(flips[n]), size)
-            count = min(most, len(moved))
-            boxes[n, :count] = moved[:count]
-            classes[n, :count] = sample.classes[single][shown][:count]
-        views = Views(rectangles, flips, size)
-        grid = views.grid(pictures)
-        images = normalised(self.colouring(colours(pictures, grid), random))
-        device = self.group.device
-        return Batch(
-            number,
-            images,
-            torch.from_numpy(boxes).to(device),
-            torch.from_numpy(classes).to(device),
-            self.marks.of(indices),
-        )
+            objects.append((moved, sample.classes[single][shown]))
+        grid = Views(rectangles, flips, size).grid(pictures)
+        return colours(pictures, grid), objects
+
+    def _lay_mosaics(
+        self,
+        images: Tensor,
+        objects: list[Objects],
+        indices: Sequence[int],
+        size: tuple[int, int],
+        random: np.random.Generator,
+    ) -> None:
+        """Put mosaics in the place of some of a batch's views, each of one data set's pictures.
+
+        A mosaic's first tile shows the picture whose place it takes. All of a batch are split at
+        one point, so that a tile is one `grid_sample` for all of them.
+        """
+        chosen = np.flatnonzero(random.random(len(indices)) < self.options.mosaic).tolist()
+        if not chosen:
+            return
+        laid: list[list[Objects]] = [[] for _ in chosen]
+        for number, (x1, y1, x2, y2) in enumerate(tiles(size, random)):
+            theirs = [indices[n] for n in chosen]
+            if number:
+                theirs = [self.material.beside(index, random) for index in theirs]
+            parts, found = self._shown(theirs, (x2 - x1, y2 - y1), self.tile_view, random)
+            images[chosen, :, y1:y2, x1:x2] = parts
+            for mine, (boxes, classes) in zip(laid, found, strict=True):
+                mine.append((boxes + np.float32((x1, y1, x1, y1)), classes))
+        for n, mine in zip(chosen, laid, strict=True):
+            boxes, classes = zip(*mine, strict=True)
+            objects[n] = np.concatenate(boxes), np.concatenate(classes)
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The net with its two stages compiled; what lies between them has no gradient."""

@@ -12,6 +12,7 @@ Rectangle = npt.NDArray[np.float64]
 
 _TRIES = 50
 _LEAST_OVERLAPS = (1.0, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # 1: no crop at all
+_SPLIT = (0.3, 0.7)  # where a mosaic's tiles meet, as a share of its sides
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,23 @@ def move_boxes(
     if flip:
         moved[:, [0, 2]] = size[0] - moved[:, [2, 0]]
     return moved.astype(np.float32), shown
+
+
+def tiles(
+    size: tuple[int, int], random: np.random.Generator
+) -> list[tuple[int, int, int, int]]:
+    """The four tiles of a mosaic (YOLOv4, arXiv 2004.10934, section 3.3), split at a random point.
+
+    Args:
+        size: width and height of the mosaic in pixels.
+        random: what the point is drawn with, between 0.3 and 0.7 of each side.
+
+    Returns:
+        x1 y1 x2 y2 of each tile, row by row.
+    """
+    width, height = size
+    x, y = (int(side * random.uniform(*_SPLIT)) for side in size)
+    return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
 
 
 def _centres_inside(boxes: Boxes, crops: Rectangle) -> npt.NDArray[np.bool_]:

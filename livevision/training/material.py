@@ -81,6 +81,15 @@ class Material:
         places = indices_of(number, recipe.batch_size, len(self.epoch), recipe.seed)
         return [int(self.epoch[place]) for place in places]
 
+    def beside(self, index: int, random: np.random.Generator) -> int:
+        """Some training picture of the same data set as another, which may be that one itself."""
+        first = 0
+        for data_set in self.train:
+            if index < first + len(data_set):
+                break
+            first += len(data_set)
+        return first + int(random.integers(len(data_set)))
+
     def val_batches(self, size: int) -> Iterator[list[int]]:
         """All validation pictures, `size` at a time."""
         total = sum(len(s) for s in self.val)

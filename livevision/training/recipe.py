@@ -94,6 +94,8 @@ class DetectOptions(Part):
         sizes: inputs to train at, one drawn for each step; empty for the recipe's `input_size`.
         zoom_out: the most by which a picture's sides are extended, half of the time.
         smallest_crop: shortest side of a crop, as a share of the picture's.
+        mosaic: share of the views that are mosaics of four pictures of one data set (YOLOv4, arXiv
+            2004.10934, section 3.3), whose objects are smaller.
         jitter: largest relative change of brightness, contrast and saturation.
         hue: largest turn of the hue, in degrees.
         pre_nms: proposals that enter the first stage's suppression in training.
@@ -116,6 +118,7 @@ class DetectOptions(Part):
     sizes: list[Size] = []
     zoom_out: float = Field(3.0, ge=1)
     smallest_crop: float = Field(0.3, gt=0, le=1)
+    mosaic: float = Field(0.0, ge=0, le=1)
     jitter: float = Field(0.4, ge=0, lt=1)
     hue: float = Field(0.0, ge=0, le=180)
     pre_nms: int = Field(600, ge=1)

@@ -9,7 +9,7 @@ import torch
 from livevision.datasets.samples import IGNORED
 from livevision.training import classification, segmentation
 from livevision.training.batches import indices_of
-from livevision.training.detection_views import ViewOfBoxes, move_boxes
+from livevision.training.detection_views import ViewOfBoxes, move_boxes, tiles
 from livevision.training.recipe import ClassifyOptions, SegmentOptions
 from livevision.training.views import Colouring, Views, classes, colours, whole
 
@@ -45,6 +45,21 @@ def test_boxes_follow_what_they_enclose() -> None:
             assert np.abs(np.array(edges) - [x1, y1, x2, y2]).max() < 2
             shown_in += 1
     assert shown_in > 30
+
+
+def test_tiles_cover_a_mosaic_and_meet_at_one_point() -> None:
+    points = set()
+    for seed in range(20):
+        laid = np.zeros((48, 64), int)
+        four = tiles((64, 48), np.random.default_rng(seed))
+        for x1, y1, x2, y2 in four:
+            laid[y1:y2, x1:x2] += 1
+        assert (laid == 1).all()
+        _, _, x, y = four[0]
+        assert 0.3 * 64 - 1 <= x <= 0.7 * 64
+        assert 0.3 * 48 - 1 <= y <= 0.7 * 48
+        points.add((x, y))
+    assert len(points) > 10
 
 
 def test_crops_keep_the_overlap_they_promise() -> None:
