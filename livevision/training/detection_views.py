@@ -69,9 +69,7 @@ def move_boxes(
     return moved.astype(np.float32), shown
 
 
-def tiles(
-    size: tuple[int, int], random: np.random.Generator
-) -> list[tuple[int, int, int, int]]:
+def tiles(size: tuple[int, int], random: np.random.Generator) -> list[tuple[int, int, int, int]]:
     """The four tiles of a mosaic (YOLOv4, arXiv 2004.10934, section 3.3), split at a random point.
 
     Args:
