@@ -208,23 +208,21 @@ class DetectionJob:
     def _taught(
         self, images: Tensor, maps: Tensor, proposals: Tensor, valid: Tensor, logits: Tensor
     ) -> dict[str, Tensor]:
-        """The losses for the teacher's maps and for its classes of the same proposals."""
+        """The losses for the teacher's maps and for its classes of the same proposals.
+
+        A teacher whose maps have another shape, as those of another kind, teaches classes alone.
+        """
         settings, teacher = self.options.teacher, self._teacher
         if settings is None or teacher is None:
             return {}
         with torch.no_grad():
             their_maps = teacher.features(images)[0]
             theirs = teacher.second_stage(their_maps, proposals)[0]
-        if their_maps.shape != maps.shape:
-            raise UsageError(
-                f"the teacher {settings.net} has maps of {tuple(their_maps.shape[1:])}, its "
-                f"student {self.recipe.net} of {tuple(maps.shape[1:])}; take one of the same kind"
-            )
         answers = answers_loss(logits[valid], theirs[valid], settings.temperature)
-        return {
-            "teacher_maps": settings.weight * maps_loss(maps, their_maps),
-            "teacher_classes": settings.weight * answers,
-        }
+        losses = {"teacher_classes": settings.weight * answers}
+        if their_maps.shape == maps.shape:
+            losses["teacher_maps"] = settings.weight * maps_loss(maps, their_maps)
+        return losses
 
     def _proposals(
         self,

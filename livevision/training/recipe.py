@@ -111,8 +111,8 @@ class DetectOptions(Part):
             often in an epoch, up to sqrt(repeat_rare / share) times (LVIS, arXiv 1908.03195); 0
             shows every picture once.
         highlight: classes whose mean AP50 is reported on its own.
-        teacher: a detector of the same kind to learn from besides the labels: the map that
-            proposals are pooled from, and the classes of the proposals.
+        teacher: a detector to learn from besides the labels: the classes of the proposals and, of
+            one of the same kind, the map that they are pooled from.
     """
 
     sizes: list[Size] = []

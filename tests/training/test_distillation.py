@@ -92,14 +92,22 @@ def test_only_the_student_learns(tmp_path: Path) -> None:
     assert losses["teacher_maps"].item() < before
 
 
-def test_a_teacher_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_detector_of_another_kind_teaches_classes_alone(tmp_path: Path) -> None:
     write_teacher(tmp_path, "light-head-s", 1)
-    job = taught(tmp_path / "a", "detect", "light-head-s", weights=str(tmp_path / "light-head-s"))
-    with pytest.raises(UsageError, match="same kind"):
-        job.loss(build("thundernet-snet49", num_classes=1), job.batch(0))
+    job = taught(tmp_path, "detect", "light-head-s", weight=1.0)
+    torch.manual_seed(2)
+    student = build("thundernet-snet49", num_classes=1)
+    losses = job.loss(student, job.batch(0))
+    assert "teacher_maps" not in losses
+    losses["teacher_classes"].backward()
+    assert student.classes.weight.grad.abs().sum() > 0
+    assert next(student.backbone.parameters()).grad.abs().sum() > 0
+
+
+def test_a_teacher_of_another_task_is_refused(tmp_path: Path) -> None:
     write_teacher(tmp_path, "snet49", 1)
     with pytest.raises(UsageError, match="no detector"):
-        taught(tmp_path / "b", "detect", "snet49", weights=str(tmp_path / "snet49"))
+        taught(tmp_path, "detect", "snet49")
 
 
 def test_a_teacher_of_other_labels_is_refused(tmp_path: Path) -> None:
