@@ -77,7 +77,8 @@ STUDIES = {
     "snet": Study(
         "SNet49, Tiny-ImageNet 64x64",
         "snet49-tiny-imagenet",
-        ("steps=1500", "evaluate_every=1500", *_BRIEF),
+        ("steps=1500", "evaluate_every=1500", "input_size=[64, 64]",
+         "task_options.teacher=null", *_BRIEF),
         (("top1", "top-1"),),
         (("5x5 depthwise", "{}"), ("3x3 depthwise", "{kernel_size: 3}")),
     ),
