@@ -16,7 +16,7 @@ from livevision.training.meter import Meter
 from livevision.training.norms import enter_training, prepare_norms
 from livevision.training.optimizers import make_optimizer, set_rate
 from livevision.training.outputs import RunFolder
-from livevision.training.precision import autocast, keep_depthwise_in_float32
+from livevision.training.precision import autocast, keep_slow_depthwise_in_float32
 from livevision.training.processes import Group
 from livevision.training.progress import Progress
 from livevision.training.recipe import Recipe
@@ -71,7 +71,7 @@ def train(
     average = AveragedNet(net, recipe.ema_decay)
     prepare_norms(net, recipe.norm)
     if group.device.type == "cpu" and recipe.precision != "fp32":
-        keep_depthwise_in_float32(net)
+        keep_slow_depthwise_in_float32(net)
     optimizer = make_optimizer(recipe, net)
     scaler = torch.amp.GradScaler(group.device.type, enabled=recipe.precision == "fp16")
 

@@ -1,30 +1,42 @@
-"""Depthwise convolutions stay in float32 under autocast, with the same answer and gradients."""
+"""Slow depthwise convolutions stay in float32 under autocast, with the same answer and gradients."""
 
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from livevision.errors import UsageError
-from livevision.training.precision import autocast, keep_depthwise_in_float32
+from livevision.training.precision import autocast, keep_slow_depthwise_in_float32
 
 
-def test_only_depthwise_convolutions_change_their_precision() -> None:
+@pytest.mark.parametrize(
+    ("options", "size", "dtype"),
+    [
+        ({"kernel_size": 3, "padding": 1, "groups": 4}, 6, torch.bfloat16),
+        ({"kernel_size": 3, "padding": 1, "groups": 4}, 3, torch.float32),
+        ({"kernel_size": 3, "padding": 1, "groups": 4, "stride": 2}, 6, torch.float32),
+        ({"kernel_size": 3, "padding": 2, "groups": 4, "dilation": 2}, 6, torch.float32),
+        ({"kernel_size": 5, "padding": 2, "groups": 4}, 6, torch.float32),
+        ({"kernel_size": 5, "padding": 2}, 6, torch.bfloat16),
+    ],
+)
+def test_slow_depthwise_convolutions_stay_in_float32(
+    options: dict[str, Any], size: int, dtype: torch.dtype
+) -> None:
     torch.manual_seed(0)
-    depthwise, dense = nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.Conv2d(4, 4, 1)
-    net = nn.Sequential(depthwise, dense)
-    plain = copy.deepcopy(net)
-    keep_depthwise_in_float32(net)
-    x = torch.randn(2, 4, 6, 6)
+    conv = nn.Conv2d(4, 4, **options)
+    plain = copy.deepcopy(conv)
+    keep_slow_depthwise_in_float32(conv)
+    x = torch.randn(2, 4, size, size)
     with torch.autocast("cpu", torch.bfloat16):
-        assert depthwise(x).dtype == torch.float32
-        assert dense(x).dtype == torch.bfloat16
-    net(x).square().sum().backward()
+        assert conv(x).dtype == dtype
+    conv(x).square().sum().backward()
     plain(x).square().sum().backward()
-    for ours, theirs in zip(net.parameters(), plain.parameters(), strict=True):
+    for ours, theirs in zip(conv.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
 
 
