@@ -1,4 +1,4 @@
-"""Slow depthwise convolutions stay in float32 under autocast; answers and gradients do not change."""
+"""Slow depthwise convolutions stay in float32 under autocast; their gradients do not change."""
 
 from __future__ import annotations
 
