@@ -26,7 +26,6 @@ from livevision.training.marks import Marks
 from livevision.training.material import Material, name_of
 from livevision.training.processes import Group
 from livevision.training.recipe import DetectOptions, Recipe
-from livevision.training.repeats import repeat_factors, repeated
 from livevision.training.scores import Scores
 from livevision.training.teachers import load_teacher
 from livevision.training.views import Colouring, Views, colours, normalised, whole
@@ -59,11 +58,7 @@ class DetectionJob:
         for name in self.options.highlight:
             if name not in self.labels:
                 raise UsageError(f"task_options.highlight: {unknown('class', name, self.labels)}")
-        if self.options.repeat_rare:
-            factors = repeat_factors(
-                self.material.train, len(self.labels), self.options.repeat_rare
-            )
-            self.material.epoch = repeated(factors, recipe.seed)
+        self.material.repeat_rare(self.options.repeat_rare)
         self.marks = Marks(self.material.train, len(self.labels), group.device)
         self.view = ViewOfBoxes(self.options.zoom_out, self.options.smallest_crop)
         self.tile_view = ViewOfBoxes(1.0, self.options.smallest_crop)  # tiles are small enough

@@ -15,6 +15,7 @@ from livevision.training.batches import batch_number, indices_of
 from livevision.training.pictures import Pictures
 from livevision.training.processes import Group
 from livevision.training.recipe import Recipe
+from livevision.training.repeats import repeat_factors, repeated
 
 
 class Material:
@@ -73,6 +74,12 @@ class Material:
         width, height = self.recipe.input_size
         sets = ", ".join(map(name_of, self.recipe.data.val))
         return f"{sets} ({count} pictures, {width}x{height})"
+
+    def repeat_rare(self, least_share: float) -> None:
+        """Let pictures of rare classes come more often, see `repeats.repeat_factors`; 0: none."""
+        if least_share:
+            factors = repeat_factors(self.train, len(self.labels), least_share)
+            self.epoch = repeated(factors, self.recipe.seed)
 
     def indices(self, step: int) -> list[int]:
         """The training pictures of this process's batch of a step."""

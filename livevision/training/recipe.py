@@ -63,6 +63,8 @@ class SegmentOptions(Part):
         detail_weight: of the loss of STDC's head for details.
         rare_weight: classes weigh 1 / ln(rare_weight + share of the pixels) in the loss, rare ones
             the more the nearer it lies to 1 (ENet, arXiv 1606.02147); 0 weighs all alike.
+        repeat_rare: pictures with a class that less than this share of the pictures shows come more
+            often in an epoch, as for detectors; 0 shows every picture once.
         ohem: pixels whose true class has less than this probability are learned from (BiSeNet:
             0.7), at least a sixteenth of all; 0 learns from every pixel.
         teacher: a segmenter to learn from besides the labels.
@@ -76,6 +78,7 @@ class SegmentOptions(Part):
     aux_weight: float = Field(1.0, ge=0)
     detail_weight: float = Field(1.0, ge=0)
     rare_weight: float = Field(0.0, ge=0)
+    repeat_rare: float = Field(0.0, ge=0, lt=1)
     ohem: float = Field(0.0, ge=0, lt=1)
     teacher: Teacher | None = None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from livevision.datasets.samples import BoxSample, DataSet
+from livevision.datasets.samples import BoxSample, ClassMapSample, DataSet, Sample
 
 
 def repeat_factors(
@@ -19,7 +19,7 @@ def repeat_factors(
     the largest of its classes' factors. Shares are taken over the sets that mark the class.
 
     Args:
-        sets: data sets of boxes, one after another.
+        sets: data sets of boxes or of class maps, one after another.
         num_classes: of the model.
         least_share: classes on a smaller share of the pictures are rare.
 
@@ -32,12 +32,20 @@ def repeat_factors(
     for data_set in sets:
         marking[sorted(data_set.marked)] += len(data_set)
         for row, sample in zip(shown[first:], data_set.samples, strict=False):
-            assert isinstance(sample, BoxSample)
-            row[sample.classes[~sample.crowd]] = True
+            row[_classes(sample, num_classes)] = True
         first += len(data_set)
     share = shown.sum(0) / np.maximum(marking, 1)
     factors = np.sqrt(least_share / np.where(share > 0, share, 1)).clip(min=1)
     return np.asarray(np.where(shown, factors, 1).max(1, initial=1))
+
+
+def _classes(sample: Sample, num_classes: int) -> npt.NDArray[np.integer]:
+    """The classes that a picture shows; crowds and what is to be ignored do not count."""
+    if isinstance(sample, BoxSample):
+        return sample.classes[~sample.crowd]
+    assert isinstance(sample, ClassMapSample)
+    seen = np.unique(sample.read_labels())
+    return seen[seen < num_classes]
 
 
 def repeated(factors: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.intp]:

@@ -44,6 +44,7 @@ class SegmentationJob:
         self.options = cast(SegmentOptions, recipe.task_options)
         self.material = Material(recipe, data, group)
         self.labels = self.material.labels
+        self.material.repeat_rare(self.options.repeat_rare)
         self.marks = Marks(self.material.train, len(self.labels), group.device)
         self.colouring = Colouring(self.options.jitter, self.options.hue)
         self._teacher: nn.Module | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -64,3 +65,17 @@ def test_a_detector_sees_them_so(tmp_path: Path) -> None:
     seen = np.bincount([i for s in range(len(material.epoch)) for i in material.indices(s)])
     assert seen[:28].tolist() == [4] * 28
     assert all(count in (8, 12) for count in seen[28:])
+
+
+def test_a_segmenter_sees_them_so(tmp_path: Path) -> None:
+    root = small_data.class_maps(tmp_path / "maps", train=30)
+    for seed in range(2, 30):  # only two of the maps keep their bright class
+        dark = np.zeros((small_data.HEIGHT, small_data.WIDTH), np.uint8)
+        cv2.imwrite(str(root / "labels" / "train" / f"{seed}.png"), dark)
+    options = {**small_data.SEGMENT["task_options"], "repeat_rare": 0.3}
+    recipe = small_data.recipe(small_data.SEGMENT, task_options=options, batch_size=4)
+    job = make_job(recipe, tmp_path, Group(0, 1, torch.device("cpu")))
+    epoch = job.material.epoch  # type: ignore[attr-defined]
+    # 2 of 30 where 9 should: each comes sqrt(4.5) times, so 2 or 3 times.
+    assert sorted(np.bincount(epoch))[:-2] == [1] * 28
+    assert set(np.bincount(epoch)) in ({1, 2}, {1, 3}, {1, 2, 3})
