@@ -149,14 +149,14 @@ def top_k(model: Any) -> list[int]:
 def test_counts_stand_beside_the_papers() -> None:
     rows = [
         row
-        for name in ("mobilenetv2", "light-head-s", "shufflenetv2-1.0")
+        for name in ("mobilenetv2", "light-head-l", "shufflenetv2-1.0")
         for row in json.loads(CliRunner().invoke(command, [name, "--counts", "--json"]).output)
     ]
     of = {(row["net"], row["counted"], *row["input_size"]): row for row in rows}
     mobile = of["mobilenetv2", "", 224, 224]
     assert (mobile["params"], mobile["params_paper"]) == (3.5049, 3.4)
     assert (mobile["madds_m"], mobile["madds_m_paper"]) == (300.77, 300)
-    assert of["light-head-s", "num_classes 80", 608, 400]["madds_m_paper"] is None
+    assert of["light-head-l", "num_classes 80", 608, 400]["madds_m_paper"] is None
     megvii, torchvision = (
         of["shufflenetv2-1.0", f"downsample_style {style}", 224, 224]
         for style in ("megvii", "torchvision")
