@@ -138,7 +138,7 @@ def scores(study: Study, where: Path) -> list[float]:
 
 
 def table(keys: Sequence[str], seeds: Sequence[int], out: Path) -> str:
-    """Markdown: of each row the mean over its seeds, their range, and what is lost to the whole."""
+    """Markdown: of each row the mean over its seeds, each of them, the change from the whole."""
     lines = ["| net | | score | mean | each seed | against all |", "|---|---|---|---|---|---|"]
     for key in keys:
         study = STUDIES[key]

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from livevision.nets.bisenet import BiSeNet, Head
 from livevision.nets.dfanet import DFANet
@@ -34,8 +33,7 @@ class EnlargedC5(ContextEnhancement):
         self.c5 = full.c5
 
     def forward(self, c4: Tensor, c5: Tensor) -> Tensor:
-        size = (int(c4.shape[2]), int(c4.shape[3]))
-        return F.interpolate(self.c5(c5), size=size, mode="nearest")
+        return self.enlarged(c4, c5)
 
     def permute_inputs(self, c4: list[int], c5: list[int]) -> None:
         permute_inputs(self.c5, c5)
@@ -84,7 +82,7 @@ def leave_out(net: nn.Module, parts: Sequence[str]) -> nn.Module:
         parts: of those named above.
 
     Raises:
-        ValueError: the net has no such part, or cannot do without it.
+        ValueError: the net has no such part.
     """
     known = _STEPS.get(type(net), {})
     for part in parts:

@@ -38,10 +38,13 @@ class ContextEnhancement(nn.Module):
         self.c_glb = nn.Conv2d(c5, _WIDTH, 1)
 
     def forward(self, c4: Tensor, c5: Tensor) -> Tensor:
-        size = (int(c4.shape[2]), int(c4.shape[3]))
-        enlarged = F.interpolate(self.c5(c5), size=size, mode="nearest")
-        total: Tensor = self.c4(c4) + enlarged + self.c_glb(global_average(c5))
+        total: Tensor = self.c4(c4) + self.enlarged(c4, c5) + self.c_glb(global_average(c5))
         return total
+
+    def enlarged(self, c4: Tensor, c5: Tensor) -> Tensor:
+        """C5 through its convolution, at C4's size."""
+        size = (int(c4.shape[2]), int(c4.shape[3]))
+        return F.interpolate(self.c5(c5), size=size, mode="nearest")
 
     def permute_inputs(self, c4: list[int], c5: list[int]) -> None:
         """Expect the channels of C4 and C5 in other orders, see `unshuffled.permute_inputs`."""
