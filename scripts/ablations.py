@@ -23,13 +23,15 @@ class Study:
     Attributes:
         name: In the table.
         recipe: Of `livevision train`.
-        settings: Over the recipe's own, of every row.
+        steps: Of every row; it is scored after the last.
+        settings: Others over the recipe's own, of every row.
         figures: Columns of the run's log, and what the table calls them.
         rows: What the table calls each, and the net's options.
     """
 
     name: str
     recipe: str
+    steps: int
     settings: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str, str], ...]
@@ -41,8 +43,8 @@ STUDIES = {
     "thundernet": Study(
         "ThunderNet, MobileNetV2, 256x256",
         "thundernet-mobilenetv2",
-        ("steps=400", "evaluate_every=400", "batch_size=16", "input_size=[256, 256]",
-         "task_options.sizes=[[256, 256]]", *_BRIEF),
+        400,
+        ("batch_size=16", "input_size=[256, 256]", "task_options.sizes=[[256, 256]]", *_BRIEF),
         (("AP50_highlight", "AP50, six classes"), ("AP50 voc12 val", "AP50, VOC")),
         (
             ("all", "{}"),
@@ -54,8 +56,8 @@ STUDIES = {
     "bisenet": Study(
         "BiSeNet, MobileNetV2, CamVid 480x360",
         "bisenet-mobilenetv2-camvid",
-        ("steps=300", "evaluate_every=300", "batch_size=8", "input_size=[480, 360]",
-         "task_options.crop=[320, 240]", *_BRIEF),
+        300,
+        ("batch_size=8", "input_size=[480, 360]", "task_options.crop=[320, 240]", *_BRIEF),
         (("mIoU", "mIoU"),),
         (
             ("all", "{}"),
@@ -69,7 +71,8 @@ STUDIES = {
     "dfanet": Study(
         "DFANet A, CamVid 480x360",
         "dfanet-a-camvid",
-        ("steps=300", "evaluate_every=300", "batch_size=8", "input_size=[480, 360]",
+        300,
+        ("batch_size=8", "input_size=[480, 360]",
          "task_options.crop=[320, 240]", "task_options.teacher=null", *_BRIEF),
         (("mIoU", "mIoU"),),
         (("all", "{}"), ("without fc attention", "{without: [fc attention]}")),
@@ -77,8 +80,8 @@ STUDIES = {
     "snet": Study(
         "SNet49, Tiny-ImageNet 64x64",
         "snet49-tiny-imagenet",
-        ("steps=1500", "evaluate_every=1500", "input_size=[64, 64]",
-         "task_options.teacher=null", *_BRIEF),
+        1500,
+        ("input_size=[64, 64]", "task_options.teacher=null", *_BRIEF),
         (("top1", "top-1"),),
         (("5x5 depthwise", "{}"), ("3x3 depthwise", "{kernel_size: 3}")),
     ),
@@ -108,16 +111,21 @@ def folder(key: str, place: int, seed: int, out: Path) -> Path:
     return out / f"{key}-{place}-seed{seed}"
 
 
+def overrides(study: Study, place: int, seed: int) -> tuple[str, ...]:
+    """All that a row sets otherwise than its recipe."""
+    steps = (f"steps={study.steps}", f"evaluate_every={study.steps}")
+    return (*steps, *study.settings, f"net_options={study.rows[place][1]}", f"seed={seed}")
+
+
 def run(key: str, place: int, seed: int, data: Path, out: Path) -> None:
     """Train a row unless it has been; one that was stopped goes on."""
     study, where = STUDIES[key], folder(key, place, seed, out)
     if scores(study, where):
         return
-    options = study.rows[place][1]
-    settings = (*study.settings, f"net_options={options}", f"seed={seed}")
     command = [sys.executable, "-m", "livevision", "train", study.recipe]
     command += ["--data", str(data), "--out", str(where)]
-    command += [word for setting in settings for word in ("--set", setting)]
+    for setting in overrides(study, place, seed):
+        command += ["--set", setting]
     if (where / "last.pt").exists():
         command.append("--resume")
     subprocess.run(command, check=True)
@@ -128,11 +136,10 @@ def scores(study: Study, where: Path) -> list[float]:
     log = where / "log.csv"
     if not log.exists():
         return []
-    steps = next(s.removeprefix("steps=") for s in study.settings if s.startswith("steps="))
     with log.open(newline="") as file:
         for row in csv.DictReader(file):
             values = [row[column] for column, _ in study.figures]
-            if row["step"] == steps and all(values):
+            if row["step"] == str(study.steps) and all(values):
                 return [100 * float(value) for value in values]
     return []
 

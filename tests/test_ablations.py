@@ -34,10 +34,11 @@ def log(script: Any, out: Path, place: int, seed: int, *rows: str) -> None:
 def test_rows_of_a_study_differ_by_the_net_alone(script: Any) -> None:
     for study in script.STUDIES.values():
         sizes, rest = [], []
-        for _, options in study.rows:
-            settings = [*study.settings, f"net_options={options}"]
+        for place in range(len(study.rows)):
+            settings = script.overrides(study, place, 5)
             recipe = read_recipe(shipped("net")[study.recipe], settings)
-            assert recipe.evaluate_every == recipe.steps
+            assert recipe.evaluate_every == recipe.steps == study.steps
+            assert recipe.seed == 5
             with torch.device("meta"):
                 sizes.append(count_parameters(build(recipe.net, **recipe.net_options)))
             rest.append(recipe.model_dump(exclude={"net_options"}))
