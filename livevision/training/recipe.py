@@ -67,6 +67,8 @@ class SegmentOptions(Part):
             often in an epoch, as for detectors; 0 shows every picture once.
         ohem: pixels whose true class has less than this probability are learned from (BiSeNet:
             0.7), at least a sixteenth of all; 0 learns from every pixel.
+        iou_weight: of the loss that stands for the mean IoU (Lovász-softmax, arXiv 1705.08790) and
+            that small and thin classes gain most from; 0 leaves it out.
         teacher: a segmenter to learn from besides the labels.
     """
 
@@ -80,6 +82,7 @@ class SegmentOptions(Part):
     rare_weight: float = Field(0.0, ge=0)
     repeat_rare: float = Field(0.0, ge=0, lt=1)
     ohem: float = Field(0.0, ge=0, lt=1)
+    iou_weight: float = Field(0.0, ge=0)
     teacher: Teacher | None = None
 
     @field_validator("rare_weight")

@@ -21,11 +21,19 @@ from livevision.training.material import Material
 from livevision.training.processes import Group
 from livevision.training.recipe import Recipe, SegmentOptions
 from livevision.training.scores import Scores
-from livevision.training.segmentation_losses import class_weights, detail_loss, pixel_loss, thinned
+from livevision.training.segmentation_losses import (
+    class_weights,
+    detail_loss,
+    iou_loss,
+    pixel_loss,
+    thinned,
+)
 from livevision.training.teachers import load_teacher
 from livevision.training.views import Colouring, Views, classes, colours, normalised, whole
 
-_APART = 4  # pixels between those in which a teacher's answers are compared
+# Pixels between those in which a teacher's answers are compared and the loss of the IoU is taken:
+# logits are enlarged eightfold as it is.
+_APART = 4
 
 
 class Batch(NamedTuple):
@@ -89,7 +97,7 @@ class SegmentationJob:
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of the main head and, weighted, of the auxiliary ones; STDC's details.
 
-        Where there is a teacher the main head learns from its answers too.
+        If wished the main head learns from its IoU too, and from the answers of a teacher.
         """
         options = self.options
         main, *auxiliary = _outputs(net(batch.images))
@@ -100,6 +108,10 @@ class SegmentationJob:
                 theirs = self._teacher(batch.images)
             distance = answers_loss(_some(main), _some(theirs), options.teacher.temperature)
             losses["teacher"] = options.teacher.weight * distance
+        if options.iou_weight:
+            labels = batch.labels[:, ::_APART, ::_APART]
+            iou = iou_loss(main[..., ::_APART, ::_APART], labels, batch.marked)
+            losses["iou"] = options.iou_weight * iou
         if getattr(net, "detail_head", None) is not None:
             losses["detail"] = options.detail_weight * detail_loss(auxiliary.pop(), batch.labels)
         for i, logits in enumerate(auxiliary):
@@ -155,7 +167,7 @@ def _outputs(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def _some(logits: Tensor) -> Tensor:
-    """The logits of every fourth pixel each way, M x C: logits are enlarged eightfold as it is."""
+    """The logits of every fourth pixel each way, M x C."""
     return logits[..., ::_APART, ::_APART].permute(0, 2, 3, 1).flatten(0, 2)
 
 

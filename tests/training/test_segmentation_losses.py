@@ -13,6 +13,7 @@ from livevision.training.segmentation_losses import (
     class_weights,
     detail_loss,
     detail_target,
+    iou_loss,
     pixel_loss,
     thinned,
 )
@@ -59,6 +60,34 @@ def test_a_picture_without_any_class_costs_nothing() -> None:
     loss.backward()
     assert loss.item() == 0
     assert (logits.grad == 0).all()
+
+
+def test_of_certain_answers_the_loss_is_one_minus_the_mean_iou() -> None:
+    labels = torch.tensor([[[0, 0, 0, 1, 1, IGNORED]]])
+    answers = torch.tensor([[[0, 0, 1, 1, 2, 0]]])  # class 2 does not occur
+    logits = 100 * F.one_hot(answers, 3).movedim(-1, 1).float()
+    assert iou_loss(logits, labels).item() == pytest.approx(1 - (2 / 3 + 1 / 3) / 2)
+
+
+def test_the_loss_of_the_iou_between_right_and_wrong() -> None:
+    # Class 0 errs by 0.4 on the second pixel, which costs half its IoU, then by 0.3 on its own;
+    # class 1 by 0.4 on its only pixel, after which nothing is left to lose.
+    loss = iou_loss(logits_of([0.7, 0.4]), torch.tensor([[[0, 1]]]))
+    assert loss.item() == pytest.approx((0.4 * 0.5 + 0.3 * 0.5 + 0.4 * 1.0) / 2)
+
+
+def test_the_loss_of_the_iou_leaves_out_what_is_void_or_not_marked() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    labels = torch.randint(0, 2, (2, 4, 4))
+    labels[0, 0] = IGNORED
+    marked = torch.tensor([[True, True, False], [True, True, True]])
+    iou_loss(logits, labels, marked).backward()
+    assert (logits.grad[0, :, 0] == 0).all()
+    assert (logits.grad[0, 2] == 0).all()
+    assert (logits.grad[1, 2] != 0).any()
+    nothing = iou_loss(logits, torch.full((2, 4, 4), IGNORED))
+    assert nothing.item() == 0
 
 
 def test_thinned_labels_are_those_in_the_middle_of_each_cell() -> None:
