@@ -64,10 +64,13 @@ def contestants(task: str, ours: str, theirs: str) -> list[Contestant]:
     if task == "detect":
         program = "supervision_video.py"
         rows.append(Contestant(f"supervision, {name}", ours, program, (*video, *model)))
+    backends = ["torch", "openvino"]
+    if "bf16" in precisions():
+        backends.append("openvino-fp32")
     for net in nets:
-        for backend in ("torch", "openvino"):
+        for backend in backends:
             arguments = ("{clip}", "{folder}", f"{net}.yaml", backend)
-            title = f"Ultralytics {net}, {backend}"
+            title = f"Ultralytics {net}, {backend.replace('-', ' held to ')}"
             rows.append(Contestant(title, theirs, "ultralytics_predict.py", arguments))
     return rows
 

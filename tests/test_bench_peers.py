@@ -40,7 +40,8 @@ def test_ours_comes_first_and_in_bf16_where_the_processor_has_it(
             assert [row.arguments[4] for row in mine] == can
             theirs = [row for row in rows if row.python == "their-python"]
             assert len({row.title for row in rows}) == len(rows)
-            assert {row.arguments[-1] for row in theirs} == {"torch", "openvino"}
+            held = {"openvino-fp32"} if "bf16" in can else set()
+            assert {row.arguments[-1] for row in theirs} == {"torch", "openvino"} | held
 
 
 def test_rates_are_told_as_ratios_to_ours(peers: Any) -> None:

@@ -1,19 +1,32 @@
-"""Ultralytics' predict(save=True): ultralytics_predict.py CLIP FOLDER NET.yaml torch|openvino.
+"""Ultralytics' predict(save=True): ultralytics_predict.py CLIP FOLDER NET.yaml BACKEND.
+
+BACKEND is torch, openvino, or openvino-fp32.
 
 The weights are random, from the net's YAML: nothing is fetched, and the speed is that of trained
 ones but for the boxes, of which there are none to suppress and to draw. That favours this side.
-On a processor with AMX its OpenVINO export is computed in bf16, which OpenVINO chooses by itself.
+Where the processor has bf16 OpenVINO computes the export in it, by its own choice; Ultralytics has
+no setting for that, so openvino-fp32 tells OpenVINO when it compiles.
 """
 
 import sys
 from pathlib import Path
 
+import openvino
 from timing import timed
 from ultralytics import YOLO
 
 clip, out, net, backend = sys.argv[1:]
 model = YOLO(net)
-if backend == "openvino":
+if backend == "openvino-fp32":
+    compiled_as_told = openvino.Core.compile_model
+
+    def compiled_in_fp32(core, graph, device_name, config):
+        return compiled_as_told(
+            core, graph, device_name, config | {"INFERENCE_PRECISION_HINT": "f32"}
+        )
+
+    openvino.Core.compile_model = compiled_in_fp32
+if backend != "torch":
     weights = Path(out) / f"{Path(net).stem}_openvino_model"
     if not weights.is_dir():
         model.save(Path(out) / f"{Path(net).stem}.pt")
