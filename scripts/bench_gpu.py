@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from livevision import model, nets
-from livevision.bench_nets import apart
+from livevision.bench.nets import apart
 from livevision.nets.counting import count_multiply_adds
 
 

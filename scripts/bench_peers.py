@@ -22,7 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from livevision import catalog
-from livevision.bench import enlarge
+from livevision.bench.pipeline import enlarge
 from livevision.cli.demo import sample_clip
 from livevision.cli.machine import processor
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import livevision
-from livevision import bench_nets
+from livevision.bench import nets
 from livevision.cli.machine import processor
 
 Size = tuple[int, int]
@@ -111,7 +111,7 @@ def measure(
     times: list[list[float]] = [[] for _ in wanted]
     for _ in range(rounds):
         for (_, name, precision, size), kept in zip(wanted, times, strict=True):
-            timed = bench_nets.measure(name, precision=precision, imgsz=size, repeats=repeats)
+            timed = nets.measure(name, precision=precision, imgsz=size, repeats=repeats)
             kept.append(timed.ms)
     points = []
     for (part, name, precision, size), kept in zip(wanted, times, strict=True):

@@ -42,7 +42,7 @@ from random_weights import write_random
 
 import livevision
 from livevision import catalog
-from livevision.bench_nets import apart
+from livevision.bench.nets import apart
 from livevision.errors import LivevisionError
 from livevision.model_choice import files_of
 from livevision.preprocess.fit import make_fit

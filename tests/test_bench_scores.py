@@ -53,7 +53,7 @@ def test_every_size_is_timed_scored_and_drawn(
 def test_each_round_times_all_before_the_next(
     script: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from livevision.bench_nets import NetTime
+    from livevision.bench.nets import NetTime
 
     asked: list[tuple[str, str]] = []
     times = iter([1.0, 10.0, 3.0, 30.0, 2.0, 20.0])
@@ -70,7 +70,7 @@ def test_each_round_times_all_before_the_next(
         figures = types.MappingProxyType({"mIoU": 0.5})
         engine = "engine cpu fp32"
 
-    monkeypatch.setattr(script.bench_nets, "measure", timed)
+    monkeypatch.setattr(script.nets, "measure", timed)
     monkeypatch.setattr(script.livevision, "load", lambda *_, **__: Loaded())
     monkeypatch.setattr(script.livevision, "evaluate", lambda *_: Scores())
     part = script.Field("", "d", ("mIoU", ""), ("a", "b"), ((8, 8),))

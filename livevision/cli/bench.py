@@ -14,9 +14,9 @@ import click
 from livevision.errors import UsageError
 
 if TYPE_CHECKING:
-    from livevision.bench import Measured
-    from livevision.bench_nets import NetTime
-    from livevision.bench_parts import NetParts
+    from livevision.bench.nets import NetTime
+    from livevision.bench.parts import NetParts
+    from livevision.bench.pipeline import Measured
     from livevision.config import Settings
 
 
@@ -54,7 +54,8 @@ def pipeline(
     The first loop runs on one thread of its own and leaves the libraries (decoder, engine,
     encoder) the threads they take in the pipeline; the second is held to one core altogether.
     """
-    from livevision import bench, bench_nets
+    from livevision.bench import pipeline as bench
+    from livevision.bench.nets import processors
 
     loops: list[bench.Measured] = []
     single: list[bench.Measured] = []
@@ -70,7 +71,7 @@ def pipeline(
             measured, report = bench.in_new_process(bench.through_pipeline, settings)
             runs.append(measured)
     loop, one_core, run = (statistics.median(m.fps for m in part) for part in (loops, single, runs))
-    cores = bench_nets.processors()
+    cores = processors()
     click.echo(f"medians of {rounds} turns, {runs[0].frames} frames each, {cores} cores")
     click.echo(f"pipeline               {run:8.1f} fps   {_costs(runs)}")
     click.echo(f"plain loop             {loop:8.1f} fps   {_costs(loops)}   x{run / loop:.2f}")
@@ -98,7 +99,7 @@ def _costs(turns: list[Measured]) -> str:
 @click.option("--frames", default=20_000, show_default=True, help="Frames in all.")
 def memory(clip: Path | None, task: str, frames: int) -> int:
     """Resident memory along a looped run: flat, or it leaks."""
-    from livevision import bench
+    from livevision.bench import pipeline as bench
 
     if frames < 10:
         raise UsageError(f"--frames {frames}: at least 10 are needed")
@@ -134,7 +135,8 @@ def nets(
     as_json: bool,
 ) -> int:
     """Each net's time for one image beside its multiply-adds; random weights where none are."""
-    from livevision import bench_nets, bench_parts
+    from livevision.bench import nets as bench_nets
+    from livevision.bench import parts as bench_parts
     from livevision.cli.export import size_of
     from livevision.cli.machine import processor
 
@@ -186,7 +188,7 @@ def _parts_table(net: NetParts) -> str:
 
 
 def _settings(clip: Path | None, task: str, folder: Path, **others: Any) -> Settings:
-    from livevision.bench import enlarge
+    from livevision.bench.pipeline import enlarge
     from livevision.cli.demo import sample_clip
     from livevision.config import Settings
 

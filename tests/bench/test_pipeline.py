@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from livevision import bench
+from livevision.bench import pipeline
 from livevision.cli import main
 from livevision.config import Settings
 from tests import clips
@@ -24,9 +24,9 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_loop_and_pipeline_write_the_same_frames(settings: Settings) -> None:
     out = Path(settings.output[0])
-    loop = bench.in_new_process(bench.through_loop, settings)
+    loop = pipeline.in_new_process(pipeline.through_loop, settings)
     from_loop = [(f.number, f.time) for f in clips.read_clip(out)]
-    run, report = bench.in_new_process(bench.through_pipeline, settings)
+    run, report = pipeline.in_new_process(pipeline.through_pipeline, settings)
     from_pipeline = [(f.number, f.time) for f in clips.read_clip(out)]
     assert from_loop == from_pipeline
     assert len(from_loop) == loop.frames == run.frames == report["frames_out"] == 12
@@ -34,20 +34,20 @@ def test_loop_and_pipeline_write_the_same_frames(settings: Settings) -> None:
 
 def test_max_frames_holds_on_both_sides(settings: Settings) -> None:
     short = settings.model_copy(update={"max_frames": 5})
-    loop = bench.in_new_process(bench.through_loop, short)
-    run, _ = bench.in_new_process(bench.through_pipeline, short)
+    loop = pipeline.in_new_process(pipeline.through_loop, short)
+    run, _ = pipeline.in_new_process(pipeline.through_pipeline, short)
     assert loop.frames == run.frames == 5
 
 
 def test_a_loop_on_one_core_uses_no_other(settings: Settings) -> None:
-    measured = bench.in_new_process(bench.through_loop, settings, one_core=True)
+    measured = pipeline.in_new_process(pipeline.through_loop, settings, one_core=True)
     assert measured.frames == 12
     assert measured.cpu_s <= 1.05 * measured.wall_s
 
 
 def test_the_enlarged_clip_has_the_frames_and_times_of_the_first(tmp_path: Path) -> None:
     clip = clips.variable_rate(tmp_path / "in.mp4", frames=8)
-    bench.enlarge(clip.path, tmp_path / "large.mp4")
+    pipeline.enlarge(clip.path, tmp_path / "large.mp4")
     frames = clips.read_clip(tmp_path / "large.mp4")
     assert [f.number for f in frames] == list(range(8))
     assert [f.time for f in frames] == pytest.approx(clip.times, abs=1e-3)

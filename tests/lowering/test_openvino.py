@@ -17,12 +17,11 @@ from click.testing import CliRunner
 
 import livevision
 from livevision import lowering
-from livevision.calibration import Frames
 from livevision.cli.export import command
 from livevision.errors import ModelError, OutputError, UsageError
 from livevision.inference.agreement import Agreement, NothingToCompare, agreement
 from livevision.inference.description import read_description
-from livevision.lowering import Evidence, frames_for, write_openvino
+from livevision.lowering import Evidence, Frames, frames_for, write_openvino
 from tests import shallow_model, small_models
 
 SEGMENT, SIZE = shallow_model.CARD, shallow_model.SIZE

@@ -13,12 +13,11 @@ from click.testing import CliRunner
 
 import livevision
 from livevision import lowering
-from livevision.calibration import Frames
 from livevision.cli.export import command
 from livevision.errors import ModelError, UsageError
 from livevision.inference.agreement import Agreement
 from livevision.inference.description import read_description
-from livevision.lowering import Evidence, frames_for, write_onnx
+from livevision.lowering import Evidence, Frames, frames_for, write_onnx
 from tests import shallow_model, small_models
 
 CARD = shallow_model.CARD

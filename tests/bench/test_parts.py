@@ -9,7 +9,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from livevision import bench_parts, catalog, nets
+from livevision import catalog, nets
+from livevision.bench.parts import BETWEEN, NetParts, measure, parts_of_operations
 from livevision.cli.bench import command
 from livevision.errors import UsageError
 from livevision.nets.counting import count_multiply_adds
@@ -20,23 +21,23 @@ _CLASSES = len(catalog.find("thundernet-snet49").labels)
 
 
 @pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> bench_parts.NetParts:
+def detector(tmp_path_factory: pytest.TempPathFactory) -> NetParts:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        return bench_parts.measure("thundernet-snet49", repeats=3)
+        return measure("thundernet-snet49", repeats=3)
 
 
-def test_parts_add_up_to_the_whole(detector: bench_parts.NetParts) -> None:
+def test_parts_add_up_to_the_whole(detector: NetParts) -> None:
     assert sum(part.ms for part in detector.parts) == pytest.approx(detector.ms)
     assert sum(part.share for part in detector.parts) == pytest.approx(1)
     assert sum(part.madds_share for part in detector.parts) == pytest.approx(1)
     net = without_numbers("thundernet-snet49", {"num_classes": _CLASSES})
     assert sum(part.madds for part in detector.parts) == count_multiply_adds(net, 320, 320)
-    assert detector.parts[-1].part == bench_parts.BETWEEN
+    assert detector.parts[-1].part == BETWEEN
     assert detector.parts[-1].operations == 0
 
 
-def test_a_detectors_parts_have_what_is_theirs(detector: bench_parts.NetParts) -> None:
+def test_a_detectors_parts_have_what_is_theirs(detector: NetParts) -> None:
     found = {part.part: part for part in detector.parts}
     # Suppression is twenty products of matrices, one after another, and no layer of a net.
     for suppressing in ("proposals + NMS", "final NMS"):
@@ -96,7 +97,7 @@ def test_operations_go_by_the_names_they_were_made_of() -> None:
     head = Operation("c", "/net/Mul", unnamed)
     last = Operation("boxes", "/net/choosing/GatherElements", head)
     cast = Operation("classes", "/Cast", last)
-    found = bench_parts.parts_of_operations(
+    found = parts_of_operations(
         Executed(image, turned, weights, conv, reorder, merged, unnamed, head, last, cast),
         net,
         "detect",

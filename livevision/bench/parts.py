@@ -86,7 +86,7 @@ def measure(
     threads: int = 1,
     repeats: int = 50,
 ) -> NetParts:
-    """Time the parts of a net on OpenVINO; arguments as of ``bench_nets.measure``.
+    """Time the parts of a net on OpenVINO; arguments as of ``bench.nets.measure``.
 
     The figures are means over the calls of the middle one of three rounds, so that parts add up to
     the whole and a disturbed round counts for nothing.

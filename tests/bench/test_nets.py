@@ -7,13 +7,14 @@ import os
 import pytest
 from click.testing import CliRunner
 
-from livevision import bench_nets, catalog, nets
+from livevision import catalog, nets
+from livevision.bench.nets import every_net, measure
 from livevision.cli.bench import command
 from livevision.errors import UsageError
 
 
 def test_a_net_is_timed_beside_its_multiply_adds() -> None:
-    found = bench_nets.measure("xception39", "torch", imgsz=(64, 96), threads=1, repeats=3)
+    found = measure("xception39", "torch", imgsz=(64, 96), threads=1, repeats=3)
     assert found.engine == "torch cpu fp32"
     assert found.input_size == (64, 96)
     assert found.spread_ms[0] <= found.ms <= found.spread_ms[1]
@@ -22,7 +23,7 @@ def test_a_net_is_timed_beside_its_multiply_adds() -> None:
 
 
 def test_every_net_has_its_turn_once() -> None:
-    names = bench_nets.every_net()
+    names = every_net()
     assert len(set(names)) == len(names)
     assert {catalog.find(name).net for name in names} == set(nets.names())
     # A net that models are shipped of is timed as those, each at its own size.

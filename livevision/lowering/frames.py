@@ -12,8 +12,11 @@ import numpy.typing as npt
 from livevision import registry
 from livevision.capture.locate import expand
 from livevision.capture.options import SourceOptions
+from livevision.catalog import ModelCard
 from livevision.errors import UsageError
 from livevision.frame import Batch, Frame
+from livevision.inference.model_files import ModelFiles
+from livevision.preprocess.fit import make_fit
 from livevision.protocols import Source, Task
 
 MOST = 300
@@ -71,6 +74,19 @@ def read_frames(sources: Sequence[str], task: Task, most: int = MOST) -> Frames:
             "of different scenes are better"
         )
     return Frames(batches, names, 1 - float(np.mean(pictures)))
+
+
+def frames_for(card: ModelCard, files: ModelFiles, sources: Sequence[str]) -> Frames | None:
+    """Frames of videos or pictures as a model's inputs; None where no sources are given.
+
+    Raises:
+        UsageError: There are too few frames, or a source is live.
+        SourceError: A source cannot be read.
+    """
+    if not sources:
+        return None
+    kind = registry.resolve(registry.TASKS, card.task, "task")
+    return read_frames(sources, kind(card.labels, make_fit(card.fit, files.input_size)))
 
 
 def split(frames: Frames) -> tuple[Frames, Frames]:

@@ -13,12 +13,11 @@ from click.testing import CliRunner
 
 import livevision
 from livevision import lowering
-from livevision.calibration import Frames
 from livevision.cli.export import command
 from livevision.errors import ModelError
 from livevision.inference import select
 from livevision.inference.description import read_description
-from livevision.lowering import Evidence, frames_for, write_tensorrt
+from livevision.lowering import Evidence, Frames, frames_for, write_tensorrt
 from tests import shallow_model, small_models
 from tests.inference import fake_cuda
 
