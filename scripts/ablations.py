@@ -138,9 +138,9 @@ def scores(study: Study, where: Path) -> list[float]:
         return []
     with log.open(newline="") as file:
         for row in csv.DictReader(file):
-            values = [row[column] for column, _ in study.figures]
+            values = [row.get(column) for column, _ in study.figures]
             if row["step"] == str(study.steps) and all(values):
-                return [100 * float(value) for value in values]
+                return [100 * float(value) for value in values if value]
     return []
 
 

@@ -55,11 +55,14 @@ def test_what_has_been_run_is_not_run_again(
     log(script, tmp_path, 0, 5, "300,0.5,", "300,,0.6")
     log(script, tmp_path, 1, 5, "200,0.5,", "200,,0.4")
     (script.folder("bisenet", 1, 5, tmp_path) / "last.pt").touch()
-    for place in range(3):
+    # Stopped before its first evaluation, a run's log has no column of figures.
+    log(script, tmp_path, 3, 5)
+    (script.folder("bisenet", 3, 5, tmp_path) / "log.csv").write_text("step,loss\n50,0.7\n")
+    for place in range(4):
         script.run("bisenet", place, 5, Path("data"), tmp_path)
     folders = [Path(c[c.index("--out") + 1]).name for c in commands]
-    assert folders == ["bisenet-1-seed5", "bisenet-2-seed5"]
-    assert ["--resume" in c for c in commands] == [True, False]
+    assert folders == ["bisenet-1-seed5", "bisenet-2-seed5", "bisenet-3-seed5"]
+    assert ["--resume" in c for c in commands] == [True, False, False]
     assert "net_options={without: [ARM]}" in commands[0]
     assert "seed=5" in commands[1]
 
