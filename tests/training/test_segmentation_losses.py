@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from livevision.datasets.samples import IGNORED
+from livevision.nets import build
+from livevision.training.jobs import make_job
+from livevision.training.processes import Group
 from livevision.training.segmentation_losses import (
     class_weights,
     detail_loss,
@@ -17,6 +21,7 @@ from livevision.training.segmentation_losses import (
     pixel_loss,
     thinned,
 )
+from tests.training import small_data
 
 
 def logits_of(probabilities: list[float]) -> torch.Tensor:
@@ -88,6 +93,21 @@ def test_the_loss_of_the_iou_leaves_out_what_is_void_or_not_marked() -> None:
     assert (logits.grad[1, 2] != 0).any()
     nothing = iou_loss(logits, torch.full((2, 4, 4), IGNORED))
     assert nothing.item() == 0
+
+
+def test_a_segmenter_learns_from_its_iou_where_a_recipe_says_so(tmp_path: Path) -> None:
+    small_data.class_maps(tmp_path / "maps")
+    options = {**small_data.SEGMENT["task_options"], "iou_weight": 2.0}
+    alone = Group(0, 1, torch.device("cpu"))
+    recipe = small_data.recipe(small_data.SEGMENT, task_options=options)
+    job = make_job(recipe, tmp_path, alone)
+    plain = make_job(small_data.recipe(small_data.SEGMENT), tmp_path, alone)
+    batch, net = job.batch(0), build("bisenet-xception39", num_classes=2).eval()
+    losses = job.loss(net, batch)
+    # Every fourth pixel each way is looked at, of the main head alone.
+    labels, logits = batch.labels[:, ::4, ::4], net(batch.images)[..., ::4, ::4]
+    assert losses["iou"].item() == pytest.approx(2 * iou_loss(logits, labels).item())
+    assert set(losses) - set(plain.loss(net, batch)) == {"iou"}
 
 
 def test_thinned_labels_are_those_in_the_middle_of_each_cell() -> None:
