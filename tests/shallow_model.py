@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from livevision.inference.model_files import ModelFiles
+from livevision.lowering import Frames, frames_for
 from tests import small_models
 
 CARD = small_models.CARDS["segment"]
@@ -69,3 +70,10 @@ def pictures(folder: Path, contrast: float = 1) -> str:
         faint = 120 + contrast * (image.astype(np.float32) - 120)
         cv2.imwrite(str(folder / f"{seed:02}.png"), faint.astype(np.uint8))
     return str(folder)
+
+
+def frames(source: str, graph: Path) -> Frames:
+    """Pictures of a folder or pattern as inputs of the segmenter."""
+    found = frames_for(CARD, files(graph), [source])
+    assert found is not None
+    return found

@@ -17,33 +17,16 @@ from livevision.cli.export import command
 from livevision.errors import ModelError, UsageError
 from livevision.inference.agreement import Agreement
 from livevision.inference.description import read_description
-from livevision.lowering import Evidence, Frames, frames_for, write_onnx
+from livevision.lowering import Evidence, frames_for, write_onnx
 from tests import shallow_model, small_models
 
 CARD = shallow_model.CARD
 
 
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
-@pytest.fixture(scope="module")
-def shallow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shallow_model.graph(tmp_path_factory.mktemp("shallow"))
-
-
-def _frames(source: str, graph: Path) -> Frames:
-    found = frames_for(CARD, shallow_model.files(graph), [source])
-    assert found is not None
-    return found
-
-
 def test_int8_that_agrees_is_kept_and_runs_in_int8(
     shallow: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    frames = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
     output = tmp_path / "a.onnx"
     found = write_onnx(shallow_model.files(shallow), CARD, output, "int8", Evidence(frames))
     assert found is not None
@@ -77,8 +60,8 @@ def test_a_ruined_calibration_is_refused(
     shallow: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ranges taken from pictures of hardly any contrast, compared on pictures as they should be."""
-    good = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
-    faint = _frames(shallow_model.pictures(tmp_path / "faint", contrast=0.1), shallow)
+    good = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    faint = shallow_model.frames(shallow_model.pictures(tmp_path / "faint", contrast=0.1), shallow)
     output, evidence = tmp_path / "a.onnx", Evidence(faint, good)
     files = shallow_model.files(shallow)
     with pytest.raises(ModelError, match=r"agrees too little with fp32: mIoU 0\.\d.*--force"):

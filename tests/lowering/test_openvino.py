@@ -21,33 +21,16 @@ from livevision.cli.export import command
 from livevision.errors import ModelError, OutputError, UsageError
 from livevision.inference.agreement import Agreement, NothingToCompare, agreement
 from livevision.inference.description import read_description
-from livevision.lowering import Evidence, Frames, frames_for, write_openvino
+from livevision.lowering import Evidence, write_openvino
 from tests import shallow_model, small_models
 
 SEGMENT, SIZE = shallow_model.CARD, shallow_model.SIZE
 
 
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
-@pytest.fixture(scope="module")
-def shallow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shallow_model.graph(tmp_path_factory.mktemp("shallow"))
-
-
-def _frames(source: str, graph: Path) -> Frames:
-    found = frames_for(SEGMENT, shallow_model.files(graph), [source])
-    assert found is not None
-    return found
-
-
 def test_int8_that_agrees_is_kept_and_tells_how_far(
     shallow: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    frames = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
     output = tmp_path / "a.xml"
     found = write_openvino(shallow_model.files(shallow), SEGMENT, output, "int8", Evidence(frames))
     assert found is not None
@@ -74,8 +57,8 @@ def test_a_ruined_calibration_is_refused(
     shallow: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ranges taken from pictures of hardly any contrast, compared on pictures as they should be."""
-    good = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
-    faint = _frames(shallow_model.pictures(tmp_path / "faint", contrast=0.1), shallow)
+    good = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    faint = shallow_model.frames(shallow_model.pictures(tmp_path / "faint", contrast=0.1), shallow)
     output = tmp_path / "a.xml"
     evidence = Evidence(faint, good)
     with pytest.raises(ModelError, match=r"agrees too little with fp32: mIoU 0\.\d.*--force"):
@@ -99,7 +82,7 @@ def test_frames_that_show_nothing_are_refused(shallow: Path, tmp_path: Path, kin
     for number in range(12):
         noise = random.integers(0, 255, (120, 160, 3), np.uint8)
         cv2.imwrite(str(folder / f"{number:02}.png"), noise if kind == "noise" else noise * 0)
-    frames = _frames(str(folder), shallow)
+    frames = shallow_model.frames(str(folder), shallow)
     with pytest.raises(ModelError, match=f"100% of the frames of {kind} are blank or noise"):
         write_openvino(
             shallow_model.files(shallow), SEGMENT, tmp_path / "a.xml", "int8", Evidence(frames)
@@ -107,7 +90,7 @@ def test_frames_that_show_nothing_are_refused(shallow: Path, tmp_path: Path, kin
 
 
 def test_fp16_is_compared_too(shallow: Path, tmp_path: Path) -> None:
-    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    frames = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
     half, whole = tmp_path / "half.xml", tmp_path / "whole.xml"
     assert write_openvino(shallow_model.files(shallow), SEGMENT, whole) is None
     with pytest.raises(ModelError, match="compared with fp32 on real frames"):
@@ -122,7 +105,7 @@ def test_fp16_is_compared_too(shallow: Path, tmp_path: Path) -> None:
 
 
 def test_bf16_is_compared_and_then_taken(shallow: Path, tmp_path: Path) -> None:
-    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    frames = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
     output = tmp_path / "a.xml"
     try:
         found = write_openvino(
@@ -225,7 +208,7 @@ def test_int8_by_name_is_found_or_told_how_to_make(
 
 
 def test_precisions_that_a_file_does_not_have(shallow: Path, tmp_path: Path) -> None:
-    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    frames = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
     output = tmp_path / "a.xml"
     write_openvino(shallow_model.files(shallow), SEGMENT, output, "int8", Evidence(frames))
     with pytest.raises(UsageError, match="stored in int8 and cannot compute in fp32"):

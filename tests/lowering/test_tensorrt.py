@@ -17,7 +17,7 @@ from livevision.cli.export import command
 from livevision.errors import ModelError
 from livevision.inference import select
 from livevision.inference.description import read_description
-from livevision.lowering import Evidence, Frames, frames_for, write_tensorrt
+from livevision.lowering import Evidence, write_tensorrt
 from tests import shallow_model, small_models
 from tests.inference import fake_cuda
 
@@ -25,28 +25,15 @@ CARD = shallow_model.CARD
 
 
 @pytest.fixture
-def trt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fake_cuda.TensorRT]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+def trt(monkeypatch: pytest.MonkeyPatch) -> Iterator[fake_cuda.TensorRT]:
     with fake_cuda.installed(monkeypatch) as fake:
         yield fake
-
-
-@pytest.fixture(scope="module")
-def shallow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shallow_model.graph(tmp_path_factory.mktemp("shallow"))
-
-
-def _frames(source: str, graph: Path) -> Frames:
-    found = frames_for(CARD, shallow_model.files(graph), [source])
-    assert found is not None
-    return found
 
 
 def test_int8_is_quantised_for_it_compared_on_it_and_kept(
     trt: fake_cuda.TensorRT, shallow: Path, tmp_path: Path
 ) -> None:
-    frames = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    frames = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
     output = tmp_path / "a.engine"
     found = write_tensorrt(shallow_model.files(shallow), CARD, output, "int8", Evidence(frames))
     assert found is not None
@@ -76,8 +63,8 @@ def test_int8_is_quantised_for_it_compared_on_it_and_kept(
 def test_a_ruined_calibration_is_refused(
     trt: fake_cuda.TensorRT, shallow: Path, tmp_path: Path
 ) -> None:
-    good = _frames(shallow_model.pictures(tmp_path / "good"), shallow)
-    faint = _frames(shallow_model.pictures(tmp_path / "faint", contrast=0.1), shallow)
+    good = shallow_model.frames(shallow_model.pictures(tmp_path / "good"), shallow)
+    faint = shallow_model.frames(shallow_model.pictures(tmp_path / "faint", contrast=0.1), shallow)
     output, files = tmp_path / "a.engine", shallow_model.files(shallow)
     with pytest.raises(ModelError, match="agrees too little with fp32"):
         write_tensorrt(files, CARD, output, "int8", Evidence(faint, good))
