@@ -166,14 +166,15 @@ def plot(points: Sequence[Point], parts: Sequence[Field], caption: str, file: Pa
         axes.xaxis.set_minor_formatter("{x:g}")
         axes.tick_params(axis="x", which="both", labelsize=7)
         axes.grid(which="both", linewidth=0.3)
-        axes.legend(fontsize=8, loc="lower right")
+        for precision in list(dict.fromkeys(point.precision for point in points))[1:]:
+            axes.plot([], [], "o--", color="0.4", markerfacecolor="none", label=f"in {precision}")
+        axes.legend(fontsize=8)
     figure.suptitle(caption, fontsize=8, y=0.01, verticalalignment="bottom")
     figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95))
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
 
 
 def _draw(axes: Any, line: Sequence[Point], colour: str, first: bool) -> None:
-    label = line[0].model if first else f"{line[0].model}, {line[0].precision}"
     axes.plot(
         [point.ms for point in line],
         [point.score for point in line],
@@ -183,7 +184,7 @@ def _draw(axes: Any, line: Sequence[Point], colour: str, first: bool) -> None:
         linestyle="-" if first else "--",
         markerfacecolor=colour if first else "none",
         linewidth=1,
-        label=label,
+        label=line[0].model if first else None,
     )
     if not first:
         return

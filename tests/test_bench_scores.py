@@ -93,5 +93,5 @@ def test_other_precisions_are_dashed(script: Any, tmp_path: Path) -> None:
     script.plot(points, [part], "", again)
     text = again.read_text()
     assert text == (tmp_path / "p.svg").read_text()
-    assert "a, bf16" in text
+    assert ">in bf16<" in text
     assert re.search(r"stroke-dasharray: [\d.]+,", text)
