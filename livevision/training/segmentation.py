@@ -109,8 +109,7 @@ class SegmentationJob:
             distance = answers_loss(_some(main), _some(theirs), options.teacher.temperature)
             losses["teacher"] = options.teacher.weight * distance
         if options.iou_weight:
-            labels = batch.labels[:, ::_APART, ::_APART]
-            iou = iou_loss(main[..., ::_APART, ::_APART], labels, batch.marked)
+            iou = iou_loss(_sparse(main), _sparse(batch.labels), batch.marked)
             losses["iou"] = options.iou_weight * iou
         if getattr(net, "detail_head", None) is not None:
             losses["detail"] = options.detail_weight * detail_loss(auxiliary.pop(), batch.labels)
@@ -168,7 +167,12 @@ def _outputs(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 def _some(logits: Tensor) -> Tensor:
     """The logits of every fourth pixel each way, M x C."""
-    return logits[..., ::_APART, ::_APART].permute(0, 2, 3, 1).flatten(0, 2)
+    return _sparse(logits).permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _sparse(maps: Tensor) -> Tensor:
+    """Every fourth pixel each way of maps, anything x H x W."""
+    return maps[..., ::_APART, ::_APART]
 
 
 def draw_views(sizes: np.ndarray, options: SegmentOptions, random: np.random.Generator) -> Views:

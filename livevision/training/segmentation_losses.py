@@ -63,7 +63,7 @@ def iou_loss(logits: Tensor, labels: Tensor, marked: Tensor | None = None) -> Te
     Returns:
         A scalar in 0..1, float32; 0 where no pixel counts.
     """
-    shares = mask_unmarked(logits, marked).float().softmax(1).movedim(1, -1)
+    shares = mask_unmarked(logits, marked).softmax(1).movedim(1, -1)
     counted = labels != IGNORED
     shares, labels = shares[counted], labels[counted]
     truth = F.one_hot(labels, shares.shape[1])
