@@ -25,6 +25,7 @@ from livevision.inference.in_flight import AT_ONCE, Places
 from livevision.inference.model_files import OUTPUTS, ModelFiles
 from livevision.inference.precision import settle
 from livevision.inference.tensorrt_build import Logger, build_plan, load_plan
+from livevision.inference.whole_file import write_whole
 from livevision.protocols import EngineSpec, TensorSpec
 from livevision.version import __version__
 
@@ -174,8 +175,8 @@ def write_engine(
         described = json.dumps({**told, **_place_of(gpu)}, ensure_ascii=False, indent=1)
     finally:
         gpu.close()
-    _write(output.with_suffix(".json"), described.encode())
-    _write(output, plan)
+    write_whole(output.with_suffix(".json"), described.encode())
+    write_whole(output, plan)
 
 
 def _plan(files: ModelFiles, precision: str, gpu: CudaDevice, logger: Logger) -> Any:
@@ -193,7 +194,7 @@ def _plan(files: ModelFiles, precision: str, gpu: CudaDevice, logger: Logger) ->
         _log.info("%s is broken and is built anew", path)
     plan = build_plan(files, precision)
     with suppress(OSError):  # a cache is never needed
-        _write(path, plan)
+        write_whole(path, plan)
         prune(folder, MOST_BYTES)
         _log.info("later starts use %s", path)
     loaded = load_plan(plan, logger)
@@ -257,12 +258,3 @@ def _ports(plan: Any) -> tuple[dict[str, TensorSpec], dict[str, TensorSpec]]:
         takes = plan.get_tensor_mode(name) == trt.TensorIOMode.INPUT
         (inputs if takes else outputs)[name] = port
     return inputs, outputs
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,12 +1,12 @@
-"""Files that belong together, written whole or not at all."""
+"""Files that belong together, each written whole or not at all."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from livevision.errors import OutputError
+from livevision.inference.whole_file import write_whole
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
@@ -16,11 +16,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         OutputError: One cannot be written.
     """
     for path, content in contents.items():
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            part.write_bytes(content)
-            part.replace(path)
+            write_whole(path, content)
         except OSError as error:
             raise OutputError(f"cannot write {str(path)!r}: {error.strerror}") from error
-        finally:
-            part.unlink(missing_ok=True)
