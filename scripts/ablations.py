@@ -44,7 +44,9 @@ STUDIES = {
         "ThunderNet, MobileNetV2, 256x256",
         "thundernet-mobilenetv2",
         400,
-        ("batch_size=16", "input_size=[256, 256]", "task_options.sizes=[[256, 256]]", *_BRIEF),
+        ("batch_size=16", "input_size=[256, 256]", "task_options.sizes=[[256, 256]]",
+         "task_options.mosaic=0", "initial_weights=runs/mobilenetv2-imagenet.safetensors",
+         "measure_norms=[]", *_BRIEF),
         (("AP50_highlight", "AP50, six classes"), ("AP50 voc12 val", "AP50, VOC")),
         (
             ("all", "{}"),

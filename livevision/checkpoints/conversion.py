@@ -6,6 +6,7 @@ and shapes are equal; otherwise nothing is converted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from livevision.checkpoints.layout import Target, Tensors
 from livevision.errors import ModelError, UsageError
-from livevision.nets import build
+from livevision.nets import IMAGE_MEAN, IMAGE_STD, build
+from livevision.nets.pixels import pixel_change
 
 # Only norms that average without momentum have a use for it.
 _COUNT = "num_batches_tracked"
@@ -78,7 +80,23 @@ def convert(tensors: Tensors, target: Target) -> Converted:
     for name in target.bgr:
         weight = f"{prefix}{name}.weight"
         found[weight] = found[weight].flip(1)
+    for block, theirs_take in target.folded_pixels.items():
+        _fold_pixels(found, prefix + block, **theirs_take)
     return Converted(found, left_out)
+
+
+def _fold_pixels(
+    tensors: dict[str, Tensor], block: str, mean: Sequence[float], std: Sequence[float]
+) -> None:
+    """Make a convolution and its norm take pixels normalised our way; `tensors` is changed.
+
+    What the shift of the pixels would add to the convolution's output, its norm takes off the mean.
+    """
+    change = pixel_change(mean, std, IMAGE_MEAN, IMAGE_STD)
+    scale, shift = (torch.tensor(values).view(1, -1, 1, 1) for values in change)
+    weight, running_mean = f"{block}.0.weight", f"{block}.1.running_mean"
+    tensors[running_mean] = tensors[running_mean] - (tensors[weight] * shift).sum((1, 2, 3))
+    tensors[weight] = tensors[weight] * scale
 
 
 def _shapes(target: Target) -> dict[str, tuple[int, ...]]:

@@ -69,7 +69,7 @@ def import_checkpoint(
     """Convert a checkpoint and write it as safetensors, with a card beside it.
 
     Args:
-        source: The checkpoint, a PyTorch pickle of tensors or a .safetensors file.
+        source: The checkpoint, a PyTorch pickle of tensors, a .safetensors or a .tflite file.
         name: Of the model that it becomes.
         output: The .safetensors file; the card has the same name and ends in .md.
         labels: Class names; None for those of the data set, where the layout tells it.
@@ -186,7 +186,7 @@ def _text(layout: Layout, target: Target, converted: Converted, count: int, half
     ]
     if converted.left_out:
         heads = ", ".join(f"`{head}*`" for head in target.ignored)
-        lines.append(f"Left out, as only training uses them: {heads}.")
+        lines.append(f"Left out: {target.left_out or f'what only training uses, {heads}'}.")
     if target.notes:
         lines.append(target.notes)
     data = f"Trained on {target.data}, going by its layout and classes. " if target.data else ""

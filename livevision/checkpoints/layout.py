@@ -6,7 +6,7 @@ every project that uses PyTorch (`weight`, `bias`, `running_mean`, `running_var`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,9 @@ class Target:
         ignored: Beginnings of the names of tensors that only training has a use for.
         bgr: Their nets take blue first: first convolutions, named here by our names, are turned.
         zeros: Our tensors that theirs do without, which is the same as zeros.
+        folded_pixels: For blocks of ours that see the image first, "mean" and "std" of the pixels
+            that theirs take, for `livevision.nets.pixels`; the difference goes into their weights.
+        left_out: What the ignored tensors are, for the card; "" for those of training.
         notes: What else a user has to know, for the card.
     """
 
@@ -48,6 +51,8 @@ class Target:
     ignored: tuple[str, ...] = ()
     bgr: tuple[str, ...] = ()
     zeros: tuple[str, ...] = ()
+    folded_pixels: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    left_out: str = ""
     notes: str = ""
 
 

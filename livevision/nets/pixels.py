@@ -1,7 +1,7 @@
 """Nets that were trained on pixels normalised in another way than ours.
 
 Folding the difference into the first convolution would not be exact: its padding would stand for
-another colour than the one the net was trained with.
+another colour than the one the net was trained with. It will do for weights to train on from.
 """
 
 from __future__ import annotations
@@ -31,13 +31,22 @@ class OnOtherPixels(nn.Module):
     ) -> None:
         super().__init__()
         self.net = net
-        theirs, ours = zip(mean, std, strict=True), zip(our_mean, our_std, strict=True)
-        changes = [
-            (s / t_s, (m - t_m) / t_s) for (t_m, t_s), (m, s) in zip(theirs, ours, strict=True)
-        ]
-        for name, values in zip(("scale", "shift"), zip(*changes, strict=True), strict=True):
+        changes = pixel_change(mean, std, our_mean, our_std)
+        for name, values in zip(("scale", "shift"), changes, strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What the net gives."""
         return self.net(images * self.scale + self.shift)
+
+
+def pixel_change(
+    mean: Sequence[float],
+    std: Sequence[float],
+    our_mean: Sequence[float],
+    our_std: Sequence[float],
+) -> tuple[list[float], list[float]]:
+    """Scale and shift of each colour that make pixels normalised our way theirs; see the class."""
+    scale = [ours / theirs for ours, theirs in zip(our_std, std, strict=True)]
+    shift = [(o - t) / s for o, t, s in zip(our_mean, mean, std, strict=True)]
+    return scale, shift

@@ -13,7 +13,7 @@ from livevision.errors import LivevisionError, UsageError
 from livevision.training.ahead import batches_ahead
 from livevision.training.batches import batch_number, seed_step
 from livevision.training.meter import Meter
-from livevision.training.norms import enter_training, prepare_norms
+from livevision.training.norms import enter_training, measure_norms, prepare_norms
 from livevision.training.optimizers import make_optimizer, set_rate
 from livevision.training.outputs import RunFolder
 from livevision.training.precision import autocast, keep_slow_depthwise_in_float32
@@ -26,6 +26,8 @@ from livevision.training.starting import build_net, start_from
 from livevision.training.state import load_state, save_state
 from livevision.training.stopping import BrokenOff, stop_asked
 from livevision.training.weights import AveragedNet
+
+_MEASURED_BATCHES = 12
 
 
 class Job(Protocol):
@@ -68,6 +70,8 @@ def train(
     net = build_net(recipe, len(job.labels))
     told = [] if resume else start_from(recipe, net)
     net = net.to(group.device, memory_format=torch.channels_last)
+    if recipe.measure_norms and not resume:
+        told.append(_measure(recipe, job, net))
     average = AveragedNet(net, recipe.ema_decay)
     prepare_norms(net, recipe.norm)
     if group.device.type == "cpu" and recipe.precision != "fp32":
@@ -177,6 +181,25 @@ def train(
     if folder is not None:
         folder.close()
     return best if group.leads else {}
+
+
+def _measure(recipe: Recipe, job: Job, net: nn.Module) -> str:
+    """Measure the recipe's `measure_norms` on the first batches; returns a line about it.
+
+    Raises:
+        UsageError: no norm's name begins so.
+    """
+
+    def run() -> None:
+        for step in range(_MEASURED_BATCHES):
+            job.loss(net, job.batch(step))
+
+    count = measure_norms(net, recipe.measure_norms, run)
+    if not count:
+        raise UsageError(
+            f"measure_norms: no norm of {recipe.net} begins with {', '.join(recipe.measure_norms)}"
+        )
+    return f"measured {count} norms on {_MEASURED_BATCHES} batches"
 
 
 def _line(step: int, scores: Scores) -> str:

@@ -1,6 +1,11 @@
-"""How batch norms behave in training: each process for itself, all together, or frozen."""
+"""How batch norms behave in training: each process for itself, all together, or frozen.
+
+Norms of weights that come from elsewhere can be measured before: see `measure_norms`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +38,64 @@ def enter_training(net: nn.Module) -> None:
     for norm in _norms(net):
         if norm.weight is not None and not norm.weight.requires_grad:
             norm.eval()
+
+
+@torch.no_grad()
+def measure_norms(net: nn.Module, beginnings: Sequence[str], run: Callable[[], object]) -> int:
+    """Give norms the statistics of what goes through them; the net in use computes what it did.
+
+    Files for use have norms folded into convolutions, as a norm that only adds a bias. In training,
+    which norms by the batch's own statistics, such a one would change what the net computes. With
+    the statistics measured, and its scale and shift set to undo them, it does not.
+
+    Args:
+        net: changed in place.
+        beginnings: of the names of the norms.
+        run: puts pictures through the net, in eval mode, once.
+
+    Returns:
+        The number of norms measured.
+    """
+    measured = {n: m for n, m in net.named_modules() if isinstance(m, _BatchNorm)}
+    measured = {n: m for n, m in measured.items() if n.startswith(tuple(beginnings))}
+    sums: dict[str, Tensor] = {}
+
+    def adder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def add(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            x = inputs[0].double()
+            axes = [0, *range(2, x.ndim)]
+            count = x.new_full((x.shape[1],), x.numel() / x.shape[1])
+            new = torch.stack((x.sum(axes), x.square().sum(axes), count))
+            sums[name] = sums[name] + new if name in sums else new
+
+        return add
+
+    hooks = [m.register_forward_pre_hook(adder(n)) for n, m in measured.items()]
+    was_training = net.training
+    try:
+        net.eval()
+        run()
+    finally:
+        net.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    for name in sorted(sums):  # all processes in one order
+        total, square, count = sum_over_processes(sums[name])
+        mean = total / count
+        _restate(measured[name], mean, square / count - mean.square())
+    return len(sums)
+
+
+def _restate(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
+    """Another mean and variance, and the scale and shift with which nothing changes."""
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    shift = norm.bias.double() - norm.running_mean.double() * scale
+    # What is always the same in these pictures may not be in others.
+    variance = variance.clamp(min=1e-6)
+    norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+    norm.bias.copy_(shift + mean * scale)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
 
 
 def _norms(net: nn.Module) -> list[_BatchNorm]:

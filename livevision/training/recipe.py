@@ -187,6 +187,9 @@ class Recipe(Part):
         ema_decay: decay of the averaged weights, which are the ones evaluated and shipped.
         norm: "batch"; "sync" takes the statistics of all processes' pictures together; "frozen"
             keeps statistics, scale and shift as the initial weights have them.
+        measure_norms: beginnings of the names of norms that get the statistics of the first twelve
+            batches before training; the net computes what it did. For initial weights whose norms
+            were folded into convolutions.
         freeze: beginnings of the names of weights that stay as they are, and of norms that keep
             their statistics too. Freezing a backbone's first layers, whose maps are the largest,
             saves a detector on a CPU a third of a step.
@@ -228,6 +231,7 @@ class Recipe(Part):
     clip_norm: float = Field(0.0, ge=0)
     ema_decay: float = Field(0.998, ge=0, lt=1)
     norm: Literal["batch", "sync", "frozen"] = "batch"
+    measure_norms: list[str] = []
     freeze: list[str] = []
     initial_weights: str | list[str] = ""
     seed: int = Field(0, ge=0)

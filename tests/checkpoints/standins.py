@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 Activation = Callable[[Tensor], Tensor]
@@ -92,3 +92,26 @@ def enlarge(x: Tensor, times: int) -> Tensor:
 
 def bilinear(x: Tensor, like: Tensor, aligned: bool = False) -> Tensor:
     return F.interpolate(x, like.shape[2:], mode="bilinear", align_corners=aligned)
+
+
+def numbered(net: nn.Module, heads: dict[int, tuple[int, ...]]) -> dict[str, Tensor]:
+    """What is read of a TFLite graph with a net's convolutions and, at these places, others.
+
+    Weights and biases are about the convolution's number.
+    """
+    shapes = [m.weight.shape for m in net.modules() if isinstance(m, nn.Conv2d)]
+    for place, shape in heads.items():
+        shapes.insert(place, shape)
+    random = torch.Generator().manual_seed(0)
+    tensors: dict[str, Tensor] = {}
+    for n, shape in enumerate(shapes):
+        out = torch.ones(shape[0])
+        tensors |= {
+            f"conv.{n}.weight": torch.full(tuple(shape), float(n))
+            + torch.randn(tuple(shape), generator=random) / 100,
+            f"norm.{n}.weight": out,
+            f"norm.{n}.bias": out * n,
+            f"norm.{n}.running_mean": out * 0,
+            f"norm.{n}.running_var": out,
+        }
+    return tensors

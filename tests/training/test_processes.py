@@ -31,7 +31,7 @@ torch.distributed.destroy_process_group()
 NORMING = """
 import torch
 from torch import nn
-from livevision.training.norms import prepare_norms
+from livevision.training.norms import measure_norms, prepare_norms
 from livevision.training.processes import join
 group = join("cpu")
 torch.manual_seed(0)
@@ -51,6 +51,9 @@ for (name, a), b in zip(alone.named_buffers(), together.buffers()):
     if "running" in name:
         torch.testing.assert_close(a, b)
 assert alone.state_dict().keys() == together.state_dict().keys()
+shared = make()
+measure_norms(shared, ["1"], lambda: shared(images[mine]))
+torch.testing.assert_close(shared[1].running_mean, shared[0](images).mean((0, 2, 3)))
 torch.distributed.destroy_process_group()
 """
 
