@@ -1,8 +1,8 @@
 """Convolutions out of TFLite graphs, whose layers have no names, and the MobileNetV2 among them.
 
 Graphs are put together with OpenVINO, which reads the format but does not write it. The last test
-takes the real file, whose path the variable OPEN_IMAGES_SSD tells; the recipe thundernet-mobilenetv2
-says where to have it from.
+takes the real file, at the path in the variable OPEN_IMAGES_SSD; recipe thundernet-mobilenetv2
+says where it is to be had.
 """
 
 from __future__ import annotations
