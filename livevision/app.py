@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FILES = ("video_file", "images")
+_LARGE = 500_000  # pixels of a frame
 
 
 def run(settings: Settings) -> int:
@@ -116,9 +117,12 @@ class Run:
         self.meter = meter
         places = expand(settings.source)
         self.delivery = Delivery(settings, places)
-        self._overlap = overlap and _every_frame(settings, places)
+        every_frame = _every_frame(settings, places)
+        self._overlap = overlap and every_frame
         _check_target_latency(settings, places)
-        self._models: Sequence[Model] = for_tasks(settings)
+        self._draw = draw or self.delivery.wants_image
+        spare_core = not every_frame or (self._draw and _large(places[0]))
+        self._models: Sequence[Model] = for_tasks(settings, spare_core)
         self._adaptive: Adaptive | None = None
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, self._models, self.meter)
@@ -128,7 +132,6 @@ class Run:
         self._overlays = Overlays(
             settings, self._models, self.meter, self._adaptive, copy=not seen_no_more
         )
-        self._draw = draw or self.delivery.wants_image
         self.stages = Stages(
             self._preprocess,
             self._infer,
@@ -323,6 +326,18 @@ def _every_frame(settings: Settings, places: Sequence[tuple[str, str]]) -> bool:
     if settings.mode == "auto":
         return all(kind in _FILES for kind, _ in places)
     return settings.mode == "every-frame"
+
+
+def _large(place: tuple[str, str]) -> bool:
+    """Whether decoding, drawing and encoding a source's frames takes as long as a light net does.
+
+    On two cores ThunderNet at 0.25 G multiply-adds on files of 640x360 did 211 frames a second with
+    two threads and 166 with one, of 1280x720 111 and 125 (``livevision bench pipeline``).
+    """
+    from livevision.capture.video_file import picture_size
+
+    size = picture_size(place[1]) if place[0] == "video_file" else None
+    return size is None or size[0] * size[1] >= _LARGE
 
 
 def _check_target_latency(settings: Settings, places: Sequence[tuple[str, str]]) -> None:

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 _LIGHT = 5e8  # multiply-adds for one image
 
 
-def for_tasks(settings: Settings) -> list[Model]:
+def for_tasks(settings: Settings, spare_core: bool = True) -> list[Model]:
     """The models of a run, one for each of its tasks, in the tasks' order; none is loaded yet.
 
     A named model serves the task on its card, and a graph the task it tells of. Where no task was
     asked for, the model settles it.
+
+    Args:
+        settings: The run's.
+        spare_core: A light net leaves a core to the other stages.
 
     Raises:
         UsageError: A model does none of the tasks, or two do the same.
@@ -56,7 +60,7 @@ def for_tasks(settings: Settings) -> list[Model]:
                 # A class map keeps all classes; beside boxes the choice is about the boxes.
                 classes=(settings.classes or None) if task == "detect" or len(tasks) == 1 else None,
                 untrained=settings.untrained,
-                threads=settings.threads or _threads_beside_video(card_of(name, weights)),
+                threads=settings.threads or _threads(card_of(name, weights), spare_core),
             )
         )
     return models
@@ -67,8 +71,8 @@ def open_specs(models: Sequence[Model]) -> list[EngineSpec]:
     return [model.engine_spec for model in models if model.engine_spec is not None]
 
 
-def _threads_beside_video(card: ModelCard) -> int | None:
-    """How many threads suit a net that runs beside a decoder and an encoder.
+def _threads(card: ModelCard, spare_core: bool) -> int | None:
+    """How many threads suit a net that runs beside a decoder and an encoder; None for all cores.
 
     A light net hardly gains by the last core, which the other stages need; a heavy one does. On two
     cores ThunderNet at 0.25 G multiply-adds was the faster with one thread, at 1.0 G with two, and
@@ -76,6 +80,6 @@ def _threads_beside_video(card: ModelCard) -> int | None:
     frames are computed at once, too: 93.7 frames a second with one thread and 81.5 with two at
     0.25 G, 70.2 and 85.1 at 1.0 G.
     """
-    if card.madds > _LIGHT:
+    if card.madds > _LIGHT or not spare_core:
         return None
     return max(1, (os.cpu_count() or 2) - 1)

@@ -208,3 +208,20 @@ def _has_index(path: Path) -> bool:
                 return False
             at += length
     return False
+
+
+def picture_size(uri: str) -> tuple[int, int] | None:
+    """(width, height) of a file's frames as they are stored, by its header; None if that is unknown.
+
+    No frame is decoded, and what is wrong with the file is left to the source to tell.
+    """
+    import av
+
+    if uri == STDIN:
+        return None
+    try:
+        with av.open(uri) as container:
+            context = container.streams.video[0].codec_context
+            return (context.width, context.height) if context.width and context.height else None
+    except (av.error.FFmpegError, IndexError, OSError, ValueError):
+        return None

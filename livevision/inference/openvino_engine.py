@@ -64,6 +64,9 @@ class OpenVINOEngine:
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT" if overlap else "LATENCY",
             "INFERENCE_PRECISION_HINT": hint,
+            # A thread held to a core waits for it while the decoder or encoder has it, and another
+            # core lies idle.
+            "ENABLE_CPU_PINNING": False,
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from livevision.capture.options import SourceOptions
-from livevision.capture.video_file import VideoFileSource
+from livevision.capture.video_file import VideoFileSource, picture_size
 from livevision.errors import SourceError
 from livevision.frame import Frame
 from tests import clips
@@ -356,7 +356,7 @@ def test_what_is_no_video_is_told_in_one_line(
 
 _READ_STDIN = """
 import sys
-from livevision.capture.video_file import VideoFileSource
+from livevision.capture.video_file import VideoFileSource, picture_size
 from tests.clips import frame_number
 source = VideoFileSource("-")
 assert source.info.path is None and source.info.name == "standard input", source.info
@@ -397,3 +397,12 @@ def test_a_looped_file_leaves_no_files_and_threads_behind(tmp_path: Path) -> Non
     source.close()
     after = len(list(descriptors.iterdir())), threading.active_count()
     assert after == before
+
+
+def test_a_header_tells_the_size_and_no_more_is_asked_of_it(tmp_path: Path) -> None:
+    clip = clips.odd_size(tmp_path / "in.mp4", frames=2)
+    assert picture_size(str(clip.path)) == clip.size
+    text = tmp_path / "a.mp4"
+    text.write_text("no video")
+    for uri in (str(text), str(tmp_path / "missing.mp4"), "-"):
+        assert picture_size(uri) is None
