@@ -215,7 +215,7 @@ class DetectionJob:
             theirs = teacher.second_stage(their_maps, proposals)[0]
         answers = answers_loss(logits[valid], theirs[valid], settings.temperature)
         losses = {"teacher_classes": settings.weight * answers}
-        if their_maps.shape == maps.shape:
+        if settings.maps and their_maps.shape == maps.shape:
             losses["teacher_maps"] = settings.weight * maps_loss(maps, their_maps)
         return losses
 

@@ -40,6 +40,8 @@ class Teacher(Part):
         weight: share of the loss that the teacher's answers make up, the labels the rest; for a
             detector the factor of what they add.
         temperature: by which both nets' logits are divided before they are compared.
+        maps: a detector learns its teacher's maps too, where they have one shape. Not for a net
+            that began from other weights and has maps of its own: it learns the classes alone.
     """
 
     net: str
@@ -47,6 +49,7 @@ class Teacher(Part):
     net_options: dict[str, Any] = {}
     weight: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(2.0, gt=0)
+    maps: bool = True
 
 
 class SegmentOptions(Part):

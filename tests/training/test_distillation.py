@@ -104,6 +104,14 @@ def test_a_detector_of_another_kind_teaches_classes_alone(tmp_path: Path) -> Non
     assert next(student.backbone.parameters()).grad.abs().sum() > 0
 
 
+def test_a_detector_with_maps_of_its_own_learns_the_classes_alone(tmp_path: Path) -> None:
+    write_teacher(tmp_path, "thundernet-snet49", 1)
+    job = taught(tmp_path, "detect", "thundernet-snet49", maps=False)
+    losses = job.loss(build("thundernet-snet49", num_classes=1), job.batch(0))
+    assert "teacher_maps" not in losses
+    assert losses["teacher_classes"] > 0
+
+
 def test_a_teacher_of_another_task_is_refused(tmp_path: Path) -> None:
     write_teacher(tmp_path, "snet49", 1)
     with pytest.raises(UsageError, match="no detector"):
