@@ -211,7 +211,7 @@ def _has_index(path: Path) -> bool:
 
 
 def picture_size(uri: str) -> tuple[int, int] | None:
-    """(width, height) of a file's frames as they are stored, by its header; None if that is unknown.
+    """(width, height) of a file's frames as stored, by its header; None if that is unknown.
 
     No frame is decoded, and what is wrong with the file is left to the source to tell.
     """
