@@ -18,6 +18,10 @@ from livevision.protocols import SourceInfo
 
 CODEC = "libx264"
 
+# Numbers of ITU-T H.273 as FFmpeg uses them, and swscale's own for the same matrix.
+_BT709, _BT601, _SWSCALE_BT601 = 1, 6, 5
+_LIMITED, _FULL = 1, 2
+
 # x264 looks ahead to spend bits well; what it looks at is lost when the process is killed.
 _LOOKAHEAD_S = 0.3
 _KEYFRAMES_S = 4
@@ -94,12 +98,11 @@ class Encoder:
         context.time_base = self.stream.time_base = self.time_base = time_base(info)
         context.sample_aspect_ratio = aspect
         context.thread_count = options.threads or max(1, min(8, (os.cpu_count() or 2) // 2))
-        # By size, as players guess where nothing is said: BT.709 for HD, BT.601 below.
+        # The colours themselves are those of BT.709 for HD and of BT.601 below, as players guess
+        # where nothing is said; how they are coded is said, and always BT.601.
         large = width >= 1280 or height >= 720
-        self._matrix = 1 if large else 5
-        tag = 1 if large else 6
-        context.colorspace = context.color_primaries = context.color_trc = tag
-        context.color_range = 1
+        context.color_primaries = context.color_trc = _BT709 if large else _BT601
+        context.colorspace, context.color_range = _BT601, _LIMITED
         self._reformat = av.video.reformatter.VideoReformatter().reformat
 
     def encode(self, image: Image, pts: int) -> list[Any]:
@@ -109,16 +112,7 @@ class Encoder:
             image: uint8, H×W×3, BGR. One of another size than the source's is fitted in.
             pts: Presentation time in ``time_base``.
         """
-        picture = av.VideoFrame.from_numpy_buffer(self._fit(image), format="bgr24")
-        # One thread: waiting for others costs more than it wins beside a busy net.
-        frame = self._reformat(
-            picture,
-            format=self._pixels,
-            dst_colorspace=self._matrix,
-            src_color_range=2,
-            dst_color_range=1,
-            threads=1,
-        )
+        frame = self._frame(self._fit(image))
         frame.pts, frame.time_base = pts, self.time_base
         packets: list[Any] = self.stream.encode(frame)
         return packets
@@ -127,6 +121,25 @@ class Encoder:
         """The packets of the pictures that the encoder still looks ahead to."""
         packets: list[Any] = self.stream.encode(None)
         return packets
+
+    def _frame(self, image: Image) -> Any:
+        """The picture in the encoder's pixel format.
+
+        OpenCV knows BT.601 only and takes a sixth of swscale's time. Where chroma was decoded from
+        4:2:0 it takes the very values again, which swscale blurs: 45 dB of PSNR for 42 at 1280x720.
+        """
+        if self._pixels == "yuv420p" and self.coded_size[1] > 2:  # PyAV lends it no single row
+            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
+            return av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
+        # One thread: waiting for others costs more than it wins beside a busy net.
+        return self._reformat(
+            av.VideoFrame.from_numpy_buffer(image, format="bgr24"),
+            format=self._pixels,
+            dst_colorspace=_SWSCALE_BT601,
+            src_color_range=_FULL,
+            dst_color_range=_LIMITED,
+            threads=1,
+        )
 
     def _fit(self, image: Image) -> Image:
         """The picture at the coded size: content stays in place, the last column and row repeat."""

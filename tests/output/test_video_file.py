@@ -261,9 +261,9 @@ class TestPicture:
             first = next(container.decode(stream)).to_ndarray(format="bgr24")
         assert clips.frame_number(first) == 0
 
-    @pytest.mark.parametrize(("size", "matrix"), [((320, 240), 6), ((1280, 720), 1)])
+    @pytest.mark.parametrize(("size", "primaries"), [((320, 240), 6), ((1280, 720), 1)])
     def test_colours_are_what_they_were_and_are_declared(
-        self, tmp_path: Path, size: tuple[int, int], matrix: int
+        self, tmp_path: Path, size: tuple[int, int], primaries: int
     ) -> None:
         colours = [(0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 255), (0, 0, 0), (60, 90, 200)]
         target = tmp_path / "out.mp4"
@@ -276,11 +276,11 @@ class TestPicture:
         sink.close()
         with av.open(str(target)) as container:
             frame = next(container.decode(video=0))
-            assert (frame.colorspace, frame.color_range) == (matrix, 1)
+            assert (frame.colorspace, frame.color_range) == (6, 1)
             context = container.streams.video[0].codec_context
-            assert (context.color_primaries, context.color_trc) == (matrix, matrix)
+            assert (context.color_primaries, context.color_trc) == (primaries, primaries)
             assert context.pix_fmt == "yuv420p"
-            seen = frame.to_ndarray(format="bgr24", src_colorspace=1 if matrix == 1 else 5)
+            seen = frame.to_ndarray(format="bgr24", src_colorspace=5)
         for place, colour in enumerate(colours):
             middle = seen[size[1] // 2, place * band + band // 2]
             assert np.abs(middle.astype(int) - colour).max() <= 6, colour
