@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FILES = ("video_file", "images")
-_LARGE = 500_000  # pixels of a frame
+_LARGE = 700_000  # pixels of a frame
 
 
 def run(settings: Settings) -> int:
@@ -331,8 +331,9 @@ def _every_frame(settings: Settings, places: Sequence[tuple[str, str]]) -> bool:
 def _large(place: tuple[str, str]) -> bool:
     """Whether decoding, drawing and encoding a source's frames takes as long as a light net does.
 
-    On two cores ThunderNet at 0.25 G multiply-adds on files of 640x360 did 211 frames a second with
-    two threads and 166 with one, of 1280x720 111 and 125 (``livevision bench pipeline``).
+    On two cores ThunderNet at 0.25 G multiply-adds did 236 frames a second of 640x360 with two
+    threads and 188 with one, of 960x540 174 and 152, of 1280x720 126 and 143
+    (``livevision bench pipeline --threads N``).
     """
     from livevision.capture.video_file import picture_size
 
