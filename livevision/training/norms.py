@@ -56,8 +56,8 @@ def measure_norms(net: nn.Module, beginnings: Sequence[str], run: Callable[[], o
     Returns:
         The number of norms measured.
     """
-    measured = {n: m for n, m in net.named_modules() if isinstance(m, _BatchNorm)}
-    measured = {n: m for n, m in measured.items() if n.startswith(tuple(beginnings))}
+    named = [(n, m) for n, m in net.named_modules() if n.startswith(tuple(beginnings))]
+    measured = {n: m for n, m in named if isinstance(m, _BatchNorm)}
     sums: dict[str, Tensor] = {}
 
     def adder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
