@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from livevision.nets.layers import ConvNorm
 from livevision.nets.shufflenetv2 import Unit
 
-_Channel = tuple[int, int]
+Channel = tuple[int, int]
 """Which branch a channel comes from, and its number there."""
 
 
@@ -36,8 +36,8 @@ class Unshuffled(nn.Sequential):
         first, *rest = units
         _take_in_order(first.left, order)
         _take_in_order(first.right, order)
-        branches = [first.left, first.right, *(unit.right for unit in rest)]
-        taken, given = _plan(units, [_channels_of(branch) for branch in branches])
+        branches = branches_of(units)
+        taken, given = plan(units)
 
         # Where each channel goes: the unit that takes it, or behind all of them.
         goal = {c: n for n, channels in enumerate([*taken, given]) for c in channels}
@@ -75,10 +75,15 @@ class Unshuffled(nn.Sequential):
             waiting[goal].append(part)
 
 
-def _plan(
-    units: Sequence[Unit], widths: Sequence[int]
-) -> tuple[list[list[_Channel]], list[_Channel]]:
+def branches_of(units: Sequence[Unit]) -> list[nn.Sequential]:
+    """A stage's branches: both of the first unit, which sees all channels, then one of each."""
+    first, *rest = units
+    return [first.left, first.right, *(unit.right for unit in rest)]
+
+
+def plan(units: Sequence[Unit]) -> tuple[list[list[Channel]], list[Channel]]:
     """The channels that each unit but the first takes, and those that the last one gives."""
+    widths = [_channels_of(branch) for branch in branches_of(units)]
     of_branch = [[(number, k) for k in range(width)] for number, width in enumerate(widths)]
     x = [*of_branch[0], *of_branch[1]]
     taken = []
@@ -94,7 +99,7 @@ def _plan(
     return taken, x
 
 
-def _shuffled(channels: Sequence[_Channel]) -> list[_Channel]:
+def _shuffled(channels: Sequence[Channel]) -> list[Channel]:
     half = len(channels) // 2
     return [c for pair in zip(channels[:half], channels[half:], strict=True) for c in pair]
 

@@ -15,7 +15,8 @@ from livevision.nets import build, names
 from livevision.nets.dfanet import DFANet
 from livevision.nets.two_stage import TwoStageDetector
 from livevision.training.recipe import Recipe
-from livevision.training.weights import load_fitting
+from livevision.training.weights import put_fitting
+from livevision.training.widening import widened_weights
 
 
 def net_options(recipe: Recipe, num_labels: int) -> dict[str, Any]:
@@ -90,11 +91,13 @@ def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
         net.start_from(_Stored(tensors))
         changed = sum(not torch.equal(before[n], v) for n, v in net.state_dict().items())
         return f"began from the classifier {path}: {changed} of {len(before)} tensors"
-    unused = load_fitting(net, path)
+    widened = widened_weights(net, tensors)
+    unused = put_fitting(net, {**tensors, **widened})
     if len(unused) == len(tensors):
         raise UsageError(f"initial_weights {str(path)!r}: none of its tensors fits {recipe.net}")
     parts = sorted({name.split(".")[0] for name in unused})
-    told = f"; not used: {len(unused)} of {', '.join(parts)}" if unused else ""
+    told = f", {len(widened)} of them widened" if widened else ""
+    told += f"; not used: {len(unused)} of {', '.join(parts)}" if unused else ""
     return f"began from {path}: {len(tensors) - len(unused)} tensors{told}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -62,9 +63,8 @@ def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None
     write_weights(tensors, path)
 
 
-def load_fitting(net: nn.Module, path: Path) -> list[str]:
-    """Copy in every tensor of a file that fits by name and shape; returns the other names."""
-    tensors = load_file(path)
+def put_fitting(net: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Copy in every tensor that fits by name and shape; returns the other names."""
     ours = net.state_dict()
     fitting = {k: v for k, v in tensors.items() if k in ours and ours[k].shape == v.shape}
     net.load_state_dict(fitting, strict=False)
@@ -82,8 +82,8 @@ def load_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None
     Raises:
         ValueError: the file lacks a tensor, or holds one that does not fit.
     """
-    unused = load_fitting(net, path)
-    stored = load_file(path).keys()
+    stored = load_file(path)
+    unused = put_fitting(net, stored)
     missing = [
         name
         for name in net.state_dict()

@@ -12,7 +12,7 @@ from torch import nn
 from livevision.errors import OutputError
 from livevision.nets import build
 from livevision.training.starting import start_from
-from livevision.training.weights import AveragedNet, load_fitting, save_weights
+from livevision.training.weights import AveragedNet, put_fitting, save_weights
 from tests.training import small_data
 
 
@@ -35,7 +35,7 @@ def test_weights_are_stored_in_half_precision_and_fit_another_head(tmp_path: Pat
     assert not any(n.startswith("fc.") or n.endswith("num_batches_tracked") for n in stored)
 
     detector = build("thundernet-snet49")
-    assert load_fitting(detector, tmp_path / "w.safetensors") == []
+    assert put_fitting(detector, stored) == []
     weight = "backbone.stem.0.0.weight"
     torch.testing.assert_close(detector.state_dict()[weight].half(), stored[weight])
 
@@ -80,3 +80,57 @@ def test_a_detector_begins_from_a_backbone(tmp_path: Path) -> None:
     fitting = [k for k, v in stored.items() if k in ours and ours[k].shape == v.shape]
     assert f"{len(fitting)} tensors" in line
     assert len(fitting) > 250
+
+
+def _worn(net: nn.Module) -> nn.Module:
+    """Norms as of a trained net."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    return net.eval()
+
+
+def test_a_wide_detector_begins_as_the_narrow_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    narrow = _worn(build("thundernet-snet146", num_classes=2))
+    save_weights(narrow, tmp_path / "w.safetensors")
+    put_fitting(narrow, load_file(tmp_path / "w.safetensors"))  # rounded as in the file
+    wide = build("thundernet-snet535", num_classes=2).eval()
+    recipe = small_data.recipe(
+        small_data.DETECT,
+        net="thundernet-snet535",
+        initial_weights=str(tmp_path / "w.safetensors"),
+    )
+    (line,) = start_from(recipe, wide)
+    assert "widened" in line
+    assert "not used" not in line
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        for before, after in zip(narrow.features(images), wide.features(images), strict=True):
+            torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+
+
+def test_what_the_wide_net_has_nothing_for_is_told(tmp_path: Path) -> None:
+    narrow = build("thundernet-snet49", num_classes=2)
+    save_weights(narrow, tmp_path / "w.safetensors")
+    wide = build("thundernet-snet146", num_classes=2)
+    before = wide.context.c5.weight.clone()
+    recipe = small_data.recipe(
+        small_data.DETECT, net="thundernet-snet146", initial_weights=str(tmp_path / "w.safetensors")
+    )
+    (line,) = start_from(recipe, wide)
+    assert line.endswith("not used: 7 of backbone, context")  # conv5, and what stands on it
+    assert torch.equal(wide.context.c5.weight, before)
+
+
+def test_a_wide_backbone_s_weights_do_not_go_into_a_narrow_one(tmp_path: Path) -> None:
+    save_weights(build("snet146", num_classes=2), tmp_path / "w.safetensors")
+    narrow = build("snet49", num_classes=2)
+    recipe = small_data.recipe(
+        small_data.CLASSIFY, net="snet49", initial_weights=str(tmp_path / "w.safetensors")
+    )
+    (line,) = start_from(recipe, narrow)
+    assert "widened" not in line

@@ -1,0 +1,67 @@
+"""Initial weights of a narrower net of the same family, for the SNets: see `nets.widened`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from livevision.nets.snet import SNet
+from livevision.nets.thundernet import ThunderNet
+from livevision.nets.widened import widen
+from livevision.training.weights import put_fitting
+
+_BACKBONE = "backbone."
+
+
+@torch.no_grad()
+def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a net takes from the weights of one on a narrower SNet, in its own shapes.
+
+    Args:
+        net: a classifier or detector, left as it is.
+        tensors: weights by name, as a file holds them.
+
+    Returns:
+        Weights by name; none where the net stands on no SNet, or the file's SNet is not narrower.
+    """
+    wide = getattr(net, "backbone", None)
+    narrow = _stored_snet(tensors, wide) if isinstance(wide, SNet) else None
+    if narrow is None:
+        return {}
+    backbone = copy.deepcopy(wide)
+    try:
+        c4, c5 = widen(narrow, backbone)
+    except ValueError:  # of the same width, or wider
+        return {}
+    widened = {_BACKBONE + name: value for name, value in backbone.state_dict().items()}
+    if isinstance(net, ThunderNet):
+        for layer, places in (("c4", c4), ("c5", c5), ("c_glb", c5)):
+            name = f"context.{layer}.weight"
+            if places and name in tensors:
+                weight = torch.zeros_like(net.state_dict()[name])
+                weight[:, places] = tensors[name].to(weight)
+                widened[name] = weight
+    return widened
+
+
+def _stored_snet(tensors: Mapping[str, Tensor], like: SNet) -> SNet | None:
+    """The narrower SNet of a file; None where it has none."""
+    own = {k.removeprefix(_BACKBONE): v for k, v in tensors.items() if k.startswith(_BACKBONE)}
+    wide = like.state_dict()
+    last = "stage4.3.right.2.0.weight"
+    if last not in own or own[last].shape[0] >= wide[last].shape[0]:
+        return None
+    # Units of stride 1 give half of their channels by their right branch.
+    widths = tuple(2 * own[f"stage{n}.1.right.2.0.weight"].shape[0] for n in (2, 3, 4))
+    conv5 = own["conv5.0.weight"].shape[0] if "conv5.0.weight" in own else 0
+    kernel_size = own["stage2.1.right.1.0.weight"].shape[-1]
+    style = "torchvision" if like.stage2[0].shuffles_last else "megvii"
+    narrow = SNet((own["stem.0.0.weight"].shape[0], *widths), conv5, style, False, kernel_size)
+    unused = put_fitting(narrow, own)
+    missing = narrow.state_dict().keys() - own.keys()
+    if unused or not all(name.endswith("num_batches_tracked") for name in missing):
+        return None  # another net, with names like an SNet's
+    return narrow
