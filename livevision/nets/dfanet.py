@@ -38,13 +38,20 @@ class Block(xception.Block):
 class FcAttention(nn.Module):
     """Weights channels by what a classifier of ImageNet's 1000 classes makes of their averages.
 
-    The linear layer comes from the backbone's training as a classifier, and matters.
+    The linear layer comes from the backbone's training as a classifier, and matters. The weights
+    begin near 1: drawn like others, the gate would shut half of the channels, others in each image.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.fc = nn.Linear(channels, 1000)
         self.gate = ConvNorm(1000, channels)
+
+    def begin_open(self) -> None:
+        """Let every channel pass, nearly as it is."""
+        norm = self.gate[1]
+        nn.init.constant_(norm.weight, 0.1)
+        nn.init.ones_(norm.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         classes: Tensor = self.fc(torch.flatten(global_average(x), 1))
@@ -204,6 +211,8 @@ class DFANet(nn.Module):
         self.enlarge = Step(_resize)
         self.decoder = Decoder(enc2, enc4, encoders, width, fusion_kernel_size, num_classes)
         initialise(self)
+        for attention in self.attentions:
+            attention.begin_open()
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Segment a batch.

@@ -76,6 +76,18 @@ def test_attention_weighs_channels_alike_everywhere() -> None:
     assert weights.amax() > 1
 
 
+def test_attention_begins_with_every_channel_let_through() -> None:
+    torch.manual_seed(0)
+    net = build("dfanet-b").train()
+    attention = net.attentions[1]
+    x = torch.rand(16, 128, 4, 4) + 0.1
+    weights = (attention(x) / x)[:, :, 0, 0]
+    # In training the norm spreads a batch's weights whatever the linear layer gives.
+    assert weights.mean().item() == pytest.approx(1, abs=0.02)
+    assert 0.05 < weights.std(0).mean() < 0.15
+    assert weights.min() > 0.5
+
+
 def test_the_next_encoder_joins_enc4_from_before_the_attention() -> None:
     net = build("dfanet-b").eval()
     seen: dict[str, Any] = {}
