@@ -17,7 +17,7 @@ from livevision.nets.counting import count_multiply_adds
 from livevision.nets.layers import Step
 from livevision.nets.parts import part_of, parts, without_numbers
 
-_CLASSES = len(catalog.find("thundernet-snet49").labels)
+_OPTIONS = catalog.find("thundernet-snet49").net_options
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_parts_add_up_to_the_whole(detector: NetParts) -> None:
     assert sum(part.ms for part in detector.parts) == pytest.approx(detector.ms)
     assert sum(part.share for part in detector.parts) == pytest.approx(1)
     assert sum(part.madds_share for part in detector.parts) == pytest.approx(1)
-    net = without_numbers("thundernet-snet49", {"num_classes": _CLASSES})
+    net = without_numbers("thundernet-snet49", _OPTIONS)
     assert sum(part.madds for part in detector.parts) == count_multiply_adds(net, 320, 320)
     assert detector.parts[-1].part == BETWEEN
     assert detector.parts[-1].operations == 0
@@ -44,8 +44,9 @@ def test_a_detectors_parts_have_what_is_theirs(detector: NetParts) -> None:
         assert found[suppressing].operations > 40
         assert found[suppressing].madds == 0
         assert found[suppressing].ms > 0
-    # One linear layer on 200 proposals, and two behind it.
-    assert found["head"].madds == 200 * (245 * 1024 + 1024 * (1 + _CLASSES + 4))
+    # One linear layer on each proposal, and two behind it.
+    outputs = 1 + _OPTIONS["num_classes"] + 4
+    assert found["head"].madds == _OPTIONS["proposals"] * (245 * 1024 + 1024 * outputs)
     assert 3 <= found["head"].operations < 12
     assert found["RoI"].madds == 0
     assert found["RoI"].operations > 3
