@@ -50,16 +50,18 @@ def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, 
 def _stored_snet(tensors: Mapping[str, Tensor], like: SNet) -> SNet | None:
     """The narrower SNet of a file; None where it has none."""
     own = {k.removeprefix(_BACKBONE): v for k, v in tensors.items() if k.startswith(_BACKBONE)}
-    wide = like.state_dict()
-    last = "stage4.3.right.2.0.weight"
-    if last not in own or own[last].shape[0] >= wide[last].shape[0]:
-        return None
     # Units of stride 1 give half of their channels by their right branch.
-    widths = tuple(2 * own[f"stage{n}.1.right.2.0.weight"].shape[0] for n in (2, 3, 4))
-    conv5 = own["conv5.0.weight"].shape[0] if "conv5.0.weight" in own else 0
-    kernel_size = own["stage2.1.right.1.0.weight"].shape[-1]
+    ends = [f"stage{n}.1.right.2.0.weight" for n in (2, 3, 4)]
+    stem, depthwise = "stem.0.0.weight", "stage2.1.right.1.0.weight"
+    if not {stem, depthwise, *ends} <= own.keys():
+        return None
+    if own[ends[-1]].shape[0] >= like.state_dict()[ends[-1]].shape[0]:
+        return None
+    c3, c4, c5 = (2 * own[name].shape[0] for name in ends)
+    last = own["conv5.0.weight"].shape[0] if "conv5.0.weight" in own else 0
     style = "torchvision" if like.stage2[0].shuffles_last else "megvii"
-    narrow = SNet((own["stem.0.0.weight"].shape[0], *widths), conv5, style, False, kernel_size)
+    kernel_size = own[depthwise].shape[-1]
+    narrow = SNet((own[stem].shape[0], c3, c4, c5), last, style, kernel_size=kernel_size)
     unused = put_fitting(narrow, own)
     missing = narrow.state_dict().keys() - own.keys()
     if unused or not all(name.endswith("num_batches_tracked") for name in missing):

@@ -136,3 +136,12 @@ def test_a_wide_backbone_s_weights_do_not_go_into_a_narrow_one(tmp_path: Path) -
     )
     (line,) = start_from(recipe, narrow)
     assert "widened" not in line
+
+
+def test_a_shufflenet_is_not_widened_into_an_snet(tmp_path: Path) -> None:
+    save_weights(build("shufflenetv2-0.5", num_classes=2), tmp_path / "w.safetensors")
+    recipe = small_data.recipe(
+        small_data.CLASSIFY, net="snet146", initial_weights=str(tmp_path / "w.safetensors")
+    )
+    (line,) = start_from(recipe, build("snet146", num_classes=2))
+    assert "widened" not in line
