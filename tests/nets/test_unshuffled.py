@@ -11,17 +11,13 @@ from torch import nn
 from livevision import nets
 from livevision.nets.shufflenetv2 import Unit, stage
 from livevision.nets.unshuffled import Unshuffled
+from tests.nets.worn_norms import wear_norms
 
 
 def with_norms_that_matter(net: nn.Module) -> nn.Module:
     """In eval mode, in float64, and every norm with numbers of its own."""
     torch.manual_seed(1)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.2, 0.2)
-            module.running_var.uniform_(0.5, 2)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.2, 0.2)
+    wear_norms(net)
     return net.eval().double()
 
 

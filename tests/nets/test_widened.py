@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from livevision.nets.snet import SNet, backbone
 from livevision.nets.widened import widen
+from tests.nets.worn_norms import wear_norms
 
 
 def _drawn(name: str, style: str) -> SNet:
     """A net whose norms do something."""
     net = backbone(name, style)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 2)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
+    wear_norms(net)
     return net
 
 

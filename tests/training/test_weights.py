@@ -13,6 +13,7 @@ from livevision.errors import OutputError
 from livevision.nets import build
 from livevision.training.starting import start_from
 from livevision.training.weights import AveragedNet, put_fitting, save_weights
+from tests.nets.worn_norms import wear_norms
 from tests.training import small_data
 
 
@@ -82,20 +83,10 @@ def test_a_detector_begins_from_a_backbone(tmp_path: Path) -> None:
     assert len(fitting) > 250
 
 
-def _worn(net: nn.Module) -> nn.Module:
-    """Norms as of a trained net."""
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 2)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
-    return net.eval()
-
-
 def test_a_wide_detector_begins_as_the_narrow_one(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    narrow = _worn(build("thundernet-snet146", num_classes=2))
+    narrow = build("thundernet-snet146", num_classes=2).eval()
+    wear_norms(narrow)
     save_weights(narrow, tmp_path / "w.safetensors")
     put_fitting(narrow, load_file(tmp_path / "w.safetensors"))  # rounded as in the file
     wide = build("thundernet-snet535", num_classes=2).eval()
