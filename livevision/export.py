@@ -31,6 +31,7 @@ from livevision.version import __version__
 _log = logging.getLogger(__name__)
 
 OPSET = 17  # what the TensorRT, OpenVINO and ONNX Runtime of the last years all read
+WRITTEN = 2  # counted up where graphs come out otherwise, so that those in users' caches are left
 SCORE_TOLERANCE = 2e-3
 PIXEL_TOLERANCE = 5e-3
 
@@ -206,7 +207,7 @@ def sample_picture(size: tuple[int, int], seed: int = 0) -> Any:
 
 def _key(files: ModelFiles, card: ModelCard) -> str:
     """A hash of everything that an exported graph depends on."""
-    made_of = [_description(files, card), dict(files.net_options), OPSET]
+    made_of = [_description(files, card), dict(files.net_options), OPSET, WRITTEN]
     if files.batch > 1:
         made_of.append(files.batch)
     told = json.dumps(made_of, sort_keys=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 import torch
 
 from livevision.inference.graph import Normalise
@@ -20,6 +21,7 @@ def test_pixels_come_out_red_first_and_normalised() -> None:
     np.testing.assert_allclose(given, expected.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_rows_are_scaled_whole_and_colours_changed_last(tmp_path: Path) -> None:
     class Graph(torch.nn.Module):
         def __init__(self) -> None:
