@@ -25,7 +25,8 @@ def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, 
         tensors: weights by name, as a file holds them.
 
     Returns:
-        Weights by name; none where the net stands on no SNet, or the file's SNet is not narrower.
+        Those of the file's weights that change, by name; none where the net stands on no SNet, or
+        the file's SNet is not narrower.
     """
     wide = getattr(net, "backbone", None)
     narrow = _stored_snet(tensors, wide) if isinstance(wide, SNet) else None
@@ -34,14 +35,15 @@ def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, 
     backbone = copy.deepcopy(wide)
     try:
         c4, c5 = widen(narrow, backbone)
-    except ValueError:  # of the same width, or wider
+    except ValueError:  # wider elsewhere, or with other kernels
         return {}
-    widened = {_BACKBONE + name: value for name, value in backbone.state_dict().items()}
+    named = {_BACKBONE + name: value for name, value in backbone.state_dict().items()}
+    widened = {name: named[name] for name in tensors if name in named}
     if isinstance(net, ThunderNet):
         for layer, places in (("c4", c4), ("c5", c5), ("c_glb", c5)):
             name = f"context.{layer}.weight"
             if places and name in tensors:
-                weight = torch.zeros_like(net.state_dict()[name])
+                weight = torch.zeros_like(getattr(net.context, layer).weight)
                 weight[:, places] = tensors[name].to(weight)
                 widened[name] = weight
     return widened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,13 @@ from livevision.training.starting import start_from
 from livevision.training.weights import AveragedNet, put_fitting, save_weights
 from tests.nets.worn_norms import wear_norms
 from tests.training import small_data
+
+
+def _begun(kind: dict[str, Any], name: str, net: nn.Module, path: Path) -> str:
+    """Put a file's weights into a net, as a recipe for it would; returns the line that tells."""
+    recipe = small_data.recipe(kind, net=name, initial_weights=str(path))
+    (line,) = start_from(recipe, net)
+    return line
 
 
 def test_the_average_forgets_the_start_and_follows_norm_statistics() -> None:
@@ -55,8 +63,7 @@ def test_dfanet_begins_all_its_encoders_from_a_classifier(tmp_path: Path) -> Non
     path = tmp_path / "w.safetensors"
     save_weights(classifier, path)
     net = build("dfanet-a", num_classes=2)
-    recipe = small_data.recipe(small_data.SEGMENT, net="dfanet-a", initial_weights=str(path))
-    (line,) = start_from(recipe, net)
+    line = _begun(small_data.SEGMENT, "dfanet-a", net, path)
     assert "began from the classifier" in line
     stored = load_file(path)
     ours = net.state_dict()
@@ -70,12 +77,7 @@ def test_dfanet_begins_all_its_encoders_from_a_classifier(tmp_path: Path) -> Non
 def test_a_detector_begins_from_a_backbone(tmp_path: Path) -> None:
     save_weights(build("mobilenetv2", num_classes=5), tmp_path / "w.safetensors")
     net = build("thundernet-mobilenetv2", num_classes=1)
-    recipe = small_data.recipe(
-        small_data.DETECT,
-        net="thundernet-mobilenetv2",
-        initial_weights=str(tmp_path / "w.safetensors"),
-    )
-    (line,) = start_from(recipe, net)
+    line = _begun(small_data.DETECT, "thundernet-mobilenetv2", net, tmp_path / "w.safetensors")
     stored = load_file(tmp_path / "w.safetensors")
     ours = net.state_dict()
     fitting = [k for k, v in stored.items() if k in ours and ours[k].shape == v.shape]
@@ -90,12 +92,7 @@ def test_a_wide_detector_begins_as_the_narrow_one(tmp_path: Path) -> None:
     save_weights(narrow, tmp_path / "w.safetensors")
     put_fitting(narrow, load_file(tmp_path / "w.safetensors"))  # rounded as in the file
     wide = build("thundernet-snet535", num_classes=2).eval()
-    recipe = small_data.recipe(
-        small_data.DETECT,
-        net="thundernet-snet535",
-        initial_weights=str(tmp_path / "w.safetensors"),
-    )
-    (line,) = start_from(recipe, wide)
+    line = _begun(small_data.DETECT, "thundernet-snet535", wide, tmp_path / "w.safetensors")
     stored = load_file(tmp_path / "w.safetensors")
     # All of the backbone, and CEM's three weights, whose biases fit as they are.
     wider = sum(name.startswith("backbone.") for name in stored) + 3
@@ -111,10 +108,7 @@ def test_what_the_wide_net_has_nothing_for_is_told(tmp_path: Path) -> None:
     save_weights(narrow, tmp_path / "w.safetensors")
     wide = build("thundernet-snet146", num_classes=2)
     before = wide.context.c5.weight.clone()
-    recipe = small_data.recipe(
-        small_data.DETECT, net="thundernet-snet146", initial_weights=str(tmp_path / "w.safetensors")
-    )
-    (line,) = start_from(recipe, wide)
+    line = _begun(small_data.DETECT, "thundernet-snet146", wide, tmp_path / "w.safetensors")
     assert line.endswith("not used: 7 of backbone, context")  # conv5, and what stands on it
     assert torch.equal(wide.context.c5.weight, before)
 
@@ -122,17 +116,13 @@ def test_what_the_wide_net_has_nothing_for_is_told(tmp_path: Path) -> None:
 def test_a_wide_backbone_s_weights_do_not_go_into_a_narrow_one(tmp_path: Path) -> None:
     save_weights(build("snet146", num_classes=2), tmp_path / "w.safetensors")
     narrow = build("snet49", num_classes=2)
-    recipe = small_data.recipe(
-        small_data.CLASSIFY, net="snet49", initial_weights=str(tmp_path / "w.safetensors")
-    )
-    (line,) = start_from(recipe, narrow)
+    line = _begun(small_data.CLASSIFY, "snet49", narrow, tmp_path / "w.safetensors")
     assert "widened" not in line
 
 
 def test_a_shufflenet_is_not_widened_into_an_snet(tmp_path: Path) -> None:
     save_weights(build("shufflenetv2-0.5", num_classes=2), tmp_path / "w.safetensors")
-    recipe = small_data.recipe(
-        small_data.CLASSIFY, net="snet146", initial_weights=str(tmp_path / "w.safetensors")
+    line = _begun(
+        small_data.CLASSIFY, "snet146", build("snet146", num_classes=2), tmp_path / "w.safetensors"
     )
-    (line,) = start_from(recipe, build("snet146", num_classes=2))
     assert "widened" not in line
