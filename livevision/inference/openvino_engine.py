@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
 import openvino as ov
+from filelock import FileLock
 
 from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
@@ -15,6 +17,11 @@ from livevision.inference.batch import check_batch
 from livevision.inference.cache import MOST_BYTES, cache_folder, prune
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
+
+_log = logging.getLogger(__name__)
+
+_LOCK_S = 10.0
+"""How long to wait for other processes to compile theirs: longer than a graph of ours takes."""
 
 _PRECISIONS = {"auto": "f32", "fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
@@ -70,17 +77,7 @@ class OpenVINOEngine:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        folder = cache_folder("openvino")
-        if folder is not None:
-            # Compiled graphs, keyed by OpenVINO with its version, the processor and these settings.
-            # It writes a broken one anew, and several processes may do so at once.
-            settings["CACHE_DIR"] = str(folder)
-        try:
-            compiled = core.compile_model(str(files.graph), "CPU", settings)
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot open {str(files.graph)!r}: {error}") from error
-        if folder is not None:
-            prune(folder, MOST_BYTES)
+        compiled = _compiled(core, str(files.graph), settings)
         self._compiled: ov.CompiledModel | None = compiled
         self._requests = [compiled.create_infer_request()]
         self._idle = list(self._requests)
@@ -135,6 +132,33 @@ class OpenVINOEngine:
         found = {n: np.array(request.get_tensor(p).data) for n, p in self._outputs.items()}
         self._idle.append(request)
         return found
+
+
+def _compiled(core: ov.Core, graph: str, settings: dict[str, Any]) -> ov.CompiledModel:
+    """A graph, compiled; out of the cache where it lies there, and put there where it does not.
+
+    OpenVINO keys the cache by its version, the processor and the settings, and writes a broken file
+    anew. But it takes another process's half-written file for a broken one and deletes it, and the
+    writer then fails; so one process at a time is in there. A cache that cannot be used, or is not
+    to be had in time, is done without.
+
+    Raises:
+        ModelError: The graph cannot be read.
+    """
+    folder = cache_folder("openvino")
+    if folder is not None:
+        try:
+            with FileLock(folder.with_suffix(".lock"), timeout=_LOCK_S):
+                compiled = core.compile_model(graph, "CPU", {**settings, "CACHE_DIR": str(folder)})
+        except (OSError, RuntimeError) as error:  # a lock's Timeout is an OSError
+            _log.debug("OpenVINO's cache is not used: %s", error)
+        else:
+            prune(folder, MOST_BYTES)
+            return compiled
+    try:
+        return core.compile_model(graph, "CPU", settings)
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO cannot open {graph!r}: {error}") from error
 
 
 def _is_int8(files: ModelFiles, asked: str) -> bool:

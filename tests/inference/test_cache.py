@@ -6,14 +6,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from livevision import registry
 from livevision.inference.cache import cache_folder, data_folder, prune
+from livevision.protocols import Engine
 from tests import small_models
 
 
@@ -23,6 +27,29 @@ def _file(folder: Path, name: str, hours_ago: float, size: int = 100) -> Path:
     then = time.time() - 3600 * hours_ago
     os.utime(path, (then, then))
     return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, where OpenVINO's compiled graphs will be kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "livevision" / "openvino"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def start(cache: Path) -> Callable[[], Engine]:
+    """Starts an engine that would keep its compiled graph in ``cache``."""
+    kind: Any = registry.resolve(registry.ENGINES, "openvino", "engine")
+    files = small_models.files("segment", with_graph=True)
+    return lambda: kind(files, "cpu", "fp32")
+
+
+def _answer(engine: Engine) -> Any:
+    found = engine({"image": small_models.picture(96, 64)[None]})["class_map"]
+    engine.close()
+    return found
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
@@ -57,29 +84,46 @@ def test_folders_are_where_the_user_wants_them(
 
 
 def test_a_second_start_takes_the_compiled_graph_and_survives_a_broken_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Callable[[], Engine], cache: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kind: Any = registry.resolve(registry.ENGINES, "openvino", "engine")
-    files = small_models.files("segment", with_graph=True)
-    batch = {"image": small_models.picture(96, 64)[None]}
-
-    def answer() -> Any:
-        engine = kind(files, "cpu", "fp32")
-        found = engine(batch)["class_map"]
-        engine.close()
-        return found
-
-    wanted = answer()
-    (blob,) = (tmp_path / "livevision" / "openvino").iterdir()
+    wanted = _answer(start())
+    (blob,) = cache.iterdir()
     made = blob.stat().st_ino
-    np.testing.assert_array_equal(answer(), wanted)
+    np.testing.assert_array_equal(_answer(start()), wanted)
     assert blob.stat().st_ino == made
     for broken in (blob.read_bytes()[:5000], b""):
         blob.chmod(0o600)
         blob.write_bytes(broken)
-        np.testing.assert_array_equal(answer(), wanted)
+        np.testing.assert_array_equal(_answer(start()), wanted)
         assert blob.stat().st_size > 5000, "and it was written anew"
+
+
+def test_one_that_starts_waits_for_another_in_the_cache(
+    start: Callable[[], Engine], cache: Path
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(cache.with_suffix(".lock")):
+            starting = pool.submit(start)
+            with pytest.raises(TimeoutError):
+                starting.result(timeout=1.0)
+            assert list(cache.iterdir()) == []
+        starting.result(timeout=60).close()
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_used_is_done_without(
+    start: Callable[[], Engine], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = _answer(start())
+    (blob,) = cache.iterdir()
+    blob.unlink()
+    blob.mkdir()
+    (blob / "in the way").touch()  # so that it can be neither written over nor deleted
+    np.testing.assert_array_equal(_answer(start()), wanted)
+
+    monkeypatch.setattr("livevision.inference.openvino_engine._LOCK_S", 0.2)
+    with FileLock(cache.with_suffix(".lock")):  # as of a process that was stopped in there
+        np.testing.assert_array_equal(_answer(start()), wanted)
 
 
 def test_several_processes_may_start_at_once(tmp_path: Path) -> None:
