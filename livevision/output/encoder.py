@@ -13,28 +13,13 @@ import numpy as np
 from livevision.errors import OutputError
 from livevision.frame import Image
 from livevision.output import hardware as hardware_encoders
+from livevision.output import x264
 from livevision.output.options import OutputOptions
 from livevision.protocols import SourceInfo
-
-CODEC = "libx264"
 
 # Numbers of ITU-T H.273 as FFmpeg uses them, and swscale's own for the same matrix.
 _BT709, _BT601, _SWSCALE_BT601 = 1, 6, 5
 _LIMITED, _FULL = 1, 2
-
-# x264 looks ahead to spend bits well; what it looks at is lost when the process is killed.
-_LOOKAHEAD_S = 0.3
-_KEYFRAMES_S = 4
-# The cap above the source's own bit rate, and the least that keeps an annotated picture good.
-_MOST_OF_SOURCE = 1.8
-_LEAST_BITS_PER_PIXEL = 0.04
-
-# "auto" is ultrafast with the cheap half of what makes veryfast's files small. What looks ahead and
-# weighs blocks (mbtree, aq) is left out, which saves about a tenth of the work: at a crf two higher
-# four clips of 250 frames at 1280x720 came out at the same size (-1 % to +5 %), with 0.3 to 0.9 dB
-# more of PSNR and the same SSIM (within 0.0005).
-_AUTO = "cabac=1:deblock=0,0:8x8dct=1:aq-mode=0:mbtree=0"
-_AUTO_STEPS = 2
 
 
 def time_base(info: SourceInfo) -> Fraction:
@@ -77,14 +62,14 @@ class Encoder:
         aspect: Fraction = Fraction(1),
         hardware: hardware_encoders.HardwareEncoder | None = None,
     ) -> None:
-        self.size = info.size
+        self.size, self._info, self._options = info.size, info, options
         # Chroma is stored once for two by two pixels, so H.264 wants even sizes.
         self.coded_size = (info.size[0] + info.size[0] % 2, info.size[1] + info.size[1] % 2)
-        width, height = self.coded_size
         rate = (info.rate or Fraction(30)).limit_denominator(1_000_000)
         try:
             if hardware is None:
-                self.stream = output.add_stream(CODEC, rate=rate, options=_settings(info, options))
+                settings = x264.free(info, options)
+                self.stream = output.add_stream(x264.CODEC, rate=rate, options=settings)
             else:
                 self.stream = hardware_encoders.add_stream(output, hardware, rate, info, options)
         except (av.codec.codec.UnknownCodecError, ValueError) as error:
@@ -92,18 +77,13 @@ class Encoder:
                 f"this installation of PyAV cannot write H.264 ({error}); the one from PyPI can: "
                 "pip install --force-reinstall av"
             ) from error
-        context = self.stream.codec_context
         self._pixels = "yuv420p" if hardware is None else hardware.pixels
-        context.width, context.height, context.pix_fmt = width, height, self._pixels
-        context.time_base = self.stream.time_base = self.time_base = time_base(info)
-        context.sample_aspect_ratio = aspect
-        context.thread_count = options.threads or max(1, min(8, (os.cpu_count() or 2) // 2))
-        # The colours themselves are those of BT.709 for HD and of BT.601 below, as players guess
-        # where nothing is said; how they are coded is said, and always BT.601.
-        large = width >= 1280 or height >= 720
-        context.color_primaries = context.color_trc = _BT709 if large else _BT601
-        context.colorspace, context.color_range = _BT601, _LIMITED
+        self.stream.time_base = self.time_base = time_base(info)
+        self._context = self._set(self.stream.codec_context, aspect, options.threads)
         self._reformat = av.video.reformatter.VideoReformatter().reformat
+        most = x264.cap(info) if hardware is None and options.preset == "auto" else None
+        self._bits = None if most is None else x264.Bits(most)
+        self._last = 0
 
     def encode(self, image: Image, pts: int) -> list[Any]:
         """A picture in, finished packets out.
@@ -114,13 +94,50 @@ class Encoder:
         """
         frame = self._frame(self._fit(image))
         frame.pts, frame.time_base = pts, self.time_base
-        packets: list[Any] = self.stream.encode(frame)
+        packets = self._given(self._context.encode(frame))
+        if self._bits is not None:
+            bits = 8 * sum(packet.size for packet in packets)
+            over = self._bits.too_many(bits, (pts - self._last) * self.time_base)
+            # Two first pictures of two encoders, one behind the other, would pass for one picture.
+            if over and not packets[-1].is_keyframe:
+                packets += self._cap()
+        self._last = pts
         return packets
 
     def flush(self) -> list[Any]:
         """The packets of the pictures that the encoder still looks ahead to."""
-        packets: list[Any] = self.stream.encode(None)
+        return self._given(self._context.encode(None))
+
+    def _given(self, packets: list[Any]) -> list[Any]:
+        for packet in packets:
+            packet.stream = self.stream
         return packets
+
+    def _cap(self) -> list[Any]:
+        """Leave the track to an encoder that keeps to the cap; the last packets of the one before.
+
+        It begins with a key frame. Its parameter sets are the same, for players know them from the
+        track's header alone.
+        """
+        old, self._bits = self._context, None
+        new: Any = av.CodecContext.create(x264.CODEC, "w")
+        new.options = x264.capped(self._info, self._options, before=old.extradata)
+        new.flags, new.framerate = old.flags, old.framerate
+        self._context = self._set(new, old.sample_aspect_ratio, old.thread_count)
+        return self._given(old.encode(None))
+
+    def _set(self, context: Any, aspect: Fraction, threads: int | None) -> Any:
+        """Tell an encoder what its pictures are, before it is opened."""
+        context.width, context.height = width, height = self.coded_size
+        context.pix_fmt, context.time_base = self._pixels, self.time_base
+        context.sample_aspect_ratio = aspect
+        context.thread_count = threads or max(1, min(8, (os.cpu_count() or 2) // 2))
+        # The colours themselves are those of BT.709 for HD and of BT.601 below, as players guess
+        # where nothing is said; how they are coded is said, and always BT.601.
+        large = width >= 1280 or height >= 720
+        context.color_primaries = context.color_trc = _BT709 if large else _BT601
+        context.colorspace, context.color_range = _BT601, _LIMITED
+        return context
 
     def _frame(self, image: Image) -> Any:
         """The picture in the encoder's pixel format.
@@ -162,26 +179,3 @@ def _letterbox(image: Image, size: tuple[int, int]) -> Image:
     small = cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA)
     canvas[top : top + high, left : left + wide] = small
     return canvas
-
-
-def _settings(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
-    """x264's options: constant quality, with the source's bit rate as the measure of its cap."""
-    rate = float(info.rate or 30)
-    pixels = info.size[0] * info.size[1]
-    # Pictures in the look-ahead take memory too: 8K ones 50 MB each.
-    lookahead = max(0, min(10, int(_LOOKAHEAD_S * rate), int(8e7 / pixels)))
-    auto = options.preset == "auto"
-    settings = {
-        "preset": "ultrafast" if auto else options.preset,
-        "crf": str(min(51, options.crf + _AUTO_STEPS * auto)),
-        "bf": "0",
-        "g": str(max(1, min(250, round(_KEYFRAMES_S * rate)))),
-        "rc-lookahead": str(0 if auto else lookahead),
-    }
-    if auto:
-        settings["x264-params"] = _AUTO
-    if info.bit_rate:
-        least = _LEAST_BITS_PER_PIXEL * pixels * rate
-        most = int(max(_MOST_OF_SOURCE * info.bit_rate, least))
-        settings |= {"maxrate": str(most), "bufsize": str(2 * most)}
-    return settings
