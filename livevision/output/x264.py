@@ -30,12 +30,12 @@ _ALIKE = "stitchable=1"
 
 
 def free(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
-    """Settings of an encoder, with no more of a cap than costs nothing.
+    """Settings of the encoder that begins a track, which keeps to no cap that would cost time.
 
-    "auto" holds x264's quantizer itself: looking at each picture in small beforehand, as a constant
-    rate factor takes, is a fifth of the encoder's work. At the same number three clips of 200 to
-    250 frames at 1280x720 came out within 8 % in size and 0.4 dB in PSNR, the worst frame 0.5 to
-    1.3 dB better; one of still streets at less than half the size and 48 dB for 51.
+    "auto" holds the quantizer itself. A constant rate factor, and any cap, take a look at each
+    picture in small beforehand: a fifth of the encoder's work. At the same number three clips of
+    200 to 250 frames at 1280x720 came out within 8 % in size and 0.4 dB in PSNR, the worst frame
+    0.5 to 1.3 dB better; a fourth, of a still camera, at less than half the size and 48 dB for 51.
     """
     if options.preset != "auto":
         return capped(info, options)
