@@ -102,10 +102,11 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Overlapping(Protocol):
-    """An engine that can compute several batches at once; any other is called, and waited for.
+    """An engine that several batches keep busy; any other is called, and waited for.
 
     Attributes:
-        depth: How many batches it computes at once; 1 where more would only wait for each other.
+        depth: How many batches begun keep it busy, those that it computes at once and one that is
+            next; 1 where one is waited for before the next one is begun.
     """
 
     depth: int

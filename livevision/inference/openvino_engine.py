@@ -39,9 +39,9 @@ class OpenVINOEngine:
             it, and results then differ from those of the other engines; here that must be asked
             for.
         threads: Threads to compute with; None for one on each core.
-        overlap: Share the threads among several batches at once, ``depth`` of them, as many as
-            OpenVINO thinks best for throughput. Each takes longer, all together are done sooner.
-            Otherwise all threads work on one batch, which is done soonest.
+        overlap: Share the threads among several batches at once, as many as OpenVINO thinks best
+            for throughput. Each takes longer, all together are done sooner. Otherwise all threads
+            work on one batch, which is done soonest.
 
     Raises:
         UsageError: The device or the precision is not to be had.
@@ -81,7 +81,9 @@ class OpenVINOEngine:
         self._compiled: ov.CompiledModel | None = compiled
         self._requests = [compiled.create_infer_request()]
         self._idle = list(self._requests)
-        self.depth = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        # Also where it computes one at a time the next one is at hand when that is done.
+        self.depth = max(2, at_once) if overlap else at_once
         # A port may go by several names once the graph has been simplified.
         names = {name: port for port in compiled.outputs for name in port.get_names()}
         takes = {name: port for port in compiled.inputs for name in port.get_names()}

@@ -130,11 +130,13 @@ def test_outputs_stay_the_callers(name: str) -> None:
     first[:] = 0  # and may be written to
 
 
-def test_batches_begun_together_give_what_each_gives_alone() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_batches_begun_together_give_what_each_gives_alone(threads: int) -> None:
     kind = registry.resolve(registry.ENGINES, "openvino", "engine")
     for task in small_models.CARDS:
         files = small_models.files(task, with_graph=True)
-        alone, overlapping = kind(files, "cpu", "fp32"), kind(files, "cpu", "fp32", 2, overlap=True)
+        alone = kind(files, "cpu", "fp32")
+        overlapping = kind(files, "cpu", "fp32", threads, overlap=True)
         assert alone.depth == 1
         assert overlapping.depth == 2
         wanted = [alone(_batch(task, seed)) for seed in range(4)]
