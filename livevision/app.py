@@ -331,9 +331,9 @@ def _every_frame(settings: Settings, places: Sequence[tuple[str, str]]) -> bool:
 def _large(place: tuple[str, str]) -> bool:
     """Whether decoding, drawing and encoding a source's frames takes as long as a light net does.
 
-    On two cores ThunderNet at 0.25 G multiply-adds did 236 frames a second of 640x360 with two
-    threads and 188 with one, of 960x540 174 and 152, of 1280x720 126 and 143
-    (``livevision bench pipeline --threads N``).
+    On two cores ThunderNet at 0.22 G multiply-adds did 232 frames a second of 640x360 with two
+    threads and 210 with one, of 960x540 183 and 173, of 1280x720 159 and 174, in slower hours 151
+    with either (``livevision bench pipeline --threads N``).
     """
     from livevision.capture.video_file import picture_size
 
