@@ -81,8 +81,8 @@ class Encoder:
         self.stream.time_base = self.time_base = time_base(info)
         self._context = self._set(self.stream.codec_context, aspect, options.threads)
         self._reformat = av.video.reformatter.VideoReformatter().reformat
-        most = x264.cap(info) if hardware is None and options.preset == "auto" else None
-        self._bits = None if most is None else x264.Bits(most)
+        watched = hardware is None and options.preset == "auto"
+        self._bits = x264.Bits(x264.cap(info)) if watched else None
         self._last = 0
 
     def encode(self, image: Image, pts: int) -> list[Any]:

@@ -13,7 +13,8 @@ class OutputOptions:
         overwrite: Replace what stands at the target.
         preset: "auto", or x264's trade of speed for size, "ultrafast" .. "veryslow".
         encoder: "auto", "libx264" or a name of ``codecs.ENCODERS``.
-        crf: x264's constant quality, 0 (lossless) .. 51; the lower, the better and larger.
+        crf: x264's constant quality, 0 (lossless) .. 51; the lower, the better and larger. "auto"
+            holds the quantizer instead, two higher.
         sound: Copy the source's sound into a video.
         threads: Threads of the video encoder; 0 leaves half of the cores to the nets.
         pace: A window shows a file at its own speed, where it would come faster.

@@ -57,7 +57,7 @@ class VideoFileSink:
     Args:
         target: Path ending in .mp4, .mov or .mkv.
         info: The source. ``path`` is where sound is read, ``time_base`` keeps times exact,
-            ``bit_rate`` caps the output's.
+            ``bit_rate`` caps the output's, or ``size`` and ``rate`` where it is not known.
         options: ``overwrite``, ``encoder``, ``preset``, ``crf``, ``sound`` and ``threads``.
 
     Raises:

@@ -15,6 +15,8 @@ _KEYFRAMES_S = 4
 # The cap above the source's own bit rate, and the least that keeps an annotated picture good.
 _MOST_OF_SOURCE = 1.8
 _LEAST_BITS_PER_PIXEL = 0.04
+# The cap where the bit rate is not told, as of a camera: four times what usual films take.
+_MOST_BITS_PER_PIXEL, _LEAST_BITS = 0.3, 2e6
 # So many seconds' bits may come at once: in an encoder that keeps to the cap, as into a player's
 # buffer; before it takes over from one that does not; and what is left to it then.
 _BUFFER_S, _BURST_S, _LEFT_S = 2.0, 1.5, 0.6
@@ -37,9 +39,11 @@ def free(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
     200 to 250 frames at 1280x720 came out within 8 % in size and 0.4 dB in PSNR, the worst frame
     0.5 to 1.3 dB better; a fourth, of a still camera, at less than half the size and 48 dB for 51.
     """
-    if options.preset != "auto":
+    if options.preset == "auto":
+        return _settings(info, options, f"qp={_quality(options)}")
+    if info.bit_rate:
         return capped(info, options)
-    return _settings(info, options, f"qp={_quality(options)}")
+    return _settings(info, options, f"crf={_quality(options)}")
 
 
 def capped(info: SourceInfo, options: OutputOptions, before: bytes | None = None) -> dict[str, str]:
@@ -57,17 +61,18 @@ def capped(info: SourceInfo, options: OutputOptions, before: bytes | None = None
         quality += f":level={level}:vbv-init={_LEFT_S / _BUFFER_S}"
     settings = _settings(info, options, quality)
     most = cap(info)
-    if most is not None:
-        settings |= {"maxrate": str(most), "bufsize": str(int(_BUFFER_S * most))}
-    return settings
+    return settings | {"maxrate": str(most), "bufsize": str(int(_BUFFER_S * most))}
 
 
-def cap(info: SourceInfo) -> int | None:
-    """Bits a second that the copy of a source may take; None where the source's are not known."""
-    if not info.bit_rate:
-        return None
-    least = _LEAST_BITS_PER_PIXEL * info.size[0] * info.size[1] * float(info.rate or 30)
-    return int(max(_MOST_OF_SOURCE * info.bit_rate, least))
+def cap(info: SourceInfo) -> int:
+    """Bits a second that a copy may take, by its source's, or by its size where these are not told.
+
+    A camera's noise at night would otherwise fill a disk.
+    """
+    pixels = info.size[0] * info.size[1] * float(info.rate or 30)
+    if info.bit_rate:
+        return int(max(_MOST_OF_SOURCE * info.bit_rate, _LEAST_BITS_PER_PIXEL * pixels))
+    return int(max(_MOST_BITS_PER_PIXEL * pixels, _LEAST_BITS))
 
 
 class Bits:

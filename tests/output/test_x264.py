@@ -22,9 +22,9 @@ SIZE = (160, 128)
 RATE = 25
 
 
-def _noise(index: int) -> Image:
-    """What no encoder can foretell: about 1.5 Mb/s at 25 frames a second in good quality."""
-    grey = np.random.default_rng(index).integers(90, 170, (SIZE[1], SIZE[0], 1), np.uint8)
+def _noise(index: int, size: tuple[int, int] = SIZE) -> Image:
+    """What no encoder can foretell: 1.5 Mb/s of ``SIZE`` at 25 frames a second in good quality."""
+    grey = np.random.default_rng(index).integers(90, 170, (size[1], size[0], 1), np.uint8)
     return np.repeat(grey, 3, axis=2)
 
 
@@ -36,7 +36,8 @@ def _written(
     path: Path, pictures: Callable[[int], Image], seconds: int, bit_rate: int | None
 ) -> int:
     """Write pictures as the copy of a source; its bits a second."""
-    info = plain_info(SIZE, rate=Fraction(RATE), bit_rate=bit_rate)
+    height, width = pictures(0).shape[:2]
+    info = plain_info((width, height), rate=Fraction(RATE), bit_rate=bit_rate)
     sink = VideoFileSink(str(path), info, OutputOptions())
     for index in range(RATE * seconds):
         sink.write(rendered(index, pictures(index), time=index / RATE))
@@ -73,6 +74,14 @@ def test_a_copy_takes_no_more_than_is_in_keeping_with_its_source(
     assert times == pytest.approx([index / RATE for index in range(250)], abs=0.0006)
     assert _error(copy, 1) == pytest.approx(_error(free, 1), rel=0.05)
     assert _error(copy, 200) > 2 * _error(free, 200)
+
+
+def test_a_noisy_camera_does_not_fill_the_disk(tmp_path: Path) -> None:
+    def camera(index: int) -> Image:
+        return _noise(index, (480, 360))
+
+    # 2 Mb/s, and a burst of two seconds at the start; it would be 12 Mb/s.
+    assert _written(tmp_path / "night.mp4", camera, 5, None) < 1.42 * 2e6 * 1.1
 
 
 @pytest.mark.parametrize("bit_rate", [20_000, 2_000_000, 200_000_000])
@@ -118,3 +127,4 @@ def test_a_preset_that_is_asked_for_is_rate_controlled_throughout() -> None:
     assert asked["x264-params"] == "crf=30"
     assert asked["maxrate"] == "540000"
     assert "maxrate" not in x264.free(plain_info(SIZE), OutputOptions(preset="veryfast"))
+    assert x264.cap(plain_info((1920, 1080), rate=Fraction(30))) == 18_662_400
