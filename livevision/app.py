@@ -301,7 +301,7 @@ class Run:
         return finish
 
     def _depth(self) -> int:
-        """How many frames the open nets compute at once."""
+        """How many frames to have begun with the open nets."""
         return min(model.depth for model in self._models)
 
     def _overlay(self, inferred: Inferred) -> Rendered:

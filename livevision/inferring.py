@@ -51,8 +51,8 @@ def _overlap(
     """Have several frames computed at once; their results go on in the frames' order.
 
     This thread begins, another one waits for the oldest frame: its waiting and decoding is what the
-    stage is measured by. Between them are at most ``depth`` + 1 frames, one more than are computed,
-    so that the engine has the next one at hand. Frames begun are not overtaken.
+    stage is measured by. Between them are at most ``depth`` + 1 frames, so that the engine has more
+    at hand when the oldest is waited for. Frames begun are not overtaken.
     """
     begun = carrier.link("overlay", depth - 1)
     waiting = threading.Thread(

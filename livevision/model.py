@@ -115,7 +115,7 @@ class Model:
 
     @property
     def depth(self) -> int:
-        """How many images the open net computes at once."""
+        """How many images to have begun with the open net, see ``Overlapping``."""
         return self._engine.depth if isinstance(self._engine, Overlapping) else 1
 
     def open(self, overlap: bool = False) -> None:

@@ -105,8 +105,8 @@ class Overlapping(Protocol):
     """An engine that several batches keep busy; any other is called, and waited for.
 
     Attributes:
-        depth: How many batches begun keep it busy, those that it computes at once and one that is
-            next; 1 where one is waited for before the next one is begun.
+        depth: How many batches to have begun: as many as it computes at once, and two where that
+            is one, so that the next is at hand; 1 where each is waited for before the next.
     """
 
     depth: int

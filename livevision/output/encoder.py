@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 
+from livevision.codecs import SOFTWARE_ENCODER
 from livevision.errors import OutputError
 from livevision.frame import Image
 from livevision.output import hardware as hardware_encoders
@@ -62,14 +63,14 @@ class Encoder:
         aspect: Fraction = Fraction(1),
         hardware: hardware_encoders.HardwareEncoder | None = None,
     ) -> None:
-        self.size, self._info, self._options = info.size, info, options
+        self._info, self._options = info, options
         # Chroma is stored once for two by two pixels, so H.264 wants even sizes.
         self.coded_size = (info.size[0] + info.size[0] % 2, info.size[1] + info.size[1] % 2)
         rate = (info.rate or Fraction(30)).limit_denominator(1_000_000)
         try:
             if hardware is None:
                 settings = x264.free(info, options)
-                self.stream = output.add_stream(x264.CODEC, rate=rate, options=settings)
+                self.stream = output.add_stream(SOFTWARE_ENCODER, rate=rate, options=settings)
             else:
                 self.stream = hardware_encoders.add_stream(output, hardware, rate, info, options)
         except (av.codec.codec.UnknownCodecError, ValueError) as error:
@@ -79,7 +80,7 @@ class Encoder:
             ) from error
         self._pixels = "yuv420p" if hardware is None else hardware.pixels
         self.stream.time_base = self.time_base = time_base(info)
-        self._context = self._set(self.stream.codec_context, aspect, options.threads)
+        self._context = self._set(self.stream.codec_context, aspect)
         self._reformat = av.video.reformatter.VideoReformatter().reformat
         watched = hardware is None and options.preset == "auto"
         self._bits = x264.Bits(x264.cap(info)) if watched else None
@@ -120,18 +121,19 @@ class Encoder:
         track's header alone.
         """
         old, self._bits = self._context, None
-        new: Any = av.CodecContext.create(x264.CODEC, "w")
+        new: Any = av.CodecContext.create(SOFTWARE_ENCODER, "w")
         new.options = x264.capped(self._info, self._options, before=old.extradata)
         new.flags, new.framerate = old.flags, old.framerate
-        self._context = self._set(new, old.sample_aspect_ratio, old.thread_count)
+        self._context = self._set(new, old.sample_aspect_ratio)
         return self._given(old.encode(None))
 
-    def _set(self, context: Any, aspect: Fraction, threads: int | None) -> Any:
+    def _set(self, context: Any, aspect: Fraction) -> Any:
         """Tell an encoder what its pictures are, before it is opened."""
         context.width, context.height = width, height = self.coded_size
         context.pix_fmt, context.time_base = self._pixels, self.time_base
         context.sample_aspect_ratio = aspect
-        context.thread_count = threads or max(1, min(8, (os.cpu_count() or 2) // 2))
+        half = max(1, min(8, (os.cpu_count() or 2) // 2))
+        context.thread_count = self._options.threads or half
         # The colours themselves are those of BT.709 for HD and of BT.601 below, as players guess
         # where nothing is said; how they are coded is said, and always BT.601.
         large = width >= 1280 or height >= 720
@@ -160,9 +162,10 @@ class Encoder:
 
     def _fit(self, image: Image) -> Image:
         """The picture at the coded size: content stays in place, the last column and row repeat."""
-        if (image.shape[1], image.shape[0]) != self.size:
-            image = _letterbox(image, self.size)
-        right, below = self.coded_size[0] - self.size[0], self.coded_size[1] - self.size[1]
+        width, height = self._info.size
+        if image.shape[:2] != (height, width):
+            image = _letterbox(image, (width, height))
+        right, below = self.coded_size[0] - width, self.coded_size[1] - height
         if right or below:
             padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
             return np.asarray(padded, np.uint8)

@@ -19,6 +19,7 @@ import numpy as np
 
 from livevision.codecs import ENCODERS, NOT_BUILT, SOFTWARE_ENCODER, TRIALS, hardware_at_hand
 from livevision.output.options import OutputOptions
+from livevision.output.x264 import key_frame_interval
 from livevision.protocols import SourceInfo
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 _SHADES = (40, 90, 140, 190, 230)  # of the frames that are tried, grey from edge to edge
 _TOLERANCE = 8
 _BITS_PER_PIXEL = 0.1
-_KEYFRAMES_S = 4
 _LEAST_OF_SOURCE = 1.2
 
 
@@ -139,7 +139,7 @@ def add_stream(
     if info.bit_rate:
         bits = max(bits // 2, int(_LEAST_OF_SOURCE * info.bit_rate))
     settings = encoder.settings(options.crf, bits)
-    settings["g"] = str(max(1, min(250, round(_KEYFRAMES_S * rate))))
+    settings["g"] = key_frame_interval(rate)
     device = None if encoder.device is None else HWAccel(encoder.device)
     stream = output.add_stream(encoder.name, rate=rate, options=settings, hwaccel=device)
     if encoder.tag is not None and output.format.name in ("mp4", "mov"):

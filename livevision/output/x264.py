@@ -7,8 +7,6 @@ from fractions import Fraction
 from livevision.output.options import OutputOptions
 from livevision.protocols import SourceInfo
 
-CODEC = "libx264"
-
 # x264 looks ahead to spend bits well; what it looks at is lost when the process is killed.
 _LOOKAHEAD_S = 0.3
 _KEYFRAMES_S = 4
@@ -40,10 +38,8 @@ def free(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
     0.5 to 1.3 dB better; a fourth, of a still camera, at less than half the size and 48 dB for 51.
     """
     if options.preset == "auto":
-        return _settings(info, options, f"qp={_quality(options)}")
-    if info.bit_rate:
-        return capped(info, options)
-    return _settings(info, options, f"crf={_quality(options)}")
+        return _settings(info, options, "qp")
+    return capped(info, options) if info.bit_rate else _settings(info, options, "crf")
 
 
 def capped(info: SourceInfo, options: OutputOptions, before: bytes | None = None) -> dict[str, str]:
@@ -55,11 +51,10 @@ def capped(info: SourceInfo, options: OutputOptions, before: bytes | None = None
         before: The parameter sets of the encoder that it takes over from, as Annex B of H.264 has
             them. It gets the same ones, where x264 would choose the level by the cap.
     """
-    quality = f"crf={_quality(options)}"
+    settings = _settings(info, options, "crf")
     if before is not None:
         level = before[before.index(b"\0\0\1") + 6]
-        quality += f":level={level}:vbv-init={_LEFT_S / _BUFFER_S}"
-    settings = _settings(info, options, quality)
+        settings["x264-params"] += f":level={level}:vbv-init={_LEFT_S / _BUFFER_S}"
     most = cap(info)
     return settings | {"maxrate": str(most), "bufsize": str(int(_BUFFER_S * most))}
 
@@ -97,20 +92,23 @@ class Bits:
         return self._over > _BURST_S * self._cap
 
 
-def _quality(options: OutputOptions) -> int:
-    return min(51, options.crf + _AUTO_STEPS * (options.preset == "auto"))
+def key_frame_interval(rate: Fraction | float) -> str:
+    """Frames from one key frame to the next, as FFmpeg's encoders take them: four seconds'."""
+    return str(max(1, min(250, round(_KEYFRAMES_S * rate))))
 
 
-def _settings(info: SourceInfo, options: OutputOptions, quality: str) -> dict[str, str]:
+def _settings(info: SourceInfo, options: OutputOptions, control: str) -> dict[str, str]:
+    """All but the cap; ``control`` is x264's name for what the quality is a number of."""
     rate = float(info.rate or 30)
     pixels = info.size[0] * info.size[1]
     # Pictures in the look-ahead take memory too: 8K ones 50 MB each.
     lookahead = max(0, min(10, int(_LOOKAHEAD_S * rate), int(8e7 / pixels)))
     auto = options.preset == "auto"
+    quality = f"{control}={min(51, options.crf + _AUTO_STEPS * auto)}"
     return {
         "preset": "ultrafast" if auto else options.preset,
         "bf": "0",
-        "g": str(max(1, min(250, round(_KEYFRAMES_S * rate)))),
+        "g": key_frame_interval(rate),
         "rc-lookahead": str(0 if auto else lookahead),
         "x264-params": ":".join([_AUTO, _ALIKE, quality] if auto else [quality]),
     }
