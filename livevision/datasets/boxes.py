@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from livevision.datasets.samples import BoxSample
 from livevision.datasets.tables import ClassTable
@@ -53,6 +55,7 @@ class BoxList:
         self._classes: list[int] = []
         self._difficult: list[bool] = []
         self._crowd: list[bool] = []
+        self._scores: list[Mapping[int, float]] = []
 
     def add(
         self,
@@ -61,8 +64,11 @@ class BoxList:
         place: str,
         difficult: bool = False,
         crowd: bool = False,
+        scores: Mapping[int, float] | None = None,
     ) -> None:
         """Take one box, x1 y1 x2 y2 in pixels; `place` is where it stands, for errors.
+
+        `scores` are a teacher's of their classes, in any unit: only their shares count.
 
         Raises:
             DataError: It is no box, or does not lie in the picture.
@@ -94,6 +100,7 @@ class BoxList:
         self._classes.append(ours)
         self._difficult.append(difficult)
         self._crowd.append(crowd)
+        self._scores.append(scores or {their_class: 1.0})
 
     def sample(self, path: Path) -> BoxSample:
         """The sample of the picture `path`."""
@@ -106,7 +113,22 @@ class BoxList:
             np.array(self._classes, np.int64),
             np.array(self._difficult, np.bool_),
             np.array(self._crowd, np.bool_),
+            self._shares(),
         )
+
+    def _shares(self) -> npt.NDArray[np.float32] | None:
+        """The classes' shares of each box; None where all are certain."""
+        if all(len(scores) == 1 for scores in self._scores):
+            return None
+        shares = np.zeros((len(self._scores), len(self._table.labels)), np.float32)
+        for row, scores, own in zip(shares, self._scores, self._classes, strict=True):
+            for their_class, score in scores.items():
+                ours = self._table.ours[their_class]
+                if ours is not None:
+                    row[ours] += score
+            if not row.sum() > 0:
+                row[own] = 1.0
+        return shares / shares.sum(1, keepdims=True)
 
 
 def _shown(corners: tuple[float, ...]) -> str:

@@ -4,6 +4,8 @@
     pictures in ROOT/images, ROOT/images/SPLIT, ROOT/SPLIT or ROOT; or
     ROOT/SPLIT/_annotations.coco.json with the pictures beside it; or the JSON file itself.
 
+An annotation may hold a teacher's `scores`, {category id: 0 to 1}, beside its category.
+
 Read here and not by supervision, whose reader has no place for `difficult` and tells of a broken
 annotation neither the file nor the id.
 """
@@ -187,6 +189,7 @@ def _sample(
             f"not {told[0]}x{told[1]}"
         )
     boxes = BoxList(*size, table, flat)
+    known = {str(category): place for category, place in place_of.items()}
     for row in annotations:
         bbox = row["bbox"]
         numbers = isinstance(bbox, list) and len(bbox) == 4
@@ -199,5 +202,26 @@ def _sample(
             row["place"],
             difficult=bool(row.get("difficult")),
             crowd=bool(row.get("iscrowd")),
+            scores=_scores(row, known),
         )
     return boxes.sample(path)
+
+
+def _scores(row: Mapping[str, Any], known: Mapping[str, int]) -> dict[int, float] | None:
+    """A teacher's scores of a box, by the place of the class in the table.
+
+    Raises:
+        DataError: They are no scores, or of a category that is not there.
+    """
+    told = row.get("scores")
+    if told is None:
+        return None
+    if (
+        not isinstance(told, dict)
+        or not told.keys() <= known.keys()
+        or not all(isinstance(v, int | float) and 0 <= v <= 1 for v in told.values())
+    ):
+        raise DataError(
+            f"{row['place']}: scores are {told}; they take {{category id: score from 0 to 1}}"
+        )
+    return {known[category]: float(score) for category, score in told.items()}

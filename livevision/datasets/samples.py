@@ -38,7 +38,10 @@ class BoxSample:
         boxes: float32, N×4, x1 y1 x2 y2 in pixels, inside the picture.
         classes: int64, N, index into the data set's labels.
         difficult: bool, N: objects that a score does not ask for.
-        crowd: bool, N: boxes that hold any number of objects.
+        crowd: bool, N: boxes that hold any number of objects, or where nobody knows: what lies in
+            them is neither an object nor background.
+        shares: float32, N×labels: what a teacher gives each class of a box, adding up to 1 in each
+            row; None where every box has one class for certain.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class BoxSample:
     classes: npt.NDArray[np.int64]
     difficult: npt.NDArray[np.bool_]
     crowd: npt.NDArray[np.bool_]
+    shares: npt.NDArray[np.float32] | None = None
 
     def read(self) -> Image:
         """The picture.

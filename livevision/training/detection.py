@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,12 @@ from livevision.scoring.average_precision import Found, check_installed, score_b
 from livevision.scoring.confusion import mean_of_known
 from livevision.scoring.matching import Matches
 from livevision.training.batches import batch_number, size_of_step, views_random
-from livevision.training.detection_losses import first_stage_loss, second_stage_loss
-from livevision.training.detection_views import ViewOfBoxes, move_boxes, tiles
+from livevision.training.detection_losses import (
+    first_stage_loss,
+    second_stage_loss,
+    unknown_boxes,
+)
+from livevision.training.detection_views import ViewOfBoxes, clip_boxes, move_boxes, tiles
 from livevision.training.distillation import answers_loss, maps_loss
 from livevision.training.drawings import draw_boxes
 from livevision.training.marks import Marks
@@ -30,8 +34,14 @@ from livevision.training.scores import Scores
 from livevision.training.teachers import load_teacher
 from livevision.training.views import Colouring, Views, colours, normalised, whole
 
-Objects: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
-"""Boxes, x1 y1 x2 y2 in pixels, and their classes."""
+
+class Objects(NamedTuple):
+    """What a view shows."""
+
+    boxes: npt.NDArray[np.float32]  # x1 y1 x2 y2 in pixels
+    shares: npt.NDArray[np.float32]  # of the classes, N x classes, each row adding up to 1
+    crowds: npt.NDArray[np.float32]  # boxes in which nobody knows what is an object
+
 
 _SHOWN = 0.3  # least score of a box that is drawn
 
@@ -42,7 +52,8 @@ class Batch(NamedTuple):
     number: int  # of the batch, counted over all processes
     images: Tensor  # as nets take them
     boxes: Tensor  # N x G x 4 in pixels
-    classes: Tensor  # int64 N x G, 0 in padding
+    shares: Tensor  # float32 N x G x classes, of the classes; 0 in padding
+    crowds: Tensor  # N x K x 4: what lies in them is neither object nor background
     marked: Tensor | None  # bool N x classes
 
 
@@ -86,17 +97,14 @@ class DetectionJob:
         images, objects = self._shown(indices, size, self.view, random)
         if self.options.mosaic:
             self._lay_mosaics(images, objects, indices, size, random)
-        boxes = np.zeros((len(indices), most, 4), np.float32)
-        classes = np.zeros((len(indices), most), np.int64)
-        for n, (theirs, kinds) in enumerate(objects):
-            count = min(most, len(theirs))
-            boxes[n, :count], classes[n, :count] = theirs[:count], kinds[:count]
         device = self.group.device
+        most_crowds = max(1, *(len(shown.crowds) for shown in objects))
         return Batch(
             number,
             normalised(self.colouring(images, random)),
-            torch.from_numpy(boxes).to(device),
-            torch.from_numpy(classes).to(device),
+            _padded([shown.boxes for shown in objects], most).to(device),
+            _padded([shown.shares for shown in objects], most).to(device),
+            _padded([shown.crowds for shown in objects], most_crowds).to(device),
             self.marks.of(indices),
         )
 
@@ -116,10 +124,18 @@ class DetectionJob:
             single = ~sample.crowd
             theirs = sample.boxes[single]
             rectangles[n] = view(*sizes[n], theirs, random)
-            moved, shown = move_boxes(theirs, rectangles[n], bool(flips[n]), size)
-            objects.append((moved, sample.classes[single][shown]))
+            flip = bool(flips[n])
+            moved, shown = move_boxes(theirs, rectangles[n], flip, size)
+            crowds = clip_boxes(sample.boxes[sample.crowd], rectangles[n], flip, size)
+            objects.append(Objects(moved, self._shares(sample)[single][shown], crowds))
         grid = Views(rectangles, flips, size).grid(pictures)
         return colours(pictures, grid), objects
+
+    def _shares(self, sample: BoxSample) -> npt.NDArray[np.float32]:
+        """The classes' shares of a picture's boxes, N x classes."""
+        if sample.shares is not None:
+            return sample.shares
+        return np.eye(len(self.labels), dtype=np.float32)[sample.classes]
 
     def _lay_mosaics(
         self,
@@ -144,11 +160,11 @@ class DetectionJob:
                 theirs = [self.material.beside(index, random) for index in theirs]
             parts, found = self._shown(theirs, (x2 - x1, y2 - y1), self.tile_view, random)
             images[chosen, :, y1:y2, x1:x2] = parts
-            for mine, (boxes, classes) in zip(laid, found, strict=True):
-                mine.append((boxes + np.float32((x1, y1, x1, y1)), classes))
+            corner = np.float32((x1, y1, x1, y1))
+            for mine, shown in zip(laid, found, strict=True):
+                mine.append(Objects(shown.boxes + corner, shown.shares, shown.crowds + corner))
         for n, mine in zip(chosen, laid, strict=True):
-            boxes, classes = zip(*mine, strict=True)
-            objects[n] = np.concatenate(boxes), np.concatenate(classes)
+            objects[n] = Objects(*map(np.concatenate, zip(*mine, strict=True)))
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The net with its two stages compiled; what lies between them has no gradient."""
@@ -173,20 +189,21 @@ class DetectionJob:
         truth = batch.boxes[:, :most]
         inside = None if self.options.border_anchors else size
         object_loss, anchor_loss = first_stage_loss(
-            objectness, codes, anchors, truth, random, inside
+            objectness, codes, anchors, truth, random, inside, batch.crowds
         )
         with torch.no_grad():
             proposals = self._proposals(detector, objectness, codes, anchors, size)
         proposals = torch.cat((batch.boxes, proposals), 1)
         valid = proposals[..., 2] > proposals[..., 0]
+        known = valid & ~unknown_boxes(proposals, truth, batch.crowds)
         logits, codes = detector.second_stage(maps, proposals)
         class_loss, box_loss = second_stage_loss(
             logits,
             codes,
             proposals,
-            valid,
+            known,
             truth,
-            batch.classes[:, :most],
+            batch.shares[:, :most],
             self.options.hardest,
             batch.marked,
             self.options.sampled,
@@ -295,6 +312,14 @@ class DetectionJob:
                 found.scores[kept],
                 self.labels,
             )
+
+
+def _padded(parts: list[npt.NDArray[np.float32]], most: int) -> Tensor:
+    """Arrays of K x anything, K at most `most`, as one tensor with zeros behind them."""
+    together = np.zeros((len(parts), most, *parts[0].shape[1:]), np.float32)
+    for row, part in zip(together, parts, strict=True):
+        row[: len(part)] = part[:most]
+    return torch.from_numpy(together)
 
 
 def _only(found: Found, marked: frozenset[int]) -> Found:

@@ -70,6 +70,7 @@ def first_stage_loss(
     boxes: Tensor,
     random: torch.Generator,
     inside: tuple[int, int] | None = None,
+    crowds: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Cross entropy of objectness and smooth L1 (sigma 3) of the codes over sampled anchors.
 
@@ -80,12 +81,17 @@ def first_stage_loss(
         boxes: N x G x 4; rows of padding are empty boxes.
         random: what anchors are sampled with.
         inside: height and width of the images where only anchors inside of them count.
+        crowds: as of `unknown_boxes`.
     """
     labels, match = match_anchors(anchors, boxes)
     if inside is not None:
         ends = anchors.new_tensor((inside[1], inside[0]))
         outside = (anchors[:, :2] < 0).any(1) | (anchors[:, 2:] > ends).any(1)
         labels = labels.masked_fill(outside, -1)
+    if crowds is not None:
+        everywhere = anchors.expand(len(boxes), -1, 4)
+        unknown = (labels == 0) & _in_crowds(everywhere, crowds)
+        labels = labels.masked_fill(unknown, -1)
     places, counted = sample(labels, random)
     total = counted.sum()
     picked = labels.gather(1, places)
@@ -122,7 +128,8 @@ def second_stage_loss(
         proposals: N x R x 4.
         valid: bool N x R, which proposals exist.
         boxes: N x G x 4 objects; rows of padding are empty boxes.
-        classes: int64 N x G, from 0.
+        classes: int64 N x G, from 0; or float32 N x G x classes, how much each is each class,
+            adding up to 1: then the cross entropy is of all of them.
         hardest: proposals that count, per image on average; 0 for all.
         marked: bool N x classes, those that an image's data set marks; the others are neither
             right nor wrong there. None for all.
@@ -132,11 +139,15 @@ def second_stage_loss(
     """
     overlap, match = box_iou(proposals, boxes).max(2)
     is_object = (overlap >= 0.5) & valid
-    labels = torch.where(is_object, classes.gather(1, match) + 1, 0)
+    likeliest = classes if classes.ndim == 2 else classes.argmax(2)
+    labels = torch.where(is_object, likeliest.gather(1, match) + 1, 0)
     if marked is not None:
         marked = F.pad(marked, (1, 0), value=True)  # every set marks the background
     masked = mask_unmarked(logits.transpose(1, 2), marked)
-    entropy = F.cross_entropy(masked, labels, reduction="none")
+    if classes.ndim == 2:
+        entropy = F.cross_entropy(masked, labels, reduction="none")
+    else:
+        entropy = _soft_entropy(masked, classes, match, is_object)
     targets = encode_boxes(_rows(boxes, match), proposals) / boxes.new_tensor(CODE_SCALE)
     distance = F.smooth_l1_loss(_own(codes, labels).float(), targets, reduction="none")
     distance = distance.sum(-1) * is_object
@@ -151,6 +162,42 @@ def second_stage_loss(
     kept = difficulty.topk(min(count, int(valid.sum()))).indices
     entropy, distance = entropy.flatten()[kept], distance.flatten()[kept]
     return entropy.mean(), 2 * distance.mean()
+
+
+def unknown_boxes(proposals: Tensor, boxes: Tensor, crowds: Tensor) -> Tensor:
+    """Which proposals are no object and lie in a crowd, so that nobody knows what they show.
+
+    Args:
+        proposals: N x R x 4.
+        boxes: N x G x 4 objects.
+        crowds: N x K x 4, boxes that hold any number of objects; rows of padding are empty.
+    """
+    is_object = box_iou(proposals, boxes).amax(2) >= 0.5
+    return _in_crowds(proposals, crowds) & ~is_object
+
+
+def _in_crowds(boxes: Tensor, crowds: Tensor) -> Tensor:
+    """Which boxes lie in a crowd with half of their area or more, bool N x R."""
+    low = torch.maximum(boxes[:, :, None, :2], crowds[:, None, :, :2])
+    high = torch.minimum(boxes[:, :, None, 2:], crowds[:, None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    area = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
+    return (shared >= 0.5 * area[..., None].clamp(min=1e-6)).any(2)
+
+
+def _soft_entropy(logits: Tensor, shares: Tensor, match: Tensor, is_object: Tensor) -> Tensor:
+    """Cross entropy with the shares of the objects' classes, N x R.
+
+    Args:
+        logits: N x (1 + classes) x R.
+        shares: N x G x classes, adding up to 1.
+        match: int64 N x R, the object of each proposal.
+        is_object: bool N x R; the others are background.
+    """
+    told = logits.log_softmax(1)
+    rows = match.unsqueeze(-1).expand(-1, -1, shares.shape[2])
+    of_object = -(shares.gather(1, rows).transpose(1, 2) * told[:, 1:]).sum(1)
+    return torch.where(is_object, of_object, -told[:, 0])
 
 
 def _own(codes: Tensor, labels: Tensor) -> Tensor:

@@ -62,11 +62,13 @@ def move_boxes(
     Those whose centre lies outside are not shown; the others are clipped to it.
     """
     shown = _centres_inside(boxes, view[None])[0]
-    scale = np.array(size) / (view[2:] - view[:2])
-    moved = ((boxes[shown].reshape(-1, 2, 2) - view[:2]) * scale).clip(0, size).reshape(-1, 4)
-    if flip:
-        moved[:, [0, 2]] = size[0] - moved[:, [2, 0]]
-    return moved.astype(np.float32), shown
+    return _moved(boxes[shown], view, flip, size), shown
+
+
+def clip_boxes(boxes: Boxes, view: Rectangle, flip: bool, size: tuple[int, int]) -> Boxes:
+    """The parts of boxes that a view shows, in its pixels; those outside of it are left out."""
+    moved = _moved(boxes, view, flip, size)
+    return moved[(moved[:, 2:] > moved[:, :2]).all(1)]
 
 
 def tiles(size: tuple[int, int], random: np.random.Generator) -> list[tuple[int, int, int, int]]:
@@ -82,6 +84,15 @@ def tiles(size: tuple[int, int], random: np.random.Generator) -> list[tuple[int,
     width, height = size
     x, y = (int(side * random.uniform(*_SPLIT)) for side in size)
     return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
+
+
+def _moved(boxes: Boxes, view: Rectangle, flip: bool, size: tuple[int, int]) -> Boxes:
+    """Boxes in the pixels of a view stretched to a size, clipped to it."""
+    scale = np.array(size) / (view[2:] - view[:2])
+    moved = ((boxes.reshape(-1, 2, 2) - view[:2]) * scale).clip(0, size).reshape(-1, 4)
+    if flip:
+        moved[:, [0, 2]] = size[0] - moved[:, [2, 0]]
+    return moved.astype(np.float32)
 
 
 def _centres_inside(boxes: Boxes, crops: Rectangle) -> npt.NDArray[np.bool_]:

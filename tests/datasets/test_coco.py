@@ -50,6 +50,32 @@ def test_every_value_is_read(tmp_path: Path) -> None:
     assert first.read().shape == (48, 64, 3)
 
 
+def test_a_teachers_scores_become_shares_of_the_models_classes(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    rows = [
+        {"bbox": BOX, "category_id": 11, "scores": {"11": 0.6, "10": 0.2}},
+        {"bbox": BOX, "category_id": 10},
+    ]
+    coco(tmp_path / "instances_val.json", rows)
+    shares = one(tmp_path).shares
+    assert shares is not None
+    assert shares.dtype == np.float32
+    assert shares.tolist() == pytest.approx(np.array([[0.25, 0.75], [1, 0]]))
+    labels = ["dog", "bird"]  # the cat has no place here
+    opened = open_dataset({"path": str(tmp_path), "ignore": ["cat"]}, labels=labels)
+    (sample,) = opened.samples
+    assert isinstance(sample, BoxSample)
+    assert sample.shares is None or sample.shares.tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("scores", [[0.5], {"5": 0.5}, {"11": 1.5}, {"11": "x"}])
+def test_broken_scores_are_told(tmp_path: Path, scores: Any) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    coco(tmp_path / "instances_val.json", [{"bbox": BOX, "category_id": 11, "scores": scores}])
+    with pytest.raises(DataError, match=r"scores are .*category id"):
+        one(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("file", "folder"),
     [

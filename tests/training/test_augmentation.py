@@ -9,7 +9,7 @@ import torch
 from livevision.datasets.samples import IGNORED
 from livevision.training import classification, segmentation
 from livevision.training.batches import indices_of
-from livevision.training.detection_views import ViewOfBoxes, move_boxes, tiles
+from livevision.training.detection_views import ViewOfBoxes, clip_boxes, move_boxes, tiles
 from livevision.training.recipe import ClassifyOptions, SegmentOptions
 from livevision.training.views import Colouring, Views, classes, colours, whole
 
@@ -45,6 +45,14 @@ def test_boxes_follow_what_they_enclose() -> None:
             assert np.abs(np.array(edges) - [x1, y1, x2, y2]).max() < 2
             shown_in += 1
     assert shown_in > 30
+
+
+def test_crowds_are_cut_at_the_edges_of_a_view() -> None:
+    crowds = np.array([[40, 20, 80, 60], [0, 0, 10, 10], [90, 70, 120, 80]], np.float32)
+    view = np.array([60.0, 40, 100, 80])
+    # Stretched to twice its size and mirrored; the second box lies outside.
+    found = clip_boxes(crowds, view, flip=True, size=(80, 80))
+    assert found.tolist() == [[40, 0, 80, 40], [0, 60, 20, 80]]
 
 
 def test_tiles_cover_a_mosaic_and_meet_at_one_point() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from livevision.training.detection_losses import (
     match_anchors,
     sample,
     second_stage_loss,
+    unknown_boxes,
 )
 
 
@@ -126,3 +128,69 @@ def test_sampled_proposals_are_a_quarter_objects_at_most() -> None:
     entropy.backward()
     seen = logits.grad[0].abs().sum(1) > 0
     assert [int(part.sum()) for part in seen.split((40, 60, 20))] == [8, 24, 0]
+
+
+def test_a_teachers_shares_are_learned_as_they_are() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10]]])
+    proposals = torch.tensor([[[0.0, 0, 10, 10], [50, 50, 60, 60]]])
+    shares = torch.tensor([[[0.0, 0.75, 0.25]]])
+    exists = torch.ones(1, 2, dtype=torch.bool)
+    # The background row is as sure as can be, so the object's row alone has a loss.
+    right = torch.tensor([[[-50.0, -50, 0.75, 0.25], [50, 0, 0, 0]]])
+    right[0, 0, 2:] = right[0, 0, 2:].log()
+    found, _ = second_stage_loss(
+        right, torch.zeros(1, 2, 4), proposals, exists, boxes, shares, hardest=1
+    )
+    entropy_of_shares = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    assert float(found) == pytest.approx(entropy_of_shares, abs=1e-4)
+    surer = right.clone()
+    surer[0, 0, 2:] = torch.tensor([0.999, 0.001]).log()
+    worse, _ = second_stage_loss(
+        surer, torch.zeros(1, 2, 4), proposals, exists, boxes, shares, hardest=1
+    )
+    assert worse > found + 0.5
+
+
+def test_whole_shares_are_the_same_as_classes() -> None:
+    random = torch.Generator().manual_seed(1)
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [20, 20, 40, 40]]])
+    proposals = torch.tensor([[[0.0, 0, 10, 9], [21, 20, 40, 40], [50, 50, 60, 60]]])
+    logits, codes = torch.randn(1, 3, 4, generator=random), torch.randn(1, 3, 4, generator=random)
+    classes = torch.tensor([[2, 0]])
+    exists = torch.ones(1, 3, dtype=torch.bool)
+    hard = second_stage_loss(logits, codes, proposals, exists, boxes, classes, hardest=0)
+    shares = torch.eye(3)[classes]
+    soft = second_stage_loss(logits, codes, proposals, exists, boxes, shares, hardest=0)
+    assert [float(v) for v in soft] == pytest.approx([float(v) for v in hard], abs=1e-5)
+
+
+def test_what_lies_in_a_crowd_is_neither_object_nor_background() -> None:
+    objects = torch.tensor([[[0.0, 0, 10, 10]]])
+    crowds = torch.tensor([[[0.0, 0, 40, 40], [0, 0, 0, 0]]])
+    proposals = torch.tensor(
+        [
+            [
+                [0.0, 0, 10, 9],  # the object, which lies in the crowd
+                [20, 20, 30, 30],  # in the crowd
+                [30, 0, 48, 10],  # 10 of 18 columns of it
+                [32, 0, 52, 10],  # 8 of 20 columns of it
+                [60, 60, 70, 70],
+                [0, 0, 0, 0],  # padding
+            ]
+        ]
+    )
+    found = unknown_boxes(proposals, objects, crowds)[0].tolist()
+    assert found[:5] == [False, True, True, False, False]
+
+
+def test_anchors_in_a_crowd_are_no_background() -> None:
+    anchors = torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 30], [60, 60, 70, 70]])
+    boxes, crowds = torch.zeros(1, 1, 4), torch.tensor([[[15.0, 15, 40, 40]]])
+    objectness = torch.zeros(1, 3, 2, requires_grad=True)
+    random = torch.Generator().manual_seed(0)
+    entropy, _ = first_stage_loss(
+        objectness, torch.zeros(1, 3, 4), anchors, boxes, random, crowds=crowds
+    )
+    entropy.backward()
+    assert objectness.grad is not None
+    assert (objectness.grad[0].abs().sum(1) > 0).tolist() == [True, False, True]
