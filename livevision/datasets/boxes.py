@@ -128,7 +128,8 @@ class BoxList:
                     row[ours] += score
             if not row.sum() > 0:
                 row[own] = 1.0
-        return shares / shares.sum(1, keepdims=True)
+        shares /= shares.sum(1, keepdims=True)
+        return shares
 
 
 def _shown(corners: tuple[float, ...]) -> str:
