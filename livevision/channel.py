@@ -1,9 +1,13 @@
 """The link between two stages: bounded, closable, and honest about what it drops.
 
-A link either makes the writer wait (files: no frame is lost) or lets a new frame push out the
-oldest one of the same source (live: the freshest frame wins). Which of the two is said with each
-``put``, since one run may read files and cameras at once. Messages that are not frames are never
-dropped and never wait.
+A link either makes the writer wait (files: no frame is lost) or lets a new frame take the place of
+the one of its source that still waits (live: the freshest frame wins). Which of the two is said with
+each ``put``, since one run may read files and cameras at once. Messages that are not frames are
+never dropped and never wait.
+
+A link is fair. A newer live frame takes the *place* of the older one, so that a source does not lose
+its turn by being fast. Frames that wait for room do not count the live ones, which never make room,
+hold one place among them as each live source does, and get room in the order in which they came.
 """
 
 from __future__ import annotations
@@ -12,21 +16,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_ALONE = 10  # frames in a row that were waited for: no live source is there (any more)
 
 
 class Closed(Exception):
     """The link is closed and, for a reader, empty."""
 
 
+@dataclass(slots=True)
+class _Held(Generic[T]):
+    """Something in the link: a frame of a source, or a message, which has none."""
+
+    item: T
+    source: int | None = None
+    live: bool = False
+
+
 class Channel(Generic[T]):
     """A first-in first-out link of at most ``capacity`` frames, from any threads to one.
 
     Args:
-        capacity: Frames held before a writer waits. Of a source whose frames push each other out
-            it holds one, whatever the capacity.
+        capacity: Frames of waiting writers held before the next one waits; one where live frames
+            come too. Of a live source the link holds one in any case.
         on_drop: Called with every frame that is dropped and the cause, ``"late"`` (a newer frame
             took its place) or ``"stopped"`` (the link was aborted). Called with the lock held: it
             must be quick and must not use the link.
@@ -37,29 +53,35 @@ class Channel(Generic[T]):
             raise ValueError(f"a link holds at least one frame, not {capacity}")
         self._capacity = capacity
         self._on_drop = on_drop
-        self._items: deque[tuple[int | None, T]] = deque()
-        self._frames = 0
+        self._items: deque[_Held[T]] = deque()
+        self._live, self._waited = 0, 0  # frames held of either kind
+        self._alone = _ALONE  # frames that were waited for since the last live one came
+        self._writers: deque[object] = deque()  # those that wait for room, the first of them first
         self._closed = False
         lock = threading.Lock()
         self._readable = threading.Condition(lock)
         self._writable = threading.Condition(lock)
 
     def put(self, frame: T, source: int, *, freshest: bool) -> None:
-        """Append a frame of a source, waiting for room or pushing out the source's last one.
+        """Append a frame of a source, waiting for room, or put it in the place of its last one.
 
         Raises:
             Closed: The link was closed, before or during the wait; the frame is not taken.
         """
         with self._readable:
-            if freshest:
-                self._push_out(source)
-            else:
-                while self._frames >= self._capacity and not self._closed:
-                    self._writable.wait()
+            if not freshest:
+                self._wait_for_room()
             if self._closed:
                 raise Closed
-            self._items.append((source, frame))
-            self._frames += 1
+            if freshest:
+                self._alone = 0
+                if self._replace(frame, source):
+                    return
+                self._live += 1
+            else:
+                self._waited += 1
+                self._alone += 1
+            self._items.append(_Held(frame, source, freshest))
             self._readable.notify()
 
     def tell(self, message: T) -> None:
@@ -67,7 +89,7 @@ class Channel(Generic[T]):
         with self._readable:
             if self._closed:
                 raise Closed
-            self._items.append((None, message))
+            self._items.append(_Held(message))
             self._readable.notify()
 
     def get(self, timeout: float | None = None) -> T:
@@ -86,25 +108,16 @@ class Channel(Generic[T]):
                 if left is not None and left <= 0:
                     raise TimeoutError
                 self._readable.wait(left)
-            source, item = self._items.popleft()
-            if source is not None:
-                self._frames -= 1
-                self._writable.notify()
-            return item
+            return self._take()
 
     def take(self, count: int) -> list[T]:
         """The ``count`` oldest items where there are so many and all are frames, else none."""
         with self._readable:
             if len(self._items) < count:
                 return []
-            oldest = [self._items[position] for position in range(count)]
-            if any(source is None for source, _ in oldest):
+            if any(self._items[position].source is None for position in range(count)):
                 return []
-            for _ in oldest:
-                self._items.popleft()
-            self._frames -= count
-            self._writable.notify(count)
-            return [item for _, item in oldest]
+            return [self._take() for _ in range(count)]
 
     def close(self) -> None:
         """Take nothing more. What is in the link can still be read."""
@@ -117,18 +130,47 @@ class Channel(Generic[T]):
         """Close, and drop what is in the link."""
         with self._readable:
             self._closed = True
-            for source, item in self._items:
-                if source is not None:
-                    self._on_drop(item, "stopped")
+            for held in self._items:
+                if held.source is not None:
+                    self._on_drop(held.item, "stopped")
             self._items.clear()
-            self._frames = 0
+            self._live = self._waited = 0
             self._readable.notify_all()
             self._writable.notify_all()
 
-    def _push_out(self, source: int) -> None:
-        for position, (owner, item) in enumerate(self._items):
-            if owner == source:
-                self._on_drop(item, "late")
-                del self._items[position]
-                self._frames -= 1
-                return
+    def _wait_for_room(self) -> None:
+        """Wait, behind those that wait already, until there is room or the link is closed."""
+        if not self._writers and self._has_room():
+            return
+        mine = object()
+        self._writers.append(mine)
+        try:
+            while not self._closed and not (self._writers[0] is mine and self._has_room()):
+                self._writable.wait()
+        finally:
+            self._writers.remove(mine)
+            if self._writers:
+                self._writable.notify_all()
+
+    def _has_room(self) -> bool:
+        return self._waited < (self._capacity if self._alone >= _ALONE else 1)
+
+    def _take(self) -> T:
+        held = self._items.popleft()
+        if held.source is not None:
+            if held.live:
+                self._live -= 1
+            else:
+                self._waited -= 1
+            if self._writers:
+                self._writable.notify_all()
+        return held.item
+
+    def _replace(self, frame: T, source: int) -> bool:
+        """Put a live frame in the place of its source's older one, if that is still here."""
+        for held in self._items if self._live else ():
+            if held.live and held.source == source:
+                self._on_drop(held.item, "late")
+                held.item = frame
+                return True
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -59,22 +60,88 @@ def test_a_live_source_keeps_only_its_newest_frame() -> None:
     assert drops == [(n, "late") for n in range(4)]
 
 
-def test_one_camera_does_not_push_out_another() -> None:
+def test_a_newer_frame_takes_the_place_of_the_older_one() -> None:
     drops = Drops()
     link: Channel[object] = Channel(1, drops)
     link.put("a0", 0, freshest=True)
     link.put("b0", 1, freshest=True)
     link.put("a1", 0, freshest=True)
-    assert [link.get(), link.get()] == ["b0", "a1"]
+    assert [link.get(), link.get()] == ["a1", "b0"]
     assert drops == [("a0", "late")]
 
 
 def test_messages_are_never_dropped() -> None:
     link: Channel[object] = Channel(1, Drops())
     link.put("frame", 0, freshest=True)
-    link.tell("ended")
+    link.tell("another source ended")
     link.put("newer", 0, freshest=True)
-    assert [link.get(), link.get()] == ["ended", "newer"]
+    assert [link.get(), link.get()] == ["newer", "another source ended"]
+
+
+def test_sources_take_turns_however_fast_they_are() -> None:
+    link: Channel[object] = Channel(1, Drops())
+    read: list[object] = []
+    for turn in range(60):
+        for source, frames in enumerate((9, 1, 3, 5)):
+            for _ in range(frames):
+                link.put(source, source, freshest=True)
+        if turn:
+            read.append(link.get())
+    assert [read.count(source) for source in range(4)] == pytest.approx([59 / 4] * 4, abs=1)
+
+
+@pytest.mark.parametrize("cameras", [1, 5])
+def test_a_file_has_its_turn_among_live_sources(cameras: int) -> None:
+    link: Channel[object] = Channel(3, Drops())
+    over = threading.Event()
+
+    def read_file() -> None:
+        while not over.is_set():
+            try:
+                link.put("file", 0, freshest=False)
+            except Closed:
+                return
+
+    def watch(camera: int) -> None:
+        while not over.wait(0.001):
+            link.put(camera, camera, freshest=True)
+
+    threads = [threading.Thread(target=read_file)]
+    threads += [threading.Thread(target=watch, args=(n,)) for n in range(1, cameras + 1)]
+    for thread in threads:
+        thread.start()
+    read: list[object] = []
+    while len(read) < 40 * (cameras + 1):
+        time.sleep(0.005)  # a reader slower than any of them
+        read.append(link.get(timeout=5))
+    over.set()
+    for thread in threads[1:]:
+        thread.join()
+    link.abort()
+    threads[0].join()
+    shares = [read.count(who) for who in ("file", *range(1, cameras + 1))]
+    assert shares == pytest.approx([40] * (cameras + 1), rel=0.2)
+
+
+def test_writers_that_wait_get_room_in_their_order() -> None:
+    link: Channel[object] = Channel(1, Drops())
+
+    def write(source: int) -> None:
+        with contextlib.suppress(Closed):
+            while True:
+                link.put(source, source, freshest=False)
+
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    read = []
+    while len(read) < 200:
+        time.sleep(0.001)  # time for every writer to wait again
+        read.append(link.get(timeout=5))
+    link.abort()
+    for writer in writers:
+        writer.join()
+    assert [read.count(n) for n in range(4)] == pytest.approx([50] * 4, rel=0.2)
 
 
 def test_close_lets_the_reader_finish() -> None:

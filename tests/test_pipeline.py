@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -120,6 +120,55 @@ def test_a_slow_stage_makes_a_live_source_drop_and_every_frame_is_accounted_for(
     assert 0 < len(out) < 60
     assert len(out) + dropped == report["frames_in"] == 100
     assert report["bottleneck"] == "inference"
+
+
+@pytest.mark.parametrize("rates", [(200,) * 4, (400, 200, 100, 150), (150, 300)])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_live_sources_share_a_slow_net_evenly(rates: tuple[int, ...], batch: int) -> None:
+    """Each source alone has more frames than its share, so each can have its share."""
+
+    def slow(prepared: Prepared) -> Inferred:
+        time.sleep(0.02)
+        return Inferred(prepared.frame, {})
+
+    def together(several: Sequence[Prepared]) -> list[Inferred]:
+        time.sleep(0.02)
+        return [Inferred(prepared.frame, {}) for prepared in several]
+
+    def source(position: int, rate: int) -> Callable[[], Counting]:
+        return lambda: Counting(position, 2 * rate, live=True, period=1 / rate)
+
+    work = replace(stages(inference=slow), together=together, most=lambda: batch)
+    pipeline = Pipeline(
+        [source(position, rate) for position, rate in enumerate(rates)],
+        [[position] for position in range(len(rates))],
+        work,
+        Meter(),
+    )
+    taken = [0] * len(rates)
+    with closing(pipeline.events()) as events:
+        for event in events:
+            if isinstance(event, Ended):
+                break  # the shares of those that are left grow
+            if isinstance(event, Rendered):
+                taken[event.frame.source] += 1
+    share = sum(taken) / len(rates)
+    assert share > 10
+    assert taken == pytest.approx([share] * len(rates), rel=0.2)
+
+
+def test_a_source_with_few_frames_loses_none_to_one_with_many() -> None:
+    def slow(prepared: Prepared) -> Inferred:
+        time.sleep(0.02)
+        return Inferred(prepared.frame, {})
+
+    pipeline = Pipeline(
+        [lambda: Counting(0, 800, live=True, period=0.002), lambda: Counting(1, 16, True, 0.1)],
+        [[0], [1]],
+        stages(inference=slow),
+        Meter(),
+    )
+    assert len(indices(list(pipeline.events()), 1)) >= 15
 
 
 def test_a_live_source_waits_for_the_model() -> None:
