@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,21 @@ Image = NDArray[np.uint8]
 
 Batch = Mapping[str, NDArray[Any]]
 """An engine's inputs (or outputs) by name."""
+
+
+class Colours(NamedTuple):
+    """What the values of pictures mean as light, in numbers of ITU-T H.273, as FFmpeg has them.
+
+    Attributes:
+        primaries: 1 is BT.709, which is that of sRGB too; 5 and 6 are BT.601, 9 is BT.2020.
+        transfer: 1 is BT.709, 6 BT.601.
+    """
+
+    primaries: int
+    transfer: int
+
+
+STANDARD_COLOURS = Colours(1, 1)
 
 
 @dataclass(frozen=True, slots=True)

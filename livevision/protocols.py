@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from livevision.frame import Batch, Frame, Image, Placement, Rendered
+from livevision.frame import STANDARD_COLOURS, Batch, Colours, Frame, Image, Placement, Rendered
 from livevision.results import Result
 
 
@@ -33,6 +33,8 @@ class SourceInfo:
         frames: About how many frames will come, or None where nobody knows.
         path: The media file, for a sink that copies its sound; None for anything else.
         bit_rate: Bits per second of the video, or None.
+        colours: What its pictures' values mean as light; pictures, cameras and whatever does not
+            say are taken for BT.709.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SourceInfo:
     frames: int | None = None
     path: Path | None = None
     bit_rate: int | None = None
+    colours: Colours = STANDARD_COLOURS
 
 
 class Source(Protocol):

@@ -207,12 +207,16 @@ def _encoder_options(codec: str, options: Mapping[str, str] | None) -> dict[str,
 
 
 def _in_pixel_format(frame: Any, pix_fmt: str, colour: Mapping[str, int]) -> Any:
-    """Convert with the matrix and range that the stream declares (BT.601, limited by default)."""
+    """Convert with the matrix and range that the stream declares (BT.601, limited by default).
+
+    A matrix other than those of BT.601, BT.709 and BT.2020 is declared only.
+    """
     if pix_fmt == "bgr24":
         return frame
     full = pix_fmt.startswith("yuvj") or colour.get("color_range") == 2
     grey = pix_fmt.startswith("gray")
-    matrix = 1 if colour.get("colorspace") == 1 else 5
+    declared = colour.get("colorspace")
+    matrix = declared if declared in (1, 9) else 5
     converted = frame.reformat(
         format=pix_fmt,
         dst_colorspace=matrix,

@@ -1,9 +1,4 @@
-"""Turns decoded video frames (PyAV) into upright BGR pictures.
-
-Any pixel format comes out as uint8 H×W×3 BGR: the stream's own colour matrix and range are used,
-10 bits are rounded to 8, an alpha plane is dropped, grey becomes three equal planes. swscale
-does it in one pass, as fast as OpenCV's conversion, which knows BT.601 limited range only.
-"""
+"""Turns decoded video frames (PyAV) into upright BGR pictures, uint8 H×W×3, of one size."""
 
 from __future__ import annotations
 
@@ -12,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from livevision.capture.conversion import Conversion, seen_colours
 from livevision.frame import Image
 
 if TYPE_CHECKING:
     from av import VideoFrame
-
-# Numbers of ITU-T H.273 as FFmpeg uses them.
-_BT709, _UNSPECIFIED_MATRIX, _BT601 = 1, 2, 5
-_UNSPECIFIED_RANGE, _LIMITED, _FULL = 0, 1, 2
 
 
 class Pictures:
@@ -30,46 +22,19 @@ class Pictures:
 
     Attributes:
         size: (width, height) of every picture, upright.
+        colours: What the values of the pictures mean as light.
     """
 
     def __init__(self, first: VideoFrame) -> None:
-        from av.video.reformatter import VideoReformatter
-
-        self._reformatter = VideoReformatter()
+        self._conversion = Conversion()
+        self.colours = seen_colours(first)
         self._stored_size = (first.width, first.height)
         self._turn = _turn(first)
         width, height = self._stored_size
         self.size = (height, width) if self._turn[0] else (width, height)
 
     def __call__(self, frame: VideoFrame) -> Image:
-        matrix, colour_range = frame.colorspace, frame.color_range
-        if matrix == _UNSPECIFIED_MATRIX:
-            matrix = _usual_matrix(frame)
-        if colour_range == _UNSPECIFIED_RANGE:
-            colour_range = _usual_range(frame.format.name)
-        converted = self._reformatter.reformat(
-            frame,
-            width=self._stored_size[0],
-            height=self._stored_size[1],
-            format="bgr24",
-            src_colorspace=matrix,
-            dst_colorspace=matrix,
-            src_color_range=colour_range,
-            dst_color_range=_FULL,
-            threads=1,
-        )
-        image = np.asarray(converted.to_ndarray(), np.uint8)
-        return _turned(image, *self._turn)
-
-
-def _usual_matrix(frame: Any) -> int:
-    """What players take where the stream does not say: BT.709 for HD, BT.601 below."""
-    return _BT709 if frame.width >= 1280 or frame.height > 576 else _BT601
-
-
-def _usual_range(pixel_format: str) -> int:
-    full = pixel_format.startswith(("yuvj", "gray", "rgb", "bgr", "gbr", "pal"))
-    return _FULL if full else _LIMITED
+        return _turned(self._conversion(frame, self._stored_size), *self._turn)
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:

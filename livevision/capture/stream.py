@@ -116,6 +116,7 @@ class StreamSource:
             rate=self._rate / self._stride if self._rate else None,
             time_base=self._time_base,
             frames=-(-self._frames // self._stride) if self._frames else None,
+            colours=self._pictures.colours,
         )
 
     # On the caller's thread.

@@ -94,6 +94,7 @@ class VideoFileSource:
             frames=math.ceil(frames / self._stride) if frames and not self._loop else None,
             path=None if self._uri == STDIN else Path(self._uri),
             bit_rate=stream.bit_rate or container.bit_rate or None,
+            colours=self._pictures.colours,
         )
 
     def _next(self) -> tuple[int, VideoFrame] | None:

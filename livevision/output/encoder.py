@@ -16,11 +16,11 @@ from livevision.frame import Image
 from livevision.output import hardware as hardware_encoders
 from livevision.output import x264
 from livevision.output.options import OutputOptions
+from livevision.output.planes import Planes
 from livevision.protocols import SourceInfo
 
-# Numbers of ITU-T H.273 as FFmpeg uses them, and swscale's own for the same matrix.
-_BT709, _BT601, _SWSCALE_BT601 = 1, 6, 5
-_LIMITED, _FULL = 1, 2
+# Numbers of ITU-T H.273 as FFmpeg uses them.
+_BT601, _LIMITED = 6, 1
 
 
 def time_base(info: SourceInfo) -> Fraction:
@@ -81,7 +81,7 @@ class Encoder:
         self._pixels = "yuv420p" if hardware is None else hardware.pixels
         self.stream.time_base = self.time_base = time_base(info)
         self._context = self._set(self.stream.codec_context, aspect)
-        self._reformat = av.video.reformatter.VideoReformatter().reformat
+        self._frame = Planes(self.coded_size, self._pixels)
         watched = hardware is None and options.preset == "auto"
         self._bits = x264.Bits(x264.cap(info)) if watched else None
         self._last = 0
@@ -129,36 +129,15 @@ class Encoder:
 
     def _set(self, context: Any, aspect: Fraction) -> Any:
         """Tell an encoder what its pictures are, before it is opened."""
-        context.width, context.height = width, height = self.coded_size
+        context.width, context.height = self.coded_size
         context.pix_fmt, context.time_base = self._pixels, self.time_base
         context.sample_aspect_ratio = aspect
         half = max(1, min(8, (os.cpu_count() or 2) // 2))
         context.thread_count = self._options.threads or half
-        # The colours themselves are those of BT.709 for HD and of BT.601 below, as players guess
-        # where nothing is said; how they are coded is said, and always BT.601.
-        large = width >= 1280 or height >= 720
-        context.color_primaries = context.color_trc = _BT709 if large else _BT601
+        # The colours themselves are the source's; how they are coded is always BT.601.
+        context.color_primaries, context.color_trc = self._info.colours
         context.colorspace, context.color_range = _BT601, _LIMITED
         return context
-
-    def _frame(self, image: Image) -> Any:
-        """The picture in the encoder's pixel format.
-
-        OpenCV knows BT.601 only and takes a sixth of swscale's time. Where chroma was decoded from
-        4:2:0 it takes the very values again, which swscale blurs: 45 dB of PSNR for 42 at 1280x720.
-        """
-        if self._pixels == "yuv420p" and self.coded_size[1] > 2:  # PyAV lends it no single row
-            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
-            return av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
-        # One thread: waiting for others costs more than it wins beside a busy net.
-        return self._reformat(
-            av.VideoFrame.from_numpy_buffer(image, format="bgr24"),
-            format=self._pixels,
-            dst_colorspace=_SWSCALE_BT601,
-            src_color_range=_FULL,
-            dst_color_range=_LIMITED,
-            threads=1,
-        )
 
     def _fit(self, image: Image) -> Image:
         """The picture at the coded size: content stays in place, the last column and row repeat."""

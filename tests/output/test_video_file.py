@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from livevision.errors import OutputError
+from livevision.frame import Colours
 from livevision.output.options import OutputOptions
 from livevision.output.video_file import VideoFileSink
 from tests import clips
@@ -261,9 +262,10 @@ class TestPicture:
             first = next(container.decode(stream)).to_ndarray(format="bgr24")
         assert clips.frame_number(first) == 0
 
-    @pytest.mark.parametrize(("size", "primaries"), [((320, 240), 6), ((1280, 720), 1)])
+    @pytest.mark.parametrize("size", [(320, 240), (322, 242), (1280, 720)])
+    @pytest.mark.parametrize("meaning", [Colours(1, 1), Colours(6, 6), Colours(9, 14)])
     def test_colours_are_what_they_were_and_are_declared(
-        self, tmp_path: Path, size: tuple[int, int], primaries: int
+        self, tmp_path: Path, size: tuple[int, int], meaning: Colours
     ) -> None:
         colours = [(0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 255), (0, 0, 0), (60, 90, 200)]
         target = tmp_path / "out.mp4"
@@ -271,19 +273,46 @@ class TestPicture:
         band = size[0] // len(colours)
         for place, colour in enumerate(colours):
             image[:, place * band : (place + 1) * band] = colour
-        sink = VideoFileSink(str(target), plain_info(size), replace(QUICK, crf=5))
+        info = replace(plain_info(size), colours=meaning)
+        sink = VideoFileSink(str(target), info, replace(QUICK, crf=5))
         sink.write(rendered(0, image))
         sink.close()
         with av.open(str(target)) as container:
             frame = next(container.decode(video=0))
             assert (frame.colorspace, frame.color_range) == (6, 1)
             context = container.streams.video[0].codec_context
-            assert (context.color_primaries, context.color_trc) == (primaries, primaries)
+            assert (context.color_primaries, context.color_trc) == meaning
             assert context.pix_fmt == "yuv420p"
             seen = frame.to_ndarray(format="bgr24", src_colorspace=5)
         for place, colour in enumerate(colours):
             middle = seen[size[1] // 2, place * band + band // 2]
             assert np.abs(middle.astype(int) - colour).max() <= 6, colour
+
+    @pytest.mark.parametrize("size", [(320, 240), (322, 242)])
+    def test_chroma_is_the_mean_of_the_pixels_it_stands_for(
+        self, tmp_path: Path, size: tuple[int, int]
+    ) -> None:
+        stripes = np.zeros((size[1], size[0], 3), np.uint8)
+        stripes[:, 0::2], stripes[:, 1::2] = (0, 0, 255), (255, 0, 0)
+        target = tmp_path / "out.mp4"
+        sink = VideoFileSink(str(target), plain_info(size), replace(QUICK, crf=5))
+        sink.write(rendered(0, stripes))
+        sink.close()
+        mean = clips.read_clip(target)[0].image.reshape(-1, 3).mean(0)
+        assert np.abs(mean - (127, 12, 127)).max() <= 8
+
+    @pytest.mark.parametrize("height", [238, 240, 242, 270])
+    def test_the_last_rows_and_their_colours_are_kept(self, tmp_path: Path, height: int) -> None:
+        image = np.zeros((height, 320, 3), np.uint8)
+        image[: height // 2], image[height // 2 : -4] = (0, 0, 255), (255, 0, 0)
+        image[-4:] = (0, 255, 0)
+        target = tmp_path / "out.mp4"
+        sink = VideoFileSink(str(target), plain_info((320, height)), replace(QUICK, crf=5))
+        sink.write(rendered(0, image))
+        sink.close()
+        seen = clips.read_clip(target)[0].image.astype(int)
+        for row in (2, height // 2 - 4, height // 2 + 4, height - 8, height - 1):
+            assert np.abs(seen[row, 160] - image[row, 160]).max() <= 8, row
 
     def test_a_picture_of_another_size_is_fitted_in_whole(self, tmp_path: Path) -> None:
         target = tmp_path / "out.mp4"
