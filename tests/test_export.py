@@ -142,3 +142,15 @@ def test_wrong_uses_of_the_command(
     assert isinstance(result.exception, error)
     assert line in str(result.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_leaky_relu_stays_in_the_graph(tmp_path: Path) -> None:
+    options = {"num_classes": 20, "activation": "leaky_relu"}
+    card = replace(small_models.CARDS["detect"], net_options=options)
+    files = replace(small_models.files("detect"), net_options=options)
+    export.export_graph(files, card, tmp_path / "a.onnx")  # compared with torch on the way
+    model: Any = onnx.load(tmp_path / "a.onnx")
+    leaky = [node for node in model.graph.node if node.op_type == "LeakyRelu"]
+    assert len(leaky) == 1 + 3 * 3 + 13 * 2 + 1  # stem, units of stride 2 and 1, conv5
+    slopes = [a.f for node in leaky for a in node.attribute if a.name == "alpha"]
+    assert slopes == pytest.approx([0.1] * len(leaky))

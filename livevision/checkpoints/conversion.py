@@ -21,6 +21,7 @@ from livevision.nets.pixels import pixel_change
 # Only norms that average without momentum have a use for it.
 _COUNT = "num_batches_tracked"
 _SHOWN = 4
+_EPS = 1e-5  # what a norm adds to the variance
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ def convert(tensors: Tensors, target: Target) -> Converted:
             continue
         module, _, leaf = name.rpartition(".")
         if leaf == _COUNT:
+            continue
+        if leaf == "bias" and module in target.folded:
+            norm = prefix + target.folded[module]
+            found |= _adding(tensor, norm)
+            if tuple(tensor.shape) != wanted[f"{norm}.bias"]:
+                misfits.append(f"{name!r} is {tuple(tensor.shape)}, not {wanted[f'{norm}.bias']}")
             continue
         ours = f"{prefix}{target.modules[module]}.{leaf}" if module in target.modules else ""
         if ours not in wanted:
@@ -97,6 +104,17 @@ def _fold_pixels(
     weight, running_mean = f"{block}.0.weight", f"{block}.1.running_mean"
     tensors[running_mean] = tensors[running_mean] - (tensors[weight] * shift).sum((1, 2, 3))
     tensors[weight] = tensors[weight] * scale
+
+
+def _adding(bias: Tensor, norm: str) -> dict[str, Tensor]:
+    """The tensors of a norm that adds a bias in use, and does nothing else."""
+    ones = torch.ones_like(bias, dtype=torch.float32)
+    return {
+        f"{norm}.weight": ones,
+        f"{norm}.bias": bias,
+        f"{norm}.running_mean": ones * 0,
+        f"{norm}.running_var": ones - _EPS,
+    }
 
 
 def _shapes(target: Target) -> dict[str, tuple[int, ...]]:

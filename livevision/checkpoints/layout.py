@@ -37,6 +37,8 @@ class Target:
         zeros: Our tensors that theirs do without, which is the same as zeros.
         folded_pixels: For blocks of ours that see the image first, "mean" and "std" of the pixels
             that theirs take, for `livevision.nets.pixels`; the difference goes into their weights.
+        folded: Their convolutions that hold the norm behind them too, and our norm: it gets their
+            bias and adds it, and does nothing else.
         left_out: What the ignored tensors are, for the card; "" for those of training.
         notes: What else a user has to know, for the card.
     """
@@ -52,6 +54,7 @@ class Target:
     bgr: tuple[str, ...] = ()
     zeros: tuple[str, ...] = ()
     folded_pixels: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    folded: Mapping[str, str] = field(default_factory=dict)
     left_out: str = ""
     notes: str = ""
 

@@ -1,6 +1,7 @@
 """ShuffleNetV2 as torchvision and as megvii, the paper's authors, name it.
 
 They are two nets, see `livevision.nets.shufflenetv2.Unit`, and neither's weights fit the other's.
+FastestDet detects with the beginning of megvii's, NanoDet-Plus with that of torchvision's.
 """
 
 from __future__ import annotations
@@ -39,13 +40,19 @@ def _unit(right: str, left: str, ours: str, strided: bool) -> Modules:
     return modules
 
 
-def _torchvision(tensors: Tensors) -> Target:
-    modules = conv_norm("conv1.0", "conv1.1", "backbone.stem.0")
+def _stages(first: str, right: str, left: str) -> Modules:
+    """The layers before conv5 where units are called `stageN.i`, by what the other parts are."""
+    modules = conv_norm(f"{first}.0", f"{first}.1", "backbone.stem.0")
     for stage, units in _UNITS.items():
         for i in range(units):
             theirs = f"stage{stage}.{i}"
             ours = f"backbone.{theirs}"
-            modules |= _unit(f"{theirs}.branch2", f"{theirs}.branch1", ours, i == 0)
+            modules |= _unit(f"{theirs}.{right}", f"{theirs}.{left}", ours, i == 0)
+    return modules
+
+
+def _torchvision(tensors: Tensors) -> Target:
+    modules = _stages("conv1", "branch2", "branch1")
     modules |= conv_norm("conv5.0", "conv5.1", "backbone.conv5")
     modules["fc"] = "fc"
     classes = tensors["fc.weight"].shape[0]
@@ -90,6 +97,63 @@ def _megvii(tensors: Tensors) -> Target:
     )
 
 
+_BACKBONE_TERMS = "the terms of ImageNet and COCO, where it was trained on them, come on top"
+
+_START = (
+    "Weights to train detectors from, as `initial_weights` of a recipe: ThunderNet on SNet49, "
+    "SNet146, SNet535 or ShuffleNetV2 with `net_options: {{{options}}}` begins with what this "
+    "backbone computes. "
+)
+
+
+def _fastestdet(tensors: Tensors) -> Target:
+    return Target(
+        net=_net(_last_channels(tensors, "branch_main", "branch_proj")),
+        options={"num_classes": 0, "downsample_style": "megvii", "last": False},
+        modules=_stages("first_conv", "branch_main", "branch_proj"),
+        task="features",
+        input_size=CLASSIFIED_IMAGE,
+        data="",
+        licence=f"BSD-3-Clause (FastestDet); {_BACKBONE_TERMS}",
+        bgr=("backbone.stem.0.0",),
+        folded_pixels={"backbone.stem.0": {"mean": [0.0] * 3, "std": [1.0] * 3}},
+        notes=_START.format(options="downsample_style: megvii")
+        + "It was trained on pixels of 0 to 1, blue first. That is folded into the first "
+        "convolution, for which the picture's surroundings are now grey, not black.",
+    )
+
+
+def _nanodet(tensors: Tensors) -> Target:
+    modules = _stages("conv1", "branch2", "branch1")
+    convolutions = [theirs for theirs, ours in modules.items() if ours.endswith(".0")]
+    return Target(
+        net=_net(_last_channels(tensors, "branch2", "branch1")),
+        options={
+            "num_classes": 0,
+            "downsample_style": "torchvision",
+            "last": False,
+            "activation": "leaky_relu",
+        },
+        modules={theirs: modules[theirs] for theirs in convolutions},
+        task="features",
+        input_size=CLASSIFIED_IMAGE,
+        data="",
+        licence=f"Apache-2.0 (NanoDet); {_BACKBONE_TERMS}",
+        bgr=("backbone.stem.0.0",),
+        folded={theirs: f"{modules[theirs][:-1]}1" for theirs in convolutions},
+        notes=_START.format(options="activation: leaky_relu")
+        + "Its norms are folded into the convolutions: let the recipe's `measure_norms: "
+        "[backbone.]` unfold them. It was trained on pixels blue first; the first convolution is "
+        "turned to red first.",
+    )
+
+
+def _last_channels(tensors: Tensors, right: str, left: str) -> int:
+    """Channels of stage 4's output: those of the two branches of its first unit."""
+    ends = (f"stage4.0.{right}.5.weight", f"stage4.0.{left}.2.weight")
+    return sum(tensors[name].shape[0] for name in ends)
+
+
 _WHY = (
     "the unit of stride 2 splits its channels otherwise (24 + 92 against 58 + 58 in stage 2 at "
     "width 1.0), and the classifier {} a bias"
@@ -107,5 +171,15 @@ LAYOUTS = (
         telltales=("first_conv.0.weight", "features.0.branch_main.0.weight", "conv_last.0.weight"),
         target=_megvii,
         rivals={"shufflenetv2": f"torchvision's is another net: {_WHY.format('lacks')}"},
+    ),
+    Layout(
+        name="FastestDet's ShuffleNetV2 without its classifier",
+        telltales=("first_conv.0.weight", "stage2.0.branch_main.0.weight"),
+        target=_fastestdet,
+    ),
+    Layout(
+        name="NanoDet-Plus's ShuffleNetV2 without its classifier, norms folded",
+        telltales=("conv1.0.weight", "conv1.0.bias", "stage2.0.branch1.0.weight"),
+        target=_nanodet,
     ),
 )

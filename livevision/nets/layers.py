@@ -24,7 +24,8 @@ class Step(nn.Module):
 class ConvNorm(nn.Sequential):
     """Convolution without bias, batch normalisation, and (by default) a ReLU or a ReLU6.
 
-    The padding keeps the size at stride 1 and gives ceil(size / stride) otherwise.
+    The padding keeps the size at stride 1 and gives ceil(size / stride) otherwise. A `slope` above
+    zero makes the ReLU a LeakyReLU, which has that slope below zero.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ConvNorm(nn.Sequential):
         relu: bool = True,
         relu6: bool = False,
         dilation: int = 1,
+        slope: float = 0.0,
     ) -> None:
         layers: list[nn.Module] = [
             nn.Conv2d(
@@ -53,6 +55,8 @@ class ConvNorm(nn.Sequential):
         ]
         if relu6:
             layers.append(nn.ReLU6(inplace=True))
+        elif relu and slope:
+            layers.append(nn.LeakyReLU(slope, inplace=True))
         elif relu:
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)

@@ -11,6 +11,9 @@ from livevision.nets.layers import Classifier, ConvNorm, channel_shuffle
 
 DOWNSAMPLE_STYLES = ("torchvision", "megvii")
 
+ACTIVATIONS = {"relu": 0.0, "leaky_relu": 0.1}
+"""Slope below zero of each activation; NanoDet's leaky one has 0.1."""
+
 # Table 5: channels of the stem, of stages 2 to 4 and of conv5.
 _WIDTHS = {
     0.5: (24, 48, 96, 192, 1024),
@@ -18,6 +21,17 @@ _WIDTHS = {
     1.5: (24, 176, 352, 704, 1024),
     2.0: (24, 244, 488, 976, 2048),
 }
+
+
+def slope_of(activation: str) -> float:
+    """Slope below zero of an activation.
+
+    Raises:
+        ValueError: there is no such activation.
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r} is not one of {tuple(ACTIVATIONS)}")
+    return ACTIVATIONS[activation]
 
 
 def channels_at(width: float) -> tuple[int, int, int, int, int]:
@@ -52,9 +66,11 @@ class Unit(nn.Module):
             before the right branch, so that it sees more of the image.
         dilation: 2 keeps the size of the map whatever the stride; the depthwise convolutions take
             every other pixel instead.
+        activation: "relu" or "leaky_relu".
 
     Raises:
-        ValueError: the style is another one, or the numbers of channels do not go together.
+        ValueError: the style or the activation is another one, or the numbers of channels do not
+            go together.
     """
 
     def __init__(
@@ -66,6 +82,7 @@ class Unit(nn.Module):
         downsample_style: str = "torchvision",
         star: bool = False,
         dilation: int = 1,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         if downsample_style not in DOWNSAMPLE_STYLES:
@@ -82,6 +99,7 @@ class Unit(nn.Module):
         left = self.half if self.shuffles_last or stride == 1 else in_channels
         branch_in = in_channels if stride == 2 else self.half
         step = 1 if dilation > 1 else stride
+        slope = slope_of(activation)
 
         def depthwise(channels: int, step: int) -> ConvNorm:
             return ConvNorm(
@@ -89,14 +107,15 @@ class Unit(nn.Module):
             )
 
         self.right = nn.Sequential(
-            ConvNorm(branch_in, self.half),
+            ConvNorm(branch_in, self.half, slope=slope),
             depthwise(self.half, step),
-            ConvNorm(self.half, out_channels - left),
+            ConvNorm(self.half, out_channels - left, slope=slope),
         )
         if star:
             self.right.insert(0, depthwise(branch_in, 1))
         if stride == 2:
-            self.left = nn.Sequential(depthwise(in_channels, step), ConvNorm(in_channels, left))
+            last = ConvNorm(in_channels, left, slope=slope)
+            self.left = nn.Sequential(depthwise(in_channels, step), last)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == 2:
@@ -117,9 +136,10 @@ def stage(
     downsample_style: str,
     star: bool = False,
     dilated: bool = False,
+    activation: str = "relu",
 ) -> nn.Sequential:
     """A unit of stride 2 and `units - 1` of stride 1; dilated, the size of the map stays."""
-    how = (kernel_size, downsample_style, star, 2 if dilated else 1)
+    how = (kernel_size, downsample_style, star, 2 if dilated else 1, activation)
     first = Unit(in_channels, out_channels, 2, *how)
     rest = (Unit(out_channels, out_channels, 1, *how) for _ in range(units - 1))
     return nn.Sequential(first, *rest)
@@ -134,6 +154,7 @@ class ShuffleNetV2(nn.Module):
         star: see `Unit`.
         last: whether conv5 ends the last map; detectors and segmenters take stage 4's instead.
         dilated: keeps stage 4 at stride 16, see `Unit`.
+        activation: see `Unit`.
 
     Raises:
         ValueError: the paper has no such width.
@@ -146,14 +167,19 @@ class ShuffleNetV2(nn.Module):
         star: bool = False,
         last: bool = True,
         dilated: bool = False,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         stem, c3, c4, c5, conv5 = channels_at(width)
-        self.stem = nn.Sequential(ConvNorm(3, stem, 3, stride=2), nn.MaxPool2d(3, 2, padding=1))
-        self.stage2 = stage(stem, c3, 4, 3, downsample_style, star)
-        self.stage3 = stage(c3, c4, 8, 3, downsample_style, star)
-        self.stage4 = stage(c4, c5, 4, 3, downsample_style, star, dilated)
-        self.conv5: nn.Module = ConvNorm(c5, conv5) if last else nn.Identity()
+        slope = slope_of(activation)
+        self.kind = (downsample_style, activation)  # of the units
+        first = ConvNorm(3, stem, 3, stride=2, slope=slope)
+        self.stem = nn.Sequential(first, nn.MaxPool2d(3, 2, padding=1))
+        how = (3, downsample_style, star)
+        self.stage2 = stage(stem, c3, 4, *how, activation=activation)
+        self.stage3 = stage(c3, c4, 8, *how, activation=activation)
+        self.stage4 = stage(c4, c5, 4, *how, dilated, activation)
+        self.conv5: nn.Module = ConvNorm(c5, conv5, slope=slope) if last else nn.Identity()
         self.channels = (stem, c3, c4, conv5 if last else c5)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -184,9 +210,14 @@ def shufflenetv2_20(num_classes: int = 1000, **options: Any) -> Classifier:
 
 
 def _classifier(
-    width: float, num_classes: int, downsample_style: str = "torchvision", star: bool = False
+    width: float,
+    num_classes: int,
+    downsample_style: str = "torchvision",
+    star: bool = False,
+    last: bool = True,
+    activation: str = "relu",
 ) -> Classifier:
-    net = ShuffleNetV2(width, downsample_style, star)
+    net = ShuffleNetV2(width, downsample_style, star, last, activation=activation)
     # As in the two public builds, megvii's linear layer has no bias and, at width 2, dropout.
     megvii = downsample_style == "megvii"
     dropout = 0.2 if megvii and width == 2.0 else 0.0

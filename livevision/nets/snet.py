@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from livevision.nets.layers import Classifier, ConvNorm
-from livevision.nets.shufflenetv2 import stage
+from livevision.nets.shufflenetv2 import slope_of, stage
 
 
 class SNet(nn.Module):
@@ -23,6 +23,7 @@ class SNet(nn.Module):
         downsample_style: see `livevision.nets.shufflenetv2.Unit`.
         dilated: keeps C5 at stride 16, see there.
         kernel_size: of the depthwise convolutions; the paper compares its 5 with 3.
+        activation: "relu" or "leaky_relu", see `livevision.nets.shufflenetv2.Unit`.
     """
 
     def __init__(
@@ -32,14 +33,19 @@ class SNet(nn.Module):
         downsample_style: str = "torchvision",
         dilated: bool = False,
         kernel_size: int = 5,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         stem, c3, c4, c5 = widths
-        self.stem = nn.Sequential(ConvNorm(3, stem, 3, stride=2), nn.MaxPool2d(3, 2, padding=1))
-        self.stage2 = stage(stem, c3, 4, kernel_size, downsample_style)
-        self.stage3 = stage(c3, c4, 8, kernel_size, downsample_style)
-        self.stage4 = stage(c4, c5, 4, kernel_size, downsample_style, dilated=dilated)
-        self.conv5: nn.Module = ConvNorm(c5, last) if last else nn.Identity()
+        slope = slope_of(activation)
+        self.kind = (downsample_style, activation)  # of the units
+        first = ConvNorm(3, stem, 3, stride=2, slope=slope)
+        self.stem = nn.Sequential(first, nn.MaxPool2d(3, 2, padding=1))
+        how = (kernel_size, downsample_style)
+        self.stage2 = stage(stem, c3, 4, *how, activation=activation)
+        self.stage3 = stage(c3, c4, 8, *how, activation=activation)
+        self.stage4 = stage(c4, c5, 4, *how, dilated=dilated, activation=activation)
+        self.conv5: nn.Module = ConvNorm(c5, last, slope=slope) if last else nn.Identity()
         self.channels = (c4, last or c5)
 
     def unshuffle(self) -> tuple[list[int], list[int]]:

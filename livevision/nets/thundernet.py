@@ -8,7 +8,7 @@ nearest pixel.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -159,22 +159,33 @@ class ThunderNet(TwoStageDetector):
         return self.classes(x), self.boxes(x)
 
 
-def thundernet_snet49(
-    num_classes: int = 20, downsample_style: str = "torchvision", **options: int
+def thundernet_snet49(num_classes: int = 20, **options: Any) -> ThunderNet:
+    """ThunderNet with SNet49; besides `ThunderNet`'s, options are those of its units.
+
+    Args:
+        num_classes: foreground classes.
+        **options: `downsample_style` and `activation` as of `livevision.nets.shufflenetv2.Unit`;
+            others as of `ThunderNet`.
+    """
+    return _thundernet("snet49", num_classes, **options)
+
+
+def thundernet_snet146(num_classes: int = 20, **options: Any) -> ThunderNet:
+    """ThunderNet with SNet146; options as of `thundernet_snet49`."""
+    return _thundernet("snet146", num_classes, **options)
+
+
+def thundernet_snet535(num_classes: int = 20, **options: Any) -> ThunderNet:
+    """ThunderNet with SNet535; options as of `thundernet_snet49`."""
+    return _thundernet("snet535", num_classes, **options)
+
+
+def _thundernet(
+    name: str,
+    num_classes: int,
+    downsample_style: str = "torchvision",
+    activation: str = "relu",
+    **options: int,
 ) -> ThunderNet:
-    """ThunderNet with SNet49; `downsample_style` as of `livevision.nets.shufflenetv2.Unit`."""
-    return ThunderNet(backbone("snet49", downsample_style), num_classes, **options)
-
-
-def thundernet_snet146(
-    num_classes: int = 20, downsample_style: str = "torchvision", **options: int
-) -> ThunderNet:
-    """ThunderNet with SNet146."""
-    return ThunderNet(backbone("snet146", downsample_style), num_classes, **options)
-
-
-def thundernet_snet535(
-    num_classes: int = 20, downsample_style: str = "torchvision", **options: int
-) -> ThunderNet:
-    """ThunderNet with SNet535."""
-    return ThunderNet(backbone("snet535", downsample_style), num_classes, **options)
+    maps = backbone(name, downsample_style, activation=activation)
+    return ThunderNet(maps, num_classes, **options)

@@ -40,8 +40,9 @@ def thundernet_shufflenetv2(
     width: float = 1.0,
     downsample_style: str = "torchvision",
     star: bool = False,
+    activation: str = "relu",
     **options: int,
 ) -> ThunderNet:
     """ThunderNet with ShuffleNetV2, or ShuffleNetV2*, whose C5 is stage 4's output."""
-    unit = {"downsample_style": downsample_style, "star": star}
+    unit = {"downsample_style": downsample_style, "star": star, "activation": activation}
     return thundernet(f"shufflenetv2-{width:.1f}", num_classes, unit, **options)

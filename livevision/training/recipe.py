@@ -196,9 +196,10 @@ class Recipe(Part):
         freeze: beginnings of the names of weights that stay as they are, and of norms that keep
             their statistics too. Freezing a backbone's first layers, whose maps are the largest,
             saves a detector on a CPU a third of a step.
-        initial_weights: a safetensors file to begin from, or several, each over those before it;
-            tensors that fit by name and shape. From a narrower SNet's, a net on an SNet gets a
-            backbone that computes the same, with channels to spare, see `nets.widened`.
+        initial_weights: a safetensors file to begin from, or the name of a shipped model, or
+            several, each over those before it; tensors that fit by name and shape. From a narrower
+            SNet's or ShuffleNetV2's, a net on an SNet gets a backbone that computes the same, with
+            channels to spare, see `nets.widened`.
         seed: of the weights and of every batch.
         precision: "fp32", "bf16", or on GPUs "fp16" (with a scaled loss).
         compile: use torch.compile.

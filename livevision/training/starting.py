@@ -10,13 +10,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from livevision import catalog
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.nets import build, names
 from livevision.nets.dfanet import DFANet
+from livevision.nets.shufflenetv2 import ShuffleNetV2
+from livevision.nets.snet import SNet
 from livevision.nets.two_stage import TwoStageDetector
 from livevision.training.recipe import Recipe
 from livevision.training.weights import put_fitting
 from livevision.training.widening import widened_weights
+
+_UNIT = "backbone.stage2.0.right.0.0.weight"  # which no other net has
 
 
 def net_options(recipe: Recipe, num_labels: int) -> dict[str, Any]:
@@ -70,18 +75,43 @@ def start_from(recipe: Recipe, net: nn.Module) -> list[str]:
         UsageError: there is no such file, or nothing in it fits.
         ModelError: it is no safetensors file.
     """
-    return [_start_from(path, recipe, net) for path in map(Path, initial_files(recipe))]
+    return [_start_from(_find(given), recipe, net) for given in initial_files(recipe)]
 
 
 def initial_files(recipe: Recipe) -> list[str]:
-    """The files that a run begins from, in order."""
+    """The files, or names of shipped models, that a run begins from, in order."""
     given = recipe.initial_weights
     return [path for path in ([given] if isinstance(given, str) else given) if path]
 
 
+def _find(given: str) -> Path:
+    """The file that is meant: itself, or that of a shipped model.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    path = Path(given).expanduser()
+    if path.is_file():
+        return path
+    if path.name != given or path.suffix == ".safetensors":
+        raise UsageError(
+            f"initial_weights {given!r} is not a file; train or import it first, or name a shipped "
+            "model, see 'livevision models'"
+        )
+    if given not in catalog.names():
+        raise UsageError(
+            f"initial_weights is no file and {unknown('model', given, catalog.names())}"
+        )
+    weights = catalog.find(given).weights
+    if weights is None:
+        raise UsageError(
+            f"initial_weights {given!r}: this installation has no {given}.safetensors, which "
+            "training takes; give a file, or train in a checkout"
+        )
+    return weights
+
+
 def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
-    if not path.is_file():
-        raise UsageError(f"initial_weights {str(path)!r} is not a file; train or import it first")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -91,6 +121,7 @@ def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
         net.start_from(_Stored(tensors))
         changed = sum(not torch.equal(before[n], v) for n, v in net.state_dict().items())
         return f"began from the classifier {path}: {changed} of {len(before)} tensors"
+    remark = _other_units(path, tensors, recipe, net)
     widened = widened_weights(net, tensors)
     unused = put_fitting(net, {**tensors, **widened})
     if len(unused) == len(tensors):
@@ -98,7 +129,37 @@ def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
     parts = sorted({name.split(".")[0] for name in unused})
     told = f", {len(widened)} of them widened" if widened else ""
     told += f"; not used: {len(unused)} of {', '.join(parts)}" if unused else ""
-    return f"began from {path}: {len(tensors) - len(unused)} tensors{told}"
+    return f"began from {path}: {len(tensors) - len(unused)} tensors{told}{remark}"
+
+
+def _other_units(path: Path, tensors: dict[str, Tensor], recipe: Recipe, net: nn.Module) -> str:
+    """What to tell of ShuffleNetV2's units that the card beside a file says are of another kind.
+
+    Raises:
+        UsageError: their weights fit the net's by shape and mean nothing there.
+    """
+    backbone = getattr(net, "backbone", None)
+    if not isinstance(backbone, SNet | ShuffleNetV2) or _UNIT not in tensors:
+        return ""
+    try:
+        theirs = catalog.read_card(path.with_suffix(".md")).net_options
+    except (OSError, ModelError):
+        return ""  # nothing tells
+    style, activation = backbone.kind
+    their_style = theirs.get("downsample_style", "torchvision")
+    if their_style != style:
+        raise UsageError(
+            f"initial_weights {str(path)!r} is of a net with downsample_style {their_style}, and "
+            f"{recipe.net} has {style}, where the same weights mean something else; write "
+            f"net_options: {{downsample_style: {their_style}}}"
+        )
+    their_activation = theirs.get("activation", "relu")
+    if their_activation == activation:
+        return ""
+    return (
+        f"; trained with {their_activation}, where {recipe.net} has {activation}: "
+        f"net_options: {{activation: {their_activation}}} keeps what it computes"
+    )
 
 
 class _Stored(nn.Module):

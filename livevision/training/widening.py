@@ -1,4 +1,7 @@
-"""Initial weights of a narrower net of the same family, for the SNets: see `nets.widened`."""
+"""Initial weights of a narrower net of the same family, for the SNets: see `nets.widened`.
+
+ShuffleNetV2 is of the family: a 3x3 kernel inside a 5x5 one of zeros computes the same.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,21 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from livevision.nets.layers import ConvNorm
 from livevision.nets.snet import SNet
 from livevision.nets.thundernet import ThunderNet
 from livevision.nets.widened import widen
 from livevision.training.weights import put_fitting
 
 _BACKBONE = "backbone."
+_LAST = "stage4.1.right.2.0.weight"  # gives half of the last stage's channels
 
 
 @torch.no_grad()
 def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a net takes from the weights of one on a narrower SNet, in its own shapes.
+    """What a net takes from the weights of one on a narrower SNet or ShuffleNetV2, in its shapes.
 
     Args:
         net: a classifier or detector, left as it is.
@@ -26,18 +32,23 @@ def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, 
 
     Returns:
         Those of the file's weights that change, by name; none where the net stands on no SNet, or
-        the file's SNet is not narrower.
+        the file's SNet is neither narrower nor of smaller kernels.
     """
     wide = getattr(net, "backbone", None)
-    narrow = _stored_snet(tensors, wide) if isinstance(wide, SNet) else None
-    if narrow is None:
+    if not isinstance(wide, SNet):
         return {}
+    grown = _grown(tensors, wide)
+    narrow = _stored_snet({**tensors, **grown}, wide)
+    if narrow is None:
+        return grown if _as_wide(tensors, wide) else {}
     backbone = copy.deepcopy(wide)
     try:
         c4, c5 = widen(narrow, backbone)
-    except ValueError:  # wider elsewhere, or with other kernels
+    except ValueError:  # wider elsewhere, or with larger kernels
         return {}
     named = {_BACKBONE + name: value for name, value in backbone.state_dict().items()}
+    if not isinstance(narrow.conv5, ConvNorm):
+        named = {name: v for name, v in named.items() if not name.startswith(f"{_BACKBONE}conv5.")}
     widened = {name: named[name] for name in tensors if name in named}
     if isinstance(net, ThunderNet):
         for layer, places in (("c4", c4), ("c5", c5), ("c_glb", c5)):
@@ -47,6 +58,26 @@ def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, 
                 weight[:, places] = tensors[name].to(weight)
                 widened[name] = weight
     return widened
+
+
+def _grown(tensors: Mapping[str, Tensor], like: SNet) -> dict[str, Tensor]:
+    """Depthwise weights with smaller kernels than an SNet's, inside zeros as large as those."""
+    ours = like.state_dict()
+    grown = {}
+    for name, weight in tensors.items():
+        wanted = ours.get(name.removeprefix(_BACKBONE)) if name.startswith(_BACKBONE) else None
+        if wanted is None or wanted.ndim != 4 or weight.ndim != 4 or weight.shape[1] != 1:
+            continue
+        more = wanted.shape[-1] - weight.shape[-1]
+        if wanted.shape[1] == 1 and more > 0 and more % 2 == 0:
+            grown[name] = F.pad(weight, [more // 2] * 4)
+    return grown
+
+
+def _as_wide(tensors: Mapping[str, Tensor], like: SNet) -> bool:
+    """Whether a file's last stage is as wide as an SNet's."""
+    weight = tensors.get(f"{_BACKBONE}{_LAST}")
+    return weight is not None and weight.shape == like.state_dict()[_LAST].shape
 
 
 def _stored_snet(tensors: Mapping[str, Tensor], like: SNet) -> SNet | None:
@@ -61,6 +92,9 @@ def _stored_snet(tensors: Mapping[str, Tensor], like: SNet) -> SNet | None:
         return None
     c3, c4, c5 = (2 * own[name].shape[0] for name in ends)
     last = own["conv5.0.weight"].shape[0] if "conv5.0.weight" in own else 0
+    if isinstance(like.conv5, ConvNorm) and last > like.conv5[0].out_channels:
+        own = {name: value for name, value in own.items() if not name.startswith("conv5.")}
+        last = 0
     style = "torchvision" if like.stage2[0].shuffles_last else "megvii"
     kernel_size = own[depthwise].shape[-1]
     narrow = SNet((own[stem].shape[0], c3, c4, c5), last, style, kernel_size=kernel_size)

@@ -146,3 +146,59 @@ def resnet(
     s: Standin, x: Tensor, blocks: tuple[int, ...] = (2, 2, 2, 2), bottleneck: bool = False
 ) -> Tensor:
     return s.linear(average(resnet_maps(s, x, "", blocks, bottleneck)[-1]).flatten(1), "fc", 1000)
+
+
+def fastestdet_backbone(s: Standin, x: Tensor, grey: Tensor | None = None) -> list[Tensor]:
+    """C4 and C5 of FastestDet's ShuffleNetV2 0.5; takes pixels of 0 to 1, blue first.
+
+    Around the picture it sees black, or `grey`, 1×3×1×1.
+    """
+    stem, *stages, _ = SHUFFLENETS[0.5]
+    grey = torch.zeros(1, 3, 1, 1) if grey is None else grey
+    framed = F.pad(x - grey, (1, 1, 1, 1)) + grey
+    # The layer adds a border of its own; the outputs that see it are cut off.
+    x = s.block(F.pad(framed, (1, 0, 1, 0)), "first_conv.0", "first_conv.1", stem, 3, 2)
+    x = F.max_pool2d(x[:, :, 1:-1, 1:-1], 3, 2, 1)
+    maps = []
+    for stage, (before, out, units) in enumerate(
+        zip((stem, *stages), stages, (4, 8, 4), strict=False), start=2
+    ):
+        for i in range(units):
+            name, half = f"stage{stage}.{i}", out // 2
+            if i == 0:
+                left = _left(s, x, f"{name}.branch_proj", before)
+                right = _right(s, x, f"{name}.branch_main", half, out - before, 2)
+            else:
+                left = x[:, 0::2]
+                right = _right(s, x[:, 1::2], f"{name}.branch_main", half, half, 1)
+            x = torch.cat((left, right), 1)
+        maps.append(x)
+    return maps[1:]
+
+
+def _leaky(x: Tensor) -> Tensor:
+    return torch.where(x < 0, 0.1 * x, x)
+
+
+def nanodet_backbone(s: Standin, x: Tensor, width: float = 1.0) -> list[Tensor]:
+    """C4 and C5 of NanoDet-Plus's ShuffleNetV2, norms folded; blue first, normalised our way."""
+    stem, *stages, _ = SHUFFLENETS[width]
+
+    def conv(x: Tensor, name: str, out: int, *layout: int) -> Tensor:
+        return s.conv(x, name, out, *layout, bias=True)
+
+    x = F.max_pool2d(_leaky(conv(x, "conv1.0", stem, 3, 2)), 3, 2, 1)
+    maps = []
+    for stage, (out, units) in enumerate(zip(stages, (4, 8, 4), strict=True), start=2):
+        for i in range(units):
+            name, half, stride = f"stage{stage}.{i}", out // 2, 2 if i == 0 else 1
+            left, right = (x, x) if i == 0 else x.chunk(2, 1)
+            if i == 0:
+                left = conv(left, f"{name}.branch1.0", x.shape[1], 3, 2, x.shape[1])
+                left = _leaky(conv(left, f"{name}.branch1.2", half))
+            right = _leaky(conv(right, f"{name}.branch2.0", half))
+            right = conv(right, f"{name}.branch2.3", half, 3, stride, half)
+            right = _leaky(conv(right, f"{name}.branch2.5", half))
+            x = torch.stack((left, right), 2).flatten(1, 2)
+        maps.append(x)
+    return maps[1:]

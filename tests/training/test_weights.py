@@ -120,8 +120,18 @@ def test_a_wide_backbone_s_weights_do_not_go_into_a_narrow_one(tmp_path: Path) -
     assert "widened" not in line
 
 
-def test_a_shufflenet_is_not_widened_into_an_snet(tmp_path: Path) -> None:
+def test_a_shufflenet_s_last_convolution_has_no_room_in_an_snet(tmp_path: Path) -> None:
     save_weights(build("shufflenetv2-0.5", num_classes=2), tmp_path / "w.safetensors")
+    line = _begun(
+        small_data.CLASSIFY, "snet49", build("snet49", num_classes=2), tmp_path / "w.safetensors"
+    )
+    assert "275 of them widened" in line
+    assert line.endswith("not used: 7 of backbone, fc")  # 5 of conv5, 2 of the classifier
+
+
+def test_what_only_looks_like_a_shufflenet_is_not_widened(tmp_path: Path) -> None:
+    net = build("shufflenetv2-0.5", num_classes=2, star=True)  # one convolution more in each unit
+    save_weights(net, tmp_path / "w.safetensors")
     line = _begun(
         small_data.CLASSIFY, "snet146", build("snet146", num_classes=2), tmp_path / "w.safetensors"
     )
