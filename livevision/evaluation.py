@@ -18,6 +18,7 @@ import numpy.typing as npt
 from livevision.datasets import BoxSample, ClassMapSample, ClassSample, DataEntry, DataSet
 from livevision.datasets.opening import open_dataset
 from livevision.errors import UsageError
+from livevision.inference.across_classes import one_class_each
 from livevision.scoring.average_precision import Found, check_installed, score_boxes
 from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
 from livevision.scoring.matching import Matches
@@ -106,8 +107,11 @@ def evaluate(
     """Run a model on every picture of a data set and score what it finds.
 
     Each picture goes the way of a video's frame: the model's engine, its resizing, its suppression
-    of double boxes. Average precision takes boxes of any score. Classes of the model that the data
-    set does not mark are not scored: their boxes are left out, and no mean counts them.
+    of double boxes. Average precision asks each class for itself: it takes boxes of any score, and
+    those of several classes on one object. Precision, recall and confusion count the boxes that a
+    run shows, one for an object unless the model was loaded with ``class_agnostic=False``. Classes
+    of the model that the data set does not mark are not scored: their boxes are left out, and no
+    mean counts them.
 
     Args:
         model: From ``livevision.load``, or a name for it.
@@ -213,10 +217,14 @@ def _detection(model: Model, data: DataSet, samples: Sequence[BoxSample], conf: 
     found = []
     matches = Matches(len(model.labels), conf)
     for sample in samples:
-        boxes = model(_bgr(sample.read()), conf=0.0)
-        kept = np.isin(boxes.class_id, list(data.marked))
+        boxes = model(_bgr(sample.read()), conf=0.0, class_agnostic=False)
+        kept = np.flatnonzero(np.isin(boxes.class_id, list(data.marked)))
         found.append(Found(boxes.xyxy[kept], boxes.confidence[kept], boxes.class_id[kept]))
-        matches.add(sample, found[-1])
+        if model.class_agnostic:
+            kept = kept[np.argsort(-boxes.confidence[kept], kind="stable")]
+            kept = kept[one_class_each(boxes.xyxy[kept], boxes.class_id[kept])]
+        shown = Found(boxes.xyxy[kept], boxes.confidence[kept], boxes.class_id[kept])
+        matches.add(sample, shown)
     scores = score_boxes(cast(Any, data.samples), found, model.labels)
     figures = {
         "AP": mean_of_known(scores.ap),

@@ -74,6 +74,11 @@ class Model:
         return self._files
 
     @property
+    def class_agnostic(self) -> bool:
+        """Whether boxes of different classes on one object become one."""
+        return bool(self._settings.get("class_agnostic", True))
+
+    @property
     def engine_name(self) -> str:
         """Which engine opens it, open or not."""
         return self._engine_name
@@ -244,6 +249,7 @@ class Model:
         conf: float | None = None,
         iou: float | None = None,
         classes: Sequence[str | int] | None = None,
+        class_agnostic: bool | None = None,
     ) -> Any:
         """Look at one image.
 
@@ -252,6 +258,7 @@ class Model:
             conf: Lowest score of a box, 0..1; the model's own setting by default, as the others.
             iou: Overlap from which two boxes are one object, 0..1.
             classes: Names or numbers of the classes to keep.
+            class_agnostic: Whether boxes of different classes on one object become one.
 
         Returns:
             ``sv.Detections`` or ``ClassMap``, in the image's own pixels, or ``Label``.
@@ -261,7 +268,7 @@ class Model:
             ModelError: The net cannot be loaded.
         """
         image = _checked(image)
-        given = {"conf": conf, "iou": iou, "classes": classes}
+        given = {"conf": conf, "iou": iou, "classes": classes, "class_agnostic": class_agnostic}
         changes = {name: value for name, value in given.items() if value is not None}
         job = self._make_task(**changes) if changes else self._job
         batch, placement = job.prepare(image)
@@ -319,6 +326,7 @@ def load(
     iou: float = 0.5,
     max_det: int = 100,
     classes: Sequence[str | int] | None = None,
+    class_agnostic: bool = True,
     untrained: bool = False,
     threads: int | None = None,
 ) -> Model:
@@ -338,6 +346,8 @@ def load(
         iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
         max_det: At most so many boxes an image.
         classes: Names or numbers of the classes to keep; None keeps all. For detection only.
+        class_agnostic: Of boxes of different classes that overlap by an IoU of more than 0.7 only
+            the strongest stays; False keeps them all.
         untrained: Take the net's random start where the model has no trained weights.
         threads: Threads to compute with on the CPU; None leaves it to the engine.
 
@@ -355,7 +365,13 @@ def load(
     )
     if precision == "int8":
         files = in_int8(files, chosen)
-    settings = {"conf": conf, "iou": iou, "max_det": max_det, "classes": classes}
+    settings = {
+        "conf": conf,
+        "iou": iou,
+        "max_det": max_det,
+        "classes": classes,
+        "class_agnostic": class_agnostic,
+    }
     return Model(card, files, settings, (chosen, place, precision), untrained, threads)
 
 

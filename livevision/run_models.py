@@ -59,6 +59,7 @@ def for_tasks(settings: Settings, spare_core: bool = True) -> list[Model]:
                 max_det=settings.max_det,
                 # A class map keeps all classes; beside boxes the choice is about the boxes.
                 classes=(settings.classes or None) if task == "detect" or len(tasks) == 1 else None,
+                class_agnostic=settings.class_agnostic,
                 untrained=settings.untrained,
                 threads=settings.threads or _threads(card_of(name, weights), spare_core),
             )

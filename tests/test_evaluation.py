@@ -30,6 +30,7 @@ class Answers:
     """Stands in for a model: gives prepared answers, one a picture, and keeps what it was shown."""
 
     name = "answers"
+    class_agnostic = True
     engine_spec = EngineSpec("none", "cpu", "fp32", {"image": TensorSpec((1, 48, 64, 3), "uint8")})
 
     def __init__(self, task: str, labels: Sequence[str], answers: Sequence[Any]) -> None:
@@ -42,7 +43,9 @@ class Answers:
     def open(self) -> None:
         """Nothing to load."""
 
-    def __call__(self, image: Any, conf: float | None = None) -> Any:
+    def __call__(
+        self, image: Any, conf: float | None = None, class_agnostic: bool | None = None
+    ) -> Any:
         self.shown.append(image)
         self.conf.append(conf)
         return next(self.answers)
@@ -94,6 +97,28 @@ def test_boxes_of_any_score_make_ap_and_those_above_conf_precision(tmp_path: Pat
     write_plots(scores, tmp_path / "plots")
     names = sorted(p.name for p in (tmp_path / "plots").iterdir())
     assert names == ["classes.png", "confusion.png", "precision_recall.png"]
+
+
+@needs_scorer
+@pytest.mark.parametrize(("agnostic", "precision"), [(True, 1.0), (False, 0.5)])
+def test_ap_takes_all_classes_of_an_object_and_precision_what_is_shown(
+    tmp_path: Path, agnostic: bool, precision: float
+) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    rows: list[dict[str, Any]] = [
+        {"bbox": [0, 0, 20, 20], "category_id": 10},
+        {"bbox": [30, 0, 20, 20], "category_id": 11},
+    ]
+    coco(tmp_path / "instances_val.json", rows, names=["cat", "dog"], files=["a.jpg"])
+    first, second = [0.0, 0, 20, 20], [30.0, 0, 50, 20]
+    answer = boxes((first, 0.9, 0), (first, 0.8, 1), (second, 0.7, 1), (second, 0.6, 0))
+    model = Answers("detect", ["cat", "dog"], [answer])
+    model.class_agnostic = agnostic
+    scores = livevision.evaluate(model, tmp_path)  # type: ignore[arg-type]
+    assert scores.figures["precision"] == pytest.approx(precision)
+    assert scores.figures["recall"] == 1
+    # A dog is found behind a wrong one: a precision of 1/2 at every recall.
+    assert scores.by_class["AP50"] == pytest.approx({"cat": 1.0, "dog": 0.5})
 
 
 def test_class_maps_make_one_matrix_without_void(tmp_path: Path) -> None:

@@ -85,6 +85,22 @@ def test_each_call_may_choose_anew(cards: Path) -> None:
             loaded(image, classes=["persn"])
 
 
+def test_an_object_has_one_class_in_every_call_unless_asked_otherwise(cards: Path) -> None:
+    _ship(cards, "detect", "onnx")
+    with livevision.load("thundernet-small", "onnx", imgsz=64) as loaded:
+        # What the graph gives for a dog that might be a cat, whatever the picture.
+        answer = {
+            "boxes": np.array([[[8, 8, 50, 50], [8, 8, 50, 48]]], np.float32),
+            "scores": np.array([[0.5, 0.9]], np.float32),
+            "classes": np.array([[7, 11]], np.int32),
+        }
+        loaded.infer = lambda _: answer  # type: ignore[method-assign, assignment]
+        image = small_models.picture(64, 64)
+        assert loaded(image).class_id.tolist() == [11]
+        assert loaded(image, class_agnostic=False).class_id.tolist() == [11, 7]
+        assert loaded(image, classes=[7]).class_id.tolist() == [7]
+
+
 def test_class_map_of_an_image(cards: Path) -> None:
     _ship(cards, "segment", "onnx")
     loaded = livevision.load("bisenet-small")
@@ -192,6 +208,9 @@ def test_weights_that_do_not_fit_are_told(cards: Path) -> None:
 def test_models_of_a_run(cards: Path) -> None:
     both = run_models.for_tasks(_wanted(task="both", classes=("person",)))
     assert [m.task for m in both] == ["segment", "detect"]
+    assert [m.class_agnostic for m in both if m.task == "detect"] == [True]
+    every = run_models.for_tasks(_wanted(task="both", class_agnostic=False))
+    assert [m.class_agnostic for m in every if m.task == "detect"] == [False]
     (alone,) = run_models.for_tasks(_wanted(model=("bisenet-small",)))
     assert alone.task == "segment", "a model that is named settles the task"
     graph = small_models.graph("segment")

@@ -74,6 +74,12 @@ _FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
 )
 @click.option("--iou", default=0.5, show_default=True, help="Overlap beyond which the weaker goes.")
 @click.option("--max-det", default=100, show_default=True, help="Boxes a picture.")
+@click.option(
+    "--class-agnostic/--no-class-agnostic",
+    default=True,
+    show_default=True,
+    help="Count one box for an object, whatever its class, in precision and recall; AP takes all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; the table goes to stderr.")
 @click.option("--report", metavar="FILE.json", type=click.Path(path_type=Path), help="Write JSON.")
 @click.option(
@@ -106,6 +112,7 @@ def command(
     conf: float,
     iou: float,
     max_det: int,
+    class_agnostic: bool,
     as_json: bool,
     report: Path | None,
     table_file: Path | None,
@@ -144,6 +151,7 @@ def command(
         imgsz=size_of(imgsz),
         iou=iou,
         max_det=max_det,
+        class_agnostic=class_agnostic,
         threads=threads,
     ) as model:
         scores = evaluate(model, entry, conf=conf, progress=None)

@@ -118,6 +118,10 @@ class Settings(BaseModel):
     classes: Annotated[
         tuple[str | int, ...], Flag(RESULTS, "A,B", allowed="class names or numbers, as person,car")
     ] = Field(default=(), description="Keep these classes only, by name or number.")
+    class_agnostic: Annotated[bool, Flag(RESULTS)] = Field(
+        default=True,
+        description="Of boxes of different classes on one object (IoU over 0.7), keep the best.",
+    )
 
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),

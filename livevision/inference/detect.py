@@ -9,6 +9,7 @@ import numpy as np
 
 from livevision.errors import UsageError, unknown
 from livevision.frame import Batch, Image, Placement
+from livevision.inference.across_classes import one_class_each
 from livevision.protocols import Fit
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class DetectTask:
         iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
         max_det: At most so many boxes an image, the strongest first.
         classes: Names or numbers of the classes to keep; None keeps all.
+        class_agnostic: Of boxes of different classes on one object only the strongest stays, among
+            the classes kept (``across_classes``).
 
     Raises:
         UsageError: A value is out of range, or a class is unknown.
@@ -40,6 +43,7 @@ class DetectTask:
         iou: float = 0.5,
         max_det: int = 100,
         classes: Sequence[str | int] | None = None,
+        class_agnostic: bool = True,
     ) -> None:
         for setting, value in (("conf", conf), ("iou", iou)):
             if not 0 <= value <= 1:
@@ -52,6 +56,7 @@ class DetectTask:
         self.iou = iou
         self.max_det = max_det
         self.classes = None if classes is None else class_ids(classes, labels)
+        self.class_agnostic = class_agnostic
         self._names = np.array(labels)
         self._threshold = np.array([iou], np.float32)
 
@@ -73,7 +78,10 @@ class DetectTask:
         # What lay in the margins of a letterbox has no area left once clipped to the image.
         kept &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         rows = np.flatnonzero(kept)
-        rows = rows[np.argsort(-scores[rows], kind="stable")][: self.max_det]
+        rows = rows[np.argsort(-scores[rows], kind="stable")]
+        if self.class_agnostic:
+            rows = rows[one_class_each(boxes[rows], classes[rows])]
+        rows = rows[: self.max_det]
         ids = classes[rows].astype(np.int64)
         return Detections(
             xyxy=boxes[rows],

@@ -32,6 +32,7 @@ def test_defaults_are_those_that_are_promised() -> None:
     assert (settings.conf, settings.iou, settings.max_det) == (0.25, 0.5, 100)
     assert (settings.task, settings.mode, settings.engine) == ("detect", "auto", "auto")
     assert settings.retry_for == 30
+    assert settings.class_agnostic
     assert not settings.task_given
 
 
