@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from livevision import registry
 from livevision.adaptive import Adaptive
 from livevision.capture.options import SourceOptions
+from livevision.capture.redact import redact
 from livevision.delivery import Delivery
 from livevision.drawing import Overlays
-from livevision.errors import OutputError, SourceError, UsageError
+from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
 from livevision.model import Model
 from livevision.pipeline import Ended, Opened, Pipeline, Stages
@@ -38,21 +39,24 @@ _FILES = ("video_file", "images")
 _LARGE = 700_000  # pixels of a frame
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, own_process: bool = False) -> int:
     """Do what the command line asked for, and give the exit code.
+
+    Args:
+        settings: What the user asked for.
+        own_process: The command is what this process was started for, so that its times count from
+            there.
 
     Raises:
         LivevisionError: With the exit code it carries, after every output has been finished.
     """
-    this = Run(settings, Meter(_process_start()))
-    with Signals(this.pipeline) as stop, Progress(settings) as progress:
-        try:
-            for _ in this.frames(progress):
-                progress.advance()
-        finally:
-            this.write_report()
-    if not settings.quiet:
-        print(as_table(this.report()), file=sys.stderr)
+    this = Run(settings, Meter(_process_start() if own_process else None))
+    with Signals(this.pipeline) as stop, Progress(settings) as progress, this.reported():
+        for _ in this.frames(progress):
+            progress.advance()
+    report = this.report()
+    if report["frames_in"] and not settings.quiet:
+        print(as_table(report), file=sys.stderr)
     for failure in this.failures:
         log.error("%s", failure)
     for where in this.delivery.where:
@@ -88,9 +92,8 @@ def frames(
 
     settings = Settings.of(source=source, task=task, **{"headless": True, **options})
     this = Run(settings, Meter(), draw=True)
-    with closing(this.frames()) as rendered:
+    with this.reported(), closing(this.frames()) as rendered:
         yield from rendered
-    this.write_report()
     if this.failures:
         raise this.failures[0]
 
@@ -113,7 +116,7 @@ class Run:
 
         self.settings = settings
         _check_report(settings)
-        self.failures: list[SourceError] = []
+        self.failures: list[LivevisionError] = []
         self.meter = meter
         places = expand(settings.source)
         self.delivery = Delivery(settings, places)
@@ -133,15 +136,16 @@ class Run:
             settings, self._models, self.meter, self._adaptive, copy=not seen_no_more
         )
         self.stages = Stages(
-            self._preprocess,
-            self._infer,
-            self._overlay,
-            self._open,
-            self._close,
-            self._start,
-            self._depth,
-            self._together,
-            lambda: self._at_once,
+            preprocess=self._preprocess,
+            inference=self._infer,
+            overlay=self._overlay,
+            open=self._open,
+            close=self._close,
+            start=self._start,
+            depth=self._depth,
+            streams=self._streams,
+            together=self._together,
+            most=lambda: self._at_once,
         )
         self._places = places
         self.pipeline = Pipeline(
@@ -206,13 +210,26 @@ class Run:
         specs = open_specs(self._models)
         adapted = {} if self._adaptive is None else {"target_latency": self._adaptive.report()}
         return self.meter.report(
-            engine=joined(s.engine for s in specs),
-            device=joined(s.device for s in specs),
-            precision=joined(s.precision for s in specs),
+            engine=joined(s.engine for s in specs) or None,
+            device=joined(s.device for s in specs) or None,
+            precision=joined(s.precision for s in specs) or None,
             model=joined(m.name for m in self._models),
             agreement={m.name: asdict(m.agreement) for m in self._models if m.agreement},
             **adapted,
         )
+
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """A run whose report is written however it ends; an error of the run's own goes first."""
+        try:
+            yield
+        except BaseException:
+            try:
+                self.write_report()
+            except OutputError as unwritten:
+                log.error("%s", unwritten)
+            raise
+        self.write_report()
 
     def write_report(self) -> None:
         """Write the file of ``--report``, if one was asked for."""
@@ -231,7 +248,12 @@ class Run:
     def _ended(self, event: Ended) -> None:
         self.delivery.close(event.source)
         if event.error is not None:
-            self.failures.append(event.error)
+            self._failed(event.source, event.error)
+
+    def _failed(self, source: int, error: LivevisionError) -> None:
+        """Keep what went wrong with one source, for the end of the run and its report."""
+        self.failures.append(error)
+        self.meter.failed(source, redact(self._places[source][1]), error)
 
     def _opened(self, event: Opened) -> None:
         """Say where a target of latency cannot apply, which is known once a source is open."""
@@ -286,23 +308,29 @@ class Run:
     def _together(self, frames: Sequence[Prepared]) -> list[Inferred]:
         return infer_together(self._models, frames)
 
-    def _start(self, prepared: Prepared) -> Callable[[], Inferred]:
+    def _start(self, prepared: Prepared) -> Callable[[], tuple[Inferred, float | None]]:
         """Begin what ``_infer`` does, with all nets at once."""
         jobs = list(zip(self._models, prepared.inputs, strict=True))
         begun = [model.start(batch) for model, (batch, _) in jobs]
 
-        def finish() -> Inferred:
+        def finish() -> tuple[Inferred, float | None]:
             results = {
                 model.task: model.decode(outputs(), placement)
                 for (model, (_, placement)), outputs in zip(jobs, begun, strict=True)
             }
-            return Inferred(prepared.frame, results)
+            done = [outputs.done for outputs in begun if outputs.done is not None]
+            known = len(done) == len(begun)
+            return Inferred(prepared.frame, results), max(done) if known else None
 
         return finish
 
     def _depth(self) -> int:
         """How many frames to have begun with the open nets."""
         return min(model.depth for model in self._models)
+
+    def _streams(self) -> int:
+        """How many frames the open nets compute at the same moment."""
+        return min(model.streams for model in self._models)
 
     def _overlay(self, inferred: Inferred) -> Rendered:
         image = self._overlays.draw(inferred) if self._draw else inferred.frame.image

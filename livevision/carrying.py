@@ -51,8 +51,12 @@ class Carrier:
         inbox: Channel[Any],
         outbox: Channel[Any],
         function: Callable[[Any], Item],
+        measured: bool = False,
     ) -> None:
-        """Carry items from one link to the next through a stage's function, until the end."""
+        """Carry items from one link to the next through a stage's function, until the end.
+
+        How long the function takes is the stage's time, unless the function has ``measured`` that.
+        """
         place = STAGES[STAGES.index(stage) + 1]
         with self.until_closed(outbox):
             while True:
@@ -67,7 +71,8 @@ class Carrier:
                 started = time.perf_counter()
                 with self.counted(place):
                     result = function(item)
-                self.meter.worked(stage, time.perf_counter() - started)
+                if not measured:
+                    self.meter.worked(stage, time.perf_counter() - started)
                 self.put(outbox, place, result, frame)
 
     @contextmanager

@@ -25,10 +25,40 @@ from livevision.stages import Stages
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A frame that the engine is at work on, and what waits for the result."""
+    """A frame that the engine is at work on.
+
+    Attributes:
+        frame: It.
+        begun: ``time.perf_counter()`` before the engine was given it.
+        finish: Waits for the result, and tells when the net was done.
+    """
 
     frame: Frame
-    finish: Callable[[], Inferred]
+    begun: float
+    finish: Callable[[], tuple[Inferred, float | None]]
+
+
+class NetTime:
+    """The net's time for a frame, where several are computed at the same moment.
+
+    What waits for a result measures how long it waits, and that is nothing where another stage is
+    slower than the net. So the net's work is told from its beginnings and ends: a frame is at work
+    in the stream that was free first, once it was. As many streams share the machine, so the net's
+    time for a frame is that part of the stream's.
+
+    Args:
+        streams: How many frames are computed at the same moment.
+    """
+
+    def __init__(self, streams: int) -> None:
+        self._free = [0.0] * streams
+
+    def of(self, begun: float, done: float) -> float:
+        """Seconds, for the next of the frames in the order of their beginnings."""
+        stream = min(range(len(self._free)), key=self._free.__getitem__)
+        seconds = max(0.0, done - max(begun, self._free[stream]))
+        self._free[stream] = max(done, self._free[stream])
+        return seconds / len(self._free)
 
 
 def infer(carrier: Carrier, stages: Stages, inbox: Channel[Any], outbox: Channel[Any]) -> None:
@@ -36,28 +66,40 @@ def infer(carrier: Carrier, stages: Stages, inbox: Channel[Any], outbox: Channel
     if stages.together is not None and stages.most() > 1:
         _together(carrier, stages.together, stages, inbox, outbox)
     elif stages.start is not None and stages.depth() > 1:
-        _overlap(carrier, stages.start, stages.depth(), inbox, outbox)
+        _overlap(carrier, stages.start, stages, inbox, outbox)
     else:
         carrier.carry("inference", inbox, outbox, stages.inference)
 
 
 def _overlap(
     carrier: Carrier,
-    start: Callable[[Prepared], Callable[[], Inferred]],
-    depth: int,
+    start: Callable[[Prepared], Callable[[], tuple[Inferred, float | None]]],
+    stages: Stages,
     inbox: Channel[Any],
     outbox: Channel[Any],
 ) -> None:
     """Have several frames computed at once; their results go on in the frames' order.
 
-    This thread begins, another one waits for the oldest frame: its waiting and decoding is what the
-    stage is measured by. Between them are at most ``depth`` + 1 frames, so that the engine has more
-    at hand when the oldest is waited for. Frames begun are not overtaken.
+    This thread begins, another one waits for the oldest frame and decodes. Between them are at most
+    ``depth`` + 1 frames, so that the engine has more at hand when the oldest is waited for. Frames
+    begun are not overtaken.
     """
-    begun = carrier.link("overlay", depth - 1)
+    begun = carrier.link("overlay", stages.depth() - 1)
+    net = NetTime(stages.streams())
+
+    def finish(item: Begun) -> Inferred:
+        asked = time.perf_counter()
+        result, done = item.finish()
+        if done is not None:
+            decoding = time.perf_counter() - max(asked, done)
+            # The next frame is computed while this one is decoded: the longer of the two counts.
+            carrier.meter.worked("inference", max(net.of(item.begun, done), decoding))
+        return result
+
     waiting = threading.Thread(
         target=carrier.carry,
-        args=("inference", begun, outbox, lambda item: item.finish()),
+        args=("inference", begun, outbox, finish),
+        kwargs={"measured": True},
         name="inference",
         daemon=True,
     )
@@ -68,7 +110,7 @@ def _overlap(
                 item = inbox.get()
                 if isinstance(item, Prepared):
                     with carrier.counted("overlay"):
-                        begin = Begun(item.frame, start(item))
+                        begin = Begun(item.frame, time.perf_counter(), start(item))
                     carrier.put(begun, "overlay", begin, item.frame, waits=True)
                 else:
                     begun.tell(item)

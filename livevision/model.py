@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +25,7 @@ from livevision.inference.model_files import ModelFiles
 from livevision.inference.select import choose_engine
 from livevision.model_choice import card_of, files_of, in_int8
 from livevision.preprocess.fit import make_fit
-from livevision.protocols import Engine, EngineSpec, Overlapping, Task
+from livevision.protocols import Engine, EngineSpec, Overlapping, Pending, Task
 from livevision.results import Result
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Model:
         self._untrained = untrained
         self._threads = threads
         self._engine: Engine | None = None
+        self._spec: EngineSpec | None = None
         self._several: Engine | None = None
         self._job = self._make_task()
 
@@ -101,8 +102,11 @@ class Model:
 
     @property
     def engine_spec(self) -> EngineSpec | None:
-        """What the engine takes and gives, and where it computes; None until it is open."""
-        return None if self._engine is None else self._engine.spec
+        """What the engine takes and gives, and where it computes.
+
+        None until the net has been opened; known after it was closed too, for the report of a run.
+        """
+        return self._spec
 
     @property
     def agreement(self) -> Agreement | None:
@@ -122,6 +126,11 @@ class Model:
     def depth(self) -> int:
         """How many images to have begun with the open net, see ``Overlapping``."""
         return self._engine.depth if isinstance(self._engine, Overlapping) else 1
+
+    @property
+    def streams(self) -> int:
+        """How many images the open net computes at the same moment, see ``Overlapping``."""
+        return self._engine.streams if isinstance(self._engine, Overlapping) else 1
 
     def open(self, overlap: bool = False) -> None:
         """Load the net; nothing where that is done. Use the model on the thread that opens it.
@@ -164,6 +173,7 @@ class Model:
                 self._threads,
                 **({"overlap": True} if overlap and hasattr(kind, "start") else {}),
             )
+            self._spec = self._engine.spec
         finally:
             waiting.join()
 
@@ -214,7 +224,7 @@ class Model:
         assert self._engine is not None
         return self._engine(batch)
 
-    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+    def start(self, batch: Batch) -> Pending:
         """Begin what ``infer`` does; what is returned waits for it, on any thread.
 
         Only where ``depth`` is above 1.

@@ -206,7 +206,7 @@ class Pipeline:
             info = source.info
             freshest = self._mode == "freshest" or (self._mode == "auto" and info.live)
             self._freshest[position] = freshest
-            self._meter.opened(position, info, source.losses)
+            self._meter.opened(position, info, source.losses, paced=freshest or info.live)
             link.tell(Opened(position, info))
             # What a camera sees while the model loads would be stale when it is ready, and rates
             # and latency leave out loading.
@@ -231,9 +231,10 @@ class Pipeline:
             frame = next(frames, None)
             if frame is None:
                 return
+            seconds = time.perf_counter() - started
             if clock is not None:
                 frame = clock.wait_for(frame)
-            self._meter.captured(position, time.perf_counter() - started)
+            self._meter.captured(position, seconds)
             taken += 1
             if freshest and (taken - 1) % self._stride():
                 self._meter.dropped("preprocess", "stride")

@@ -7,7 +7,7 @@ nothing of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -103,22 +103,39 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+class Pending(Protocol):
+    """What waits for the outputs of a batch that an engine has begun on.
+
+    It is called once, on any thread, and raises what went wrong.
+
+    Attributes:
+        done: ``time.perf_counter()`` of the moment when the outputs were there, which may be long
+            before anybody asks for them. Known after the call; None where the engine cannot tell.
+    """
+
+    done: float | None
+
+    def __call__(self) -> dict[str, Any]: ...
+
+
 @runtime_checkable
 class Overlapping(Protocol):
     """An engine that several batches keep busy; any other is called, and waited for.
 
     Attributes:
+        streams: How many batches it computes at the same moment; others that were begun wait.
         depth: How many batches to have begun: as many as it computes at once, and two where that
             is one, so that the next is at hand; 1 where each is waited for before the next.
     """
 
+    streams: int
     depth: int
 
-    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+    def start(self, batch: Batch) -> Pending:
         """Begin, and return at once with what waits for the outputs, as ``Engine`` gives them.
 
-        The batch is lent until then. What is returned is called once, on any thread, in any order,
-        and raises what went wrong. ``close`` ends what was begun and never asked for.
+        The batch is lent until then, and batches may be asked for in any order. ``close`` ends what
+        was begun and never asked for.
         """
 
 
@@ -156,7 +173,8 @@ class Rates:
         capture_fps: Frames per second that come in; None, as the others, where not known yet.
         model_fps: Frames per second that inference alone could do, one over its mean time.
         delivered_fps: Frames per second that reach the outputs, which is what the user has.
-        latency_ms: Mean time from capture to delivery.
+        latency_ms: Mean time from capture to delivery; None for a file, of which every frame is
+            taken: there it is but the length of the queues.
         dropped: Frames dropped so far in the run.
         model: Name of the model, or of several.
         engine: What computes it, such as ``openvino cpu fp32``.

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ STAGES = ("capture", "preprocess", "inference", "overlay", "output")
 
 RECENT_S = 2.0
 """The recent past that the display speaks of, in seconds."""
+
+LIMITING = 0.6
+"""A stage that is at work for a smaller share of the run holds nothing up."""
 
 
 class Histogram:
@@ -58,6 +61,7 @@ class Histogram:
         return self._LOWEST * math.exp((bucket + 0.5) * self._GROWTH)
 
     def as_ms(self) -> dict[str, float]:
+        """Mean, p50, p95 and p99 in milliseconds."""
         return {
             "mean": round(self.mean * 1e3, 3),
             "p50": round(self.quantile(0.50) * 1e3, 3),
@@ -92,10 +96,22 @@ class RecentRate:
 
 @dataclass
 class _SourceTally:
-    info: SourceInfo
-    losses: Mapping[str, int]
+    name: str
+    info: SourceInfo | None = None
+    losses: Mapping[str, int] = field(default_factory=dict)
+    paced: bool = False
     frames_in: int = 0
     frames_out: int = 0
+    error: str | None = None
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "source": self.name,
+            "frames_in": self.frames_in,
+            "frames_out": self.frames_out,
+            "losses": dict(self.losses),
+            "error": self.error,
+        }
 
 
 class Span:
@@ -111,9 +127,10 @@ class Span:
         self.last = now
         self.count += 1
 
-    def per_second(self) -> float:
+    def per_second(self) -> float | None:
+        """None where there were fewer than two events, of which no rate can be told."""
         if self.first is None or self.count < 2 or self.last <= self.first:
-            return 0.0
+            return None
         return (self.count - 1) / (self.last - self.first)
 
 
@@ -121,13 +138,16 @@ class Meter:
     """Collects a run's measurements from every stage's thread.
 
     Args:
-        started: ``time.monotonic()`` of the moment the user gave the command.
+        started: ``time.monotonic()`` of the moment the user gave the command, where that began this
+            process; what the process did before it is not counted otherwise.
     """
 
     def __init__(self, started: float | None = None) -> None:
         self._started = time.monotonic() if started is None else started
+        self._cpu_before = time.process_time() if started is None else 0.0
         self._lock = threading.Lock()
         self._stages = {stage: Histogram() for stage in STAGES}
+        self._waited = 0.0  # of capture's time, that for live sources
         self._latency = Histogram()
         self._drops: dict[str, Counter[str]] = defaultdict(Counter)
         self._sources: dict[int, _SourceTally] = {}
@@ -138,19 +158,43 @@ class Meter:
         self._recent_latency: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=30))
         self._first_frame_s: float | None = None
 
-    def opened(self, source: int, info: SourceInfo, losses: Mapping[str, int]) -> None:
-        """A source is open; ``losses`` is its own live tally of what never became a frame."""
+    def opened(
+        self,
+        source: int,
+        info: SourceInfo,
+        losses: Mapping[str, int],
+        paced: bool | None = None,
+    ) -> None:
+        """A source is open.
+
+        Args:
+            source: Its position.
+            info: What it tells of itself.
+            losses: Its own live tally of what never became a frame.
+            paced: Its frames come by the clock, so that their age at delivery is a latency. The age
+                of a file's frame is but the length of the queues. By default, where it is live.
+        """
         with self._lock:
-            self._sources[source] = _SourceTally(info, losses)
+            paced = info.live if paced is None else paced
+            self._sources[source] = _SourceTally(info.name, info, losses, paced)
+
+    def failed(self, source: int, name: str, error: BaseException) -> None:
+        """A source could not be opened, broke off, or could not be written; the run goes on."""
+        with self._lock:
+            tally = self._sources.setdefault(source, _SourceTally(name))
+            tally.error = " ".join(str(error).split())
 
     def captured(self, source: int, seconds: float) -> None:
         """A frame has come in; getting it took ``seconds``, waiting for the source included."""
         now = time.monotonic()
         with self._lock:
+            tally = self._sources[source]
             self._stages["capture"].add(seconds)
             self._captured.add(now)
-            self._sources[source].frames_in += 1
+            tally.frames_in += 1
             self._recent_captured[source].add(now)
+            if tally.info is not None and tally.info.live:
+                self._waited += seconds
 
     def worked(self, stage: str, seconds: float) -> None:
         """A stage has spent ``seconds`` on one frame."""
@@ -171,11 +215,12 @@ class Meter:
                 self._first_frame_s = now - self._started
             self._stages["output"].add(seconds)
             self._recent_work["output"].append(seconds)
-            self._latency.add(now - wall_time)
             self._delivered.add(now)
             self._sources[source].frames_out += 1
             self._recent_delivered[source].add(now)
-            self._recent_latency[source].append(now - wall_time)
+            if self._sources[source].paced:
+                self._latency.add(now - wall_time)
+                self._recent_latency[source].append(now - wall_time)
 
     def rates(self, source: int, model: str = "", engine: str = "") -> Rates:
         """What the display shows on a frame of this source, made by this model and engine."""
@@ -206,7 +251,7 @@ class Meter:
                 seconds.clear()
 
     def report(self, **facts: Any) -> dict[str, Any]:
-        """The run in figures, as product documents fix it; ``facts`` are added as they are."""
+        """The run in figures; ``facts`` are added as they are. None: not known, or not to be told."""
         wall = time.monotonic() - self._started
         with self._lock:
             busy = self._busy()
@@ -216,57 +261,59 @@ class Meter:
                 "frames_in": self._captured.count,
                 "frames_out": self._delivered.count,
                 "dropped": drops,
-                "capture_fps": round(self._captured.per_second(), 2),
-                "inference_fps": round(1 / inference.mean, 2) if inference.mean else 0.0,
-                "delivered_fps": round(self._delivered.per_second(), 2),
-                "first_frame_s": None
-                if self._first_frame_s is None
-                else round(self._first_frame_s, 3),
+                "capture_fps": _rounded(self._captured.per_second(), 2),
+                "inference_fps": _rounded(1 / inference.mean if inference.mean else None, 2),
+                "delivered_fps": _rounded(self._delivered.per_second(), 2),
+                "first_frame_s": _rounded(self._first_frame_s, 3),
                 "wall_s": round(wall, 3),
-                "cpu_s": round(time.process_time(), 3),
+                "cpu_s": round(time.process_time() - self._cpu_before, 3),
                 "peak_rss_mb": round(peak_rss_mb(), 1),
-                "latency_ms": self._latency.as_ms(),
+                "latency_ms": self._latency.as_ms() if self._latency.count else None,
                 "stages": {
                     stage: {
                         **{f"{k}_ms": v for k, v in histogram.as_ms().items()},
-                        "busy": round(busy[stage], 3),
+                        "busy": _share(busy[stage]),
                     }
                     for stage, histogram in self._stages.items()
                 },
-                "bottleneck": self._bottleneck(),
-                "sources": [
-                    {
-                        "source": tally.info.name,
-                        "frames_in": tally.frames_in,
-                        "frames_out": tally.frames_out,
-                        "losses": dict(tally.losses),
-                    }
-                    for _, tally in sorted(self._sources.items())
-                ],
+                "bottleneck": self._bottleneck(busy),
+                "sources": [tally.row() for _, tally in sorted(self._sources.items())],
+                "sources_failed": sum(t.error is not None for t in self._sources.values()),
                 **facts,
             }
 
-    def _bottleneck(self) -> str | None:
-        """The stage that the others wait for.
+    def _bottleneck(self, busy: Mapping[str, float | None]) -> str | None:
+        """The stage that the others wait for; None where none is at work most of the time.
 
-        Capture's time is mostly waiting for the source. Where frames had to be dropped because
-        newer ones came, the source is evidently not what the run waits for.
+        Where frames had to be dropped because newer ones came, the source is evidently not what the
+        run waits for.
         """
         overtaken = any(causes["late"] for causes in self._drops.values())
         candidates = {
-            stage: histogram.total
-            for stage, histogram in self._stages.items()
-            if histogram.total and not (overtaken and stage == "capture")
+            stage: share
+            for stage, share in busy.items()
+            if share is not None and share > LIMITING and not (overtaken and stage == "capture")
         }
         return max(candidates, key=candidates.__getitem__, default=None)
 
-    def _busy(self) -> dict[str, float]:
-        """Share of the time from the first frame to the last that each stage was at work."""
+    def _busy(self) -> dict[str, float | None]:
+        """Share of the time from the first frame to the last that each stage was at work.
+
+        Above 1 where it has several threads, as capture has for several sources.
+
+        Waiting for a live source is no work, and how much of capture's time was more than that is
+        not known: None, where all sources are live.
+        """
         if self._captured.first is None:
             return dict.fromkeys(STAGES, 0.0)
         end = max(self._delivered.last, self._captured.last)
         span = max(end - self._captured.first, 1e-9)
-        return {s: min(1.0, h.total / span) for s, h in self._stages.items()}
+        work: dict[str, float] = {stage: h.total for stage, h in self._stages.items()}
+        work["capture"] -= self._waited
+        busy: dict[str, float | None] = {stage: t / span for stage, t in work.items()}
+        if all(t.info is None or t.info.live for t in self._sources.values()):
+            busy["capture"] = None
+        return busy
 
 
 def peak_rss_mb() -> float:
@@ -276,19 +323,25 @@ def peak_rss_mb() -> float:
 
 
 def as_table(report: Mapping[str, Any]) -> str:
-    """The report as a table for people, a line a stage."""
+    """The report as a table for people, a line for each stage that did something."""
     lines = [f"{'stage':<11}{'mean':>9}{'p50':>9}{'p95':>9}{'p99':>9}  ms{'busy':>8}"]
     for stage, row in report["stages"].items():
+        if not row["p99_ms"]:
+            continue
         mark = "  <- bottleneck" if stage == report["bottleneck"] else ""
+        busy = f"{'-':>11}" if row["busy"] is None else f"{row['busy']:11.0%}"
         lines.append(
             f"{stage:<11}{row['mean_ms']:9.2f}{row['p50_ms']:9.2f}{row['p95_ms']:9.2f}"
-            f"{row['p99_ms']:9.2f}{row['busy']:11.0%}{mark}"
+            f"{row['p99_ms']:9.2f}{busy}{mark}"
         )
+    if len(lines) == 1:
+        lines.clear()
     latency = report["latency_ms"]
-    lines.append(
-        f"{'latency':<11}{latency['mean']:9.2f}{latency['p50']:9.2f}{latency['p95']:9.2f}"
-        f"{latency['p99']:9.2f}"
-    )
+    if latency is not None:
+        lines.append(
+            f"{'latency':<11}{latency['mean']:9.2f}{latency['p50']:9.2f}{latency['p95']:9.2f}"
+            f"{latency['p99']:9.2f}"
+        )
     lines.append(
         f"frames: {report['frames_in']} in, {report['frames_out']} out"
         f"{_drops_in_words(report['dropped'])}"
@@ -304,16 +357,24 @@ def as_table(report: Mapping[str, Any]) -> str:
         lost = [f"{count} {cause}" for cause, count in row["losses"].items() if count]
         if lost:
             lines.append(f"before they were frames: {', '.join(lost)} ({row['source']})")
-    lines.append(
-        f"fps: capture {report['capture_fps']:.1f}, model {report['inference_fps']:.1f}, "
-        f"delivered {report['delivered_fps']:.1f}"
-    )
+    rates = {"capture": "capture_fps", "model": "inference_fps", "delivered": "delivered_fps"}
+    known = {name: report[key] for name, key in rates.items() if report[key] is not None}
+    if known:
+        lines.append("fps: " + ", ".join(f"{name} {rate:.1f}" for name, rate in known.items()))
     if report["first_frame_s"] is not None:
         lines.append(
             f"first frame after {report['first_frame_s']:.2f} s; {report['wall_s']:.1f} s in all, "
             f"{report['cpu_s']:.1f} s of CPU, {report['peak_rss_mb']:.0f} MB at most"
         )
     return "\n".join(lines)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else round(min(1.0, value), 3)
 
 
 def joined(names: Iterable[str]) -> str:

@@ -68,7 +68,7 @@ def for_tasks(settings: Settings, spare_core: bool = True) -> list[Model]:
 
 
 def open_specs(models: Sequence[Model]) -> list[EngineSpec]:
-    """What the engines of those models that are open compute with."""
+    """What the engines of those models that have been opened compute with."""
     return [model.engine_spec for model in models if model.engine_spec is not None]
 
 

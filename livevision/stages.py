@@ -48,9 +48,11 @@ class Stages:
             thread that uses them.
         close: Called once on that thread after its last frame.
         start: The same as ``inference`` in two parts: begins on a frame and returns at once with
-            what waits for the result. That is called once, on another thread.
+            what waits for the result. That is called once, on another thread, and tells as well
+            when the net was done, as ``Pending`` does.
         depth: How many frames ``start`` may have begun at once, known after ``open``. Where it is
             1, ``inference`` is called.
+        streams: How many of these the net computes at the same moment, known after ``open``.
         together: The same as ``inference`` for several frames, in their order.
         most: How many frames ``together`` takes, known after ``open``; fewer go one by one. Where
             it is 1, all do.
@@ -61,7 +63,8 @@ class Stages:
     overlay: Callable[[Inferred], Rendered]
     open: Callable[[], None] = field(default=lambda: None)
     close: Callable[[], None] = field(default=lambda: None)
-    start: Callable[[Prepared], Callable[[], Inferred]] | None = None
+    start: Callable[[Prepared], Callable[[], tuple[Inferred, float | None]]] | None = None
     depth: Callable[[], int] = field(default=lambda: 1)
+    streams: Callable[[], int] = field(default=lambda: 1)
     together: Callable[[Sequence[Prepared]], list[Inferred]] | None = None
     most: Callable[[], int] = field(default=lambda: 1)

@@ -333,18 +333,18 @@ class Overlapping:
             depth=lambda: self.depth,
         )
 
-    def start(self, prepared: Prepared) -> Callable[[], Inferred]:
+    def start(self, prepared: Prepared) -> Callable[[], tuple[Inferred, float]]:
         frame = prepared.frame
         with self._counting:
             self._begun += 1
             self.most = max(self.most, self._begun)
         work = self._workers.submit(self._compute, frame.index)
 
-        def finish() -> Inferred:
-            work.result()
+        def finish() -> tuple[Inferred, float]:
+            done = work.result()
             with self._counting:
                 self._begun -= 1
-            return Inferred(frame, {})
+            return Inferred(frame, {}), done
 
         return finish
 
@@ -352,10 +352,11 @@ class Overlapping:
         self.closed_with = self._begun
         self._workers.shutdown()
 
-    def _compute(self, index: int) -> None:
+    def _compute(self, index: int) -> float:
         time.sleep(self._seconds * (self.depth - index % self.depth))
         if index == self._broken:
             raise RuntimeError("the device is gone")
+        return time.perf_counter()
 
 
 def accounted_for(meter: Meter) -> dict[str, Any]:
@@ -383,6 +384,73 @@ def test_frames_computed_at_once_come_out_in_order(depth: int) -> None:
     assert no_threads_left()
 
 
+@pytest.mark.parametrize("streams", [1, 2])
+def test_the_net_is_not_faster_for_being_waited_for_late(streams: int) -> None:
+    """Where the outputs are slower than the net, each result is there before it is asked for."""
+    meter, workers = Meter(), ThreadPoolExecutor(streams)
+
+    def compute() -> float:
+        time.sleep(0.02)
+        return time.perf_counter()
+
+    def start(prepared: Prepared) -> Callable[[], tuple[Inferred, float]]:
+        work = workers.submit(compute)
+        return lambda: (Inferred(prepared.frame, {}), work.result())
+
+    several = Stages(
+        do_nothing,
+        lambda prepared: pytest.fail("called"),
+        lambda i: Rendered(i.frame, {}, i.frame.image),
+        start=start,
+        depth=lambda: 2,
+        streams=lambda: streams,
+    )
+    for event in Pipeline([lambda: Counting(count=15)], [[0]], several, meter).events():
+        if isinstance(event, Rendered):
+            time.sleep(0.06)
+    workers.shutdown()
+    report = meter.report()
+    assert report["inference_fps"] == pytest.approx(50 * streams, rel=0.4)
+    assert meter.rates(0).model_fps == pytest.approx(report["inference_fps"], rel=0.05)
+    assert report["bottleneck"] == "output"
+    assert report["stages"]["inference"]["busy"] < 0.6
+
+
+def test_where_an_engine_cannot_tell_when_it_was_done_no_rate_is_told() -> None:
+    meter, engine = Meter(), Overlapping(2)
+
+    def start(prepared: Prepared) -> Callable[[], tuple[Inferred, float | None]]:
+        finish = engine.start(prepared)
+        return lambda: (finish()[0], None)
+
+    several = replace(engine.stages(), start=start)
+    list(Pipeline([lambda: Counting(count=10)], [[0]], several, meter).events())
+    assert meter.report()["inference_fps"] is None
+    assert meter.rates(0).model_fps is None
+
+
+def test_waiting_for_a_live_source_is_no_work() -> None:
+    meter = Meter()
+    source = Counting(count=20, live=True, period=0.01)
+    list(Pipeline([lambda: source], [[0]], stages(), meter).events())
+    report = meter.report()
+    assert report["bottleneck"] is None
+    assert report["stages"]["capture"]["busy"] is None
+    assert report["stages"]["capture"]["mean_ms"] > 9
+    assert report["latency_ms"]["p50"] > 0
+
+
+@pytest.mark.parametrize("mode", ["every-frame", "freshest"])
+def test_a_file_has_a_latency_only_where_it_is_played_by_the_clock(mode: str) -> None:
+    meter = Meter()
+    list(Pipeline([lambda: Counting(count=8)], [[0]], stages(), meter, mode=mode).events())
+    report = meter.report()
+    assert (report["latency_ms"] is None) == (mode == "every-frame")
+    assert (meter.rates(0).latency_ms is None) == (mode == "every-frame")
+    if mode == "freshest":  # and a clock that is waited for is no work
+        assert report["stages"]["capture"]["busy"] < 0.6
+
+
 def test_an_error_among_frames_computed_at_once_ends_the_run() -> None:
     meter, engine = Meter(), Overlapping(3, broken=10)
     pipeline = Pipeline([lambda: Counting(count=10_000)], [[0]], engine.stages(), meter)
@@ -396,7 +464,7 @@ def test_an_error_among_frames_computed_at_once_ends_the_run() -> None:
 
 
 def test_an_error_on_beginning_a_frame_ends_the_run() -> None:
-    def refuse(_: Prepared) -> Callable[[], Inferred]:
+    def refuse(_: Prepared) -> Callable[[], tuple[Inferred, float]]:
         raise RuntimeError("no room for it")
 
     meter, engine = Meter(), Overlapping(2)

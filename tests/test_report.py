@@ -46,11 +46,12 @@ def test_span_counts_intervals_not_events() -> None:
     for now in (10.0, 10.5, 11.0):
         span.add(now)
     assert span.per_second() == pytest.approx(2.0)
+    assert Span().per_second() is None
 
 
-def make_meter() -> Meter:
+def make_meter(live: bool = True) -> Meter:
     meter = Meter()
-    meter.opened(0, SourceInfo("clip.mp4", False, (4, 4)), {"corrupt": 2})
+    meter.opened(0, SourceInfo("clip.mp4", live, (4, 4)), {"corrupt": 2})
     for _ in range(3):
         meter.captured(0, 0.001)
         meter.worked("preprocess", 0.002)
@@ -68,7 +69,7 @@ def test_the_report_has_the_promised_shape() -> None:
     assert set(report) == {
         "frames_in", "frames_out", "dropped", "capture_fps", "inference_fps", "delivered_fps",
         "first_frame_s", "wall_s", "cpu_s", "peak_rss_mb", "latency_ms", "stages", "bottleneck",
-        "sources", "engine", "device", "precision", "model",
+        "sources", "sources_failed", "engine", "device", "precision", "model",
     }  # fmt: skip
     assert list(report["stages"]) == list(STAGES)
     for row in report["stages"].values():
@@ -78,10 +79,85 @@ def test_the_report_has_the_promised_shape() -> None:
     assert report["dropped"] == {"inference": {"late": 1}}
     assert report["sources"][0] == {
         "source": "clip.mp4", "frames_in": 3, "frames_out": 2, "losses": {"corrupt": 2},
+        "error": None,
     }  # fmt: skip
     assert report["inference_fps"] == pytest.approx(20, rel=0.01)
     assert report["latency_ms"]["p50"] == pytest.approx(100, rel=0.1)
     assert report["bottleneck"] == "inference"
+
+
+def test_no_rate_is_told_of_fewer_than_two_frames() -> None:
+    meter = Meter()
+    meter.opened(0, SourceInfo("a.jpg", False, (4, 4)), {})
+    meter.captured(0, 0.001)
+    meter.worked("inference", 0.02)
+    meter.delivered(0, time.monotonic(), 0.001)
+    report = meter.report()
+    assert (report["capture_fps"], report["delivered_fps"]) == (None, None)
+    assert report["inference_fps"] == pytest.approx(50)
+    assert "fps: model 50.0" in as_table(report)
+
+
+def at_work(shares: dict[str, float], live: bool = False) -> Meter:
+    """The meter of a run in which each stage was at work for a share of the time."""
+    meter = Meter()
+    now = time.monotonic()
+    meter.opened(0, SourceInfo("x", live, (4, 4)), {})
+    frames = 10
+    with pytest.MonkeyPatch.context() as patch:
+        for n in range(frames):
+            patch.setattr("livevision.report.time.monotonic", lambda n=n: now + n)
+            meter.captured(0, shares.get("capture", 0) * (frames - 1) / frames)
+            for stage in ("preprocess", "inference", "overlay"):
+                meter.worked(stage, shares.get(stage, 0) * (frames - 1) / frames)
+            meter.delivered(0, now + n, shares.get("output", 0) * (frames - 1) / frames)
+    return meter
+
+
+@pytest.mark.parametrize(
+    ("shares", "live", "bottleneck"),
+    [
+        ({"capture": 0.5, "inference": 0.55}, False, None),
+        ({"capture": 0.5, "inference": 0.65}, False, "inference"),
+        ({"capture": 0.9, "inference": 0.7}, False, "capture"),
+        ({"capture": 0.99, "inference": 0.1}, True, None),
+        ({"capture": 0.99, "inference": 0.7}, True, "inference"),
+        ({"inference": 0.65, "output": 0.8}, False, "output"),
+    ],
+)
+def test_a_bottleneck_is_at_work_most_of_the_time(
+    shares: dict[str, float], live: bool, bottleneck: str | None
+) -> None:
+    report = at_work(shares, live).report()
+    assert report["bottleneck"] == bottleneck
+    for stage, row in report["stages"].items():
+        if live and stage == "capture":
+            assert row["busy"] is None
+        else:
+            assert row["busy"] == pytest.approx(shares.get(stage, 0), abs=0.01)
+    assert ("<- bottleneck" in as_table(report)) == (bottleneck is not None)
+
+
+def test_the_cpu_time_is_that_of_the_run() -> None:
+    before = time.process_time()
+    while time.process_time() < before + 0.2:
+        pass
+    assert Meter().report()["cpu_s"] < 0.1
+
+
+def test_sources_that_failed_are_counted_and_told() -> None:
+    meter = make_meter()
+    meter.failed(2, "c.mp4", ValueError("no\nvideo"))
+    meter.failed(0, "clip.mp4", ValueError("broke off"))
+    report = meter.report()
+    assert report["sources_failed"] == 2
+    assert [(row["source"], row["error"]) for row in report["sources"]] == [
+        ("clip.mp4", "broke off"), ("c.mp4", "no video"),
+    ]  # fmt: skip
+    assert report["sources"][0]["frames_in"] == 3
+    assert report["sources"][1] == {
+        "source": "c.mp4", "frames_in": 0, "frames_out": 0, "losses": {}, "error": "no video",
+    }  # fmt: skip
 
 
 def test_the_display_shows_what_inference_alone_could_do() -> None:
@@ -89,6 +165,49 @@ def test_the_display_shows_what_inference_alone_could_do() -> None:
     assert rates.model_fps == pytest.approx(20)
     assert rates.dropped == 1
     assert rates.latency_ms == pytest.approx(100, rel=0.1)
+
+
+def test_a_file_has_no_latency() -> None:
+    meter = make_meter(live=False)
+    report = meter.report()
+    assert report["latency_ms"] is None
+    assert meter.rates(0).latency_ms is None
+    assert "latency" not in as_table(report)
+
+
+def test_the_table_has_the_figures_of_the_report() -> None:
+    report = make_meter().report()
+    lines = as_table(report).splitlines()
+    for stage, row in report["stages"].items():
+        (line,) = (li.split() for li in lines if li.startswith(stage))
+        told = [float(word) for word in line[1:5]]
+        assert told == pytest.approx(
+            [row[f"{name}_ms"] for name in ("mean", "p50", "p95", "p99")], abs=0.006
+        )
+        assert line[5] == ("-" if row["busy"] is None else f"{row['busy']:.0%}")
+    (line,) = (li.split() for li in lines if li.startswith("latency"))
+    assert [float(word) for word in line[1:]] == pytest.approx(
+        list(report["latency_ms"].values()), abs=0.006
+    )
+    assert "frames: 3 in, 2 out, dropped: 1 late before inference" in lines
+    rates = (report[f"{name}_fps"] for name in ("capture", "inference", "delivered"))
+    assert "fps: capture {:.1f}, model {:.1f}, delivered {:.1f}".format(*rates) in lines
+    first, wall, cpu, rss = (
+        report[key] for key in ("first_frame_s", "wall_s", "cpu_s", "peak_rss_mb")
+    )
+    assert (
+        f"first frame after {first:.2f} s; {wall:.1f} s in all, {cpu:.1f} s of CPU, "
+        f"{rss:.0f} MB at most"
+    ) in lines
+
+
+def test_the_table_leaves_out_stages_that_did_nothing() -> None:
+    meter = Meter()
+    meter.opened(0, SourceInfo("x", False, (4, 4)), {})
+    meter.captured(0, 0.01)
+    meter.dropped("preprocess", "stopped")
+    lines = [line.split()[0] for line in as_table(meter.report()).splitlines()]
+    assert lines == ["stage", "capture", "frames:"]
 
 
 def test_the_table_names_the_bottleneck_and_the_drops() -> None:

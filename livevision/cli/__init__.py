@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with _signals_raise():
-            code = _command(arguments)
+            code = _command(arguments, own_process=argv is None)
             _flush_stdout()
             return code
     except (KeyboardInterrupt, _Interrupted):
@@ -72,14 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return LivevisionError.exit_code
 
 
-def _command(arguments: list[str]) -> int:
+def _command(arguments: list[str], own_process: bool = False) -> int:
     import click
 
     from livevision.cli.commands import cli
 
     try:
         # Not click's own `main`, which answers a closed pipe and a full disk its own way.
-        with cli.make_context("livevision", arguments) as context:
+        with cli.make_context("livevision", arguments, obj=own_process) as context:
             code = cli.invoke(context)
     except click.exceptions.Exit as asked:
         return asked.exit_code

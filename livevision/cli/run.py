@@ -55,4 +55,4 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
     messages.set_up(settings.verbose, settings.quiet)
     from livevision.app import run
 
-    return run(settings)
+    return run(settings, own_process=bool(context.obj))

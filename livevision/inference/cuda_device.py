@@ -83,7 +83,7 @@ class CudaDevice:
 
     def event(self) -> Any:
         """A mark to wait for without keeping a core busy."""
-        flags = runtime.cudaEventBlockingSync | runtime.cudaEventDisableTiming
+        flags = runtime.cudaEventBlockingSync
         return self._kept(_done(runtime.cudaEventCreateWithFlags(flags)), runtime.cudaEventDestroy)
 
     def record(self, event: Any, stream: Any) -> None:
@@ -93,6 +93,10 @@ class CudaDevice:
     def wait(self, event: Any) -> None:
         """Wait until the device has come to the mark; at once where it was never set."""
         _done(runtime.cudaEventSynchronize(event))
+
+    def seconds(self, first: Any, last: Any) -> float:
+        """How long the device took from one mark to the other; it has come to both."""
+        return float(_done(runtime.cudaEventElapsedTime(first, last))) / 1e3
 
     def close(self) -> None:
         """Give everything back; nothing may be under way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,7 +18,12 @@ class Place(Protocol):
     """All that one batch takes from its start to its end: buffers, a stream, a graph.
 
     ``begin`` and ``finish`` may be called on different threads.
+
+    Attributes:
+        seconds: How long the device was at the last batch, known after ``finish``.
     """
+
+    seconds: float
 
     def begin(self, batch: Batch) -> None:
         """Have the batch computed, and return at once; its arrays are lent until ``finish``."""
@@ -27,6 +33,31 @@ class Place(Protocol):
 
     def close(self) -> None:
         """Wait for what was begun, and let go of everything."""
+
+
+class Begun:
+    """A batch that a place is at work on; see ``Pending``."""
+
+    def __init__(self, place: Place, begun: float, free: Callable[[Place], None]) -> None:
+        self.done: float | None = None
+        self._place, self._begun, self._free = place, begun, free
+
+    def __call__(self) -> dict[str, Any]:
+        outputs = self._place.finish()
+        self.done = self._begun + self._place.seconds
+        self._free(self._place)
+        return outputs
+
+
+class Computed:
+    """A batch whose outputs are there already; see ``Pending``."""
+
+    def __init__(self, outputs: dict[str, Any]) -> None:
+        self.done: float | None = time.perf_counter()
+        self._outputs = outputs
+
+    def __call__(self) -> dict[str, Any]:
+        return self._outputs
 
 
 class Places:
@@ -50,7 +81,7 @@ class Places:
             raise
         self._free.extend(self._all)
 
-    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+    def start(self, batch: Batch) -> Begun:
         """Begin a batch; what is returned waits for its outputs, and is called once.
 
         Raises:
@@ -62,14 +93,9 @@ class Places:
             self._all.append(self._make())
             self._free.append(self._all[-1])
         place = self._free.pop()
+        begun = time.perf_counter()
         place.begin(batch)
-
-        def finish() -> dict[str, Any]:
-            outputs = place.finish()
-            self._free.append(place)
-            return outputs
-
-        return finish
+        return Begun(place, begun, self._free.append)
 
     def close(self) -> None:
         """End what was begun and never asked for, and let go of all places."""

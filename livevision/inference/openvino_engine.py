@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -82,6 +83,7 @@ class OpenVINOEngine:
         self._requests = [compiled.create_infer_request()]
         self._idle = list(self._requests)
         at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.streams = max(1, at_once)
         # Also where it computes one at a time the next one is at hand when that is done.
         self.depth = max(2, at_once) if overlap else at_once
         # A port may go by several names once the graph has been simplified.
@@ -101,15 +103,11 @@ class OpenVINOEngine:
         request.infer(dict(batch), share_inputs=True)
         return self._found(request)
 
-    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+    def start(self, batch: Batch) -> _Begun:
         request = self._request_for(batch)
+        begun = time.perf_counter()
         request.start_async(dict(batch), share_inputs=True)
-
-        def finish() -> dict[str, Any]:
-            request.wait()
-            return self._found(request)
-
-        return finish
+        return _Begun(request, begun, self._found)
 
     def close(self) -> None:
         for request in self._requests:
@@ -134,6 +132,25 @@ class OpenVINOEngine:
         found = {n: np.array(request.get_tensor(p).data) for n, p in self._outputs.items()}
         self._idle.append(request)
         return found
+
+
+class _Begun:
+    """A request at work; see ``Pending``."""
+
+    def __init__(
+        self,
+        request: ov.InferRequest,
+        begun: float,
+        found: Callable[[ov.InferRequest], dict[str, Any]],
+    ) -> None:
+        self.done: float | None = None
+        self._request, self._begun, self._found = request, begun, found
+
+    def __call__(self) -> dict[str, Any]:
+        self._request.wait()
+        # Before anything else is begun in the request, which tells of its last work alone.
+        self.done = self._begun + self._request.latency / 1e3
+        return self._found(self._request)
 
 
 def _compiled(core: ov.Core, graph: str, settings: dict[str, Any]) -> ov.CompiledModel:

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,7 +26,7 @@ from livevision.inference.model_files import OUTPUTS, ModelFiles
 from livevision.inference.precision import settle
 from livevision.inference.tensorrt_build import Logger, build_plan, load_plan
 from livevision.inference.whole_file import write_whole
-from livevision.protocols import EngineSpec, TensorSpec
+from livevision.protocols import EngineSpec, Pending, TensorSpec
 from livevision.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class TensorRTEngine:
                 outputs={name: outputs[name] for name in OUTPUTS[files.task]},
             )
             self.depth = AT_ONCE if overlap else 1
+            self.streams = 1  # copies overlap, computing hardly does
             # One more than are computed may have been begun.
             count = self.depth + 1 if overlap else 1
             self._places = Places(lambda: _Place(self._plan, gpu, self.spec), count)
@@ -90,7 +91,7 @@ class TensorRTEngine:
     def __call__(self, batch: Batch) -> dict[str, Any]:
         return self.start(batch)()
 
-    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+    def start(self, batch: Batch) -> Pending:
         if self._places is None:
             raise ModelError("the engine is closed")
         check_batch(batch, self.spec)
@@ -116,7 +117,8 @@ class _Place:
         if self._context is None:
             raise ModelError("TensorRT has not enough memory on the device for one more batch")
         self._stream = gpu.stream()
-        self._done = gpu.event()
+        self._begun, self._done = gpu.event(), gpu.event()
+        self.seconds = 0.0
         ports = {**spec.inputs, **spec.outputs}
         self._host = {name: gpu.host(port.shape, port.dtype) for name, port in ports.items()}
         self._device = {name: gpu.memory(array.nbytes) for name, array in self._host.items()}
@@ -129,6 +131,8 @@ class _Place:
         self._gpu.use()
         for name in self._inputs:
             np.copyto(self._host[name], batch[name])
+        self._gpu.record(self._begun, self._stream)
+        for name in self._inputs:
             self._gpu.upload(self._device[name], self._host[name], self._stream)
         if not self._context.execute_async_v3(int(self._stream)):
             raise ModelError("TensorRT could not begin to compute; --log-level debug tells more")
@@ -138,6 +142,7 @@ class _Place:
 
     def finish(self) -> dict[str, Any]:
         self._gpu.wait(self._done)
+        self.seconds = self._gpu.seconds(self._begun, self._done)
         return {name: self._host[name].copy() for name in self._outputs}
 
     def close(self) -> None:

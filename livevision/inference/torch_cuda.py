@@ -50,7 +50,7 @@ class CudaLayer:
     def event(self) -> Any:
         """A mark to wait for without keeping a core busy."""
         event: Any = torch.cuda.Event
-        return event(blocking=True)
+        return event(enable_timing=True, blocking=True)
 
     def copy(self, to: Tensor, of: Tensor, stream: Any) -> None:
         with torch.cuda.stream(stream):
@@ -86,6 +86,10 @@ class CudaLayer:
     def wait(self, event: Any) -> None:
         event.synchronize()
 
+    def seconds(self, first: Any, last: Any) -> float:
+        """How long the device took from one mark to the other; it has come to both."""
+        return float(first.elapsed_time(last)) / 1e3
+
 
 class CudaPlace:
     """A stream, buffers and a CUDA graph for one batch; see ``in_flight``.
@@ -106,7 +110,8 @@ class CudaPlace:
     ) -> None:
         self._layer = layer
         self._stream = layer.stream()
-        self._done = layer.event()
+        self._begun, self._done = layer.event(), layer.event()
+        self.seconds = 0.0
         self._sent = {name: layer.pinned(tensor) for name, tensor in inputs.items()}
         self._taken = {name: layer.memory(tensor) for name, tensor in inputs.items()}
         for name, tensor in inputs.items():
@@ -138,6 +143,8 @@ class CudaPlace:
     def begin(self, batch: Batch) -> None:
         for name, pinned in self._sent.items():
             np.copyto(pinned.numpy(), batch[name])
+        self._layer.record(self._begun, self._stream)
+        for name, pinned in self._sent.items():
             self._layer.copy(self._taken[name], pinned, self._stream)
         if self._replay is not None:
             self._layer.run(self._replay, self._stream)
@@ -150,6 +157,7 @@ class CudaPlace:
 
     def finish(self) -> dict[str, Any]:
         self._layer.wait(self._done)
+        self.seconds = self._layer.seconds(self._begun, self._done)
         return {name: pinned.numpy().copy() for name, pinned in self._received.items()}
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -14,9 +14,9 @@ from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.graph import build_graph, example_inputs
-from livevision.inference.in_flight import AT_ONCE, Places
+from livevision.inference.in_flight import AT_ONCE, Computed, Places
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
-from livevision.protocols import EngineSpec, TensorSpec
+from livevision.protocols import EngineSpec, Pending, TensorSpec
 
 _PRECISIONS = {
     "auto": torch.float32,
@@ -72,6 +72,7 @@ class TorchEngine:
         examples = example_inputs(files)
         on_gpu = self._device.type == "cuda"
         self.depth = AT_ONCE if overlap and on_gpu else 1
+        self.streams = 1  # copies overlap, computing hardly does
         self._places = self._make_places(examples) if on_gpu else None
         arrays = {name: tensor.numpy() for name, tensor in examples.items()}
         self.spec = EngineSpec(
@@ -86,7 +87,7 @@ class TorchEngine:
     def __call__(self, batch: Batch) -> dict[str, Any]:
         return self.start(batch)()
 
-    def start(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+    def start(self, batch: Batch) -> Pending:
         """Begin a batch; on a CPU, where one is computed at a time, that is the whole of it."""
         if self._graph is None:
             raise ModelError("the engine is closed")
@@ -106,12 +107,11 @@ class TorchEngine:
         count = self.depth + 1 if self.depth > 1 else 1
         return Places(lambda: CudaPlace(layer, self._compute, examples, self._outputs), count)
 
-    def _begin(self, batch: Batch) -> Callable[[], dict[str, Any]]:
+    def _begin(self, batch: Batch) -> Pending:
         if self._places is not None:
             return self._places.start(batch)
         found = self._compute([torch.from_numpy(_writable(batch[n])) for n in self._inputs])
-        arrays = {n: t.numpy() for n, t in zip(self._outputs, found, strict=True)}
-        return lambda: arrays
+        return Computed({n: t.numpy() for n, t in zip(self._outputs, found, strict=True)})
 
     # Not inference_mode: nets keep what they make here, and may be trained in this process later.
     @torch.no_grad()

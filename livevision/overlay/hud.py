@@ -3,33 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from livevision.frame import Image
 from livevision.overlay.text import SMALLEST, TextSize, block_extent, panel
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What a run does just now, over the recent past; None where nothing is known yet.
-
-    Attributes:
-        capture_fps: Frames per second that the source gives.
-        model_fps: Frames per second that the net gets through.
-        delivered_fps: Frames per second that reach the outputs.
-        latency_ms: Milliseconds from capture to here.
-        dropped: Frames lost so far, wherever and for whatever cause.
-        model: Name of the model, or of several, as the user knows it.
-        engine: What computes it, such as "openvino cpu fp32".
-    """
-
-    capture_fps: float | None = None
-    model_fps: float | None = None
-    delivered_fps: float | None = None
-    latency_ms: float | None = None
-    dropped: int = 0
-    model: str = ""
-    engine: str = ""
+from livevision.protocols import Rates
 
 
 class HudOverlay:
@@ -60,15 +37,18 @@ def _layouts(rates: Rates) -> list[list[str]]:
         f"model {_figure(rates.model_fps)}",
         f"delivered {_figure(rates.delivered_fps)} fps",
     ]
-    rest = [f"latency {_figure(rates.latency_ms, 0)} ms"]
+    rest = []
+    if rates.latency_ms is not None:
+        rest.append(f"latency {_figure(rates.latency_ms, 0)} ms")
     if rates.dropped:
         rest.append(f"dropped {rates.dropped}")
     named = " ".join(word for word in (rates.model, rates.engine) if word)
     names = [named] if named else []
+    below = ["  ".join(rest)] if rest else []
     return [
         ["  ".join(speeds + rest), *names],
-        ["  ".join(speeds), "  ".join(rest), *names],
-        ["  ".join(speeds), "  ".join(rest)],
+        ["  ".join(speeds), *below, *names],
+        ["  ".join(speeds), *below],
         [*speeds, *rest],
     ]
 

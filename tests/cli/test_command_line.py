@@ -41,7 +41,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
 
     def stand_in(run: Run) -> None:
         module = types.ModuleType("livevision.app")
-        module.run = run  # type: ignore[attr-defined]
+        module.run = lambda settings, own_process: run(settings)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "livevision.app", module)
 
     return stand_in

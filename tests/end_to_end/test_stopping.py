@@ -91,7 +91,7 @@ def test_ctrl_c_in_code_made_of_text_gives_its_code_too() -> None:
         "import sys\n"
         "from livevision import cli\n"
         'interrupt = \'(__import__("os").kill(__import__("os").getpid(), 2), sum(range(10**6)))\'\n'
-        "cli._command = lambda arguments: eval(interrupt)\n"
+        "cli._command = lambda arguments, own_process: eval(interrupt)\n"
         "sys.exit(cli.main([]))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

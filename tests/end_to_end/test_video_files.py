@@ -163,7 +163,7 @@ def test_the_last_line_says_where_the_results_are(tmp_path: Path, livevision: Ca
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=3)
     outcome = livevision("--source", clip.path, "--output", tmp_path / "out.mp4")
     assert str(tmp_path / "out.mp4") in outcome.err.splitlines()[-1]
-    assert "bottleneck" in outcome.err
+    assert "frames: 3 in, 3 out, none dropped" in outcome.err
 
 
 def test_frames_one_by_one_in_python(tmp_path: Path) -> None:

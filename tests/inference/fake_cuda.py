@@ -13,6 +13,7 @@ import enum
 import importlib
 import itertools
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,7 +71,6 @@ class Runtime(types.ModuleType):
     cudaMemcpyKind = Kind
     cudaStreamNonBlocking = 1
     cudaEventBlockingSync = 1
-    cudaEventDisableTiming = 2
 
     def __init__(self, devices: int = 1) -> None:
         super().__init__("cuda.bindings.runtime")
@@ -80,6 +80,7 @@ class Runtime(types.ModuleType):
         self.most_waiting = 0
         self._numbers = itertools.count(1)
         self._marked: dict[int, int] = {}
+        self._reached: dict[int, float] = {}
 
     def cudaGetDeviceCount(self) -> Any:
         return (
@@ -146,7 +147,14 @@ class Runtime(types.ModuleType):
             what = waiting.pop(0)
             if callable(what):
                 what()
+            else:
+                self._reached[what] = time.perf_counter()
         return (Error.cudaSuccess,)
+
+    def cudaEventElapsedTime(self, first: int, last: int) -> Any:
+        if first not in self._reached or last not in self._reached:
+            return Error.cudaErrorInvalidValue, None
+        return Error.cudaSuccess, 1e3 * (self._reached[last] - self._reached[first])
 
 
 class TensorRT(types.ModuleType):

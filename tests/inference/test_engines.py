@@ -6,6 +6,7 @@ most one pixel in two hundred of another class.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -147,6 +148,23 @@ def test_batches_begun_together_give_what_each_gives_alone(threads: int) -> None
                 for output, array in wanted[seed].items():
                     np.testing.assert_allclose(found[seed][output], array, atol=1e-4)
         overlapping.close()
+
+
+def test_a_batch_tells_when_it_was_done_however_late_it_is_asked_for() -> None:
+    kind = registry.resolve(registry.ENGINES, "openvino", "engine")
+    engine = kind(small_models.files("segment", with_graph=True), "cpu", "fp32", 2, overlap=True)
+    assert 1 <= engine.streams <= engine.depth
+    alone: list[float] = []
+    for pause in (0.0, 1.0):  # much longer than so small a net takes
+        begun = time.perf_counter()
+        waiting = engine.start(_batch("segment", 0))
+        assert waiting.done is None
+        time.sleep(pause)
+        waiting()
+        assert waiting.done is not None
+        alone.append(waiting.done - begun)
+    assert all(0 < seconds < 0.9 for seconds in alone)
+    engine.close()
 
 
 def test_closing_ends_what_was_begun_and_never_asked_for() -> None:

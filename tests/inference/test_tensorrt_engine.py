@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import types
 from collections.abc import Iterator
 from dataclasses import replace
@@ -117,6 +118,18 @@ def test_several_are_in_flight_and_each_gets_its_own(
     engine.close()
     with pytest.raises(ModelError, match="closed"):
         engine.start(_batch("segment", 0))
+
+
+def test_a_batch_tells_when_it_was_done(trt: fake_cuda.TensorRT, cuda: Any) -> None:
+    engine = _open("segment", overlap=True)
+    for _ in range(2):
+        before = time.perf_counter()
+        waiting = engine.start(_batch("segment", 0))
+        assert waiting.done is None
+        waiting()
+        assert waiting.done is not None
+        assert before < waiting.done <= time.perf_counter()
+    engine.close()
 
 
 def test_wrong_inputs_and_devices_are_told(trt: fake_cuda.TensorRT, cuda: Any) -> None:

@@ -6,6 +6,7 @@ their running on PyTorch's ``meta`` device, which has no numbers for anyone to w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,7 @@ class LazyLayer(CudaLayer):
         self.replays = self.runs = self.most_waiting = 0
         self._streams: list[list[Any]] = []
         self._marked: dict[int, list[Any]] = {}
+        self._reached: dict[int, float] = {}
         LazyLayer.made.append(self)
 
     def pinned(self, like: torch.Tensor) -> torch.Tensor:
@@ -73,9 +75,7 @@ class LazyLayer(CudaLayer):
 
     def settle(self, stream: Any) -> None:
         while stream:
-            what = stream.pop(0)
-            if callable(what):
-                what()
+            self._do(stream.pop(0))
 
     def record(self, event: Any, stream: Any) -> None:
         stream.append((event,))
@@ -85,9 +85,16 @@ class LazyLayer(CudaLayer):
     def wait(self, event: Any) -> None:
         stream = self._marked[id(event)]
         while (event,) in stream:
-            what = stream.pop(0)
-            if callable(what):
-                what()
+            self._do(stream.pop(0))
+
+    def seconds(self, first: Any, last: Any) -> float:
+        return self._reached[id(last)] - self._reached[id(first)]
+
+    def _do(self, what: Any) -> None:
+        if callable(what):
+            what()
+        else:
+            self._reached[id(what[0])] = time.perf_counter()
 
 
 @pytest.fixture
@@ -161,9 +168,25 @@ def test_several_are_in_flight_and_each_gets_its_own(layer: type[LazyLayer]) -> 
         engine.start(_batch("segment", 0))
 
 
+def test_a_batch_tells_when_it_was_done(layer: type[LazyLayer]) -> None:
+    engine = OnLazyCuda(small_models.files("segment"), overlap=True)
+    for _ in range(2):  # the second time in a place that was used before
+        before = time.perf_counter()
+        waiting = engine.start(_batch("segment", 0))
+        assert waiting.done is None
+        waiting()
+        assert waiting.done is not None
+        assert before < waiting.done <= time.perf_counter()
+    engine.close()
+
+
 def test_on_a_cpu_one_is_computed_at_a_time() -> None:
     engine = TorchEngine(small_models.files("segment"), "cpu", "fp32", None, overlap=True)
-    assert engine.depth == 1
+    assert (engine.depth, engine.streams) == (1, 1)
+    before = time.perf_counter()
+    done = engine.start(_batch("segment", 0)).done
+    assert done is not None
+    assert before < done <= time.perf_counter()
     waiting = [engine.start(_batch("segment", seed)) for seed in range(2)]
     found = [finish()["class_map"] for finish in waiting]
     for seed in range(2):

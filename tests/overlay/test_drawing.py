@@ -9,11 +9,13 @@ import pytest
 import supervision as sv
 
 from livevision.errors import UsageError
+from livevision.overlay import hud
 from livevision.overlay.boxes import BoxOverlay
 from livevision.overlay.class_map import ClassMapOverlay
-from livevision.overlay.hud import HudOverlay, Rates
+from livevision.overlay.hud import HudOverlay
 from livevision.overlay.labels import LabelsOverlay
 from livevision.overlay.palette import palette, spread
+from livevision.protocols import Rates
 from livevision.results import ClassMap, Label
 
 RATES = Rates(29.97, 45.1, 28.4, 33.0, 12, "bisenet-xception39-camvid", "openvino cpu fp32")
@@ -274,6 +276,19 @@ class TestHud:
         unknown = HudOverlay().draw(grey(640, 360), Rates())
         endless = HudOverlay().draw(grey(640, 360), Rates(float("inf"), float("nan")))
         assert (unknown == endless).all()
+
+    def test_each_figure_stands_beside_its_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written: list[list[str]] = []
+        monkeypatch.setattr(hud, "panel", lambda image, lines, *rest: written.append(lines))
+        HudOverlay().draw(grey(1280, 720), RATES)
+        HudOverlay().draw(grey(1280, 720), Rates(30.0, 90.4, 29.0, model="net"))
+        assert written == [
+            [
+                "capture 30.0  model 45.1  delivered 28.4 fps  latency 33 ms  dropped 12",
+                "bisenet-xception39-camvid openvino cpu fp32",
+            ],
+            ["capture 30.0  model 90.4  delivered 29.0 fps", "net"],
+        ]
 
     def test_what_is_written_follows_the_figures(self) -> None:
         one = HudOverlay().draw(grey(640, 360), Rates(30.0, 30.0, 30.0, 10.0))
