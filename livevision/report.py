@@ -251,7 +251,7 @@ class Meter:
                 seconds.clear()
 
     def report(self, **facts: Any) -> dict[str, Any]:
-        """The run in figures; ``facts`` are added as they are. None: not known, or not to be told."""
+        """The run in figures, None where one is not known; ``facts`` are added as they are."""
         wall = time.monotonic() - self._started
         with self._lock:
             busy = self._busy()
