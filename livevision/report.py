@@ -7,7 +7,6 @@ so that a run of a week costs what a run of a minute does.
 from __future__ import annotations
 
 import math
-import resource
 import sys
 import threading
 import time
@@ -318,6 +317,13 @@ class Meter:
 
 def peak_rss_mb() -> float:
     """The most memory this process has held at once, in MB (10⁶ bytes)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        memory = psutil.Process().memory_info()
+        return float(getattr(memory, "peak_wset", memory.rss)) / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 

@@ -46,6 +46,32 @@ for name in {names!r}:
     importlib.import_module(name)
 """
 
+# What only POSIX systems have: modules, and names of os and signal.
+WINDOWS = """
+import importlib, os, signal, sys
+import av, cv2, numpy, onnx, openvino, psutil, pydantic, supervision
+
+MODULES = ("resource", "fcntl", "grp", "pwd", "termios", "tty", "pty", "syslog")
+NAMES = (
+    "fork forkpty getuid geteuid getgid getgroups getloadavg getpgid killpg mkfifo mknod "
+    "nice openpty pathconf sched_getaffinity sched_setaffinity sched_yield setpgid setsid sysconf "
+    "uname wait3 wait4 waitid statvfs fchmod fchown chown O_NONBLOCK O_CLOEXEC set_blocking "
+    "memfd_create posix_fallocate posix_fadvise register_at_fork"
+).split()
+for name in MODULES:
+    sys.modules[name] = None
+for name in NAMES:
+    if hasattr(os, name):
+        delattr(os, name)
+for name in dir(signal):
+    kept = ("SIGINT", "SIGTERM", "SIGABRT", "SIGFPE", "SIGILL", "SIGSEGV")
+    posix = "pthread_kill pthread_sigmask pause alarm setitimer sigwait siginterrupt".split()
+    if name in posix or (name.startswith("SIG") and name[3].isalpha() and name not in kept):
+        delattr(signal, name)
+for name in {names!r}:
+    importlib.import_module(name)
+"""
+
 
 def python(code: str) -> str:
     done = subprocess.run(
@@ -83,6 +109,19 @@ def test_the_command_line_imports_without_any_inference_package() -> None:
     names = [name for name in modules() if name.startswith("livevision.cli")]
     blocked = {"torch", "openvino", "onnxruntime", "onnx", "av", "supervision", "cv2"}
     python(BLOCKED.format(blocked=blocked, names=[n for n in names if not n.endswith(".bench")]))
+
+
+def test_nothing_that_only_posix_has_is_needed_to_start() -> None:
+    names = [name for name in modules() if not name.startswith(NEED_TORCH + NEED_NVIDIA)]
+    said = python(
+        WINDOWS.replace("{names!r}", repr(names)) + "from livevision import cli, report, terminal\n"
+        "class Pipeline:\n    def stop(self): pass\n"
+        "with terminal.Signals(Pipeline()): pass\n"
+        "print(report.peak_rss_mb(), report.Meter().report()['peak_rss_mb'])\n"
+        "assert cli.main(['models']) == 0\n"
+    )
+    peaks = [float(figure) for figure in said.splitlines()[0].split()]
+    assert all(10 < peak < 10_000 for peak in peaks)
 
 
 def test_each_stage_imports_by_itself() -> None:
