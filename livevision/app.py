@@ -192,6 +192,7 @@ class Run:
             loop=self.settings.loop,
             retry_for=self.settings.retry_for,
             decoder=self.settings.decoder,
+            copies=self.delivery.copies(position),
             stopping=lambda: self.pipeline.stopping,
         )
         if kind == "stream":

@@ -72,6 +72,10 @@ class Delivery:
         kinds.update(t.kind for copies in self._of_source for t in copies)
         return self._window is not None or any(_sink(kind).wants_image for kind in kinds)
 
+    def copies(self, source: int) -> int:
+        """How many outputs copy what a source's file holds beside its pictures."""
+        return sum(target.kind == "video_file" for target in self._of_source[source])
+
     def __enter__(self) -> Self:
         return self
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livevision.frame import STANDARD_COLOURS, Batch, Colours, Frame, Image, Placement, Rendered
 from livevision.results import Result
+
+if TYPE_CHECKING:
+    from livevision.media.extras import Extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,12 @@ class SourceInfo:
         rate: Average frames per second, or None where the source does not say.
         time_base: The unit of its presentation times in seconds, or None.
         frames: About how many frames will come, or None where nobody knows.
-        path: The media file, for a sink that copies its sound; None for anything else.
         bit_rate: Bits per second of the video, or None.
         colours: What its pictures' values mean as light; pictures, cameras and whatever does not
             say are taken for BT.709.
+        aspect: Width of a pixel by its height, upright.
+        extras: What its file holds beside the pictures, for sinks that copy it; None for anything
+            else, and where no sink was to copy.
     """
 
     name: str
@@ -43,9 +47,10 @@ class SourceInfo:
     rate: Fraction | None = None
     time_base: Fraction | None = None
     frames: int | None = None
-    path: Path | None = None
     bit_rate: int | None = None
     colours: Colours = STANDARD_COLOURS
+    aspect: Fraction = Fraction(1)
+    extras: Extras | None = None
 
 
 class Source(Protocol):

@@ -110,7 +110,7 @@ def enlarge(
     from livevision.output.video_file import VideoFileSink
 
     with closing(VideoFileSource(str(clip))) as source:
-        info = replace(source.info, size=size, path=None, bit_rate=None)
+        info = replace(source.info, size=size, bit_rate=None)
         with closing(VideoFileSink(str(target), info)) as sink:
             for frame in islice(source, frames):
                 image = np.asarray(cv2.resize(frame.image, size), np.uint8)

@@ -13,8 +13,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from livevision.capture import hardware
+from livevision.capture.demuxer import Demuxer
 from livevision.codecs import SOFTWARE
 from livevision.errors import SourceError
+from livevision.media.extras import Extras
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 # Codecs that put packets without a picture of their own into a sound stream.
 _PACKETS_WITHOUT_PICTURE = frozenset({"vp8", "mpeg4", "msmpeg4v3", "mpeg1video", "mpeg2video"})
 _PROGRESSIVE_OR_UNKNOWN = (0, 1)
+_LEAST_BITS_PER_PIXEL = 0.001
 
 
 class Decoder:
@@ -48,6 +51,7 @@ class Decoder:
             asked once the container is open.
         options, timeout: As for ``av.open``.
         decoder: What decodes where it can, as ``hardware.choose`` gave it; software does the rest.
+        extras, shift: As for ``Demuxer``.
 
     Raises:
         SourceError: It holds no video, or video in a codec without a decoder here.
@@ -64,6 +68,8 @@ class Decoder:
         options: Mapping[str, str] | None = None,
         timeout: float | None = None,
         decoder: str = SOFTWARE,
+        extras: Extras | None = None,
+        shift: float = 0.0,
     ) -> None:
         import av
 
@@ -96,6 +102,14 @@ class Decoder:
         if self._hurried:
             self.stream.codec_context.options = {"flags": "+low_delay"}
         self.rate = _sane_rate(self.stream)
+        self._demuxer = Demuxer(
+            self.container,
+            self.stream,
+            live=self._hurried,
+            rate=self.rate,
+            extras=extras,
+            shift=shift,
+        )
         context = self.stream.codec_context
         # AVI and its like store packets in decoding order, one a tick: sorted, their times are
         # those of presentation. What FFmpeg calls the presentation time there is a guess.
@@ -116,7 +130,8 @@ class Decoder:
             held = held if streams.audio else "no stream that FFmpeg knows as video"
             raise SourceError(f"{self.name}: no video in it: it holds {held}")
         usual = [s for s in moving if s.disposition & Disposition.default]
-        chosen = (usual or moving)[0]
+        # Of several the largest, as of a stream that comes in several qualities.
+        chosen = max(usual or moving, key=_pixels)
         if chosen.codec_context is None:
             raise SourceError(
                 f"{self.name}: its video codec is unknown to this FFmpeg, so it cannot be decoded;"
@@ -125,7 +140,7 @@ class Decoder:
         return chosen
 
     def __iter__(self) -> Iterator[tuple[int, VideoFrame]]:
-        for packet in self.container.demux(self.stream):
+        for packet in self._demuxer:
             last = packet.size == 0 and packet.dts is None
             if packet.size == 0 and not last:
                 continue  # "same picture again", which a decoder would take for the end
@@ -200,10 +215,10 @@ class Decoder:
     def _start(self) -> float:
         if self.stream.start_time is None or self.stream.time_base is None:
             return 0.0
-        return float(self.stream.start_time * self.stream.time_base)
+        return float(self.stream.start_time * self.stream.time_base) - self._demuxer.zero
 
     def declared_end(self) -> float | None:
-        """Where the container says that this stream ends, in its own seconds, or None."""
+        """Where the container says that this stream ends, on the clock of its frames, or None."""
         import av
 
         stream, start = self.stream, self._start()
@@ -222,14 +237,14 @@ class Decoder:
         return None
 
     def broke_off(self, end: float) -> str | None:
-        """How a stream whose last frame ends at ``end`` (its own seconds) falls short of its index.
+        """How a stream whose last frame ends at ``end`` (in seconds) falls short of its index.
 
         The index of a file is often a little off, so only a clear difference counts: three frames
         and up to half a second of time, and more than a hundredth of the declared frames.
         """
         declared = self.declared_end()
-        if declared is None:
-            return None
+        if declared is None or self._demuxer.breaks:
+            return None  # of parts with clocks of their own nobody knows the sum
         slack = min(0.5, 0.1 * declared)
         if self.rate:
             slack = max(slack, 3 / float(self.rate))
@@ -238,8 +253,32 @@ class Decoder:
             return None
         return f"breaks off at {end:.2f} s of {declared:.2f} s"
 
+    def known_end(self) -> float | None:
+        """``declared_end``, unless the clock turned out to break on the way there."""
+        return None if self._demuxer.breaks else self.declared_end()
+
+    @property
+    def aspect(self) -> Fraction:
+        """Width of a pixel by its height, as stored; 1 where nothing is said."""
+        aspect = self.stream.sample_aspect_ratio
+        return Fraction(aspect) if aspect and aspect > 0 else Fraction(1)
+
+    @property
+    def bit_rate(self) -> int | None:
+        """Bits per second of the video, or of all if only that is known and can be believed."""
+        container = self.container.bit_rate or 0
+        size, rate = _pixels(self.stream), float(self.rate or 25)
+        # It is the size by the duration, and a clock that leaps makes an hour of a second.
+        believed = container > _LEAST_BITS_PER_PIXEL * size * rate
+        return self.stream.bit_rate or (container if believed else 0) or None
+
     def close(self) -> None:
         self.container.close()
+
+
+def _pixels(stream: VideoStream) -> int:
+    context = stream.codec_context
+    return context.width * context.height if context else 0
 
 
 def _sane_rate(stream: VideoStream) -> Fraction | None:

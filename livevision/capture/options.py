@@ -17,6 +17,7 @@ class SourceOptions:
             streams have no end to start again at.
         retry_for: Seconds to go on trying to reach a live source that gives no frames.
         decoder: What decodes video: "auto", "software" or a name of ``codecs.DECODERS``.
+        copies: How many outputs copy what a file holds beside its pictures, such as its sound.
         stopping: Asked now and then while a stream is being opened; once it says True, opening is
             given up.
     """
@@ -26,6 +27,7 @@ class SourceOptions:
     loop: bool = False
     retry_for: float = 30.0
     decoder: str = "auto"
+    copies: int = 0
     stopping: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,10 @@ class Pictures:
         self._turn = _turn(first)
         width, height = self._stored_size
         self.size = (height, width) if self._turn[0] else (width, height)
+
+    def upright(self, aspect: Fraction) -> Fraction:
+        """Width by height of an upright pixel, from that of a stored one."""
+        return 1 / aspect if self._turn[0] else aspect
 
     def __call__(self, frame: VideoFrame) -> Image:
         return _turned(self._conversion(frame, self._stored_size), *self._turn)

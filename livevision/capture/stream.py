@@ -25,6 +25,7 @@ from livevision.capture.redact import redact
 from livevision.capture.times import FileTimes, LiveTimes
 from livevision.errors import SourceError
 from livevision.frame import Frame
+from livevision.media.extras import Extras
 from livevision.protocols import SourceInfo
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ class StreamSource:
 
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
-        options: ``index``, ``stride``, ``decoder``, ``retry_for`` (at the first connection too,
-            unless the address is plainly wrong) and ``stopping`` until the first frame is there;
-            from then on ``close`` does that.
+        options: ``index``, ``stride``, ``decoder``, ``copies``, ``retry_for`` (at the first
+            connection too, unless the address is plainly wrong) and ``stopping`` until the first
+            frame is there; from then on ``close`` does that.
 
     Raises:
         SourceError: The address is wrong, or no frame came for ``retry_for`` seconds.
@@ -90,6 +91,9 @@ class StreamSource:
         self._rate: Fraction | None = None
         self._time_base: Fraction | None = None
         self._frames: int | None = None
+        self._bit_rate: int | None = None
+        self._aspect = Fraction(1)
+        self._extras = Extras(options.copies) if options.copies else None
         self._closed = threading.Event()
         self._stopping = options.stopping or self._closed.is_set
         self._handed: queue.Queue[_Taken | _Over] = queue.Queue(_HANDED_OVER)
@@ -117,6 +121,9 @@ class StreamSource:
             time_base=self._time_base,
             frames=-(-self._frames // self._stride) if self._frames else None,
             colours=self._pictures.colours,
+            bit_rate=self._bit_rate,
+            aspect=self._pictures.upright(self._aspect),
+            extras=None if self._live else self._extras,
         )
 
     # On the caller's thread.
@@ -220,9 +227,10 @@ class StreamSource:
             options=self._options,
             timeout=self._silence,
             decoder=hardware.choose(self._decoder),
+            extras=self._extras,
         )
         try:
-            self._note(decoder)
+            self._note(decoder, reconnected)
             file_times = FileTimes(decoder.rate)
             times.reconnected(self._trusted)
             for place, frame in decoder:
@@ -243,10 +251,12 @@ class StreamSource:
                 raise SourceError(
                     f"{self._name}: {shortfall}: the connection or the file is broken"
                 )
+            if self._extras is not None:
+                self._extras.end = max(file_times.end, decoder.known_end() or 0.0)
         finally:
             decoder.close()
 
-    def _note(self, decoder: Decoder) -> None:
+    def _note(self, decoder: Decoder, reconnected: bool) -> None:
         """Keep what the container says of the stream."""
         self._live = _is_live(decoder)
         self._trusted = decoder.container.format.name not in _FORMATS_WITHOUT_TIMES
@@ -254,6 +264,13 @@ class StreamSource:
             base = decoder.stream.time_base
             self._rate, self._time_base = decoder.rate, Fraction(base) if base else None
         self._frames = None if self._live else decoder.declared_frames()
+        self._bit_rate = None if self._live else decoder.bit_rate
+        self._aspect = decoder.aspect
+        if self._extras is None or reconnected:
+            return
+        self._extras.declared_end = decoder.known_end()
+        if self._live and decoder.container.streams.audio:
+            log.warning("%s: a live source's sound is not recorded", self._name)
 
 
 def _is_live(decoder: Decoder) -> bool:

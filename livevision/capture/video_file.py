@@ -17,6 +17,7 @@ from livevision.capture.pictures import Pictures
 from livevision.capture.times import FileTimes
 from livevision.errors import SourceError
 from livevision.frame import Frame
+from livevision.media.extras import Extras
 from livevision.protocols import SourceInfo
 
 if TYPE_CHECKING:
@@ -28,15 +29,16 @@ STDIN = "-"
 class VideoFileSource:
     """A video file, or with ``-`` a container stream on standard input.
 
-    Times are those of the file in seconds, its start included, so that sound copied from the same
-    file stays in step. With ``loop`` the file starts again at its end, index and time growing on.
+    Times are those of the file in seconds, its start included; a format whose clock begins anywhere
+    (MPEG-TS) begins at 0. With ``loop`` the file starts again at its end, index and time growing
+    on. The file is read once: what outputs copy of it goes into ``info.extras`` on the way.
 
     Attributes:
         losses: ``corrupt``: frames that could not be decoded; they keep their index.
 
     Args:
         uri: Path of the file, or ``-``.
-        options: ``index``, ``stride``, ``loop`` and ``decoder``.
+        options: ``index``, ``stride``, ``loop``, ``decoder`` and ``copies``.
 
     Raises:
         SourceError: It is missing, is no video, holds no frames, or its codec is unknown; and from
@@ -47,9 +49,10 @@ class VideoFileSource:
         self._source, self._stride = options.index, options.stride
         self._uri = uri
         self._name = "standard input" if uri == STDIN else uri
-        if options.loop and uri == STDIN:
-            raise SourceError("standard input cannot be looped: it can be read only once")
+        if options.loop and not _again(uri):
+            raise SourceError(f"{self._name} cannot be looped: it can be read only once")
         self._loop = options.loop
+        self._extras = Extras(options.copies) if options.copies else None
         self._decoded_by = hardware.choose(options.decoder)
         self.losses = {"corrupt": 0}
         self._lock = threading.Lock()  # the decoder is closed only between two frames
@@ -66,7 +69,7 @@ class VideoFileSource:
             self.close()
             raise
 
-    def _open(self) -> None:
+    def _open(self, shift: float = 0.0) -> None:
         import av
 
         try:
@@ -75,6 +78,8 @@ class VideoFileSource:
                 self._name,
                 self.losses,
                 decoder=self._decoded_by,
+                extras=self._extras,
+                shift=shift,
             )
         except (av.error.FFmpegError, ValueError) as error:
             raise SourceError(f"{self._name}: {_why(self._uri, error)}") from error
@@ -82,19 +87,22 @@ class VideoFileSource:
         self._times = FileTimes(self._decoder.rate)
 
     def _describe(self) -> SourceInfo:
-        stream, container = self._decoder.stream, self._decoder.container
-        rate = self._decoder.rate
-        frames = self._decoder.declared_frames()
+        decoder = self._decoder
+        base, rate = decoder.stream.time_base, decoder.rate
+        frames = decoder.declared_frames()
+        if self._extras is not None:
+            self._extras.declared_end = decoder.known_end()
         return SourceInfo(
             name=self._name,
             live=False,
             size=self._pictures.size,
             rate=rate / self._stride if rate else None,
-            time_base=Fraction(stream.time_base) if stream.time_base else None,
+            time_base=Fraction(base) if base else None,
             frames=math.ceil(frames / self._stride) if frames and not self._loop else None,
-            path=None if self._uri == STDIN else Path(self._uri),
-            bit_rate=stream.bit_rate or container.bit_rate or None,
             colours=self._pictures.colours,
+            bit_rate=decoder.bit_rate,
+            aspect=self._pictures.upright(decoder.aspect),
+            extras=self._extras,
         )
 
     def _next(self) -> tuple[int, VideoFrame] | None:
@@ -122,6 +130,8 @@ class VideoFileSource:
                     return
                 self._refuse_if_broken_off()
                 if not self._loop:
+                    if self._extras is not None:
+                        self._extras.end = max(self._times.end, self._decoder.known_end() or 0.0)
                     return
                 before += self._decoder.count
                 shift += self._times.end - (self._times.first or 0.0)
@@ -129,7 +139,7 @@ class VideoFileSource:
                     if self._closed:
                         return
                     self._decoder.close()
-                    self._open()
+                    self._open(shift)
         finally:
             self.close()
 
@@ -162,6 +172,11 @@ class VideoFileSource:
                     self._decoder.close()
             finally:
                 self._lock.release()
+
+
+def _again(uri: str) -> bool:
+    """Whether a file can be opened a second time: a pipe gives what it has once."""
+    return uri != STDIN and not Path(uri).is_fifo() and not Path(uri).is_char_device()
 
 
 def _why(uri: str, error: Exception) -> str:
@@ -218,7 +233,7 @@ def picture_size(uri: str) -> tuple[int, int] | None:
     """
     import av
 
-    if uri == STDIN:
+    if not _again(uri):
         return None
     try:
         with av.open(uri) as container:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from livevision.errors import OutputError
 from livevision.frame import Frame, Rendered
 from livevision.output import hardware
 from livevision.output.encoder import Encoder
+from livevision.output.extras import ExtrasCopy
 from livevision.output.options import DEFAULTS, OutputOptions
-from livevision.output.original import Original
 from livevision.output.output_file import OutputFile
 from livevision.output.target import VIDEOS
 from livevision.protocols import SourceInfo
@@ -52,11 +51,11 @@ _FLUSH = {"flush_packets": "1", "max_interleave_delta": str(_FRAGMENT_MS * 1000)
 
 
 class VideoFileSink:
-    """Writes every frame at its own presentation time, and the sound of the source's file.
+    """Writes every frame at its own presentation time, and what else the source's file holds.
 
     Args:
         target: Path ending in .mp4, .mov or .mkv.
-        info: The source. ``path`` is where sound is read, ``time_base`` keeps times exact,
+        info: The source. ``extras`` brings its sound, ``time_base`` keeps times exact,
             ``bit_rate`` caps the output's, or ``size`` and ``rate`` where it is not known.
         options: ``overwrite``, ``encoder``, ``preset``, ``crf``, ``sound`` and ``threads``.
 
@@ -74,24 +73,29 @@ class VideoFileSink:
         self._info = info
         muxer, muxer_options, blocks = _MUXERS[path.suffix.lower()]
         self._file = OutputFile(path, overwrite=options.overwrite, blocks=blocks)
-        self._original: Original | None = None
+        self._extras: ExtrasCopy | None = None
         self._closed = False
         try:
             self._container: Any = av.open(
                 self._file, "w", muxer, options={**muxer_options, **_FLUSH}, buffer_size=1 << 18
             )
-            if info.path is not None:
-                self._open_original(info.path)
-            aspect = _aspect(info, self._original)
             encoder = hardware.choose(info, options)
-            self._encoder = Encoder(self._container, info, options, aspect, encoder)
-            if self._original is not None and options.sound:
-                self._original.add_sound(self._container, self._put_sound)
+            self._encoder = Encoder(self._container, info, options, info.aspect, encoder)
+            if info.extras is not None:
+                self._extras = ExtrasCopy(
+                    info.extras,
+                    self._container,
+                    self._encoder.stream,
+                    info.name,
+                    self.where,
+                    self._put_beside,
+                    sound=options.sound,
+                )
         except BaseException:
             self._file.discard()
             raise
         self._video = _Track(self._container)
-        self._sound: dict[int, _Track] = {}
+        self._beside: dict[int, _Track] = {}
         if self._encoder.coded_size != info.size:
             log.info(
                 "%s: H.264 wants even sizes: written as %dx%d", path, *self._encoder.coded_size
@@ -100,7 +104,6 @@ class VideoFileSink:
         self._last: Frame | None = None
         self._pts: int | None = None
         self._gap = float(1 / info.rate) if info.rate else 1 / 30
-        self._step = 1
 
     def write(self, rendered: Rendered) -> None:
         """Take the next frame; the picture is uint8, H×W×3, BGR.
@@ -113,9 +116,10 @@ class VideoFileSink:
         if self._last is None:
             film = not self._info.live and 0 <= frame.time <= _LATEST_START_S
             self._zero = 0.0 if film else frame.time
+            if self._extras is not None:
+                self._extras.begin(self._zero)
         else:
             self._gap = max(frame.time - self._last.time, 0.0) or self._gap
-            self._step = max(1, frame.index - self._last.index)
         self._last = frame
         pts = round((frame.time - self._zero) / self._encoder.time_base)
         # A source whose clock stands still or goes back must not break the file off.
@@ -141,8 +145,8 @@ class VideoFileSink:
                 with contextlib.suppress(av.error.FFmpegError, OutputError):
                     self._container.close()
         finally:
-            if self._original is not None:
-                self._original.close()
+            if self._extras is not None:
+                self._extras.close()
             if self._last is not None:
                 self._file.close()
             else:
@@ -153,44 +157,51 @@ class VideoFileSink:
         """Give the last frame its duration, the sound its end and the file its index."""
         end, whole = self._end(last)
         self._put_video(self._encoder.flush())
-        if self._original is not None:
-            self._original.sound_until(float("inf") if whole else end)
-            self._original.end_sound()
-        for track in self._sound.values():
-            track.end()
+        if self._extras is not None:
+            self._extras.until(float("inf") if whole else end)
+            self._extras.end()
+        for track in self._beside.values():
+            with self._file_errors_told():
+                track.end()
         ticks = round((end - self._zero) / self._encoder.time_base)
         self._video.end(max(1, ticks - (self._pts or 0)))
         self._container.close()
 
     def _end(self, last: Frame) -> tuple[float, bool]:
         """When the last frame ends, on the source's clock, and whether the source ended there."""
-        original = self._original
-        if original is None or original.video_end is None:
-            whole = original is not None and original.ends_after(last.index, self._step)
-            return last.time + self._gap, whole
-        left = original.video_end - last.time
-        whole = original.ends_after(last.index, self._step) or left < 1.5 * self._gap
-        return (last.time + left if whole and left > 0 else last.time + self._gap), whole
-
-    def _open_original(self, path: Path) -> None:
-        try:
-            self._original = Original(path)
-        except OutputError as error:
-            log.warning("%s: without sound: %s", self.where, error)
+        usual, extras = last.time + self._gap, self._info.extras
+        if extras is None:
+            return usual, False
+        if extras.end is not None:
+            return (extras.end if extras.end > last.time else usual), True
+        declared = extras.declared_end
+        if declared is not None and 0 < declared - last.time < 1.5 * self._gap:
+            return declared, True
+        return usual, False
 
     def _put_video(self, packets: Iterable[Any]) -> None:
         for packet in packets:
-            if self._original is not None:
-                time = float(packet.pts * self._encoder.time_base) + self._zero
-                self._original.sound_until(time)
+            if self._extras is not None:
+                self._extras.until(float(packet.pts * self._encoder.time_base) + self._zero)
             self._video.put(packet)
 
-    def _put_sound(self, stream: Any, packet: Any) -> None:
+    def _put_beside(self, stream: Any, packet: Any) -> None:
         if self._zero:
             ticks = round(self._zero / packet.time_base)
             packet.dts -= ticks
             packet.pts = None if packet.pts is None else packet.pts - ticks
-        self._sound.setdefault(stream.index, _Track(self._container)).put(packet)
+        with self._file_errors_told():
+            self._beside.setdefault(stream.index, _Track(self._container)).put(packet)
+
+    @contextlib.contextmanager
+    def _file_errors_told(self) -> Iterator[None]:
+        """Lets the file's errors through as they are told to the user, whatever they came as."""
+        try:
+            yield
+        except Exception:
+            if self._file.error is not None:
+                raise self._file.error from None
+            raise
 
     @contextlib.contextmanager
     def _errors_told(self) -> Iterator[None]:
@@ -225,12 +236,3 @@ class _Track:
                 self._held.duration = duration
             self._container.mux(self._held)
             self._held = None
-
-
-def _aspect(info: SourceInfo, original: Original | None) -> Fraction:
-    """Width of an upright pixel by its height."""
-    if original is None or original.aspect <= 0:
-        return Fraction(1)
-    # Frames are upright; where that swapped the sides, it turned the pixels too.
-    turned = original.stored_size == info.size[::-1] != info.size
-    return 1 / original.aspect if turned else original.aspect

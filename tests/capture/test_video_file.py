@@ -183,7 +183,7 @@ def test_grey_has_equal_planes(tmp_path: Path) -> None:
 def test_info(tmp_path: Path) -> None:
     clip = clips.with_sound(tmp_path / "a.mp4", frames=50, rate=Fraction(30000, 1001))
     info = VideoFileSource(str(clip.path)).info
-    assert (info.name, info.path, info.live) == (str(clip.path), clip.path, False)
+    assert (info.name, info.live, info.extras) == (str(clip.path), False, None)
     assert (info.rate, info.frames) == (Fraction(30000, 1001), 50)
     assert info.time_base == Fraction(1, 60000)
     assert info.bit_rate
@@ -359,7 +359,7 @@ import sys
 from livevision.capture.video_file import VideoFileSource, picture_size
 from tests.clips import frame_number
 source = VideoFileSource("-")
-assert source.info.path is None and source.info.name == "standard input", source.info
+assert source.info.name == "standard input", source.info
 print([frame_number(frame.image) for frame in source])
 """
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
+from livevision.capture.options import SourceOptions
+from livevision.capture.video_file import VideoFileSource
 from livevision.frame import Frame, Image, Rendered
 from livevision.output.options import OutputOptions
 from livevision.output.video_file import VideoFileSink
@@ -38,20 +39,23 @@ def plain_info(size: tuple[int, int] = (320, 240), **more: Any) -> SourceInfo:
     )
 
 
-def info_of(path: Path) -> SourceInfo:
-    """What the application's reader tells of a video file."""
-    with av.open(str(path)) as container:
-        video = container.streams.video[0]
-        return SourceInfo(
-            name=path.name,
-            live=False,
-            size=(video.width, video.height),
-            rate=video.average_rate,
-            time_base=video.time_base,
-            frames=video.frames or None,
-            path=path,
-            bit_rate=video.bit_rate or container.bit_rate,
-        )
+def reading(path: Path, *, stride: int = 1, copies: int = 1) -> VideoFileSource:
+    """The application's reader of a video file, for so many outputs that copy its sound."""
+    return VideoFileSource(str(path), SourceOptions(stride=stride, copies=copies))
+
+
+def feed(
+    sink: Any,
+    reader: VideoFileSource,
+    *,
+    frames: int | None = None,
+    draw: Callable[[Image], Image] = lambda image: image,
+) -> None:
+    """Give a sink the (first) frames of a reader."""
+    for count, frame in enumerate(reader, 1):
+        sink.write(Rendered(frame, {}, draw(frame.image)))
+        if count == frames:
+            break
 
 
 def copy(
@@ -65,14 +69,10 @@ def copy(
 ) -> None:
     """Put the (first) frames of a video file through a sink."""
     options = {"preset": "ultrafast", **options}
-    sink = VideoFileSink(str(target), info_of(source), OutputOptions(**options))
-    with av.open(str(source)) as container:
-        for index, frame in enumerate(container.decode(video=0)):
-            if frames is not None and index >= frames:
-                break
-            if index % stride == 0:
-                image = draw(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
-                sink.write(rendered(index, image, time=float(frame.time)))
+    reader = reading(source, stride=stride)
+    sink = VideoFileSink(str(target), reader.info, OutputOptions(**options))
+    feed(sink, reader, frames=frames, draw=draw)
+    reader.close()
     sink.close()
 
 

@@ -1,0 +1,181 @@
+"""A container's packets: of its video to decode, and beside it for outputs that copy (PyAV).
+
+All go through one clock (``media.clock``), so that what is decoded and what is copied agree.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from livevision.media.clock import Clock
+from livevision.media.extras import Chapter, Extras, Track
+
+# Formats whose times begin where they please, and may break. The others say when a film begins.
+_FREE_CLOCKS = frozenset({"flv", "live_flv", "asf"})
+_USUAL_LENGTH = 1 / 25
+
+
+class Demuxer:
+    """Packets of one video stream; iterated once.
+
+    Args:
+        container: Opened for reading.
+        video: The stream of it to decode.
+        live: It comes as it happens: what is beside it is not kept, its clock is not moved to 0.
+        rate: Frames per second of the video, or None.
+        extras: Takes what is beside the video, if an output wants it; described the first time.
+        shift: Seconds to add to the times of what is beside the video, as a file that is looped
+            needs.
+
+    Attributes:
+        breaks: How often the file's clock broke so far.
+    """
+
+    def __init__(
+        self,
+        container: Any,
+        video: Any,
+        *,
+        live: bool,
+        rate: Fraction | None,
+        extras: Extras | None = None,
+        shift: float = 0.0,
+    ) -> None:
+        from av.stream import Discard
+
+        self._container, self._video = container, video
+        self._extras = None if live else extras
+        self._length = float(1 / rate) if rate else _USUAL_LENGTH
+        self._shift = shift
+        jumps = _may_jump(container)
+        free = jumps or container.format.name in _FREE_CLOCKS
+        start = container.start_time
+        self.zero = start / 1e6 if free and not live and start else 0.0
+        self._clock: Clock[Any] = Clock(self.zero, jumps=jumps, leaps=not live)
+        self._beside = [] if self._extras is None else _beside(container, video)
+        wanted = {video.index, *(stream.index for stream in self._beside)}
+        for stream in container.streams:
+            if stream.index not in wanted:
+                stream.discard = Discard.all  # neither fetched nor taken apart
+        if self._extras is not None and not shift:
+            self._describe(self._extras)
+
+    @property
+    def breaks(self) -> int:
+        return self._clock.breaks
+
+    def __iter__(self) -> Iterator[Any]:
+        """The packets of the video, in the order of decoding, and an empty one at the end."""
+        number, ended = self._video.index, False
+        for packet in self._container.demux(self._video, *self._beside):
+            if packet.stream_index == number:
+                ended = packet.size == 0 and packet.dts is None
+                if not ended:
+                    self._on_the_clock(packet)
+                yield packet
+            elif packet.size:
+                self._put_beside(packet)
+        self._keep(self._clock.waiting(last=True))
+
+    def _on_the_clock(self, packet: Any) -> None:
+        base = packet.time_base
+        pts, dts = packet.pts, packet.dts
+        shift = self._clock.picture(
+            None if pts is None else float(pts * base),
+            None if dts is None else float(dts * base),
+            float(packet.duration * base) if packet.duration else self._length,
+        )
+        if shift and base:
+            _move(packet, shift)
+        if self._beside:
+            self._keep(self._clock.waiting())
+
+    def _put_beside(self, packet: Any) -> None:
+        base = packet.time_base
+        packet.dts = packet.pts if packet.dts is None else packet.dts
+        if packet.dts is None:
+            return  # nobody could say when it is meant
+        self._keep(
+            self._clock.beside(
+                packet.stream_index,
+                float(packet.dts * base),
+                float((packet.duration or 0) * base),
+                packet,
+                steady=packet.stream.type == "audio",
+            )
+        )
+
+    def _keep(self, found: Iterator[tuple[Any, float]]) -> None:
+        for packet, shift in found:
+            _move(packet, shift + self._shift)
+            if self._extras is not None:
+                self._extras.put(packet)
+
+    def _describe(self, extras: Extras) -> None:
+        container = self._container
+        extras.tags = dict(container.metadata)
+        extras.video_tags = dict(self._video.metadata)
+        extras.tracks = [_track(stream) for stream in self._beside]
+        extras.chapters = [
+            Chapter(
+                float(chapter["start"] * chapter["time_base"]) - self.zero,
+                float(chapter["end"] * chapter["time_base"]) - self.zero,
+                dict(chapter["metadata"]),
+            )
+            for chapter in container.chapters()
+        ]
+
+
+def _may_jump(container: Any) -> bool:
+    from av.format import Flags
+
+    return bool(container.format.flags & Flags.ts_discont.value)
+
+
+def _beside(container: Any, video: Any) -> list[Any]:
+    """The streams that belong with a video: not other pictures, nor other versions of a stream."""
+    found = []
+    version = video.metadata.get("variant_bitrate")
+    chapters = bool(container.chapters())
+    for stream in container.streams:
+        if stream.type not in ("audio", "subtitle", "data", "attachment"):
+            continue
+        if stream.metadata.get("variant_bitrate", version) != version:
+            continue  # of another quality of an HLS stream
+        if chapters and stream.type == "data" and stream.name == "bin_data":
+            continue  # names of chapters, as a track
+        found.append(stream)
+    return found
+
+
+def _track(stream: Any) -> Track:
+    import av
+
+    context = stream.codec_context
+    codec = context.name if context is not None else getattr(stream, "name", None)
+    # A container that is never written holds a copy of the parameters when the file is closed.
+    holder: Any = av.open(io.BytesIO(), "w", "null")
+    try:
+        template = holder.add_stream_from_template(stream)
+    except (av.error.FFmpegError, ValueError):
+        template = None
+    return Track(
+        stream.index,
+        stream.type,
+        codec or "unknown",
+        template,
+        holder,
+        dict(stream.metadata),
+        int(stream.disposition),
+    )
+
+
+def _move(packet: Any, seconds: float) -> None:
+    ticks = round(seconds / packet.time_base)
+    if packet.pts is not None:
+        packet.pts += ticks
+    if packet.dts is not None:
+        packet.dts += ticks

@@ -1,0 +1,145 @@
+"""Copies what a source's file holds beside its pictures into a video: sound, subtitles, chapters.
+
+What the container cannot hold is encoded anew where that is sound, and left out with one warning
+where it is not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from livevision.media.extras import Extras, Track
+from livevision.output.tracks import Copy, Transcode, held
+
+log = logging.getLogger(__name__)
+
+# What muxers write themselves, or what tells of the file that was read and not of its contents.
+_TAGS_OF_THE_FILE = frozenset(
+    [
+        *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
+        *("variant_bitrate", "bps", "rotate"),
+    ]
+)
+_STATISTICS = ("_statistics", "bps-", "duration-", "number_of_")
+_MS = Fraction(1, 1000)
+
+Muxed = Callable[[Any, Any], None]
+
+
+class ExtrasCopy:
+    """The tracks, chapters and tags of one output.
+
+    Args:
+        extras: The source's.
+        output: PyAV's output container, before anything was written to it.
+        video: Its stream of pictures.
+        name: The source's, for messages.
+        where: The output's path.
+        muxed: Called with (stream, packet) for every packet.
+        sound: Sound is wanted too.
+    """
+
+    def __init__(
+        self,
+        extras: Extras,
+        output: Any,
+        video: Any,
+        name: str,
+        where: str,
+        muxed: Muxed,
+        *,
+        sound: bool = True,
+    ) -> None:
+        self._extras, self._output = extras, output
+        self._name, self._where, self._muxed = name, where, muxed
+        self._feed = extras.feed()
+        self._tracks: dict[int, Copy | Transcode] = {}
+        wanted = [track for track in extras.tracks if sound or track.kind != "audio"]
+        left_out = [track for track in wanted if not self._add(track)]
+        if left_out:
+            kinds = sorted({str(track) for track in left_out})
+            log.warning(
+                "%s: left out, as %s cannot hold it: %s",
+                name,
+                Path(where).suffix,
+                "; ".join(kinds),
+            )
+        output.metadata.update(_tags(extras.tags))
+        video.metadata.update(_tags(extras.video_tags))
+
+    def begin(self, zero: float) -> None:
+        """Say which moment of the source is the output's 0, before anything is written."""
+        chapters = [c for c in self._extras.chapters if c.end > zero]
+        self._output.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": round(max(0.0, chapter.start - zero) * 1000),
+                    "end": round((chapter.end - zero) * 1000),
+                    "time_base": _MS,
+                    "metadata": dict(chapter.tags),
+                }
+                for number, chapter in enumerate(chapters)
+            ]
+        )
+
+    def until(self, seconds: float) -> None:
+        """Hand on what begins before a moment, on the clock of the frames."""
+        while (packet := self._feed.take(seconds)) is not None:
+            track = self._tracks.get(packet.stream_index)
+            if track is not None:
+                self._hand_on(packet.stream_index, track, packet)
+
+    def end(self) -> None:
+        """Hand on what encoders still hold."""
+        for number, track in list(self._tracks.items()):
+            self._hand_on(number, track, None)
+
+    def close(self) -> None:
+        self._feed.close()
+
+    def _add(self, track: Track) -> bool:
+        """Give the output a track like one of the source's; False where it must be left out."""
+        first = self._feed.first(track.number)
+        muxer = self._output.format.name
+        try:
+            if held(track, muxer, first):
+                made: Copy | Transcode = Copy(track, self._output, first)
+            elif track.kind == "audio":
+                made = Transcode(track, self._output)
+                log.warning("%s: %s sound is encoded anew as AAC", self._name, track.codec)
+            else:
+                return False
+        except (av.error.FFmpegError, ValueError) as error:
+            log.warning("%s: left out its %s sound: %s", self._name, track.codec, error)
+            return True
+        made.output.metadata.update(_tags(track.tags))
+        made.output.disposition = track.disposition
+        self._tracks[track.number] = made
+        return True
+
+    def _hand_on(self, number: int, track: Copy | Transcode, packet: Any) -> None:
+        """Give a track's packets to the muxer; a track that fails ends, and the pictures go on."""
+        try:
+            for ready in track.take(packet):
+                self._muxed(track.output, ready)
+        except (av.error.FFmpegError, ValueError) as error:
+            del self._tracks[number]
+            kind = next(str(t) for t in self._extras.tracks if t.number == number)
+            log.warning("%s: its %s breaks off in %s: %s", self._name, kind, self._where, error)
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that tell of the contents."""
+    return {
+        key: value
+        for key, value in tags.items()
+        if key.lower() not in _TAGS_OF_THE_FILE
+        and not any(mark in key.lower() for mark in _STATISTICS)
+    }
