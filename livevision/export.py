@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.catalog import ModelCard
 from livevision.errors import ModelError, OutputError, missing_package
-from livevision.inference.cache import MOST_BYTES, cache_folder, prune
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.inference.static_shapes import fold_shapes
 from livevision.version import __version__

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livevision import catalog
+from livevision.cache import data_folder
 from livevision.catalog import ModelCard
 from livevision.errors import ModelError, UsageError
-from livevision.inference.cache import data_folder
 from livevision.inference.description import GRAPHS, read_description
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.weights import check_weights

@@ -76,7 +76,7 @@ def sample_clip(scratch: Path) -> Path:
     Raises:
         SourceError: It cannot be fetched, or is not the clip it should be.
     """
-    from livevision.inference.cache import cache_folder
+    from livevision.cache import cache_folder
 
     cache = cache_folder("demo")
     clip = (cache or scratch) / "bikes.mp4"

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import onnxruntime as ort
 
+from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
-from livevision.inference.cache import MOST_BYTES, cache_folder, prune
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.precision import settle
 from livevision.protocols import EngineSpec, TensorSpec

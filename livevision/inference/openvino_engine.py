@@ -12,10 +12,10 @@ import numpy as np
 import openvino as ov
 from filelock import FileLock
 
+from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
-from livevision.inference.cache import MOST_BYTES, cache_folder, prune
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
 

@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorrt as trt
 
+from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.errors import ModelError
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
-from livevision.inference.cache import MOST_BYTES, cache_folder, prune
 from livevision.inference.cuda_device import CudaDevice
 from livevision.inference.in_flight import AT_ONCE, Places
 from livevision.inference.model_files import OUTPUTS, ModelFiles
