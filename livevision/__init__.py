@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from livevision import no_telemetry  # noqa: F401, first of all
 from livevision.version import __version__
 
 if TYPE_CHECKING:

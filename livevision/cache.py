@@ -36,6 +36,21 @@ def cache_folder(name: str) -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
+def lend_cache(variable: str, name: str) -> None:
+    """Have another package keep its cache in ours, not in a folder of its own in the user's home.
+
+    Call it before the package is imported.
+
+    Args:
+        variable: The environment variable in which it looks for the place of its cache.
+        name: The folder in ours, or a file in one.
+    """
+    path = Path(name)
+    folder = cache_folder(str(path.parent if path.suffix else path))
+    if folder is not None:
+        os.environ.setdefault(variable, str(folder / path.name if path.suffix else folder))
+
+
 def prune(folder: Path, most_bytes: int) -> None:
     """Delete the files of a cache that were not used for longest, until the rest is small enough.
 

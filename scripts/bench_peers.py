@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from livevision import catalog
 from livevision.bench.pipeline import enlarge
+from livevision.cache import lend_cache
 from livevision.cli.demo import sample_clip
 from livevision.cli.machine import processor
 
@@ -155,6 +156,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
 
     A score stands beside those that have one: the others' nets run with random weights.
     """
+    lend_cache("MPLCONFIGDIR", "matplotlib")
     from matplotlib.figure import Figure
 
     tasks = [task for task in ("detect", "segment") if task in results]

@@ -19,6 +19,7 @@ from typing import Any
 
 import livevision
 from livevision.bench import nets
+from livevision.cache import lend_cache
 from livevision.cli.machine import processor
 
 Size = tuple[int, int]
@@ -143,6 +144,7 @@ def plot(points: Sequence[Point], parts: Sequence[Field], caption: str, file: Pa
 
     Filled marks and full lines are of the first precision, hollow and dashed ones of the others.
     """
+    lend_cache("MPLCONFIGDIR", "matplotlib")
     import matplotlib
 
     # Letters stay letters, and the same points make the same file.

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from livevision.cache import lend_cache
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
 from livevision.capture.redact import redact
@@ -56,6 +57,7 @@ class GStreamerSource:
         self._retry_for = options.retry_for
         self._closed = threading.Event()
         self.losses = {"reconnects": 0}
+        lend_cache("GST_REGISTRY", "gstreamer/registry.bin")
         _require_gstreamer(self._name)
         _require_elements(self._name, self._pipeline)
         self._capture = self._start()

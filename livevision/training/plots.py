@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from livevision.cache import lend_cache
 from livevision.training.log import Log
 from livevision.training.scores import Scores
 
@@ -75,6 +76,7 @@ def _plot_confusion(folder: Path, counts: Any, labels: list[str]) -> None:
 
 def _figure(rows: int, columns: int, size: tuple[float, float]) -> Any:
     """A figure that needs no display, and its axes."""
+    lend_cache("MPLCONFIGDIR", "matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -8,9 +8,12 @@ Where the processor has bf16 OpenVINO computes the export in it, by its own choi
 no setting for that, so openvino-fp32 tells OpenVINO when it compiles.
 """
 
+# ruff: noqa: E402
+
 import sys
 from pathlib import Path
 
+sys.modules["openvino_telemetry"] = None  # which would report every turn to a server
 import openvino
 from timing import timed
 from ultralytics import YOLO

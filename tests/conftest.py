@@ -1,0 +1,33 @@
+"""No test, and no Python that a test starts, opens a connection to anywhere but this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import livevision  # noqa: F401 - before any package that it keeps from reporting home
+from tests.offline import sitecustomize
+
+
+@pytest.fixture(scope="session")
+def _connections(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file in which every try is noted; Pythons that tests start note theirs there as well."""
+    notes = tmp_path_factory.mktemp("connections") / "tried.txt"
+    notes.touch()
+    folder = str(Path(sitecustomize.__file__).parent)
+    path = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(sitecustomize.NOTES, str(notes))
+        patch.setenv("PYTHONPATH", path)
+        yield notes
+
+
+@pytest.fixture(autouse=True)
+def _nothing_reports_home(_connections: Path) -> Iterator[None]:
+    before = _connections.stat().st_size
+    yield
+    tried = _connections.read_text()[before:]
+    assert not tried, f"connections to elsewhere:\n{tried}"
