@@ -185,8 +185,21 @@ def _copies(
     for kind, uri in places:
         mine = list(single)
         for folder in folders:
-            copy = in_folder(folder.target, redact(uri), pictures=kind == "images", taken=taken)
+            copy = in_folder(
+                folder.target,
+                redact(uri),
+                pictures=kind == "images",
+                several=kind == "images" and not _is_one_picture(uri),
+                is_file=kind in ("video_file", "images") and uri != "-",
+                taken=taken,
+            )
             taken.add(copy.target)
             mine.append(copy)
         copies.append(mine)
     return copies
+
+
+def _is_one_picture(uri: str) -> bool:
+    from livevision.capture.pages import page_count
+
+    return Path(uri).is_file() and page_count(Path(uri)) == 1

@@ -43,6 +43,18 @@ class Colours(NamedTuple):
 STANDARD_COLOURS = Colours(1, 1)
 
 
+class Picture(NamedTuple):
+    """Which still picture a frame is.
+
+    Attributes:
+        path: Its file, as the user's words lead to it.
+        page: Its place in a file of several, from 0; None in a file of one.
+    """
+
+    path: str
+    page: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One picture of a source, upright, with the times that belong to it.
@@ -54,6 +66,8 @@ class Frame:
         time: The source's own presentation time in seconds; for a camera, seconds since it opened.
         wall_time: ``time.monotonic()`` when the frame was captured; latency is counted from here.
         image: uint8, H×W×3, BGR, rotation already applied.
+        picture: For a still picture which one it is; its time is only its turn in a video made of
+            the pictures, 1/25 s for each. None for video.
     """
 
     source: int
@@ -61,6 +75,7 @@ class Frame:
     time: float
     wall_time: float
     image: Image
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class SourceInfo:
         aspect: Width of a pixel by its height, upright.
         extras: What its file holds beside the pictures, for sinks that copy it; None for anything
             else, and where no sink was to copy.
+        still: True for pictures, each of which has a name and none a time.
     """
 
     name: str
@@ -51,6 +52,7 @@ class SourceInfo:
     colours: Colours = STANDARD_COLOURS
     aspect: Fraction = Fraction(1)
     extras: Extras | None = None
+    still: bool = False
 
 
 class Source(Protocol):

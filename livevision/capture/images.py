@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from livevision.capture.locate import IMAGE_SUFFIXES
+from livevision.capture.names import exists, natural
 from livevision.capture.options import DEFAULTS, SourceOptions
+from livevision.capture.pages import later_pages, page_count
 from livevision.errors import SourceError
-from livevision.frame import Frame, Image
+from livevision.frame import Frame, Image, Picture
 from livevision.protocols import SourceInfo
 
 log = logging.getLogger(__name__)
@@ -23,10 +25,16 @@ RATE = Fraction(25)
 """Pictures a second, for the times they are given: FFmpeg's custom for numbered pictures."""
 
 
+# Each file is looked into for how many pictures it holds, which takes long on a slow disk.
+_FILES_COUNTED = 1000
+
+
 class ImagesSource:
     """One frame a picture: each in its own size, turned upright as its EXIF says, BGR of 8 bits.
 
-    ``info.size`` is that of the first readable picture.
+    A file of several pictures (pages of a TIFF, an animated WebP or PNG) gives a frame for each.
+    ``info.size`` is that of the first readable picture. A frame's time is only its turn in a video
+    made of the pictures; ``picture`` says which one it is.
 
     Attributes:
         losses: ``broken``: pictures that could not be read; they keep their index.
@@ -44,32 +52,68 @@ class ImagesSource:
         self._closed = False
         self.losses = {"broken": 0}
         self._files = _pictures(uri)
-        first = next((image for image in map(_read, self._files) if image is not None), None)
+        first = next((image for image in map(_first_of, self._files) if image is not None), None)
         if first is None:
             only = "it cannot" if len(self._files) == 1 else f"none of its {len(self._files)} can"
-            raise SourceError(f"{uri}: {only} be read as a picture")
+            raise SourceError(f"{uri}: {only} be read as a picture; it is damaged or cut off")
+        count = len(self._files)
+        if count <= _FILES_COUNTED:
+            count = sum(page_count(path) or 1 for path in self._files)
         self.info = SourceInfo(
             name=uri,
             live=False,
             size=(first.shape[1], first.shape[0]),
             rate=RATE / self._stride,
             time_base=1 / RATE,
-            frames=None if options.loop else -(-len(self._files) // self._stride),
+            frames=None if options.loop else -(-count // self._stride),
+            still=True,
         )
 
     def __iter__(self) -> Iterator[Frame]:
         number = 0
-        while not self._closed and (self._loop or number < len(self._files)):
-            path = self._files[number % len(self._files)]
-            if number % self._stride == 0:
-                wall_time = time.monotonic()
-                image = _read(path)
-                if image is not None:
-                    yield Frame(self._source, number, float(number / RATE), wall_time, image)
-                else:
-                    self.losses["broken"] += 1
-                    log.warning("%s: cannot be read as a picture; left out", path)
-            number += 1
+        while True:
+            for path in self._files:
+                for page in self._pages(path, number):
+                    if self._closed:
+                        return
+                    if page is not None:
+                        yield page
+                    number += 1
+            if not self._loop:
+                return
+
+    def _pages(self, path: Path, number: int) -> Iterator[Frame | None]:
+        """A frame for each picture of a file, None for those lost or left out by the stride."""
+        count = page_count(path)
+        if count == 1 and number % self._stride:
+            yield None
+            return
+        wall_time = time.monotonic()
+        data = _read(path)
+        first = None if data is None else _decoded(data)
+        if data is None or first is None:
+            for _ in range(count or 1):
+                self.losses["broken"] += 1
+                yield None
+            log.warning("%s: cannot be read as a picture, it is damaged or cut off; left out", path)
+            return
+        yield self._frame(first, number, wall_time, Picture(str(path), None if count == 1 else 0))
+        if count == 1:
+            return
+        for page, image in enumerate(later_pages(data, count), start=1):
+            if image is None:
+                self.losses["broken"] += 1
+                log.warning("%s: its picture %d cannot be read; left out", path, page + 1)
+                yield None
+            else:
+                now, which = time.monotonic(), Picture(str(path), page)
+                yield self._frame(image, number + page, now, which)
+
+    def _frame(self, image: Image, number: int, wall_time: float, picture: Picture) -> Frame | None:
+        if number % self._stride:
+            return None
+        moment = float(number / RATE)
+        return Frame(self._source, number, moment, wall_time, image, picture)
 
     def close(self) -> None:
         self._closed = True
@@ -77,14 +121,15 @@ class ImagesSource:
 
 def _pictures(uri: str) -> list[Path]:
     path = Path(uri)
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         found = list(path.iterdir())
-    elif path.exists():
+    elif exists(path):
         return [path]
     else:
         # Path.glob takes no absolute pattern.
         found = [Path(match) for match in glob.glob(uri, recursive=True)]  # noqa: PTH207
-    pictures = sorted(p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    named = (p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    pictures = sorted(named, key=natural)
     if not pictures:
         raise SourceError(f"{uri}: no picture there; known endings: {_known()}")
     return pictures
@@ -94,19 +139,26 @@ def _known() -> str:
     return " ".join(sorted(IMAGE_SUFFIXES))
 
 
-def _read(path: Path) -> Image | None:
-    """The picture, or None where the file is none. OpenCV's own reader fails on unusual names."""
-    import cv2
+def _first_of(path: Path) -> Image | None:
+    data = _read(path)
+    return None if data is None else _decoded(data)
 
+
+def _read(path: Path) -> bytes | None:
+    """A file's bytes, for OpenCV's own reader fails on unusual names; None where it has none."""
     try:
-        data = np.fromfile(path, np.uint8)
+        return path.read_bytes() or None
     except OSError as error:
         log.warning("%s: %s", path, error.strerror)
         return None
-    if not data.size:
-        return None
+
+
+def _decoded(data: bytes) -> Image | None:
+    """The picture, or None where it is none."""
+    import cv2
+
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # a size beyond OpenCV's limit, for one
         return None
     return None if image is None else np.asarray(image, np.uint8)

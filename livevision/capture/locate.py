@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from livevision.capture.names import exists, natural
 from livevision.capture.redact import redact
 from livevision.errors import SourceError, UsageError, unknown
 
@@ -79,9 +80,10 @@ def _expand(uri: str) -> list[tuple[str, str]]:
         return [("synthetic", uri)]
     if uri == "screen":
         raise SourceError(_no_screen())
-    # One letter before the colon is a Windows drive.
+    # A colon is common in names of files, and one letter before it is a Windows drive.
     scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?", uri)
-    if scheme and not Path(uri).exists():
+    known = scheme is not None and scheme[1].lower() in (*_SCHEMES, "file")
+    if scheme and (known or scheme[2]) and not exists(Path(uri)):
         return [_by_scheme(uri, scheme[1].lower(), bool(scheme[2]))]
     return _on_disk(uri)
 
@@ -115,21 +117,21 @@ def _by_scheme(uri: str, scheme: str, slashes: bool) -> tuple[str, str]:
 
 def _on_disk(uri: str) -> list[tuple[str, str]]:
     path = Path(uri).expanduser()
-    if path.is_dir():
-        media = sorted(entry for entry in path.iterdir() if entry.is_file())
+    if not exists(path) and not any(sign in uri for sign in "*?["):
+        raise SourceError(f"no such file: {uri}. {_near(path)}".rstrip())
+    if exists(path) and path.is_dir():
+        media = sorted((entry for entry in path.iterdir() if entry.is_file()), key=natural)
         return _media(media, str(path), f"the folder {uri} holds no video and no picture")
-    if path.exists():
+    if exists(path):
         # A pipe or a device has no suffix to go by; FFmpeg finds out what it is.
         return [("images" if path.suffix.lower() in IMAGE_SUFFIXES else "video_file", str(path))]
-    if any(sign in uri for sign in "*?["):
-        pattern = str(path)
-        # Path.glob takes no absolute pattern.
-        matches = sorted(Path(m) for m in glob.glob(pattern, recursive=True))  # noqa: PTH207
-        files = [match for match in matches if match.is_file()]
-        if not files:
-            raise SourceError(f"no file matches the pattern {uri!r}. {_near(path)}".rstrip())
-        return _media(files, pattern, f"none of the {len(files)} files that match {uri!r} is media")
-    raise SourceError(f"no such file: {uri}. {_near(path)}".rstrip())
+    pattern = str(path)
+    # Path.glob takes no absolute pattern.
+    matches = sorted(map(Path, glob.glob(pattern, recursive=True)), key=natural)  # noqa: PTH207
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        raise SourceError(f"no file matches the pattern {uri!r}. {_near(path)}".rstrip())
+    return _media(files, pattern, f"none of the {len(files)} files that match {uri!r} is media")
 
 
 def _media(files: list[Path], pictures_uri: str, nothing: str) -> list[tuple[str, str]]:
@@ -146,8 +148,8 @@ def _media(files: list[Path], pictures_uri: str, nothing: str) -> list[tuple[str
 def _near(path: Path) -> str:
     """What the user may have meant instead of a path that is not there."""
     folder = path.parent
-    if not folder.is_dir():
-        while not folder.is_dir():
+    if not (exists(folder) and folder.is_dir()):
+        while not (exists(folder) and folder.is_dir()):
             folder, missing = folder.parent, folder
         return f"There is no folder {missing.name!r} in {folder.resolve()}."
     names = [entry.name for entry in folder.iterdir()]

@@ -74,7 +74,7 @@ class VideoFileSource:
 
         try:
             self._decoder = Decoder(
-                "pipe:0" if self._uri == STDIN else self._uri,
+                "pipe:0" if self._uri == STDIN else _url(self._uri),
                 self._name,
                 self.losses,
                 decoder=self._decoded_by,
@@ -179,6 +179,11 @@ def _again(uri: str) -> bool:
     return uri != STDIN and not Path(uri).is_fifo() and not Path(uri).is_char_device()
 
 
+def _url(path: str) -> str:
+    """What FFmpeg takes for a path alone: it would look for a protocol before a colon."""
+    return str(Path(path).absolute())
+
+
 def _why(uri: str, error: Exception) -> str:
     """Why a file cannot be opened, in plain words, and what to do."""
     import av
@@ -236,7 +241,7 @@ def picture_size(uri: str) -> tuple[int, int] | None:
     if not _again(uri):
         return None
     try:
-        with av.open(uri) as container:
+        with av.open(_url(uri)) as container:
             context = container.streams.video[0].codec_context
             return (context.width, context.height) if context.width and context.height else None
     except (av.error.FFmpegError, IndexError, OSError, ValueError):

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import cv2
 
 from livevision.errors import OutputError
 from livevision.frame import Rendered
+from livevision.output.names import fitting, is_pattern, name_of, numbered_name
 from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.output.output_file import OutputFile
-from livevision.output.target import is_pattern, refuse_existing
+from livevision.output.target import refuse_existing
 from livevision.protocols import SourceInfo
 
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_PNG_COMPRESSION, 3]
 
 
 class ImagesSink:
-    """Writes JPEG or PNG files, numbered by the frame's index.
+    """Writes JPEG or PNG files, numbered by the frame's index or named as its picture.
 
     Args:
-        target: ``frames/%06d.jpg`` or ``frames/*.png`` for numbered files, or a plain name for a
-            source of one picture.
+        target: ``frames/%06d.jpg`` for numbered files, ``frames/*.png`` for numbered ones of a
+            video and for the names of pictures, ``names.NAMED`` for their suffixes too, or a plain
+            name for a source of one picture.
         info: The source.
         options: ``overwrite``.
 
@@ -38,13 +39,18 @@ class ImagesSink:
         self._numbered = is_pattern(path.name)
         self._overwrite = options.overwrite
         self._written = 0
+        self._names: set[str] = set()
         self.where = str(path.parent) if self._numbered else str(path)
         if self._numbered:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutputError(f"cannot make the folder {path.parent}: {error}") from error
-            older = sorted(p for p in path.parent.glob(_glob(path.name)) if _fits(path, p))
+            # Pictures that keep their names are looked for one by one, as they are written.
+            names = not (info.still and "*" in path.name)
+            older = sorted(
+                p for p in path.parent.iterdir() if names and numbered_name(path.name, p.name)
+            )
             if older and not options.overwrite:
                 raise OutputError(
                     f"{path.parent} holds pictures such as {older[0].name}; add --overwrite to "
@@ -63,7 +69,9 @@ class ImagesSink:
         """
         if not self._numbered and self._written:
             raise OutputError(self._one_only())
-        path = self._path.with_name(_numbered(self._path.name, rendered.frame.index))
+        path = self._path
+        if self._numbered:
+            path = path.with_name(self._free(name_of(path.name, rendered.frame)))
         encoded, data = cv2.imencode(path.suffix.lower(), rendered.image, _QUALITY)
         if not encoded:
             raise OutputError(f"cannot write {path}: OpenCV has no encoder for {path.suffix}")
@@ -79,22 +87,16 @@ class ImagesSink:
     def close(self) -> None:
         """Nothing is left to do: every picture is finished once written."""
 
+    def _free(self, name: str) -> str:
+        """The name, with a number where another picture of this run has it: cat.bmp and cat.jpg."""
+        path, number = Path(name), 1
+        while name in self._names:
+            number += 1
+            name = fitting(path.stem, f"-{number}{path.suffix}")
+        if "*" in self._path.name:  # numbers never come twice
+            self._names.add(name)
+        return name
+
     def _one_only(self) -> str:
         numbered = self._path.with_name(f"{self._path.stem}-%06d{self._path.suffix}")
         return f"{self._path} holds one picture; for more of them give {numbered}"
-
-
-def _numbered(name: str, index: int) -> str:
-    """The name with the frame's number in the place of ``%06d`` or ``*``."""
-    name = re.sub(r"%0?(\d*)d", lambda m: f"{index:0{m.group(1) or 1}d}", name, count=1)
-    return name.replace("*", f"{index:06d}", 1)
-
-
-def _glob(name: str) -> str:
-    return re.sub(r"%0?\d*d", "*", name, count=1)
-
-
-def _fits(pattern: Path, path: Path) -> bool:
-    """Whether a file's name is one that the pattern gives."""
-    escaped = re.escape(_glob(pattern.name)).replace(r"\*", r"\d+", 1)
-    return re.fullmatch(escaped, path.name) is not None

@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from livevision.errors import OutputError
+from livevision.output.names import fitting
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def _make_part(path: Path) -> tuple[Path, int]:
     """A part file under a name that is free: an earlier run's remains may be all it left."""
     for number in range(1, 1000):
         mark = ".part" if number == 1 else f".part{number}"
-        part = path.with_name(f"{path.stem}{mark}{path.suffix}")
+        part = path.with_name(fitting(path.stem, f"{mark}{path.suffix}"))
         with contextlib.suppress(FileExistsError):
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
             return part, os.open(part, flags, 0o666)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision.errors import OutputError
-from livevision.frame import Rendered
+from livevision.frame import Frame, Rendered
 from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.output.output_file import OutputFile
 from livevision.protocols import SourceInfo
@@ -33,7 +33,8 @@ class RecordsSink:
     confidence}]}``, with ``detections``, ``segments`` and ``labels`` where the run looks for them,
     empty where nothing was found; labels are those of the whole frame, the likeliest first. Boxes
     are in the frame's pixels (2 decimals), times in seconds (6), confidences and shares 0..1 (4
-    and 6).
+    and 6). A still picture's ``source`` is its file, its ``time`` null; one of a file of several
+    has its ``page``, from 1.
 
     ``.csv`` has the columns ``COLUMNS`` and one row for each detection (``share`` empty), for each
     class in a class map (``confidence`` and the box empty) and for each label (only a class and a
@@ -69,12 +70,13 @@ class RecordsSink:
             OutputError: The disk is full or the file cannot be written any more.
         """
         frame = rendered.frame
-        named = frame.source < len(self._names)
-        record: dict[str, Any] = {
-            "source": self._names[frame.source] if named else self._name,
-            "frame": frame.index,
-            "time": round(frame.time, 6),
-        }
+        record: dict[str, Any] = {"source": self._source_of(frame), "frame": frame.index}
+        if frame.picture is None:
+            record["time"] = round(frame.time, 6)
+        else:
+            record["time"] = None
+            if frame.picture.page is not None:
+                record["page"] = frame.picture.page + 1
         found: dict[str, Any] = {}
         for result in rendered.results.values():
             if isinstance(result, ClassMap):
@@ -90,10 +92,15 @@ class RecordsSink:
             self._file.write(b"".join(_csv_line(row) for row in _rows(record, rendered)))
         else:
             text = json.dumps(record, ensure_ascii=False, separators=(", ", ": "), allow_nan=False)
-            self._file.write(text.encode() + b"\n")
+            self._file.write(_encoded(text) + b"\n")
 
     def close(self) -> None:
         self._file.close()
+
+    def _source_of(self, frame: Frame) -> str:
+        if frame.picture is not None:
+            return frame.picture.path
+        return self._names[frame.source] if frame.source < len(self._names) else self._name
 
 
 def _detections(result: sv.Detections) -> Iterator[dict[str, Any]]:
@@ -136,4 +143,9 @@ def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]
 def _csv_line(row: dict[str, Any]) -> bytes:
     text = io.StringIO()
     csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n").writerow(row)
-    return text.getvalue().encode()
+    return _encoded(text.getvalue())
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; a byte of a file's name that is none becomes an escape, which JSON reads back."""
+    return text.encode(errors="backslashreplace")

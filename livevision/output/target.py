@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from livevision.errors import OutputError, UsageError, unknown
 from livevision.output import display
+from livevision.output.names import LONGEST, NAMED, PICTURES, fits, fitting, is_pattern
 
 VIDEOS = (".mp4", ".mkv", ".mov")
 RECORDS = (".jsonl", ".csv")
-PICTURES = (".jpg", ".jpeg", ".png")
 
 SCHEMES = ("window", "null")
 
@@ -55,6 +55,7 @@ def locate(uri: str, *, sources: int = 1) -> Target:
 
     Raises:
         UsageError: The scheme or suffix is not known, or one file cannot hold all sources.
+        OutputError: No file can have the name.
     """
     scheme, colon, rest = uri.partition(":")
     if uri in SCHEMES or (colon and scheme in SCHEMES and not rest):
@@ -64,6 +65,8 @@ def locate(uri: str, *, sources: int = 1) -> Target:
             raise UsageError(f"output {uri!r}: web pages are not in this version; use {ALLOWED}")
         raise UsageError(f"output {uri!r}: {unknown('scheme', scheme, SCHEMES)} Or use {ALLOWED}.")
     path = Path(uri).expanduser()
+    if not fits(path.name):
+        raise OutputError(f"cannot write {uri}: a file's name has {LONGEST} bytes at most")
     suffix = path.suffix.lower()
     if uri.endswith(("/", os.sep)) or path.is_dir():
         return Target("folder", str(path))
@@ -85,36 +88,59 @@ def locate(uri: str, *, sources: int = 1) -> Target:
     raise UsageError(f"output {uri!r} has no suffix that tells what it is; use {ALLOWED}")
 
 
-def in_folder(folder: str, source: str, *, pictures: bool, taken: Collection[str] = ()) -> Target:
+def in_folder(
+    folder: str,
+    source: str,
+    *,
+    pictures: bool,
+    several: bool = False,
+    is_file: bool = True,
+    taken: Collection[str] = (),
+) -> Target:
     """The annotated copy of a source in a folder, named after the source.
 
     Args:
         folder: Where copies go.
         source: Name of the source as the user wrote it, without passwords.
         pictures: The source consists of pictures, and so does its copy.
+        several: There are several of them, so that the copy is a folder, in which they keep their
+            names.
+        is_file: The source is a file, folder or pattern, whose name can be kept as it is.
         taken: Targets already given to other sources of the run, which are not given again.
     """
-    stem, suffix = source.rstrip("/"), ""
-    if "://" in source:
-        stem = re.sub(r"^[a-z]+://([^@/]*@)?", "", stem)
+    if is_file:
+        stem, suffix = _name_and_suffix(source, several)
     else:
-        path = Path(source)
-        suffix = "" if path.is_dir() else path.suffix.lower()
-        pattern = pictures and any(sign in path.name for sign in "*?[")
-        stem, suffix = (path.parent.name, "") if pattern else (path.name, suffix)
-    stem = stem.removesuffix(Path(stem).suffix) if suffix else stem
-    stem = re.sub(r"[^\w.+-]+", "-", stem).strip("-.") or "source"
+        stem = re.sub(r"^[a-z]+://([^@/]*@)?", "", source.rstrip("/"))
+        stem, suffix = Path(stem).name if "://" not in source else stem, ""
+        stem = re.sub(r"[^\w.+-]+", "-", stem).strip("-.")
+    if pictures and is_pattern(stem):  # no place for a number is meant
+        stem = re.sub(r"[%*]", "-", stem)
+    stem = stem or "source"
     if not pictures:
         kind, ending = "video_file", suffix if suffix in VIDEOS else ".mp4"
-    elif suffix:
-        kind, ending = "images", suffix if suffix in PICTURES else ".jpg"
+    elif several:
+        kind, ending = "images", f"/{NAMED}"
     else:
-        kind, ending = "images", "/%06d.jpg"
-    number, target = 1, str(Path(folder) / f"{stem}{ending}")
-    while target in taken:
+        kind, ending = "images", suffix if suffix in PICTURES else ".jpg"
+    number, target = 1, ""
+    while not target or target in taken:
+        mark = "" if number == 1 else f"-{number}"
+        last, slash, rest = ending.partition("/")
+        target = str(Path(folder) / f"{fitting(stem, mark + last)}{slash}{rest}")
         number += 1
-        target = str(Path(folder) / f"{stem}-{number}{ending}")
     return Target(kind, target)
+
+
+def _name_and_suffix(source: str, several: bool) -> tuple[str, str]:
+    """The name without its suffix, and the suffix in lower case; a folder's name is whole."""
+    path = Path(source)
+    if any(sign in path.name for sign in "*?[") and several:
+        path = path.parent
+        return path.absolute().name, ""
+    if path.name in ("", ".", "..") or (several and path.is_dir()):
+        return path.resolve().name, ""
+    return path.stem, path.suffix.lower()
 
 
 def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -164,11 +190,6 @@ def refuse_existing(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ())
         raise OutputError(f"cannot write {path}: it is the input; give the output another name")
     if not overwrite:
         raise OutputError(f"{path} exists; add --overwrite to replace it, or give another name")
-
-
-def is_pattern(name: str) -> bool:
-    """Whether a picture's name leaves room for a number, as ``%06d.jpg`` and ``*.jpg`` do."""
-    return "*" in name or re.search(r"%0?\d*d", name) is not None
 
 
 def _holds_pictures(source: Path, folder: Path) -> bool:

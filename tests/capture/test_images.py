@@ -29,7 +29,11 @@ def test_pictures_by_name_each_in_its_size(tmp_path: Path) -> None:
     frames = list(source)
     assert [frame_number(f.image) for f in frames] == [0, 1]
     assert [f.image.shape for f in frames] == [(240, 320, 3), (360, 640, 3)]
-    assert [f.time for f in frames] == [0.0, 0.04]
+    assert [f.picture for f in frames] == [
+        (str(tmp_path / "a.png"), None),
+        (str(tmp_path / "b.jpg"), None),
+    ]
+    assert source.info.still
     assert (source.info.size, source.info.frames) == ((320, 240), 2)
 
 
@@ -38,6 +42,14 @@ def test_unusual_names(name: str, tmp_path: Path) -> None:
     _write(tmp_path / name, 5)
     assert [frame_number(f.image) for f in ImagesSource(str(tmp_path / name))] == [5]
     assert len(list(ImagesSource(str(tmp_path)))) == 1
+
+
+def test_numbers_in_names_are_in_their_order(tmp_path: Path) -> None:
+    for number in range(12):
+        _write(tmp_path / f"frame{number}.png", number)
+    for words in (tmp_path, tmp_path / "*.png"):
+        frames = list(ImagesSource(str(words)))
+        assert [frame_number(f.image) for f in frames] == list(range(12))
 
 
 def test_a_pattern(tmp_path: Path) -> None:

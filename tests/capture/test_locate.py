@@ -76,6 +76,32 @@ def test_a_pattern_is_each_video_it_matches(folder: Path) -> None:
     assert expand([pattern]) == [("images", pattern)]
 
 
+def test_numbers_in_names_are_in_their_order(tmp_path: Path) -> None:
+    names = ["1.mp4", "2.mp4", "10.mp4", "a2b1.mp4", "a2b10.mp4", "a10b1.mp4"]
+    for name in reversed(names):
+        (tmp_path / name).touch()
+    for words in (tmp_path, tmp_path / "*.mp4"):
+        assert [Path(uri).name for _, uri in expand([str(words)])] == names
+
+
+@pytest.mark.parametrize(
+    "name", ["10:30.mp4", "note:1.mp4", "file:a.mp4", "http:a.mp4", "a%02d.mp4", "caf\udce9.mp4"]
+)
+def test_a_colon_is_no_scheme_where_a_file_has_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert locate(name) == ("video_file", name)
+
+
+@pytest.mark.parametrize("name", ["10:31.mp4", "note:2.mp4", "x" * 300 + ".mp4", "x" * 300])
+def test_a_name_that_no_file_has_is_no_scheme_either(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        locate(name)
+    assert locate("gst:" + name) == ("gstreamer", "gst:" + name)
+
+
 def test_home_is_understood_in_a_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
     assert locate("~/b.mp4") == ("video_file", str(folder / "b.mp4"))

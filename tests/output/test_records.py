@@ -16,6 +16,7 @@ import pytest
 import supervision as sv
 
 from livevision.errors import OutputError
+from livevision.frame import Picture
 from livevision.output.options import OutputOptions
 from livevision.output.records import COLUMNS, RecordsSink
 from livevision.results import ClassMap, Label
@@ -48,6 +49,26 @@ def rows_of(target: Path, *frames: Any, sources: tuple[str, ...] = ()) -> list[d
         with target.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
     return [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_picture_has_its_own_name_and_no_time(tmp_path: Path, suffix: str) -> None:
+    frame = rendered(1, results={"detect": detections()})
+    names = [("photos/cat.jpg", None), ("photos/caf\udce9.tiff", 2)]
+    of_pictures = [
+        replace(frame, frame=replace(frame.frame, picture=Picture(*name))) for name in names
+    ]
+    found = rows_of(tmp_path / f"r.{suffix}", *of_pictures, sources=("photos",))
+    if suffix == "csv":
+        assert [row["source"] for row in found[1::2]] == [
+            "photos/cat.jpg",
+            r"photos/caf\udce9.tiff",
+        ]
+        assert {row["time"] for row in found} == {""}
+    else:
+        assert [row["source"] for row in found] == [name for name, _ in names]
+        assert [row["time"] for row in found] == [None, None]
+        assert [row.get("page") for row in found] == [None, 3]
 
 
 def test_a_row_of_both_tasks(tmp_path: Path) -> None:

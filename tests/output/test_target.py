@@ -74,27 +74,68 @@ def test_several_sources_need_a_folder_or_records() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "pictures", "expected"),
+    ("source", "expected"),
     [
-        ("clips/clip.mp4", False, ("video_file", "runs/clip.mp4")),
-        ("clip.mkv", False, ("video_file", "runs/clip.mkv")),
-        ("clip.avi", False, ("video_file", "runs/clip.mp4")),
-        ("my clip.v2.mov", False, ("video_file", "runs/my-clip.v2.mov")),
-        ("webcam", False, ("video_file", "runs/webcam.mp4")),
-        ("0", False, ("video_file", "runs/0.mp4")),
-        ("rtsp://***@10.0.0.5:554/main", False, ("video_file", "runs/10.0.0.5-554-main.mp4")),
-        ("http://host/a/b.mp4", False, ("video_file", "runs/host-a-b.mp4.mp4")),
-        ("photos/cat.jpg", True, ("images", "runs/cat.jpg")),
-        ("photos/cat.webp", True, ("images", "runs/cat.jpg")),
-        ("photos/", True, ("images", "runs/photos/%06d.jpg")),
-        ("photos/*.jpg", True, ("images", "runs/photos/%06d.jpg")),
-        ("..", False, ("video_file", "runs/source.mp4")),
+        ("clips/clip.mp4", "runs/clip.mp4"),
+        ("clip.mkv", "runs/clip.mkv"),
+        ("clip.avi", "runs/clip.mp4"),
+        ("my clip.v2.mov", "runs/my clip.v2.mov"),
+        ("10:30 %d*.mp4", "runs/10:30 %d*.mp4"),
+        ("caf\udce9.ts", "runs/caf\udce9.mp4"),
+        ("x" * 252 + ".ts", "runs/" + "x" * 251 + ".mp4"),
     ],
 )
-def test_a_folder_gets_a_copy_named_after_its_source(
-    source: str, pictures: bool, expected: tuple[str, str]
+def test_a_folder_gets_a_copy_with_the_name_of_its_file(source: str, expected: str) -> None:
+    assert in_folder("runs", source, pictures=False) == ("video_file", expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("webcam", "runs/webcam.mp4"),
+        ("0", "runs/0.mp4"),
+        ("-", "runs/source.mp4"),
+        ("/dev/video0", "runs/video0.mp4"),
+        ("gst:videotestsrc ! x264enc", "runs/gst-videotestsrc-x264enc.mp4"),
+        ("rtsp://***@10.0.0.5:554/main", "runs/10.0.0.5-554-main.mp4"),
+        ("http://host/a/b.mp4", "runs/host-a-b.mp4.mp4"),
+        ("http://host/" + "x" * 300, "runs/host-" + "x" * 246 + ".mp4"),
+    ],
+)
+def test_a_folder_gets_a_copy_named_after_an_address(source: str, expected: str) -> None:
+    assert in_folder("runs", source, pictures=False, is_file=False) == ("video_file", expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "several", "expected"),
+    [
+        ("photos/cat.jpg", False, "runs/cat.jpg"),
+        ("photos/cat.webp", False, "runs/cat.jpg"),
+        ("photos/50%.png", False, "runs/50%.png"),
+        ("photos/a%02d.png", False, "runs/a-02d.png"),
+        ("photos/scan.tiff", True, "runs/scan/*.*"),
+        ("photos/", True, "runs/photos/*.*"),
+        ("photos/*.jpg", True, "runs/photos/*.*"),
+    ],
+)
+def test_a_folder_gets_pictures_with_their_names(source: str, several: bool, expected: str) -> None:
+    found = in_folder("runs", source, pictures=True, several=several)
+    assert found == ("images", expected)
+
+
+def test_the_folder_one_is_in_has_a_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert in_folder("runs", source, pictures=pictures) == expected
+    (tmp_path / "v1.0").mkdir()
+    monkeypatch.chdir(tmp_path / "v1.0")
+    for source in (".", "*.jpg", "../v1.0"):
+        assert in_folder("r", source, pictures=True, several=True).target == "r/v1.0/*.*"
+
+
+def test_a_name_that_no_file_can_have_is_told() -> None:
+    with pytest.raises(OutputError, match="255 bytes at most"):
+        locate("x" * 252 + ".mp4")
+    assert locate("x" * 251 + ".mp4").kind == "video_file"
 
 
 def test_sources_of_one_name_get_numbers() -> None:
