@@ -49,7 +49,7 @@ for name in {names!r}:
 # What only POSIX systems have: modules, and names of os and signal.
 WINDOWS = """
 import importlib, os, signal, sys
-import av, cv2, numpy, onnx, openvino, psutil, pydantic, supervision
+import av, cv2, numpy, onnx, psutil, pydantic, supervision
 
 MODULES = ("resource", "fcntl", "grp", "pwd", "termios", "tty", "pty", "syslog")
 NAMES = (
