@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -23,6 +23,7 @@ from livevision.drawing import Overlays
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
 from livevision.model import Model
+from livevision.output.report_file import write_report
 from livevision.pipeline import Ended, Opened, Pipeline, Stages
 from livevision.protocols import Source, StopRequested
 from livevision.report import Meter, as_table, joined
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _FILES = ("video_file", "images")
 _LARGE = 700_000  # pixels of a frame
+_MANY = 10  # results in one folder
 
 
 def run(settings: Settings, own_process: bool = False) -> int:
@@ -59,11 +61,11 @@ def run(settings: Settings, own_process: bool = False) -> int:
         print(as_table(report), file=sys.stderr)
     for failure in this.failures:
         log.error("%s", failure)
-    for where in this.delivery.where:
+    if report["sources_failed"] and len(report["sources"]) > 1:
+        log.warning("%d of %d sources failed", report["sources_failed"], len(report["sources"]))
+    for where in _in_short(this.delivery.where):
         log.info("results are in %s", where)
-    if stop.signal is not None:
-        return 128 + stop.signal
-    return this.failures[0].exit_code if this.failures else 0
+    return this.exit_code if stop.signal is None else 128 + stop.signal
 
 
 def frames(
@@ -94,8 +96,7 @@ def frames(
     this = Run(settings, Meter(), draw=True)
     with this.reported(), closing(this.frames()) as rendered:
         yield from rendered
-    if this.failures:
-        raise this.failures[0]
+    this.raise_first()
 
 
 class Run:
@@ -115,11 +116,11 @@ class Run:
         from livevision.capture.locate import expand
 
         self.settings = settings
-        _check_report(settings)
-        self.failures: list[LivevisionError] = []
+        self._failures: dict[int, LivevisionError] = {}
+        self._unreported: OutputError | None = None
         self.meter = meter
         places = expand(settings.source)
-        self.delivery = Delivery(settings, places)
+        self.delivery = Delivery(settings, places, stopping=lambda: self.pipeline.stopping)
         every_frame = _every_frame(settings, places)
         self._overlap = overlap and every_frame
         _check_target_latency(settings, places)
@@ -164,12 +165,14 @@ class Run:
             try:
                 for event in events:
                     if isinstance(event, Rendered):
-                        self.delivery.write(event)
+                        failed = self.delivery.write(event)
+                        if failed is not None:
+                            self._failed(event.frame.source, failed)
+                            continue
                         yield event
                         self._delivered(event.frame)
                     elif isinstance(event, Opened):
                         self._opened(event)
-                        self.delivery.open(event.source, event.info)
                         if progress is not None:
                             progress.expect(event.info.frames)
                     elif isinstance(event, Ended):
@@ -178,6 +181,26 @@ class Run:
                         self.delivery.attend()
             except StopRequested:
                 log.info("stopped in the window")
+
+    @property
+    def failures(self) -> list[LivevisionError]:
+        """What went wrong with sources that the run went on without."""
+        return list(self._failures.values())
+
+    def raise_first(self) -> None:
+        """Raise what went wrong first, if anything did, once the run has come to its end."""
+        for error in (*self.failures, self._unreported):
+            if error is not None:
+                raise error
+
+    @property
+    def exit_code(self) -> int:
+        """That of what went wrong; of one source among several, that a source failed."""
+        if not self._failures:
+            return 0 if self._unreported is None else self._unreported.exit_code
+        codes = {error.exit_code for error in self.failures}
+        every = len(self._failures) == len(self._places)
+        return codes.pop() if every and len(codes) == 1 else SourceError.exit_code
 
     def open_source(self, position: int) -> Source:
         """Open one of the run's sources.
@@ -221,52 +244,57 @@ class Run:
 
     @contextmanager
     def reported(self) -> Iterator[None]:
-        """A run whose report is written however it ends; an error of the run's own goes first."""
+        """A run whose report is written however it ends.
+
+        Whatever went wrong with the run comes first: a report that cannot be written is told of,
+        and is an error of its own only after a run without another.
+        """
         try:
             yield
-        except BaseException:
+        finally:
             try:
                 self.write_report()
-            except OutputError as unwritten:
-                log.error("%s", unwritten)
-            raise
-        self.write_report()
+            except OutputError as error:
+                self._unreported = error
+                log.error("%s", error)
 
     def write_report(self) -> None:
         """Write the file of ``--report``, if one was asked for."""
         path = self.settings.report
         if path is None:
             return
-        text = json.dumps(self.report(), indent=2) + "\n"
-        partial_file = path.with_name(f".{path.name}.part")
-        try:
-            partial_file.write_text(text, encoding="utf-8")
-            partial_file.replace(path)
-        except OSError as error:
-            raise OutputError(f"cannot write the report {path}: {error.strerror}") from error
+        write_report(path, json.dumps(self.report(), indent=2) + "\n")
         log.info("report in %s", path)
 
+    def _opened(self, event: Opened) -> None:
+        """Begin the outputs of a source, once a target of latency is seen to apply to it."""
+        if self._adaptive is not None and not self.pipeline.freshest(event.source):
+            line = (
+                f"--target-latency: {event.info.name} is not live, and every frame of it is taken; "
+                "add --mode freshest to play it in real time"
+            )
+            if len(self._places) == 1:
+                raise UsageError(line)
+            log.warning("%s", line)
+        failed = self.delivery.open(event.source, event.info)
+        if failed is not None:
+            self._failed(event.source, failed)
+
     def _ended(self, event: Ended) -> None:
-        self.delivery.close(event.source)
-        if event.error is not None:
-            self._failed(event.source, event.error)
+        failed = self.delivery.close(event.source)
+        for error in (event.error, failed):
+            if error is not None:
+                self._failed(event.source, error)
 
     def _failed(self, source: int, error: LivevisionError) -> None:
-        """Keep what went wrong with one source, for the end of the run and its report."""
-        self.failures.append(error)
-        self.meter.failed(source, redact(self._places[source][1]), error)
+        """Go on without a source; what went wrong is told at the end of the run and in its report.
 
-    def _opened(self, event: Opened) -> None:
-        """Say where a target of latency cannot apply, which is known once a source is open."""
-        if self._adaptive is None or self.pipeline.freshest(event.source):
-            return
-        line = (
-            f"--target-latency: {event.info.name} is not live, and every frame of it is taken; "
-            "add --mode freshest to play it in real time"
-        )
-        if len(self._places) == 1:
-            raise UsageError(line)
-        log.warning("%s", line)
+        Only the first thing that went wrong with it: others come of that.
+        """
+        if source not in self._failures:
+            self._failures[source] = error
+            self.meter.failed(source, redact(self._places[source][1]), error)
+        self.pipeline.give_up(source)
 
     def _delivered(self, frame: Frame) -> None:
         if self._adaptive is not None and self.pipeline.freshest(frame.source):
@@ -338,6 +366,19 @@ class Run:
         return Rendered(inferred.frame, inferred.results, image)
 
 
+def _in_short(paths: Sequence[str]) -> list[str]:
+    """Where results are, a line each; many of one folder in one line."""
+    count = Counter(str(Path(path).parent) for path in paths)
+    return list(
+        dict.fromkeys(
+            path
+            if count[folder := str(Path(path).parent)] < _MANY
+            else f"{folder}/ ({count[folder]} files)"
+            for path in paths
+        )
+    )
+
+
 def _source_of(kind: str, uri: str, options: SourceOptions) -> Source:
     source: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(uri, options)
     return source
@@ -377,19 +418,6 @@ def _check_target_latency(settings: Settings, places: Sequence[tuple[str, str]])
             "--target-latency is for live sources, whose frames may be left out; of a file every "
             "frame is taken: add --mode freshest to play it in real time, or leave it out"
         )
-
-
-def _check_report(settings: Settings) -> None:
-    """Find out that the report cannot be written before the work is done, not after."""
-    path = settings.report
-    if path is None:
-        return
-    if path.is_dir():
-        raise UsageError(f"--report {path} is a folder; it must be a file, such as {path}/run.json")
-    if not path.parent.is_dir():
-        raise OutputError(f"--report {path}: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"--report {path}: the folder {path.parent} is not writable")
 
 
 def _process_start() -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,8 +14,9 @@ from livevision.capture.redact import redact
 from livevision.errors import LivevisionError, OutputError
 from livevision.frame import Rendered
 from livevision.output.options import OutputOptions
-from livevision.output.target import Target, check, in_folder, locate
-from livevision.protocols import Attentive, Sink, SourceInfo
+from livevision.output.report_file import check_report
+from livevision.output.target import Target, check, in_folder, locate, refuse_same
+from livevision.protocols import Attentive, Shared, Sink, SourceInfo
 
 if TYPE_CHECKING:
     from livevision.config import Settings
@@ -33,20 +35,27 @@ class Delivery:
     Args:
         settings: The run's.
         places: Kind and URI of each source.
+        stopping: Whether the run has been told to end.
 
     Attributes:
-        where: Where results are found, a line each, in the order they were begun.
+        where: Where finished results are found, a line each, in the order they were finished.
 
     Raises:
         UsageError: An output that is not known, or cannot hold all sources.
         OutputError: An output that can be seen to fail before anything is loaded.
     """
 
-    def __init__(self, settings: Settings, places: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        places: Sequence[tuple[str, str]],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._options = OutputOptions(
             overwrite=settings.overwrite,
             encoder=settings.encoder,
             preset=settings.preset,
+            stopping=stopping,
             sources=tuple(redact(uri) for _, uri in places),
         )
         targets = [locate(uri, sources=len(places)) for uri in settings.output]
@@ -58,8 +67,12 @@ class Delivery:
         inputs = [Path(uri) for kind, uri in places if kind in ("video_file", "images")]
         window = [Target("window", "")] if self._window == "must" else []
         copies = [target for mine in self._of_source for target in mine]
+        refuse_same([*self._of_run, *copies, *folders], settings.report)
         for target in [*targets, *copies, *window]:
             check(target, overwrite=settings.overwrite, inputs=inputs)
+        if settings.report is not None:
+            check_report(settings.report, inputs)
+        self._alone = len(places) == 1
         self._run_sinks: list[Sink] = []
         self._run_open = False
         self._sinks: dict[int, list[Sink]] = {}
@@ -88,33 +101,49 @@ class Delivery:
         if failures and error is None:
             raise failures[0]
 
-    def open(self, source: int, info: SourceInfo) -> None:
+    def open(self, source: int, info: SourceInfo) -> OutputError | None:
         """Begin the outputs of a source.
 
+        Returns:
+            What went wrong with the source's own outputs, where there are other sources to go on
+            with. They are closed.
+
         Raises:
-            OutputError: One of them cannot be begun.
+            OutputError: An output of the run, or of its only source, cannot be begun.
         """
         if not self._run_open:
             self._run_open = True
             for target in self._of_run:
                 self._run_sinks.append(self._make(target, info))
+        for sink in self._run_sinks:
+            if isinstance(sink, Shared):
+                sink.opened(source, info)
         made = self._sinks.setdefault(source, [])
-        for target in self._of_source[source]:
-            made.append(self._make(target, info))
-        if self._window is not None:
-            self._open_window(made, info)
+        with self._apart(source) as failed:
+            for target in self._of_source[source]:
+                made.append(self._make(target, info))
+            if self._window is not None:
+                self._open_window(made, info)
+        return failed.error
 
-    def write(self, rendered: Rendered) -> None:
+    def write(self, rendered: Rendered) -> OutputError | None:
         """Give a frame to every sink of its source and of the run.
 
+        Returns:
+            As ``open`` does; the outputs of the run do not get that frame.
+
         Raises:
-            OutputError: A sink cannot write.
+            OutputError: A sink of the run, or of its only source, cannot write.
             StopRequested: The user closed the window.
         """
-        for sink in self._sinks[rendered.frame.source]:
-            sink.write(rendered)
-        for sink in self._run_sinks:
-            sink.write(rendered)
+        source = rendered.frame.source
+        with self._apart(source) as failed:
+            for sink in self._sinks[source]:
+                sink.write(rendered)
+        if failed.error is None:
+            for sink in self._run_sinks:
+                sink.write(rendered)
+        return failed.error
 
     def attend(self) -> None:
         """See to the sinks while no frame comes.
@@ -126,28 +155,51 @@ class Delivery:
             if isinstance(sink, Attentive):
                 sink.attend()
 
-    def close(self, source: int) -> None:
+    def close(self, source: int) -> OutputError | None:
         """Finish the outputs of a source; nothing where it never opened.
 
-        Raises:
-            OutputError: One of them could not be finished; all the others are.
+        Returns:
+            What went wrong with one of them; all the others are finished.
         """
-        for failure in self._close(self._sinks.pop(source, [])):
-            raise failure
+        with self._apart(source, ended=True) as failed:
+            for failure in self._close(self._sinks.pop(source, [])):
+                raise failure
+        return failed.error
+
+    @contextmanager
+    def _apart(self, source: int, ended: bool = False) -> Iterator[_Failed]:
+        """Work on the outputs of one source, whose failure the others have nothing to do with.
+
+        Raises:
+            OutputError: There are no others, and this one has not ended.
+        """
+        failed = _Failed()
+        try:
+            yield failed
+        except OutputError as error:
+            if self._alone and not ended:
+                raise
+            failed.error = error
+            for further in self._close(self._sinks.pop(source, []), told=False):
+                log.error("%s", further)
 
     def _make(self, target: Target, info: SourceInfo) -> Sink:
         sink: Sink = _sink(target.kind)(target.target, info, self._options)
-        if sink.where:
-            self.where.append(sink.where)
         return sink
 
-    def _close(self, sinks: Iterator[Sink] | Sequence[Sink]) -> list[LivevisionError]:
+    def _close(
+        self, sinks: Iterator[Sink] | Sequence[Sink], told: bool = True
+    ) -> list[LivevisionError]:
+        """Close sinks, whatever happens, and keep where their results are if that is to be told."""
         failures: list[LivevisionError] = []
         for sink in sinks:
             try:
                 sink.close()
             except LivevisionError as error:
                 failures.append(error)
+            else:
+                if told and sink.where and sink.where not in self.where:
+                    self.where.append(sink.where)
         return failures
 
     def _wanted_window(
@@ -170,6 +222,13 @@ class Delivery:
                 raise
             self._window = None
             log.info("no window: %s", error)
+
+
+@dataclass
+class _Failed:
+    """What went wrong with the outputs of one source."""
+
+    error: OutputError | None = None
 
 
 def _sink(kind: str) -> Any:

@@ -87,6 +87,7 @@ class Pipeline:
         self._reading = len(turns)
         self._delivered: dict[int, int] = {}
         self._open: dict[int, Source] = {}
+        self._given_up: set[int] = set()
 
     def events(self) -> Generator[Event]:
         """Run, and give what comes out to the caller, who is the output stage.
@@ -140,9 +141,23 @@ class Pipeline:
         for source in list(self._open.values()):
             source.close()
 
+    def give_up(self, source: int) -> None:
+        """Take no more of a source, whose outputs have failed; the others go on.
+
+        To be called where events are taken. The frame that was just given counts as failed, as do
+        those on the way behind it.
+        """
+        self._given_up.add(source)
+        opened = self._open.get(source)
+        if opened is not None:
+            opened.close()
+
     def _deliver(self, item: Item) -> Iterator[Event]:
         if isinstance(item, Rendered):
             source = item.frame.source
+            if source in self._given_up:
+                self._meter.dropped("output", "failed")
+                return
             if self._enough(source):
                 self._meter.dropped("output", "stopped")
                 return
@@ -153,7 +168,10 @@ class Pipeline:
             finally:
                 # A caller who leaves the loop has had this frame all the same.
                 seconds = time.perf_counter() - started
-                self._meter.delivered(source, item.frame.wall_time, seconds)
+                if source in self._given_up:
+                    self._meter.dropped("output", "failed")
+                else:
+                    self._meter.delivered(source, item.frame.wall_time, seconds)
         elif isinstance(item, Opened | Ended):
             yield item
 
@@ -223,7 +241,7 @@ class Pipeline:
         frames = iter(source)
         taken = 0
         clock = _Clock() if freshest and not source.info.live else None
-        while not self._stopping:
+        while not self._stopping and position not in self._given_up:
             # A live source is cut where frames are delivered, as some of those taken are dropped.
             if self._enough(position) or (not freshest and taken == self._max_frames):
                 return

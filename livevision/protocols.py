@@ -207,7 +207,8 @@ class Sink(Protocol):
 
     Attributes:
         wants_image: False where only the results are kept, so that nothing need be drawn.
-        where: Where the user finds what was written, for the last line of a run.
+        where: Where the user finds what was written, for the last line of a run; "" once closed,
+            where that is nothing.
     """
 
     wants_image: bool
@@ -223,6 +224,13 @@ class Attentive(Protocol):
     """A sink that must be seen to while no frame comes, as a window waiting for keys must."""
 
     def attend(self) -> None: ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A sink that takes the frames of several sources, and is told of each that opens."""
+
+    def opened(self, source: int, info: SourceInfo) -> None: ...
 
 
 class StopRequested(Exception):

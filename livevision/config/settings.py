@@ -125,8 +125,8 @@ class Settings(BaseModel):
 
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),
-        description="An .mp4 or .mkv video, .jsonl or .csv results, a folder (ends in /), or "
-        "window. May be repeated.",
+        description="An .mp4 or .mkv video, .jsonl or .csv results, - for JSON lines on standard "
+        "output, a folder (ends in /), or window. May be repeated.",
     )
     headless: Annotated[bool, Flag(OUTPUT)] = Field(
         default=False, description="Open no window, even where there is a display."

@@ -14,7 +14,13 @@ from livevision.output.output_file import OutputFile
 from livevision.output.target import refuse_existing
 from livevision.protocols import SourceInfo
 
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_PNG_COMPRESSION, 3]
+# By suffix: OpenCV warns of each setting that an encoder does not know, once a picture.
+_SETTINGS = {
+    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 92],
+    ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 92],
+    ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+}
+_LARGEST_JPEG = 65500  # libjpeg's limit; the format's is 65535
 
 
 class ImagesSink:
@@ -29,6 +35,7 @@ class ImagesSink:
 
     Raises:
         OutputError: A plain name and more than one picture; a file exists or cannot be written.
+            From ``close``: pictures that the format cannot hold, which cost only themselves.
     """
 
     wants_image = True
@@ -40,6 +47,7 @@ class ImagesSink:
         self._overwrite = options.overwrite
         self._written = 0
         self._names: set[str] = set()
+        self._refused: list[str] = []
         self.where = str(path.parent) if self._numbered else str(path)
         if self._numbered:
             try:
@@ -72,9 +80,18 @@ class ImagesSink:
         path = self._path
         if self._numbered:
             path = path.with_name(self._free(name_of(path.name, rendered.frame)))
-        encoded, data = cv2.imencode(path.suffix.lower(), rendered.image, _QUALITY)
+        suffix = path.suffix.lower()
+        height, width = rendered.image.shape[:2]
+        if suffix != ".png" and max(width, height) > _LARGEST_JPEG:
+            self._refused.append(
+                f"{path}: JPEG holds {_LARGEST_JPEG} pixels a side, this has {width}x{height}; "
+                "write .png"
+            )
+            return
+        encoded, data = cv2.imencode(suffix, rendered.image, _SETTINGS[suffix])
         if not encoded:
-            raise OutputError(f"cannot write {path}: OpenCV has no encoder for {path.suffix}")
+            self._refused.append(f"{path}: OpenCV cannot encode {width}x{height} as {suffix}")
+            return
         file = OutputFile(path, overwrite=self._overwrite)
         try:
             file.write(data.tobytes())
@@ -85,7 +102,17 @@ class ImagesSink:
         self._written += 1
 
     def close(self) -> None:
-        """Nothing is left to do: every picture is finished once written."""
+        """Tell of what could not be written; every picture is finished once written.
+
+        Raises:
+            OutputError: The format cannot hold some pictures.
+        """
+        if not self._written:
+            self.where = ""
+        refused, self._refused = self._refused, []
+        if refused:
+            more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+            raise OutputError(f"cannot write {refused[0]}{more}")
 
     def _free(self, name: str) -> str:
         """The name, with a number where another picture of this run has it: cat.bmp and cat.jpg."""

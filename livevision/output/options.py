@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -18,6 +19,7 @@ class OutputOptions:
         sound: Copy the source's sound into a video.
         threads: Threads of the video encoder; 0 leaves half of the cores to the nets.
         pace: A window shows a file at its own speed, where it would come faster.
+        stopping: Whether the run has been told to end, so that nothing may be waited for long.
         sources: Names of the run's sources by ``Frame.source``, for records of several sources.
     """
 
@@ -28,6 +30,7 @@ class OutputOptions:
     sound: bool = True
     threads: int = 0
     pace: bool = False
+    stopping: Callable[[], bool] = lambda: False
     sources: tuple[str, ...] = ()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from livevision.errors import OutputError
 from livevision.output.names import fitting
+from livevision.output.place import end_of_links, refuse_special
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ class OutputFile:
     would make unreadable what was readable until then.
 
     Args:
-        path: The final name. Missing folders are made.
+        path: The final name; where that is a link, the file behind it is meant, and the link stays.
+            Missing folders are made.
         overwrite: The finished file may replace one that stands there.
         blocks: One of these is among the first 8 bytes of each part that makes sense only as a
             whole, and may take several writes. By default every write is such a part.
@@ -39,16 +41,18 @@ class OutputFile:
         self, path: Path, *, overwrite: bool = False, blocks: tuple[bytes, ...] = ()
     ) -> None:
         self.path = path
+        self._end = end_of_links(path)
         self._overwrite = overwrite
         self._blocks = blocks
         self._whole = 0  # where the part being written began: up to there a reader can follow
         self._readable = False
         self.error: OutputError | None = None
+        refuse_special(path)
         if path.is_dir() or (path.exists() and not overwrite):
             raise OutputError(f"{path} exists; add --overwrite to replace it")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.current, descriptor = _make_part(path)
+            self._end.parent.mkdir(parents=True, exist_ok=True)
+            self.current, descriptor = _make_part(self._end)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {_reason(error)}") from error
         self._file = os.fdopen(descriptor, "w+b", buffering=0)
@@ -103,23 +107,23 @@ class OutputFile:
                 os.fsync(self._file.fileno())
             if self.error is None:
                 self._settle()
-            if self.error is None and self.current != self.path:
+            if self.error is None and self.current != self._end:
                 if not self._overwrite:
                     raise OutputError(
                         f"{self.path} was made by another program; the output is in {self.current}"
                     )
-                self.current.replace(self.path)
-                self.current = self.path
+                self.current.replace(self._end)
+                self.current = self._end
         except OSError as error:
             raise OutputError(f"cannot finish {self.path}: {_reason(error)}") from error
 
     def _settle(self) -> None:
         """Take the final name if nothing stands there."""
-        if self.current != self.path and not self.path.exists():
+        if self.current != self._end and not os.path.lexists(self._end):
             # Where open files cannot be renamed, this succeeds once the file is closed.
             with contextlib.suppress(PermissionError):
-                self.current.rename(self.path)
-                self.current = self.path
+                self.current.rename(self._end)
+                self.current = self._end
 
     def discard(self) -> None:
         """Leave nothing behind; a file that stood at the final name before stays as it was."""

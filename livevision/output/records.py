@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from livevision.errors import OutputError
 from livevision.frame import Frame, Rendered
 from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.output.output_file import OutputFile
+from livevision.output.standard_output import StandardOutput
+from livevision.output.target import STANDARD_OUTPUT
 from livevision.protocols import SourceInfo
 from livevision.results import ClassMap, Label
 
@@ -21,29 +25,31 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("source", "frame", "time", "class", "class_id", "confidence"),
-    *("x1", "y1", "x2", "y2", "track_id", "share"),
+    *("x1", "y1", "x2", "y2", "track_id", "share", "wall_time"),
 )
 
 
 class RecordsSink:
     """Writes results as they come, so that a crash costs at most the row being written.
 
-    ``.jsonl`` has one row a frame: ``{source, frame, time, detections: [{box: [x1, y1, x2, y2],
-    class, class_id, confidence, track_id?}], segments: {class: share}, labels: [{class, class_id,
-    confidence}]}``, with ``detections``, ``segments`` and ``labels`` where the run looks for them,
-    empty where nothing was found; labels are those of the whole frame, the likeliest first. Boxes
-    are in the frame's pixels (2 decimals), times in seconds (6), confidences and shares 0..1 (4
-    and 6). A still picture's ``source`` is its file, its ``time`` null; one of a file of several
-    has its ``page``, from 1.
+    ``.jsonl`` has one row a frame: ``{source, frame, time, wall_time?, detections: [{box: [x1, y1,
+    x2, y2], class, class_id, confidence, track_id?}], segments: {class: share}, labels: [{class,
+    class_id, confidence}]}``, with ``detections``, ``segments`` and ``labels`` where the run looks
+    for them, empty where nothing was found; labels are those of the whole frame, the likeliest
+    first. Boxes are in the frame's pixels (2 decimals), times in seconds (6), confidences and
+    shares 0..1 (4 and 6). Frames of live sources have a ``wall_time``: when they were captured, in
+    UTC, as ISO 8601 writes it, with milliseconds. A still picture's ``source`` is its file, its
+    ``time`` null; one of a file of several has its ``page``, from 1. Standard output takes the same
+    rows.
 
     ``.csv`` has the columns ``COLUMNS`` and one row for each detection (``share`` empty), for each
     class in a class map (``confidence`` and the box empty) and for each label (only a class and a
     confidence).
 
     Args:
-        target: Path ending in .jsonl or .csv.
+        target: Path ending in .jsonl or .csv, or "-" for standard output.
         info: The source; its name stands in each row unless ``options.sources`` has names.
-        options: ``overwrite`` and ``sources``.
+        options: ``overwrite``, ``sources`` and, for standard output, ``stopping``.
 
     Raises:
         OutputError: The file exists, or cannot be made or written.
@@ -52,16 +58,26 @@ class RecordsSink:
     wants_image = False
 
     def __init__(self, target: str, info: SourceInfo, options: OutputOptions = DEFAULTS) -> None:
+        self._info = info
+        self._infos: dict[int, SourceInfo] = {}
+        self._names = options.sources
+        self._file: OutputFile | StandardOutput
+        if target == STANDARD_OUTPUT:
+            self.where, self._as_table = "", False
+            self._file = StandardOutput(options.stopping)
+            return
         path = Path(target)
         if path.suffix.lower() not in (".jsonl", ".csv"):
             raise OutputError(f"cannot write {path}: results end in .jsonl or .csv")
         self.where = str(path)
-        self._name = info.name
-        self._names = options.sources
         self._as_table = path.suffix.lower() == ".csv"
         self._file = OutputFile(path, overwrite=options.overwrite)
         if self._as_table:
             self._file.write(_csv_line(dict(zip(COLUMNS, COLUMNS, strict=True))))
+
+    def opened(self, source: int, info: SourceInfo) -> None:
+        """A source whose frames will come is open."""
+        self._infos[source] = info
 
     def write(self, rendered: Rendered) -> None:
         """Add the rows of a frame.
@@ -77,6 +93,8 @@ class RecordsSink:
             record["time"] = None
             if frame.picture.page is not None:
                 record["page"] = frame.picture.page + 1
+        if self._info_of(frame).live:
+            record["wall_time"] = _utc(frame.wall_time)
         found: dict[str, Any] = {}
         for result in rendered.results.values():
             if isinstance(result, ClassMap):
@@ -100,7 +118,17 @@ class RecordsSink:
     def _source_of(self, frame: Frame) -> str:
         if frame.picture is not None:
             return frame.picture.path
-        return self._names[frame.source] if frame.source < len(self._names) else self._name
+        named = frame.source < len(self._names)
+        return self._names[frame.source] if named else self._info_of(frame).name
+
+    def _info_of(self, frame: Frame) -> SourceInfo:
+        return self._infos.get(frame.source, self._info)
+
+
+def _utc(monotonic: float) -> str:
+    """A moment of ``time.monotonic()`` as ISO 8601 writes it in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(time.time() - (time.monotonic() - monotonic), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _detections(result: sv.Detections) -> Iterator[dict[str, Any]]:
@@ -129,7 +157,8 @@ def _labels(result: Label) -> Iterator[dict[str, Any]]:
 
 def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]]:
     """A frame's record as rows of the table."""
-    common = {name: record[name] for name in ("source", "frame", "time")}
+    names = ("source", "frame", "time", "wall_time")
+    common = {name: record[name] for name in names if name in record}
     for found in (*record.get("detections", ()), *record.get("labels", ())):
         corners = dict(zip(("x1", "y1", "x2", "y2"), found.pop("box", ()), strict=False))
         yield {**common, **found, **corners}

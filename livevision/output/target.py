@@ -11,11 +11,13 @@ from typing import NamedTuple
 from livevision.errors import OutputError, UsageError, unknown
 from livevision.output import display
 from livevision.output.names import LONGEST, NAMED, PICTURES, fits, fitting, is_pattern
+from livevision.output.place import end_of_links, identity, refuse_special, same
 
 VIDEOS = (".mp4", ".mkv", ".mov")
 RECORDS = (".jsonl", ".csv")
 
 SCHEMES = ("window", "null")
+STANDARD_OUTPUT = "-"
 
 # What people may well ask for, and what to take instead.
 _INSTEAD = {
@@ -29,7 +31,7 @@ _INSTEAD = {
 
 ALLOWED = (
     "a video (.mp4 .mkv .mov), results (.jsonl .csv), pictures (frames/%06d.jpg), "
-    "a folder (ends in /), window or null"
+    "a folder (ends in /), - for JSON lines on standard output, window or null"
 )
 
 
@@ -57,6 +59,8 @@ def locate(uri: str, *, sources: int = 1) -> Target:
         UsageError: The scheme or suffix is not known, or one file cannot hold all sources.
         OutputError: No file can have the name.
     """
+    if uri == STANDARD_OUTPUT:
+        return Target("records", uri)
     scheme, colon, rest = uri.partition(":")
     if uri in SCHEMES or (colon and scheme in SCHEMES and not rest):
         return Target(scheme, "")
@@ -159,7 +163,7 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
     """
     if target.kind == "window" and (reason := display.why_not()):
         raise OutputError(f"cannot open a window: {reason}; or use --headless and --output FILE")
-    if target.kind in SCHEMES:
+    if target.kind in SCHEMES or target.target == STANDARD_OUTPUT:
         return
     path = Path(target.target)
     numbered = target.kind == "images" and is_pattern(path.name)
@@ -180,16 +184,34 @@ def refuse_existing(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ())
     """Refuse a file that is read by the run, is a folder, or exists and may not be replaced.
 
     Raises:
-        OutputError: It is one of these.
+        OutputError: It is one of these, a pipe or a device, or a link that leads nowhere.
     """
+    end_of_links(path)
+    refuse_special(path)
     if not path.exists():
         return
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; end it in / to write into it")
-    if any(source.exists() and source.samefile(path) for source in inputs):
+    if any(source.exists() and same(source, path) for source in inputs):
         raise OutputError(f"cannot write {path}: it is the input; give the output another name")
     if not overwrite:
         raise OutputError(f"{path} exists; add --overwrite to replace it, or give another name")
+
+
+def refuse_same(targets: Iterable[Target], report: Path | None = None) -> None:
+    """Refuse two outputs, or an output and the report, that stand on one path.
+
+    Raises:
+        UsageError: Two of them do.
+    """
+    named = [("two outputs", Path(t.target)) for t in targets if t.target not in ("", "-")]
+    named += [("an output and the report", report)] if report is not None else []
+    taken: dict[object, Path] = {}
+    for what, path in named:
+        other = taken.setdefault(identity(path), path)
+        if other is not path:
+            both = str(path) if str(path) == str(other) else f"{other} and {path}"
+            raise UsageError(f"{both}: {what} on one path; give each a path of its own")
 
 
 def _holds_pictures(source: Path, folder: Path) -> bool:

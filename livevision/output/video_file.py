@@ -152,6 +152,7 @@ class VideoFileSink:
             else:
                 self._file.discard()
                 log.warning("%s: no frame came, nothing is written", self.where)
+                self.where = ""
 
     def _finish(self, last: Frame) -> None:
         """Give the last frame its duration, the sound its end and the file its index."""

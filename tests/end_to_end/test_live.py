@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ def test_a_paced_source_keeps_its_pace_and_accounts_for_every_frame(
     frames = [row["frame"] for row in rows(results)]
     assert frames == sorted(set(frames))
     assert [row["time"] for row in rows(results)] == pytest.approx([f / 25 for f in frames])
+    clock = [datetime.fromisoformat(row["wall_time"]) for row in rows(results)]
+    spans = [(moment - clock[0]).total_seconds() for moment in clock]
+    assert spans == pytest.approx([(f - frames[0]) / 25 for f in frames], abs=0.15)
+    assert abs((datetime.now(UTC) - clock[-1]).total_seconds()) < 10
 
 
 def test_a_source_faster_than_the_net_is_dropped_not_queued(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +116,30 @@ def test_rows_of_several_sources_are_told_apart(tmp_path: Path) -> None:
     frames = [rendered(0, source=1), rendered(0, source=0), rendered(1, source=5)]
     rows = rows_of(tmp_path / "r.jsonl", *frames, sources=("a.mp4", "b.mp4"))
     assert [row["source"] for row in rows] == ["b.mp4", "a.mp4", "clip.mp4"]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_frames_of_live_sources_carry_the_time_of_day(tmp_path: Path, suffix: str) -> None:
+    before = datetime.now(UTC)
+    captured = time.monotonic() - 2.5
+    sink = RecordsSink(str(tmp_path / f"r.{suffix}"), plain_info())
+    sink.opened(0, plain_info(live=True))
+    sink.opened(1, plain_info(live=False))
+    for source in (0, 1):
+        frame = rendered(3, source=source, results={"detect": detections()})
+        sink.write(replace(frame, frame=replace(frame.frame, wall_time=captured)))
+    sink.close()
+    text = (tmp_path / f"r.{suffix}").read_text(encoding="utf-8")
+    if suffix == "csv":
+        live, _, file, _ = csv.DictReader(text.splitlines())
+        assert file["wall_time"] == ""
+    else:
+        live, file = (json.loads(line) for line in text.splitlines())
+        assert list(live)[:4] == ["source", "frame", "time", "wall_time"]
+        assert "wall_time" not in file
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", live["wall_time"])
+    told = datetime.fromisoformat(live["wall_time"])
+    assert abs((told - before).total_seconds() + 2.5) < 1
 
 
 def test_the_table(tmp_path: Path) -> None:

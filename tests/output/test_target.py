@@ -26,6 +26,7 @@ from livevision.output.target import Target, check, in_folder, locate
         ("window:", "window"),
         ("null", "null"),
         ("null:", "null"),
+        ("-", "records"),
     ],
 )
 def test_the_suffix_or_scheme_tells_the_kind(
@@ -55,7 +56,6 @@ def test_a_folder_that_exists_needs_no_slash(tmp_path: Path) -> None:
         ("out.bmp", r"\.jpg or \.png"),
         ("out.mp3", r"Did you mean '\.mp4'"),
         ("out", "no suffix"),
-        ("-", "no suffix"),
     ],
 )
 def test_what_is_not_known_gets_a_suggestion(uri: str, says: str) -> None:

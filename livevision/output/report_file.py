@@ -1,0 +1,80 @@
+"""The file of a run's report: seen to be writable before the work, written whole after it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from livevision.errors import OutputError, UsageError
+from livevision.output.place import end_of_links, same, special
+
+_OPEN = re.compile(r"/dev/(stdout|stderr|fd/(\d+))")
+_NAMED = {"stdout": 1, "stderr": 2}
+
+
+def check_report(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Find out that a report cannot be written before the work is done, not after.
+
+    Args:
+        path: The report. An older one is replaced; a pipe or a device is written to.
+        inputs: Files that the run reads.
+
+    Raises:
+        UsageError: It is a folder, or one of the inputs.
+        OutputError: It cannot be written.
+    """
+    if path.is_dir():
+        raise UsageError(f"--report {path} is a folder; it must be a file, such as {path}/run.json")
+    if any(source.exists() and same(source, path) for source in inputs):
+        raise UsageError(f"--report {path} is the input; give the report another name")
+    if _goes_through(path):
+        if not os.access(path, os.W_OK):
+            raise OutputError(f"--report {path} is not writable")
+        return
+    folder = end_of_links(path).parent
+    if not folder.is_dir():
+        raise OutputError(f"--report {path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"--report {path}: the folder {folder} is not writable")
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write a report; where a file stands, it is replaced by the whole new one.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        if _goes_through(path):
+            _write_through(path, text)
+            return
+        end = end_of_links(path)
+        part = end.with_name(f".livevision-report-{os.getpid()}.part")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(end)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def _goes_through(path: Path) -> bool:
+    """Whether a path is no file to replace: a pipe, a device, or an open file of this process."""
+    return special(path) is not None or _OPEN.fullmatch(str(path)) is not None
+
+
+def _write_through(path: Path, text: str) -> None:
+    """Write into a pipe or a device. A pipe that nobody reads is an error, and not waited for."""
+    found = _OPEN.fullmatch(str(path))
+    if found is not None:
+        # Not opened anew, which would begin again at the start of a file.
+        descriptor = os.dup(_NAMED.get(found[1], -1) if found[2] is None else int(found[2]))
+    else:
+        descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.encode())

@@ -1,0 +1,71 @@
+"""Standard output as a place for rows: written as they come, and never in the way of an end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import sys
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 4096  # bytes that a pipe takes without waiting, once it takes any
+_POLL_S = 0.1
+_PATIENCE_S = 1.0
+
+
+class StandardOutput:
+    """Takes rows as ``OutputFile`` does.
+
+    A reader that is slow is waited for, as each of its rows counts. One that reads no more when the
+    run has been told to end is waited for a second; the rows it would have had are then told of.
+
+    Args:
+        stopping: Whether the run has been told to end.
+
+    Raises:
+        BrokenPipeError: From ``write``: whoever read went away.
+    """
+
+    def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._stopping = stopping
+        self._lost = 0
+        self._patience = _PATIENCE_S
+        self._descriptor: int | None = None
+        sys.stdout.flush()
+        # In a notebook there is none, and on Windows pipes cannot be asked.
+        if os.name != "nt":
+            with contextlib.suppress(OSError, ValueError):
+                self._descriptor = sys.stdout.fileno()
+
+    def write(self, data: bytes) -> int:
+        """Write a row, all of it or, where nobody reads and the run ends, none or its beginning."""
+        if self._descriptor is None:
+            sys.stdout.write(data.decode())
+            sys.stdout.flush()
+            return len(data)
+        rest = memoryview(data)
+        while rest and not self._lost:
+            if self._takes(self._descriptor):
+                rest = rest[os.write(self._descriptor, rest[:_AT_ONCE]) :]
+            elif self._patience <= 0:
+                break
+        self._lost += bool(rest)
+        return len(data)
+
+    def close(self) -> None:
+        """Tell of rows that nobody took; standard output stays open."""
+        if self._lost:
+            log.warning("standard output was not read: %d rows are lost", self._lost)
+            self._lost = 0
+
+    def _takes(self, descriptor: int) -> bool:
+        """Whether something can be written now; waits a moment for that."""
+        asked = time.monotonic()
+        _, ready, _ = select.select([], [descriptor], [], _POLL_S)
+        if not ready and self._stopping():
+            self._patience -= time.monotonic() - asked
+        return bool(ready)
