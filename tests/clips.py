@@ -160,8 +160,8 @@ def make_clip(
 
     rate = Fraction(rate)
     time_base = Fraction(1, 60000)  # fits 24, 25, 30, 30000/1001; MPEG-4 allows no finer
-    if path.suffix == ".avi":
-        time_base = 1 / rate  # AVI counts frames and knows no other time
+    if path.suffix in (".avi", ".mpg"):
+        time_base = 1 / rate  # AVI counts frames and knows no other time; MPEG-2 has few
     moments = list(times) if times is not None else [start + float(i / rate) for i in range(frames)]
     stored = size if rotation in (0, 180) else (size[1], size[0])
     with av.open(str(path), "w", options=dict(container_options or {})) as out:

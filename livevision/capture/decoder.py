@@ -79,6 +79,7 @@ class Decoder:
         self._pending: list[int] = []  # times of packets whose frame is still to come, a heap
         self._unnumbered = 0  # damaged packets that no gap in the times has explained yet
         self._packets = 0
+        self._cut = False  # whether the file ended within the last packet
         self.container = av.open(
             uri,
             options=dict(options or {}),
@@ -146,6 +147,7 @@ class Decoder:
                 continue  # "same picture again", which a decoder would take for the end
             if not last:
                 self._packets += 1
+                self._cut = packet.is_corrupt
                 self._await(packet)
             for frame in self._decode(packet, last):
                 yield self._number(frame), frame
@@ -222,6 +224,9 @@ class Decoder:
         import av
 
         stream, start = self.stream, self._start()
+        # Of an AVI FFmpeg takes the duration from the file's size, however much is missing.
+        if self.container.format.name == "avi" and stream.frames and self.rate:
+            return start + float(stream.frames / self.rate)
         if stream.duration and stream.time_base is not None:
             return start + float(stream.duration * stream.time_base)
         for key, value in stream.metadata.items():
@@ -243,14 +248,15 @@ class Decoder:
         and up to half a second of time, and more than a hundredth of the declared frames.
         """
         declared = self.declared_end()
+        within = f"breaks off at {end:.2f} s, within a frame" if self._cut else None
         if declared is None or self._demuxer.breaks:
-            return None  # of parts with clocks of their own nobody knows the sum
+            return within  # of parts with clocks of their own nobody knows the sum
         slack = min(0.5, 0.1 * declared)
         if self.rate:
             slack = max(slack, 3 / float(self.rate))
         frames = self.stream.frames
         if declared - end <= slack or (frames and self._packets >= 0.99 * frames - 2):
-            return None
+            return within
         return f"breaks off at {end:.2f} s of {declared:.2f} s"
 
     def known_end(self) -> float | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livevision.capture import hardware
+from livevision.capture.cut_off import cut_off
 from livevision.capture.decoder import Decoder
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
@@ -157,6 +158,8 @@ class VideoFileSource:
 
     def _refuse_if_broken_off(self) -> None:
         shortfall = self._decoder.broke_off(self._times.end)
+        if shortfall is None and (missing := cut_off(Path(self._uri))):
+            shortfall = f"breaks off at {self._times.end:.2f} s, {missing}"
         if shortfall:
             raise SourceError(
                 f"{self._name}: {shortfall}: the file is truncated or damaged;"

@@ -285,9 +285,24 @@ def test_a_truncated_file_gives_all_it_has_and_then_says_where_it_ends(
 
 
 def test_an_index_that_is_a_little_off_is_no_error(tmp_path: Path) -> None:
+    path = clips.make_clip(tmp_path / "a.avi", frames=60, codec="mpeg4").path
+    data = bytearray(path.read_bytes())
+    at = data.index(b"strh") + 8 + 32  # the number of frames
+    for declared in (60, 62):
+        data[at : at + 4] = declared.to_bytes(4, "little")
+        path.write_bytes(data)
+        assert len(list(VideoFileSource(str(path)))) == 60
+    data[at : at + 4] = (70).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"breaks off at 2\.00 s of 2\.33 s"):
+        list(VideoFileSource(str(path)))
+
+
+def test_the_last_hundredth_of_a_file_is_missed_too(tmp_path: Path) -> None:
     clip = clips.truncated(tmp_path / "a.mp4", keep=1.0)
     clips.cut(clip.path, 0.99)
-    assert len(list(VideoFileSource(str(clip.path)))) >= 58
+    with pytest.raises(SourceError, match="breaks off"):
+        list(VideoFileSource(str(clip.path)))
 
 
 def test_a_video_shorter_than_its_sound_is_no_error(tmp_path: Path) -> None:
