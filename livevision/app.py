@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from livevision import registry
 from livevision.adaptive import Adaptive
+from livevision.capture.locate import expand, name_of
 from livevision.capture.options import SourceOptions
-from livevision.capture.redact import redact
 from livevision.delivery import Delivery
 from livevision.drawing import Overlays
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
@@ -113,8 +113,6 @@ class Run:
     def __init__(
         self, settings: Settings, meter: Meter, draw: bool = False, overlap: bool = True
     ) -> None:
-        from livevision.capture.locate import expand
-
         self.settings = settings
         self._failures: dict[int, LivevisionError] = {}
         self._unreported: OutputError | None = None
@@ -293,7 +291,7 @@ class Run:
         """
         if source not in self._failures:
             self._failures[source] = error
-            self.meter.failed(source, redact(self._places[source][1]), error)
+            self.meter.failed(source, name_of(*self._places[source]), error)
         self.pipeline.give_up(source)
 
     def _delivered(self, frame: Frame) -> None:

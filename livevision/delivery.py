@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from livevision import registry
-from livevision.capture.redact import redact
+from livevision.capture.locate import name_of
 from livevision.errors import LivevisionError, OutputError
 from livevision.frame import Rendered
 from livevision.output.options import OutputOptions
@@ -56,7 +56,7 @@ class Delivery:
             encoder=settings.encoder,
             preset=settings.preset,
             stopping=stopping,
-            sources=tuple(redact(uri) for _, uri in places),
+            sources=tuple(name_of(kind, uri) for kind, uri in places),
         )
         targets = [locate(uri, sources=len(places)) for uri in settings.output]
         self._of_run = [t for t in targets if t.kind == "records"]
@@ -246,7 +246,7 @@ def _copies(
         for folder in folders:
             copy = in_folder(
                 folder.target,
-                redact(uri),
+                name_of(kind, uri),
                 pictures=kind == "images",
                 several=kind == "images" and not _is_one_picture(uri),
                 is_file=kind in ("video_file", "images") and uri != "-",

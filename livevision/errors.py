@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from livevision.redact import redact_uri
+
 
 class LivevisionError(Exception):
     """The run failed for a reason that its message explains; exit code 1."""
@@ -60,7 +62,7 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
     if near:
         meant = next(n for n in names if n.lower() == near[0])
         hint = f" Did you mean {meant!r}?"
-    return f"unknown {kind} {given!r}.{hint} Known: {', '.join(names)}."
+    return f"unknown {kind} {redact_uri(given)!r}.{hint} Known: {', '.join(names)}."
 
 
 def missing_package(package: str, what_for: str, extra: str) -> str:

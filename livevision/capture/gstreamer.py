@@ -11,17 +11,17 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import numpy as np
 
 from livevision.cache import lend_cache
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
-from livevision.capture.redact import redact
 from livevision.errors import SourceError, UsageError
 from livevision.frame import Frame, Image
 from livevision.protocols import SourceInfo
+from livevision.redact import redact, redact_uri
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class GStreamerSource:
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         self._pipeline, self._live = _pipeline(uri)
-        self._name = redact(uri)
+        self._name = redact_uri(uri)
         self._source, self._stride = options.index, options.stride
         self._retry_for = options.retry_for
         self._closed = threading.Event()
@@ -157,11 +157,11 @@ def _pipeline(uri: str) -> tuple[str, bool]:
 
 
 def _csi_pipeline(uri: str) -> str:
-    parts = urlsplit(uri)
-    query = dict(parse_qsl(parts.query))
+    place, _, settings = uri.removeprefix("csi:").removeprefix("//").partition("?")
+    query = dict(parse_qsl(settings))
     width, _, height = query.pop("size", "1280x720").partition("x")
     rate = query.pop("rate", "30")
-    numbers = (parts.netloc or "0", width, height, rate)
+    numbers = (place.strip("/") or "0", width, height, rate)
     if query or not all(number.isdecimal() for number in numbers):
         raise UsageError(f"{uri}: a CSI camera is written csi://0?size=1280x720&rate=30")
     return (

@@ -11,11 +11,12 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from livevision.address import ENCODED, split_address
 from livevision.capture.names import exists, natural
-from livevision.capture.redact import redact
 from livevision.errors import SourceError, UsageError, unknown
+from livevision.redact import redact_uri
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset((
@@ -60,6 +61,11 @@ def locate(uri: str) -> tuple[str, str]:
     return found[0]
 
 
+def name_of(kind: str, uri: str) -> str:
+    """The name of a source that ``locate`` found: a file's path, an address without secrets."""
+    return redact_uri(uri) if kind in ("stream", "gstreamer") else uri
+
+
 def expand(uris: Iterable[str]) -> list[tuple[str, str]]:
     """The sources that the user's words mean, in their order; folders and patterns by name.
 
@@ -101,24 +107,44 @@ def _no_screen() -> str:
 
 def _by_scheme(uri: str, scheme: str, slashes: bool) -> tuple[str, str]:
     if scheme == "file":
-        return locate(unquote(urlsplit(uri).path))
+        path = re.sub(r"file:(//[^/?#]*)?", "", uri, count=1, flags=re.IGNORECASE)
+        return locate(unquote(re.split(r"[?#]", path)[0]))
     if scheme == "webcam":
-        return locate(urlsplit(uri).netloc or "0")
+        address = split_address(uri)
+        return locate(address.host or "0")
     if scheme not in _SCHEMES:
         allowed = sorted({*_SCHEMES, "file"})
-        raise UsageError(f"{redact(uri)}: {unknown('scheme', scheme, allowed)}")
+        raise UsageError(f"{redact_uri(uri)}: {unknown('scheme', scheme, allowed)}")
     kind = _SCHEMES[scheme]
     if kind != "gstreamer" and not slashes:
-        raise UsageError(f"{redact(uri)}: // is missing after {scheme}:")
-    if scheme in _STREAM_SCHEMES and not urlsplit(uri).netloc:
-        raise UsageError(f"{redact(uri)}: the host is missing after {scheme}://")
+        raise UsageError(f"{redact_uri(uri)}: // is missing after {scheme}:")
+    if scheme in _STREAM_SCHEMES:
+        _check_address(uri)
     return kind, uri
+
+
+def _check_address(uri: str) -> None:
+    """See that FFmpeg takes for the host what the user does.
+
+    Raises:
+        UsageError: There is no host, or what stands in its place can be none, as where a password
+            with a slash in it was given as it is.
+    """
+    address = split_address(uri)
+    if not address.host and not address.port and "@" not in address.rest:
+        missing = f"the host is missing after {address.scheme}://"
+        raise UsageError(f"{redact_uri(uri)}: {missing}")
+    if not address.is_sound:
+        raise UsageError(
+            f"{redact_uri(uri)}: this address has no host that can be made out; a user name and a "
+            f"password are written {ENCODED}"
+        )
 
 
 def _on_disk(uri: str) -> list[tuple[str, str]]:
     path = Path(uri).expanduser()
     if not exists(path) and not any(sign in uri for sign in "*?["):
-        raise SourceError(f"no such file: {uri}. {_near(path)}".rstrip())
+        raise SourceError(_nothing(uri, f"no such file: {uri}. {_near(path)}"))
     if exists(path) and path.is_dir():
         media = sorted((entry for entry in path.iterdir() if entry.is_file()), key=natural)
         return _media(media, str(path), f"the folder {uri} holds no video and no picture")
@@ -130,8 +156,17 @@ def _on_disk(uri: str) -> list[tuple[str, str]]:
     matches = sorted(map(Path, glob.glob(pattern, recursive=True)), key=natural)  # noqa: PTH207
     files = [match for match in matches if match.is_file()]
     if not files:
-        raise SourceError(f"no file matches the pattern {uri!r}. {_near(path)}".rstrip())
+        line = f"no file matches the pattern {uri!r}. {_near(path)}"
+        raise SourceError(_nothing(uri, line))
     return _media(files, pattern, f"none of the {len(files)} files that match {uri!r} is media")
+
+
+def _nothing(uri: str, line: str) -> str:
+    """The line for what names no file, unless it looks like an address without its scheme."""
+    shown = redact_uri(uri)
+    if shown != uri:
+        return f"no such file: {shown}; an address begins with its scheme, such as rtsp://"
+    return line.rstrip()
 
 
 def _media(files: list[Path], pictures_uri: str, nothing: str) -> list[tuple[str, str]]:

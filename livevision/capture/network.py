@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from livevision.capture.redact import redact
+from livevision.address import ENCODED, split_address
 from livevision.errors import SourceError, UsageError
+from livevision.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ def ffmpeg_options(uri: str, silence: float) -> dict[str, str]:
         uri: As the user wrote it.
         silence: Seconds without any data after which a connection counts as dead.
     """
-    scheme = urlsplit(uri).scheme.lower()
+    scheme = split_address(uri).scheme
     microseconds = str(int(silence * 1e6))
     # FFmpeg may look at a stream for five seconds before it gives out a frame. Its flag
     # "nobuffer" would save that, but throws away what it looked at, the first key frame included.
@@ -64,7 +65,7 @@ def explain(error: Exception, uri: str, silence: float) -> str:
     """What an error of FFmpeg's means, in plain words without passwords."""
     import av
 
-    host = urlsplit(uri).hostname or "the host"
+    host = split_address(uri).host_name
     words: list[tuple[type[Exception], Callable[[], str]]] = [
         (SourceError, lambda: str(error)),
         (av.error.HTTPUnauthorizedError, lambda: _unauthorized(uri)),
@@ -91,7 +92,8 @@ def explain(error: Exception, uri: str, silence: float) -> str:
 
 
 def _index_hint(uri: str) -> str:
-    if not urlsplit(uri).path.lower().endswith((".mp4", ".m4v", ".mov")):
+    path = re.split(r"[?#]", split_address(uri).rest)[0]
+    if not path.lower().endswith((".mp4", ".m4v", ".mov")):
         return ""
     return (
         " (a file with its index at the end can only be read from a server that takes range"
@@ -100,16 +102,18 @@ def _index_hint(uri: str) -> str:
 
 
 def _unauthorized(uri: str) -> str:
-    if "@" in urlsplit(uri).netloc:
-        return "the user name or the password in the address is wrong (401)"
-    scheme = urlsplit(uri).scheme
-    return f"a user name and password are wanted (401): {scheme}://USER:PASSWORD@HOST/…"
+    address = split_address(uri)
+    if address.user_info is not None:
+        wrong = "the user name or the password in the address is wrong (401)"
+        special = re.search(r"[^\w.:-]", address.user_info)
+        return f"{wrong}; they are written {ENCODED}" if special else wrong
+    return f"a user name and password are wanted (401): {address.scheme}://USER:PASSWORD@HOST/…"
 
 
 def _unknown_host(error: Exception, uri: str) -> bool:
     """FFmpeg says "input/output error" for a host without an address, so ask here."""
-    host = urlsplit(uri).hostname
-    if host is None or getattr(error, "errno", None) != errno.EIO:
+    host = split_address(uri).host.strip("[]")
+    if not host or getattr(error, "errno", None) != errno.EIO:
         return False
     try:
         socket.getaddrinfo(host, None)

@@ -21,12 +21,12 @@ from livevision.capture.decoder import Decoder
 from livevision.capture.network import explain, ffmpeg_options, gives_up
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
-from livevision.capture.redact import redact
 from livevision.capture.times import FileTimes, LiveTimes
 from livevision.errors import SourceError
 from livevision.frame import Frame
 from livevision.media.extras import Extras
 from livevision.protocols import SourceInfo
+from livevision.redact import redact_uri
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -80,7 +80,7 @@ class StreamSource:
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
-        self._uri, self._name = uri, redact(uri)
+        self._uri, self._name = uri, redact_uri(uri)
         self._source, self._stride = options.index, options.stride
         self._retry_for = options.retry_for
         self._decoder = options.decoder

@@ -13,9 +13,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from livevision.errors import LivevisionError, OutputError, UsageError
+from livevision.redact import redact, redact_uri
 
 INTERRUPTED, TERMINATED, READER_GONE = 130, 143, 141
 
@@ -56,18 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return READER_GONE
     except LivevisionError as error:
         if _debugging(arguments, error):
-            traceback.print_exc()
-        _say(f"error: {' '.join(str(error).split())}")
+            _print_traceback(arguments)
+        _say(f"error: {_without_secrets(' '.join(str(error).split()), arguments)}")
         return error.exit_code
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _drop_stdout()
             _say(f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}")
             return OutputError.exit_code
-        traceback.print_exc()
+        _print_traceback(arguments)
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
         _say(
-            f"internal error: {type(error).__name__}: {' '.join(str(error).split())} (this is a "
-            "bug of livevision; please report it with the lines above)"
+            f"internal error: {redact(_without_secrets(what, arguments))} (this is a bug of "
+            "livevision; please report it with the lines above)"
         )
         return LivevisionError.exit_code
 
@@ -120,6 +123,24 @@ def _signals_raise() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _print_traceback(arguments: Sequence[str]) -> None:
+    """The traceback of the error at hand; other packages put addresses as they are into theirs."""
+    text = redact(_without_secrets(traceback.format_exc(), arguments))
+    with contextlib.suppress(OSError):
+        print(text, end="", file=sys.stderr)
+
+
+def _without_secrets(text: str, arguments: Sequence[str]) -> str:
+    """The text with no argument of the command line in it as it was given, if it holds secrets."""
+    for argument in arguments:
+        for given in (argument, argument.partition("=")[2]):
+            shown = redact_uri(given)
+            if shown != given:
+                for form in (given, str(Path(given))):
+                    text = text.replace(form, shown).replace(repr(form)[1:-1], shown)
+    return text
 
 
 def _flush_stdout() -> None:

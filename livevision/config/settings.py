@@ -27,6 +27,7 @@ from pydantic_core import ErrorDetails
 from livevision.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.errors import UsageError, unknown
+from livevision.redact import redact
 from livevision.registry import ENGINES
 
 INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (
@@ -352,8 +353,8 @@ def _explain(error: ErrorDetails, where: Callable[[str], str]) -> str:
         return "no source was given: what should livevision look at? For example --source webcam"
     place = f"{where(name)}: " if name else ""
     if error["type"] == "value_error":
-        return f"{place}{error['ctx']['error']}"
-    return f"{place}{error['input']!r} is not {allowed(Settings.model_fields[name])}"
+        return f"{place}{redact(str(error['ctx']['error']))}"
+    return f"{place}{redact(repr(error['input']))} is not {allowed(Settings.model_fields[name])}"
 
 
 def _text(value: Any) -> Any:

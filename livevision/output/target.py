@@ -12,6 +12,7 @@ from livevision.errors import OutputError, UsageError, unknown
 from livevision.output import display
 from livevision.output.names import LONGEST, NAMED, PICTURES, fits, fitting, is_pattern
 from livevision.output.place import end_of_links, identity, refuse_special, same
+from livevision.redact import redact_uri
 
 VIDEOS = (".mp4", ".mkv", ".mov")
 RECORDS = (".jsonl", ".csv")
@@ -65,9 +66,12 @@ def locate(uri: str, *, sources: int = 1) -> Target:
     if uri in SCHEMES or (colon and scheme in SCHEMES and not rest):
         return Target(scheme, "")
     if "://" in uri:
+        shown = redact_uri(uri)
         if scheme == "web":
-            raise UsageError(f"output {uri!r}: web pages are not in this version; use {ALLOWED}")
-        raise UsageError(f"output {uri!r}: {unknown('scheme', scheme, SCHEMES)} Or use {ALLOWED}.")
+            raise UsageError(f"output {shown!r}: web pages are not in this version; use {ALLOWED}")
+        raise UsageError(
+            f"output {shown!r}: {unknown('scheme', scheme, SCHEMES)} Or use {ALLOWED}."
+        )
     path = Path(uri).expanduser()
     if not fits(path.name):
         raise OutputError(f"cannot write {uri}: a file's name has {LONGEST} bytes at most")

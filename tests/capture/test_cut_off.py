@@ -65,7 +65,7 @@ def test_a_cut_file_gives_what_it_has_and_an_error(tmp_path: Path, name: str, sh
 
 def _collect(source: VideoFileSource, indices: list[int]) -> None:
     for frame in source:
-        indices.append(frame.index)  # noqa: PERF402  # an error ends it
+        indices.append(frame.index)  # an error ends it
 
 
 def test_nothing_is_missing_where_nobody_knows(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""The parts of a network address, split as FFmpeg splits it, whatever stands in it.
+
+``urllib.parse`` refuses a password such as ``[x]``, and takes another part of ``p@ss#1`` for the
+host than FFmpeg does, who makes the connection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+ENCODED = "percent-encoded: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F, a space as %20"
+"""How user names and passwords are written in an address."""
+
+_PARTS = re.compile(
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://"
+    r"(?P<authority>[^/?#]*)(?P<rest>.*)",
+    re.DOTALL,
+)
+_HOST = re.compile(r"[\w.-]+|\[[0-9a-fA-F:.]+(%[\w.-]+)?\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address in parts.
+
+    Attributes:
+        scheme: Lower case, without ``:``; "" where the text has no ``://``.
+        user_info: What stands before the host's ``@``; None for nothing.
+        host: In brackets where it is written so.
+        port: "" where none is given.
+        rest: Path, query and fragment, as they stand.
+    """
+
+    scheme: str
+    user_info: str | None
+    host: str
+    port: str
+    rest: str
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether host and port can be ones, so that the user name and the password are not cut."""
+        if not re.fullmatch(r"(\d{1,5})?", self.port):
+            return False
+        if not _HOST.fullmatch(self.host) and (self.host or not self.port or self.user_info):
+            return False  # udp://@:1234 has no host
+        if int(self.port or 0) > 65535:
+            return False
+        # To FFmpeg rtsp://me:12/34@host has the host "me", and rtsp://me:a@b#c@host the host "b".
+        # So has http://me:80/@name, rightly.
+        cut = (self.user_info or self.port) and "@" in self.rest
+        return not cut or "." in self.host or self.host == "localhost" or self.is_number
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the host is an IP address."""
+        try:
+            ip_address(self.host.strip("[]"))
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def host_name(self) -> str:
+        """The host for messages; "the host" where it may be part of a password."""
+        return "the host" if not self.host or "@" in self.rest else self.host.strip("[]")
+
+
+def split_address(uri: str) -> Address:
+    """The parts of an address; where it has no ``://``, all of it is ``rest``."""
+    found = _PARTS.fullmatch(uri)
+    if found is None:
+        return Address("", None, "", "", uri)
+    user_info, at, place = found["authority"].rpartition("@")
+    if place.startswith("["):
+        host, bracket, port = place.partition("]")
+        host, port = host + bracket, port
+    else:
+        host, colon, port = place.partition(":")
+        port = colon + port
+    return Address(
+        scheme=found["scheme"].lower(),
+        user_info=user_info if at else None,
+        host=host,
+        # What stands there without a colon is no port.
+        port=port[1:] if port.startswith(":") else port and f"?{port}",
+        rest=found["rest"],
+    )
