@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from livevision.capture import hardware
 from livevision.capture.demuxer import Demuxer
+from livevision.capture.interlacing import deinterlaced
 from livevision.codecs import SOFTWARE
 from livevision.errors import SourceError
 from livevision.media.extras import Extras
@@ -102,6 +103,9 @@ class Decoder:
         self.stream.thread_type = "AUTO" if threads else "SLICE"
         if self._hurried:
             self.stream.codec_context.options = {"flags": "+low_delay"}
+        said = self.stream.sample_aspect_ratio
+        self._said_aspect = Fraction(said) if said and said > 0 else Fraction(1)
+        self._first_aspect = self._codec_aspect()
         self.rate = _sane_rate(self.stream)
         self._demuxer = Demuxer(
             self.container,
@@ -141,6 +145,9 @@ class Decoder:
         return chosen
 
     def __iter__(self) -> Iterator[tuple[int, VideoFrame]]:
+        return deinterlaced(self._decoded())
+
+    def _decoded(self) -> Iterator[tuple[int, VideoFrame]]:
         for packet in self._demuxer:
             last = packet.size == 0 and packet.dts is None
             if packet.size == 0 and not last:
@@ -265,9 +272,18 @@ class Decoder:
 
     @property
     def aspect(self) -> Fraction:
-        """Width of a pixel by its height, as stored; 1 where nothing is said."""
-        aspect = self.stream.sample_aspect_ratio
-        return Fraction(aspect) if aspect and aspect > 0 else Fraction(1)
+        """Width of a pixel of the last frame by its height, as stored; 1 where nothing is said.
+
+        What the container says goes, moved by as much as the codec's own word changed since.
+        """
+        now = self._codec_aspect()
+        if now == self._first_aspect or not now or not self._first_aspect:
+            return self._said_aspect
+        return self._said_aspect * now / self._first_aspect
+
+    def _codec_aspect(self) -> Fraction:
+        said = self._context.sample_aspect_ratio
+        return Fraction(said) if said and said > 0 else Fraction(0)
 
     @property
     def bit_rate(self) -> int | None:

@@ -71,7 +71,7 @@ class Demuxer:
         """The packets of the video, in the order of decoding, and an empty one at the end."""
         number, ended = self._video.index, False
         for packet in self._container.demux(self._video, *self._beside):
-            if packet.stream_index == number:
+            if packet.stream.index == number:  # the empty ones have no other number
                 ended = packet.size == 0 and packet.dts is None
                 if not ended:
                     self._on_the_clock(packet)

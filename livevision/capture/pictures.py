@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from livevision.capture.conversion import Conversion, seen_colours
+from livevision.capture.fitting import fitted
 from livevision.frame import Image
 
 if TYPE_CHECKING:
@@ -18,28 +19,38 @@ if TYPE_CHECKING:
 class Pictures:
     """Makes pictures of one size from the frames of one stream.
 
-    The first frame fixes the upright size; a later frame of another size (an adaptive stream, a
-    changed camera mode) is scaled to it.
+    The first frame fixes the upright size; a later frame of another size or shape (an adaptive
+    stream, a broadcast between films) is fitted into it whole, with black around.
+
+    Args:
+        first: The first frame.
+        aspect: Width of its pixels by their height, as stored.
 
     Attributes:
         size: (width, height) of every picture, upright.
+        aspect: Width of an upright pixel by its height.
         colours: What the values of the pictures mean as light.
     """
 
-    def __init__(self, first: VideoFrame) -> None:
+    def __init__(self, first: VideoFrame, aspect: Fraction = Fraction(1)) -> None:
         self._conversion = Conversion()
         self.colours = seen_colours(first)
         self._stored_size = (first.width, first.height)
         self._turn = _turn(first)
         width, height = self._stored_size
         self.size = (height, width) if self._turn[0] else (width, height)
+        self._stored_aspect = aspect
+        self.aspect = 1 / aspect if self._turn[0] else aspect
 
-    def upright(self, aspect: Fraction) -> Fraction:
-        """Width by height of an upright pixel, from that of a stored one."""
-        return 1 / aspect if self._turn[0] else aspect
-
-    def __call__(self, frame: VideoFrame) -> Image:
-        return _turned(self._conversion(frame, self._stored_size), *self._turn)
+    def __call__(self, frame: VideoFrame, aspect: Fraction | None = None) -> Image:
+        """The upright picture of a frame; ``aspect`` is its pixels', by default the first one's."""
+        aspect = aspect or self._stored_aspect
+        size = (frame.width, frame.height)
+        if size == self._stored_size and aspect == self._stored_aspect:
+            return _turned(self._conversion(frame, size), *self._turn)
+        turn = _turn(frame)
+        image = _turned(self._conversion(frame, size), *turn)
+        return fitted(image, self.size, (1 / aspect if turn[0] else aspect) / self.aspect)
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:

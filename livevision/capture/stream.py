@@ -48,6 +48,7 @@ class _Taken:
     time: float
     wall_time: float
     frame: VideoFrame
+    aspect: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,6 @@ class StreamSource:
         self._time_base: Fraction | None = None
         self._frames: int | None = None
         self._bit_rate: int | None = None
-        self._aspect = Fraction(1)
         self._extras = Extras(options.copies) if options.copies else None
         self._closed = threading.Event()
         self._stopping = options.stopping or self._closed.is_set
@@ -112,7 +112,7 @@ class StreamSource:
             self.close()
             raise
         self._waiting: _Taken | None = first
-        self._pictures = Pictures(first.frame)
+        self._pictures = Pictures(first.frame, first.aspect)
         self.info = SourceInfo(
             name=self._name,
             live=self._live,
@@ -122,7 +122,7 @@ class StreamSource:
             frames=-(-self._frames // self._stride) if self._frames else None,
             colours=self._pictures.colours,
             bit_rate=self._bit_rate,
-            aspect=self._pictures.upright(self._aspect),
+            aspect=self._pictures.aspect,
             extras=None if self._live else self._extras,
         )
 
@@ -135,7 +135,7 @@ class StreamSource:
                 if taken is None:
                     return
                 if taken.number % self._stride == 0:
-                    image = self._pictures(taken.frame)
+                    image = self._pictures(taken.frame, taken.aspect)
                     yield Frame(self._source, taken.number, taken.time, taken.wall_time, image)
         finally:
             self.close()
@@ -242,7 +242,7 @@ class StreamSource:
                     log.warning("%s: connected again", self._name)
                 in_file = file_times(frame)
                 moment = times(frame, wall_time) if self._live else in_file
-                yield _Taken(number + place, moment, wall_time, frame)
+                yield _Taken(number + place, moment, wall_time, frame, decoder.aspect)
             # A recording that an RTSP server plays back: its end is no break.
             length = (decoder.container.duration or 0) / 1e6
             self._played = 0 < length <= file_times.end - (file_times.first or 0.0) + 1
@@ -265,7 +265,6 @@ class StreamSource:
             self._rate, self._time_base = decoder.rate, Fraction(base) if base else None
         self._frames = None if self._live else decoder.declared_frames()
         self._bit_rate = None if self._live else decoder.bit_rate
-        self._aspect = decoder.aspect
         if self._extras is None or reconnected:
             return
         self._extras.declared_end = decoder.known_end()

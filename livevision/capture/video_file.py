@@ -64,7 +64,7 @@ class VideoFileSource:
             if first is None:
                 raise SourceError(f"{self._name}: the video in it has no frames")
             self._waiting: tuple[int, VideoFrame] | None = first
-            self._pictures = Pictures(first[1])
+            self._pictures = Pictures(first[1], self._decoder.aspect)
             self.info = self._describe()
         except BaseException:
             self.close()
@@ -102,7 +102,7 @@ class VideoFileSource:
             frames=math.ceil(frames / self._stride) if frames and not self._loop else None,
             colours=self._pictures.colours,
             bit_rate=decoder.bit_rate,
-            aspect=self._pictures.upright(decoder.aspect),
+            aspect=self._pictures.aspect,
             extras=self._extras,
         )
 
@@ -152,7 +152,7 @@ class VideoFileSource:
             moment = self._times(frame) + shift
             if (before + number) % self._stride == 0:
                 wall_time = time.monotonic()
-                image = self._pictures(frame)
+                image = self._pictures(frame, self._decoder.aspect)
                 yield Frame(self._source, before + number, moment, wall_time, image)
             item = None
 
