@@ -155,7 +155,7 @@ def _track(stream: Any) -> Track:
     import av
 
     context = stream.codec_context
-    codec = context.name if context is not None else getattr(stream, "name", None)
+    codec = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
     # A container that is never written holds a copy of the parameters when the file is closed.
     holder: Any = av.open(io.BytesIO(), "w", "null")
     try:
@@ -168,9 +168,16 @@ def _track(stream: Any) -> Track:
         codec or "unknown",
         template,
         holder,
-        dict(stream.metadata),
+        _tags(stream),
         int(stream.disposition),
     )
+
+
+def _tags(stream: Any) -> dict[str, str]:
+    tags = dict(stream.metadata)
+    if "name" in tags:  # as QuickTime and its like call a track's title
+        tags.setdefault("title", tags.pop("name"))
+    return tags
 
 
 def _move(packet: Any, seconds: float) -> None:

@@ -26,6 +26,14 @@ _TAGS_OF_THE_FILE = frozenset(
         *("variant_bitrate", "bps", "rotate"),
     ]
 )
+_KNOWN_TAGS = frozenset(
+    [
+        *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre"),
+        *("copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id"),
+        *("network", "keywords", "episode_sort", "season_number", "media_type", "hd_video"),
+        *("gapless_playback", "compilation", "track", "disc", "tmpo", "location", "creation_time"),
+    ]
+)
 _STATISTICS = ("_statistics", "bps-", "duration-", "number_of_")
 _MS = Fraction(1, 1000)
 
@@ -72,6 +80,7 @@ class ExtrasCopy:
             )
         output.metadata.update(_tags(extras.tags))
         video.metadata.update(_tags(extras.video_tags))
+        video.disposition = av.stream.Disposition.default
 
     def begin(self, zero: float) -> None:
         """Say which moment of the source is the output's 0, before anything is written."""
@@ -106,6 +115,8 @@ class ExtrasCopy:
 
     def _add(self, track: Track) -> bool:
         """Give the output a track like one of the source's; False where it must be left out."""
+        if track.kind == "data" and "timecode" in track.tags:
+            return True  # it is a tag of the pictures too, of which muxers make such a track
         first = self._feed.first(track.number)
         muxer = self._output.format.name
         try:
@@ -133,6 +144,17 @@ class ExtrasCopy:
             del self._tracks[number]
             kind = next(str(t) for t in self._extras.tracks if t.number == number)
             log.warning("%s: its %s breaks off in %s: %s", self._name, kind, self._where, error)
+
+
+def kept_tags(extras: Extras, suffix: str) -> dict[str, str]:
+    """What a muxer must be told to keep all tags.
+
+    Those of QuickTime and its like have a place for a few tags that every player knows, and another
+    for any, where some players do not look.
+    """
+    if suffix == ".mkv" or all(key.lower() in _KNOWN_TAGS for key in _tags(extras.tags)):
+        return {}
+    return {"movflags": "+use_metadata_tags"}
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from livevision.errors import OutputError
 from livevision.frame import Frame, Rendered
 from livevision.output import hardware
 from livevision.output.encoder import Encoder
-from livevision.output.extras import ExtrasCopy
+from livevision.output.extras import ExtrasCopy, kept_tags
 from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.output.output_file import OutputFile
 from livevision.output.target import VIDEOS
@@ -76,8 +76,12 @@ class VideoFileSink:
         self._extras: ExtrasCopy | None = None
         self._closed = False
         try:
+            options_given = {**muxer_options, **_FLUSH}
+            if info.extras is not None:
+                for name, value in kept_tags(info.extras, path.suffix.lower()).items():
+                    options_given[name] = options_given.get(name, "") + value
             self._container: Any = av.open(
-                self._file, "w", muxer, options={**muxer_options, **_FLUSH}, buffer_size=1 << 18
+                self._file, "w", muxer, options=options_given, buffer_size=1 << 18
             )
             encoder = hardware.choose(info, options)
             self._encoder = Encoder(self._container, info, options, info.aspect, encoder)
@@ -192,7 +196,10 @@ class VideoFileSink:
             packet.dts -= ticks
             packet.pts = None if packet.pts is None else packet.pts - ticks
         with self._file_errors_told():
-            self._beside.setdefault(stream.index, _Track(self._container)).put(packet)
+            if stream.type == "audio":
+                self._beside.setdefault(stream.index, _Track(self._container)).put(packet)
+            else:
+                self._container.mux(packet)  # it lasts as long as it says
 
     @contextlib.contextmanager
     def _file_errors_told(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Files of several parts, tracks, sizes and fields: the right pictures, at the right times, whole."""
+"""Files of several parts, tracks, sizes and fields: the right pictures, at their times, whole."""
 
 from __future__ import annotations
 
@@ -253,5 +253,7 @@ def test_interlaced_pictures_between_others_and_of_another_size(tmp_path: Path) 
         part(tmp_path / "4.ts", start=3, first=90),
     ]
     frames, _ = read(joined(tmp_path / "joined.ts", *parts))
-    assert [frame_number(f.image) for f in frames if f.image.shape == (240, 320, 3)] == [*range(120)]
+    assert [frame_number(f.image) for f in frames if f.image.shape == (240, 320, 3)] == [
+        *range(120)
+    ]
     assert [f.time for f in frames] == pytest.approx([n / RATE for n in range(120)], abs=2e-4)

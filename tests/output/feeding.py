@@ -39,14 +39,14 @@ def plain_info(size: tuple[int, int] = (320, 240), **more: Any) -> SourceInfo:
     )
 
 
-def reading(path: Path, *, stride: int = 1, copies: int = 1) -> VideoFileSource:
+def reading(path: Path, *, copies: int = 1, **options: Any) -> VideoFileSource:
     """The application's reader of a video file, for so many outputs that copy its sound."""
-    return VideoFileSource(str(path), SourceOptions(stride=stride, copies=copies))
+    return VideoFileSource(str(path), SourceOptions(copies=copies, **options))
 
 
 def feed(
     sink: Any,
-    reader: VideoFileSource,
+    reader: Any,
     *,
     frames: int | None = None,
     draw: Callable[[Image], Image] = lambda image: image,
