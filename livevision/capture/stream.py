@@ -21,6 +21,7 @@ from livevision.capture.decoder import Decoder
 from livevision.capture.network import explain, ffmpeg_options, gives_up
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
+from livevision.capture.replay import Replay
 from livevision.capture.times import FileTimes, LiveTimes
 from livevision.errors import SourceError
 from livevision.frame import Frame
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _LONGEST_SILENCE = 10.0
 _HANDED_OVER = 2
+_PLAYLISTS = frozenset({"hls", "dash"})
 # Formats that stamp frames with a rate of their own invention.
 _FORMATS_WITHOUT_TIMES = frozenset({"mpjpeg", "mjpeg"})
 
@@ -64,7 +66,8 @@ class StreamSource:
     Live: times count from the first frame and go on through a break. A stream that ends, breaks
     or falls silent is connected to again, with pauses of 0.5 s growing to 10 s, until
     ``retry_for`` seconds have passed without a frame. A file over HTTP (its container knows its
-    duration) gives every frame at its own time and ends with its last.
+    duration, or the server its size) gives every frame at its own time and ends with its last. One
+    whose size is not told looks live, until it is fetched again and found to be the same.
 
     Attributes:
         losses: ``corrupt``: frames that could not be decoded. ``reconnects``: connections that
@@ -89,6 +92,7 @@ class StreamSource:
         self._silence = min(_LONGEST_SILENCE, max(1.0, options.retry_for / 3))
         self.losses = {"corrupt": 0, "reconnects": 0}
         self._live, self._played, self._trusted = True, False, True
+        self._multipart = False  # a camera's, whose picture may well stand still
         self._rate: Fraction | None = None
         self._time_base: Fraction | None = None
         self._frames: int | None = None
@@ -194,15 +198,22 @@ class StreamSource:
         number, pause = 0, _FIRST_PAUSE
         last_frame = time.monotonic()
         connected = False  # whether any frame ever came
+        replay = Replay()
         while not self._closed.is_set():
             why = "the stream ended"
+            replay.connecting()
             try:
                 for taken in self._connection(times, number, reconnected=connected):
+                    if not self._multipart and replay.repeats(taken.frame):
+                        self.losses["reconnects"] -= 1
+                        log.info("%s: begins again, so that was all of it", self._name)
+                        return
                     connected, pause = True, _FIRST_PAUSE
                     last_frame, number = time.monotonic(), taken.number + 1
                     yield taken
                 if self._played or not self._live or self._closed.is_set():
                     return
+                replay.ended()
             except (av.error.FFmpegError, SourceError) as error:
                 why = explain(error, self._uri, self._silence)
                 if not self._live or (not connected and gives_up(error, self._uri)):
@@ -259,6 +270,7 @@ class StreamSource:
     def _note(self, decoder: Decoder, reconnected: bool) -> None:
         """Keep what the container says of the stream."""
         self._live = _is_live(decoder)
+        self._multipart = decoder.container.format.name == "mpjpeg"
         self._trusted = decoder.container.format.name not in _FORMATS_WITHOUT_TIMES
         if self._trusted:
             base = decoder.stream.time_base
@@ -273,6 +285,10 @@ class StreamSource:
 
 
 def _is_live(decoder: Decoder) -> bool:
-    """Only a file that a web server hands out knows its duration."""
-    scheme = decoder.uri.partition(":")[0].lower()
-    return scheme not in ("http", "https") or not decoder.container.duration
+    """Only a file that a web server hands out knows its duration, or at least its size."""
+    scheme, container = decoder.uri.partition(":")[0].lower(), decoder.container
+    if scheme not in ("http", "https"):
+        return True
+    # The size of a playlist is not that of what it lists.
+    sized = container.format.name not in _PLAYLISTS and container.size > 0
+    return not (container.duration or sized)

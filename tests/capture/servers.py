@@ -144,6 +144,48 @@ def http_files(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
+class _Chunked(http.server.BaseHTTPRequestHandler):
+    """Hands out files in chunks, as programs do that make them as they send them."""
+
+    protocol_version = "HTTP/1.1"
+    contents: tuple[bytes, ...] = ()
+    fetched = 0
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        content = self.contents[min(self.fetched, len(self.contents) - 1)]
+        type(self).fetched += 1
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            for at in range(0, len(content), 4096):
+                part = content[at : at + 4096]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            self.close_connection = True
+
+
+@contextmanager
+def http_chunked(*contents: bytes) -> Iterator[tuple[str, Any]]:
+    """A web server of files whose lengths it does not tell, one after the other and then the last.
+
+    Its address, and an object that counts what was ``fetched``.
+    """
+    handler: Any = type("Handler", (_Chunked,), {"contents": contents, "fetched": 0})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", handler
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @contextmanager
 def silent_server() -> Iterator[str]:
     """A server that takes connections and says nothing; its address."""

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from livevision.capture import network, stream
@@ -18,7 +19,14 @@ from livevision.capture.options import SourceOptions
 from livevision.capture.stream import StreamSource
 from livevision.errors import SourceError
 from tests import clips
-from tests.capture.servers import free_port, http_files, http_live, rtsp_server, silent_server
+from tests.capture.servers import (
+    free_port,
+    http_chunked,
+    http_files,
+    http_live,
+    rtsp_server,
+    silent_server,
+)
 from tests.clips import frame_number
 
 MPEGTS = ("-c", "copy", "-f", "mpegts")
@@ -130,6 +138,51 @@ def test_a_file_over_http_is_a_file(tmp_path: Path) -> None:
         frames = list(source)
     assert [frame_number(f.image) for f in frames] == list(range(40))
     assert [f.time for f in frames] == pytest.approx(clip.times)
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.h264", "a.mkv"])
+def test_a_file_whose_length_the_server_tells_is_a_file(tmp_path: Path, name: str) -> None:
+    more = {"codec": "mpeg2video", "rate": 25} if name == "a.mpg" else {}
+    clips.make_clip(tmp_path / name, frames=40, **more)
+    with http_files(tmp_path) as address:  # it knows no ranges, so FFmpeg finds no duration
+        source = StreamSource(f"{address}/{name}")
+        assert not source.info.live
+        assert [frame_number(f.image) for f in source] == list(range(40))
+
+
+def test_a_picture_over_http_is_one(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.jpg"), clips.numbered(7))
+    with http_files(tmp_path) as address:
+        assert [frame_number(f.image) for f in StreamSource(f"{address}/a.jpg")] == [7]
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.h264", "a.mjpeg"])
+def test_a_file_in_chunks_is_read_once_and_not_for_ever(tmp_path: Path, name: str) -> None:
+    more = {
+        "a.mpg": {"codec": "mpeg2video", "rate": 25},
+        "a.mjpeg": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+    }
+    clips.make_clip(tmp_path / name, frames=40, **more.get(name, {}))
+    with http_chunked((tmp_path / name).read_bytes()) as (address, server):
+        source = StreamSource(f"{address}/{name}", SourceOptions(retry_for=30))
+        numbers = [frame_number(f.image) for f in source]
+    assert numbers == sorted(set(numbers))
+    assert server.fetched == 2
+    assert source.losses["reconnects"] == 0
+
+
+def test_a_stream_that_begins_otherwise_goes_on(tmp_path: Path) -> None:
+    contents = [
+        clips.make_clip(tmp_path / f"{first}.ts", frames=10, first=first).path.read_bytes()
+        for first in (0, 10, 20)
+    ]
+    with http_chunked(*contents) as (address, server):
+        source = StreamSource(f"{address}/a.ts", SourceOptions(retry_for=30))
+        numbers = [frame_number(f.image) for f in source]
+    assert numbers == sorted(set(numbers))
+    assert {number // 10 for number in numbers} == {0, 1, 2}
+    assert server.fetched == 4
+    assert source.losses["reconnects"] == 2
 
 
 def test_a_file_over_http_that_breaks_off(tmp_path: Path) -> None:
