@@ -132,7 +132,12 @@ class Run:
         # A decoded picture belongs to its frame alone, and only Python's users see the frame again.
         seen_no_more = not draw and all(kind == "video_file" for kind, _ in places)
         self._overlays = Overlays(
-            settings, self._models, self.meter, self._adaptive, copy=not seen_no_more
+            settings,
+            self._models,
+            self.meter,
+            self._adaptive,
+            copy=not seen_no_more,
+            pictures=[n for n, (kind, _) in enumerate(places) if kind == "images"],
         )
         self.stages = Stages(
             preprocess=self._preprocess,

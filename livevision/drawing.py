@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from livevision import registry
 from livevision.adaptive import Adaptive
 from livevision.frame import Inferred
 from livevision.model import Model
+from livevision.overlay.room import Memory, Room
 from livevision.protocols import Overlay
 from livevision.report import Meter, joined
 from livevision.run_models import open_specs
@@ -27,6 +29,7 @@ class Overlays:
         meter: Whose rates are shown.
         adaptive: Whose size and stride are shown beside them.
         copy: Leave the frames' own pictures as they are.
+        pictures: Positions of the sources that are pictures, and so have no rates.
     """
 
     def __init__(
@@ -36,26 +39,33 @@ class Overlays:
         meter: Meter,
         adaptive: Adaptive | None = None,
         copy: bool = True,
+        pictures: Collection[int] = (),
     ) -> None:
+        self._pictures = pictures
         self._adaptive = adaptive
         self._copy = copy
         self._settings = settings
         self._models = models
         self._meter = meter
+        self._memories: defaultdict[int, Memory] = defaultdict(Memory)
 
     def draw(self, inferred: Inferred) -> Any:
         """The picture of a frame with its results and the run's rates, uint8 H×W×3 BGR."""
-        image = inferred.frame.image
-        if self._copy:
-            image = image.copy()
-        for task, overlay in self._by_task.items():
-            image = overlay.draw(image, inferred.results[task])
-        if self._settings.hud:
+        frame = inferred.frame
+        image = frame.image.copy() if self._copy else frame.image
+        room = Room(image, self._memories[frame.source])
+        # Planned from the top down: displays keep clear of boxes, and the labels of both.
+        steps = [
+            overlay.plan(inferred.results[task], room)
+            for task, overlay in reversed(self._by_task.items())
+        ]
+        steps.reverse()
+        if self._settings.shows_rates(frame.source in self._pictures):
             model, engine = self._names
             if self._adaptive is not None:
                 model = f"{model} {self._adaptive.shown}"
-            rates = self._meter.rates(inferred.frame.source, model, engine)
-            image = self._hud.draw(image, rates)
+            steps.append(self._hud.plan(self._meter.rates(frame.source, model, engine), room))
+        room.draw(image, steps)
         return image
 
     @cached_property
@@ -63,8 +73,11 @@ class Overlays:
         overlays: dict[str, Overlay] = {}
         for model in self._models:
             kind = registry.resolve(registry.OVERLAYS, model.task, "overlay")
-            options = {"alpha": self._settings.alpha} if model.task == "segment" else {}
-            overlays[model.task] = kind(**options)
+            options: dict[str, dict[str, Any]] = {
+                "segment": {"alpha": self._settings.alpha},
+                "detect": {"labels": model.labels},
+            }
+            overlays[model.task] = kind(**options.get(model.task, {}))
         return overlays
 
     @cached_property

@@ -7,7 +7,7 @@ nothing of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -20,6 +20,7 @@ from livevision.results import Result
 
 if TYPE_CHECKING:
     from livevision.media.extras import Extras
+    from livevision.overlay.room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +198,13 @@ class Rates:
 
 
 class Overlay(Protocol):
-    """Draws a result on a picture that is the caller's to change, and gives the picture back."""
+    """Draws a result on a picture, clear of what others draw there.
 
-    def draw(self, image: Image, result: Any) -> Image: ...
+    A picture is planned first and drawn then: ``plan`` tells the room what is to stay visible and
+    takes the places that texts will stand on, and what it gives draws on the picture in place.
+    """
+
+    def plan(self, result: Any, room: Room) -> Callable[[Image], None]: ...
 
 
 class Sink(Protocol):

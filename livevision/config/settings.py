@@ -142,7 +142,8 @@ class Settings(BaseModel):
         default=0.5, ge=0, le=1, description="How strongly class maps cover the picture."
     )
     hud: Annotated[bool, Flag(OUTPUT)] = Field(
-        default=True, description="Draw rates and latency on every frame."
+        default=True,
+        description="Draw rates and latency on every frame of video; on pictures where asked for.",
     )
     encoder: Annotated[str, Flag(OUTPUT, "NAME", choices=("auto", SOFTWARE_ENCODER, *ENCODERS))] = (
         Field(
@@ -207,6 +208,10 @@ class Settings(BaseModel):
     def task_given(self) -> bool:
         """Whether the user named the task, rather than leave it to the model or the default."""
         return "task" in self.model_fields_set
+
+    def shows_rates(self, pictures: bool) -> bool:
+        """Whether rates and latency are drawn: on pictures only if asked for, as they have none."""
+        return self.hud and (not pictures or "hud" in self.model_fields_set)
 
     @classmethod
     def of(cls, **values: Any) -> Self:

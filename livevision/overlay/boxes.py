@@ -2,59 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from livevision.frame import Image
-from livevision.overlay.palette import spread
+from livevision.overlay.label_places import find_place
+from livevision.overlay.palette import Colour, box_palette, bright
+from livevision.overlay.room import Room
 from livevision.overlay.text import TextSize, tag
 
 if TYPE_CHECKING:
     import supervision as sv
 
+_CASING: Colour = (16, 16, 16)
+
 
 class BoxOverlay:
-    """Draws ``sv.Detections``: a box a detection, coloured by class, labelled on its top edge.
+    """Draws ``sv.Detections``: a box a detection, coloured by class, labelled where there is room.
 
-    Lines and letters grow with the picture, so that both 360 lines and 4K read well. Drawn with
-    OpenCV directly: one pass over a picture that is already ours costs less than a chain of
-    annotators, each with its own copy.
+    Lines and letters grow with the picture. A line has a dark casing, so that it shows on a ground
+    of its own colour, and is never so thin that H.264 loses it. Labels cover neither each other nor
+    what else is written; one that finds no place by its box is left out.
 
     Args:
+        labels: Names of all classes, by which colours are dealt; without them by number.
         confidence: Write the confidence after the class.
     """
 
-    def __init__(self, *, confidence: bool = True) -> None:
+    def __init__(self, labels: Sequence[str] = (), *, confidence: bool = True) -> None:
         self._confidence = confidence
+        self._colours = box_palette(labels) if labels else bright()
 
-    def draw(self, image: Image, result: sv.Detections) -> Image:
+    def plan(self, result: sv.Detections, room: Room) -> Callable[[Image], None]:
+        """Tell the room what was found; gives what draws it, and finds the labels' places.
+
+        The strip above a box, where its label likes to stand, is told as a part of it.
+        """
+        if len(result):
+            strip = TextSize.for_side(min(room.width, room.height)).extent("A")[1]
+            objects = np.asarray(result.xyxy, np.float32) - np.array((0, strip, 0, 0), np.float32)
+            room.objects = objects.clip(0, np.array((room.width, room.height) * 2, np.float32))
+        return lambda image: self._draw(image, result, room)
+
+    def draw(self, image: Image, result: sv.Detections, room: Room | None = None) -> Image:
         """Draw on ``image`` (uint8, H×W×3, BGR) in place and give it back.
 
         Args:
             image: The picture.
             result: Boxes in the picture's pixels; what lies outside the picture is cut off.
+            room: What is written on the picture already; the labels are added to it.
         """
-        height, width = image.shape[:2]
-        size = TextSize.for_picture(image, factor=0.7)
-        line = max(1, round(min(height, width) / 240))
-        texts = [self._text(result, i) for i in range(len(result))]
-        # Least sure first, so that the surest box and label lie on top.
-        surest = np.zeros(len(result)) if result.confidence is None else result.confidence
-        for i in np.argsort(surest, kind="stable"):
-            colour = spread(0 if result.class_id is None else int(result.class_id[i]))
-            # Far outside, OpenCV's fixed-point coordinates would wrap round.
-            x1, x2 = (round(float(v)) for v in result.xyxy[i, 0::2].clip(-line, width + line))
-            y1, y2 = (round(float(v)) for v in result.xyxy[i, 1::2].clip(-line, height + line))
-            cv2.rectangle(image, (x1, y1), (x2, y2), colour, line)
-            if texts[i]:
-                above = y1 - size.extent(texts[i])[1]
-                tag(image, texts[i], x1, above if above >= 0 else y1, size, colour)
+        room = Room(image) if room is None else room
+        room.draw(image, [self.plan(result, room)])
         return image
 
-    def _text(self, result: sv.Detections, i: int) -> str:
-        """What is written on a box: class, number of its track, confidence, as far as known."""
+    def _draw(self, image: Image, result: sv.Detections, room: Room) -> None:
+        if not len(result):
+            return
+        line = line_width(image)
+        boxes = _whole(np.asarray(result.xyxy, np.float64), line, room)
+        colours = self._colours_of(result)
+        sizes = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        # Small ones last, so that their lines lie on those of the large ones behind them.
+        for i in np.argsort(-sizes, kind="stable").tolist():
+            _outline(image, boxes[i].tolist(), colours[i], line)
+        size = TextSize.for_picture(image)
+        for i in _order(result, boxes):
+            self._label(image, room, result, i, boxes[i].tolist(), size, colours[i])
+
+    def _label(
+        self,
+        image: Image,
+        room: Room,
+        result: sv.Detections,
+        i: int,
+        box: list[int],
+        size: TextSize,
+        colour: Colour,
+    ) -> None:
+        """Write what a box is, in as many words as find a place."""
+        x1, y1, x2, y2 = box
+        texts = self._texts(result, i)
+        # On pictures so small that not even the shortest fits in it is cut.
+        for text in (*texts, size.cut(texts[-1], room.width)) if texts else ():
+            extent = size.extent(text)
+            spot = find_place(room, (x1, y1, x2, y2), extent) if text else None
+            if spot is not None:
+                tag(image, text, *spot, size, colour)
+                room.take("box label", (*spot, spot[0] + extent[0], spot[1] + extent[1]))
+                return
+
+    def _texts(self, result: sv.Detections, i: int) -> list[str]:
+        """What is written on a box: class, number of its track, confidence; then without it."""
         words = []
         names = result.data.get("class_name")
         if names is not None:
@@ -63,6 +106,84 @@ class BoxOverlay:
             words.append(str(int(result.class_id[i])))
         if result.tracker_id is not None:
             words.append(f"#{int(result.tracker_id[i])}")
-        if self._confidence and result.confidence is not None:
-            words.append(f"{float(result.confidence[i]):.2f}")
-        return " ".join(words)
+        if not self._confidence or result.confidence is None:
+            return [" ".join(words)] if words else []
+        sure = f"{float(result.confidence[i]):.2f}"
+        return [" ".join((*words, sure)), " ".join(words)] if words else [sure]
+
+    def _colours_of(self, result: sv.Detections) -> list[Colour]:
+        if result.class_id is None:
+            rows = np.repeat(self._colours[:1], len(result), 0)
+        else:
+            rows = self._colours[result.class_id % len(self._colours)]
+        return [(int(b), int(g), int(r)) for b, g, r in rows.tolist()]
+
+
+def line_width(image: Image) -> int:
+    """Width of a box's line in pixels, without its casing: a 240th of the shorter side.
+
+    Two pixels at least, since a video has a colour for two by two, and one on pictures so small
+    that two would hide what they show.
+    """
+    shorter: int = min(image.shape[:2])
+    return max(2 if shorter >= 120 else 1, round(shorter / 240))
+
+
+def _whole(xyxy: NDArray[np.float64], line: int, room: Room) -> NDArray[np.int64]:
+    """Boxes around the lines in whole pixels; edges outside the picture stay outside.
+
+    An edge within the picture has its whole line within it, so that a box that ends with the
+    picture shows there.
+    """
+    reach = 3 * line + 3
+    sides = np.array((room.width, room.height) * 2, np.float64)
+    # Far outside, whole numbers would be too large to reckon with.
+    edges = np.nan_to_num(xyxy).clip(-reach, sides + reach)
+    boxes = np.rint(edges - line / 2).astype(np.int64)
+    inside = (edges >= 0) & (edges <= sides)
+    shifted = boxes.clip(0, np.maximum(sides - line, 0).astype(np.int64))
+    boxes = np.where(inside, shifted, boxes)
+    boxes[:, 2:] += line
+    return boxes
+
+
+def _order(result: sv.Detections, boxes: NDArray[np.int64]) -> list[int]:
+    """Whose label is placed first: sure ones, then by place, which seldom changes between frames.
+
+    By confidence alone, two boxes side by side would change turns, and their labels places, with
+    every frame.
+    """
+    sure = np.zeros(len(boxes)) if result.confidence is None else result.confidence
+    where = boxes[:, 0] + boxes[:, 1]
+    order: list[int] = np.lexsort((where, -np.floor(sure * 4))).tolist()
+    return order
+
+
+def _outline(image: Image, box: list[int], colour: Colour, line: int) -> None:
+    """Draw the four edges of a box, each a line of its colour between two dark ones."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = box
+    casing = max(1, line // 3)
+    band = _band(colour, line, casing, max(width, height))
+    left, right = max(0, x1), min(width, x2)
+    for start in (y1 - casing, y2 - line - casing):
+        first, last = max(0, start), min(height, start + len(band))
+        if first < last and left < right:
+            image[first:last, left:right] = band[first - start : last - start, : right - left]
+    # Between the level ones, so that at the corners no casing runs across a line.
+    top, bottom = max(0, y1 + line), min(height, y2 - line)
+    for start in (x1 - casing, x2 - line - casing):
+        first, last = max(0, start), min(width, start + len(band))
+        if first < last and top < bottom:
+            image[top:bottom, first:last] = band[first - start : last - start, 0]
+
+
+@lru_cache(maxsize=64)
+def _band(colour: Colour, line: int, casing: int, length: int) -> Image:
+    """A level line between its casings, as long as any edge; not to be written to.
+
+    Copied in one go, as filling with three bytes over and over takes several times as long.
+    """
+    band = np.full((line + 2 * casing, length, 3), _CASING, np.uint8)
+    band[casing:-casing] = colour
+    return band

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 
 from livevision.errors import UsageError
 from livevision.frame import Image
-from livevision.overlay.palette import is_clear, palette
-from livevision.overlay.text import TextSize, tag
+from livevision.overlay.legend import plan_legend
+from livevision.overlay.palette import Colour, is_clear, palette
+from livevision.overlay.room import Room
 from livevision.results import ClassMap
+
+_LINE: Colour = (255, 255, 255)
+_LINE_ID = 255  # where lines are drawn, class ids end below it
+_COARSE = 80  # rows or columns, whichever are fewer, looked at to see what is where
 
 
 class ClassMapOverlay:
-    """Blends the colour of each pixel's class into the picture.
+    """Blends the colour of each pixel's class into the picture, with a line between classes.
 
     Classes that stand for nothing, such as "background", and ids without a label leave the picture
     as it is.
@@ -24,48 +29,82 @@ class ClassMapOverlay:
     Args:
         alpha: Share of the class colour, 0 (picture only) .. 1 (colours only).
         palette: See ``palette.palette``.
-        legend: Name the classes seen, each on its colour, in the bottom left corner.
+        legend: Name the classes seen beside their colours, in the bottom left corner or where
+            less is hidden; where ``alpha`` is 0 there are no colours to explain.
+        lines: Draw the lines.
 
     Raises:
         UsageError: ``alpha`` is outside 0..1, or there is no such palette.
     """
 
-    def __init__(self, alpha: float = 0.5, *, palette: str = "auto", legend: bool = True) -> None:
+    def __init__(
+        self,
+        alpha: float = 0.5,
+        *,
+        palette: str = "auto",
+        legend: bool = True,
+        lines: bool = True,
+    ) -> None:
         if not 0 <= alpha <= 1:
             raise UsageError(f"alpha is {alpha}; it must lie between 0 and 1")
         self._alpha = alpha
         self._palette = palette
-        self._legend = legend
+        self._legend = legend and alpha > 0
+        self._lines = lines
         self._colours = np.zeros((256, 1, 3), np.uint8)
         self._opaque = np.zeros(256, np.uint8)
         self._labels: Sequence[str] = ()
         self._all_opaque = True
         self._paint: Image = np.empty((0, 0, 3), np.uint8)
+        self._ids: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
         self._take_labels(())
 
-    def draw(self, image: Image, result: ClassMap) -> Image:
-        """Blend into ``image`` (uint8, H×W×3, BGR) in place and give it back.
+    def plan(self, result: ClassMap, room: Room) -> Callable[[Image], None]:
+        """Tell the room where something is, and take a place for the legend; gives what draws.
 
         Raises:
             ValueError: The class map has another size than the picture.
         """
         class_map = result.class_map
-        if class_map.shape != image.shape[:2]:
-            raise ValueError(f"class map {class_map.shape} for a picture {image.shape[:2]}")
+        if class_map.shape != (room.height, room.width):
+            size = (room.height, room.width)
+            raise ValueError(f"class map {class_map.shape} for a picture {size}")
         if result.labels is not self._labels:
             self._take_labels(result.labels)
-        # Each step is one pass in fixed point with OpenCV's vector code, several times quicker than
-        # indexing in numpy; the buffer is kept, since fresh memory costs more than the arithmetic.
+        step = max(1, min(class_map.shape) // _COARSE)
+        coarse = np.ascontiguousarray(class_map[::step, ::step])
+        opaque = self._opaque[coarse]
+        room.busy = _edges(coarse) if opaque.all() else opaque // 255
+        if self._legend:
+            counts = np.bincount(coarse.reshape(-1), minlength=256)
+            shares = np.where(self._opaque, counts / max(1, coarse.size), 0)
+            plan_legend(room, shares, self._labels, self._colours[:, 0])
+        return lambda image: self._blend(image, class_map)
+
+    def draw(self, image: Image, result: ClassMap, room: Room | None = None) -> Image:
+        """Blend into ``image`` (uint8, H×W×3, BGR) in place and give it back.
+
+        Raises:
+            ValueError: The class map has another size than the picture.
+        """
+        room = Room(image) if room is None else room
+        room.draw(image, [self.plan(result, room)])
+        return image
+
+    def _blend(self, image: Image, class_map: NDArray[np.uint8]) -> None:
+        """Each step is one pass in fixed point with OpenCV's vector code.
+
+        That is several times quicker than indexing in numpy; the buffers are kept, since fresh
+        memory costs more than the arithmetic.
+        """
         if self._paint.shape != image.shape:
             self._paint = np.empty_like(image)
-        if self._all_opaque and int(class_map.max(initial=0)) < len(result.labels):
-            cv2.applyColorMap(class_map, self._colours, self._paint)
+            self._ids = np.empty_like(class_map)
+        if self._all_opaque and int(class_map.max(initial=0)) < len(self._labels):
+            cv2.applyColorMap(self._with_lines(class_map, self._ids), self._colours, self._paint)
             cv2.addWeighted(image, 1 - self._alpha, self._paint, self._alpha, 0, dst=image)
         else:
             self._blend_what_is_opaque(image, class_map)
-        if self._legend:
-            self._draw_legend(image, class_map)
-        return image
 
     def _blend_what_is_opaque(self, image: Image, class_map: NDArray[np.uint8]) -> None:
         """Blend where a class stands for something, which often is a small part of the picture."""
@@ -73,34 +112,46 @@ class ClassMapOverlay:
         x, y, width, height = cv2.boundingRect(mask)
         if not width:
             return
-        part = np.s_[y : y + height, x : x + width]
-        shown, paint = image[part], self._paint[part]
-        cv2.applyColorMap(class_map[part], self._colours, paint)
+        # Something of what is clear must be seen for a line to run along it.
+        more = self._line_width
+        rows = slice(max(0, y - more), y + height + more)
+        part = rows, slice(max(0, x - more), x + width + more)
+        shown, paint, mask = image[part], self._paint[part], mask[part]
+        # What is clear counts as one class, whatever there is of it.
+        ids = np.asarray(cv2.bitwise_and(class_map[part], mask), np.uint8)
+        ids = self._with_lines(ids, self._ids[part])
+        cv2.applyColorMap(ids, self._colours, paint)
         cv2.addWeighted(shown, 1 - self._alpha, paint, self._alpha, 0, dst=paint)
-        cv2.copyTo(paint, mask[part], shown)
+        cv2.copyTo(paint, mask, shown)
+
+    def _with_lines(self, ids: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The ids, and ``_LINE_ID`` where a class begins beside one of a lower number."""
+        if not self._lines or len(self._labels) > _LINE_ID:
+            return ids
+        across = 2 * self._line_width + 1
+        cv2.erode(ids, np.ones((across, across), np.uint8), dst=out)
+        cv2.max(ids, cv2.compare(out, ids, cv2.CMP_NE), dst=out)
+        return out
+
+    @property
+    def _line_width(self) -> int:
+        """In pixels, by the size of the picture that is drawn on."""
+        shorter: int = min(self._ids.shape)
+        return max(1, round(shorter / 270))
 
     def _take_labels(self, labels: Sequence[str]) -> None:
         """Make the look-up tables for a list of class names."""
         self._labels = labels
-        self._colours[:] = 0
+        self._colours[:] = _LINE
         self._colours[: len(labels), 0] = palette(labels, self._palette)
         self._opaque[:] = 0
         self._opaque[: len(labels)] = [0 if is_clear(label) else 255 for label in labels]
         self._all_opaque = bool(self._opaque[: len(labels)].all())
 
-    def _draw_legend(self, image: Image, class_map: NDArray[np.uint8]) -> None:
-        """Name the classes that cover most, upwards from the bottom left, up to half the height."""
-        if min(image.shape[:2]) < 240:
-            return
-        # Every eighth pixel each way is enough to know what is there.
-        counts = np.bincount(class_map[::8, ::8].reshape(-1), minlength=256)
-        counts[self._opaque == 0] = 0
-        size = TextSize.for_picture(image, factor=0.55)
-        high = size.extent("Ag")[1]
-        room = image.shape[0] // 2 // high
-        largest = np.argsort(-counts, kind="stable")[:room]
-        bottom = image.shape[0] - size.pad
-        for class_id in sorted(largest[counts[largest] > 0.005 * class_map[::8, ::8].size]):
-            blue, green, red = (int(v) for v in self._colours[class_id, 0])
-            tag(image, self._labels[class_id], size.pad, bottom - high, size, (blue, green, red))
-            bottom -= high
+
+def _edges(class_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """1 where a pixel is of another class than the one below or to the right of it, else 0."""
+    edges = np.zeros(class_map.shape, np.uint8)
+    edges[:-1] |= class_map[:-1] != class_map[1:]
+    edges[:, :-1] |= class_map[:, :-1] != class_map[:, 1:]
+    return edges

@@ -3,55 +3,88 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from livevision.frame import Image
-from livevision.overlay.text import SMALLEST, TextSize, block_extent, panel
+from livevision.overlay.letters import DIGIT_SPACE
+from livevision.overlay.placing import place
+from livevision.overlay.room import Room
+from livevision.overlay.text import TextSize, panel
 from livevision.protocols import Rates
+
+_WHOLE = 4  # of the layouts, those with all the figures
+_LARGEST = 0.2  # share of the picture that the rates may cover
 
 
 class HudOverlay:
-    """Draws ``Rates`` on a darkened panel in the top left corner.
+    """Draws ``Rates`` on a darkened panel at the corner or edge where it hides least.
 
-    The letters grow with the picture. Where a line is too wide it is broken; where even that does
-    not fit in letters one can read, the picture stays as it is.
+    It stays there until another place has been clearly emptier for a while. The letters grow with
+    the picture; where the figures would cover too much of it fewer are written, and where not even
+    one fits in letters that one can read, the picture stays as it is.
     """
 
-    def draw(self, image: Image, result: Rates) -> Image:
+    def plan(self, result: Rates, room: Room) -> Callable[[Image], None]:
+        """Take a place clear of what was found and of what is written; gives what draws there."""
+        forms = _forms(result, room)
+        if not forms:
+            return lambda image: None
+        extents = [size.extent(*lines) for lines, size in forms]
+        form, (left, top, _, _) = place(room, "hud", extents)
+        lines, size = forms[form]
+        return lambda image: panel(image, lines, left, top, size)
+
+    def draw(self, image: Image, result: Rates, room: Room | None = None) -> Image:
         """Write on ``image`` (uint8, H×W×3, BGR) in place and give it back."""
-        height, width = image.shape[:2]
-        size = TextSize.for_picture(image, factor=0.8)
-        while size.scale >= SMALLEST:
-            for lines in _layouts(result):
-                wide, high = block_extent(lines, size)
-                if wide <= width and high <= height:
-                    panel(image, lines, 0, 0, size)
-                    return image
-            size = TextSize.of_scale(size.scale * 0.85)
+        room = Room(image) if room is None else room
+        room.draw(image, [self.plan(result, room)])
         return image
 
 
+def _forms(rates: Rates, room: Room) -> list[tuple[list[str], TextSize]]:
+    """Lines and letters that fit into the picture and cover a small part of it, the best first."""
+    size: TextSize | None = TextSize.for_side(min(room.width, room.height))
+    layouts = _layouts(rates)
+    while size is not None:
+        fitting = [lines for lines in layouts if _fits(size.extent(*lines), room)]
+        if fitting:
+            whole = [lines for lines in fitting if lines in layouts[:_WHOLE]]
+            return [(lines, size) for lines in whole or fitting[:1]]
+        size = size.smaller()
+    return []
+
+
+def _fits(extent: tuple[int, int], room: Room) -> bool:
+    wide, high = extent
+    small = wide * high <= _LARGEST * room.width * room.height
+    return small and wide <= room.width and high <= room.height
+
+
 def _layouts(rates: Rates) -> list[list[str]]:
-    """The same figures in ever narrower arrangements, the last one leaving out the names."""
-    speeds = [
-        f"capture {_figure(rates.capture_fps)}",
-        f"model {_figure(rates.model_fps)}",
-        f"delivered {_figure(rates.delivered_fps)} fps",
-    ]
+    """The same figures in ever smaller arrangements, the last ones leaving out some."""
+    capture, model, delivered = (
+        _figure(fps, 1, 4) for fps in (rates.capture_fps, rates.model_fps, rates.delivered_fps)
+    )
+    speeds = [f"capture {capture}", f"model {model}", f"delivered {delivered} fps"]
     rest = []
     if rates.latency_ms is not None:
-        rest.append(f"latency {_figure(rates.latency_ms, 0)} ms")
+        rest.append(f"latency {_figure(rates.latency_ms, 0, 2)} ms")
     if rates.dropped:
         rest.append(f"dropped {rates.dropped}")
-    named = " ".join(word for word in (rates.model, rates.engine) if word)
-    names = [named] if named else []
-    below = ["  ".join(rest)] if rest else []
+    names = [name for name in (rates.model, rates.engine) if name]
+    brief = [f"{delivered} fps"]
+    second = ["  ".join(rest)] if rest else []
     return [
-        ["  ".join(speeds + rest), *names],
-        ["  ".join(speeds), *below, *names],
-        ["  ".join(speeds), *below],
+        ["   ".join(speeds + rest), *(["   ".join(names)] if names else [])],
+        ["   ".join(speeds), *second, *names],
+        ["   ".join(speeds), *second],
         [*speeds, *rest],
+        [*brief, *rest[:1]],
+        brief,
     ]
 
 
-def _figure(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+def _figure(value: float | None, digits: int, columns: int) -> str:
+    """A number with digits after the point, filled up on the left so that it keeps its place."""
+    shown = "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+    return shown.rjust(columns, DIGIT_SPACE)

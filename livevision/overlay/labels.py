@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from livevision.frame import Image
-from livevision.overlay.text import SMALLEST, TextSize, block_extent, panel
+from livevision.overlay.letters import DIGIT_SPACE
+from livevision.overlay.room import Room
+from livevision.overlay.text import TextSize, panel
 from livevision.results import Label
 
 
@@ -12,44 +16,52 @@ class LabelsOverlay:
 
     The letters grow with the picture and shrink as far as they can be read; where that does not
     do, the less likely classes and the ends of long names are left out. In the upper half, where
-    the rates stand, nothing is drawn.
+    the rates like to stand, nothing is drawn.
     """
 
-    def draw(self, image: Image, result: Label) -> Image:
+    def plan(self, result: Label, room: Room) -> Callable[[Image], None]:
+        """Take the room that is written on; gives what draws there."""
+        lines, size = _layout(result, room)
+        if not lines:
+            return lambda image: None
+        wide, high = size.extent(*lines)
+        top = room.height - high
+        room.take("labels", (0, top, wide, room.height))
+        return lambda image: panel(image, lines, 0, top, size)
+
+    def draw(self, image: Image, result: Label, room: Room | None = None) -> Image:
         """Write on ``image`` (uint8, H×W×3, BGR) in place and give it back."""
-        height, width = image.shape[:2]
-        lines = [
-            f"{confidence:4.0%} {result.labels[number]}"
-            for number, confidence in zip(
-                result.class_id.tolist(), result.confidence.tolist(), strict=True
-            )
-        ]
-        size = TextSize.for_picture(image)
-        while not _fits(lines, size, width, height // 2):
-            if size.scale * 0.85 < SMALLEST:
-                lines = _shortened(lines, size, width, height // 2)
-                break
-            size = TextSize.of_scale(size.scale * 0.85)
-        if lines:
-            panel(image, lines, 0, height - block_extent(lines, size)[1], size)
+        room = Room(image) if room is None else room
+        room.draw(image, [self.plan(result, room)])
         return image
 
 
+def _layout(result: Label, room: Room) -> tuple[list[str], TextSize]:
+    """What is written, and how large."""
+    lines = [
+        f"{f'{confidence:.0%}'.rjust(4, DIGIT_SPACE)} {result.labels[number]}"
+        for number, confidence in zip(
+            result.class_id.tolist(), result.confidence.tolist(), strict=True
+        )
+    ]
+    size = TextSize.for_side(min(room.width, room.height), 1.2)
+    while not _fits(lines, size, room.width, room.height // 2):
+        smaller = size.smaller()
+        if smaller is None:
+            return _shortened(lines, size, room.width, room.height // 2), size
+        size = smaller
+    return lines, size
+
+
 def _fits(lines: list[str], size: TextSize, width: int, height: int) -> bool:
-    wide, high = block_extent(lines, size)
+    wide, high = size.extent(*lines)
     return wide <= width and high <= height
 
 
 def _shortened(lines: list[str], size: TextSize, width: int, height: int) -> list[str]:
     """As many lines as there is room for, each cut off where the room ends; none at worst."""
-    while lines and block_extent(lines, size)[1] > height:
+    while lines and size.extent(*lines)[1] > height:
         lines = lines[:-1]
-    cut = []
-    for line in lines:
-        shown = line
-        while shown and size.extent(shown)[0] > width:
-            shown = shown.removesuffix("..")[:-1].rstrip()
-            shown = f"{shown}.." if shown else ""
-        cut.append(shown)
+    cut = [size.cut(line, width) for line in lines]
     # The probability alone is better than nothing; less than that tells nothing.
     return cut if all(len(line) >= len("100%") for line in cut) else []

@@ -1,21 +1,68 @@
 """Colours of classes: BGR, uint8, the same for a class in every frame and every run.
 
-CamVid and VOC have colours that everybody who works with them knows; every other list of classes
-gets bright ones, spread round the colour circle.
+Boxes are bright and class maps are deep, so that a box stands out from whatever class it lies on.
+Either way classes lie as far apart as can be, those that are met most often first. Streets have
+colours of their own, in which what lies side by side differs in hue and in brightness.
 """
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livevision.errors import UsageError, unknown
+from livevision.overlay.contrast import contrast_ratio, luminance, oklab
 
 Colour = tuple[int, int, int]
 """Blue, green, red, 0..255."""
+
+_LEAST_CHROMA = 0.1  # in Oklab; greys are what pictures are full of
+_UNLIKE = 0.12  # difference in Oklab
+
+BRIGHT = (0.5, 0.9)
+"""Luminance of the colours of boxes, from and to."""
+
+DEEP = (0.03, 0.3)
+"""Luminance of the colours of class maps, from and to."""
+
+# The classes of CamVid and Cityscapes, and other names for them. Searched for by hill climbing: any
+# two of CamVid's differ by 0.14 in Oklab at least, those that lie side by side by 0.2 and in
+# brightness by 1.35 to 1.
+STREET: dict[str, Colour] = {
+    "sky": (230, 156, 40),
+    "building": (16, 22, 95),
+    "wall": (91, 45, 85),
+    "pole": (133, 90, 90),
+    "road": (134, 27, 43),
+    "pavement": (180, 100, 162),
+    "tree": (15, 84, 0),
+    "terrain": (0, 172, 20),
+    "sign": (220, 0, 219),
+    "traffic_light": (72, 10, 255),
+    "fence": (30, 153, 155),
+    "car": (0, 98, 255),
+    "truck": (0, 110, 191),
+    "bus": (255, 0, 80),
+    "train": (205, 30, 0),
+    "motorcycle": (211, 103, 222),
+    "bicyclist": (143, 167, 2),
+    "rider": (162, 20, 255),
+    "pedestrian": (50, 0, 188),
+}
+STREET |= {
+    other: STREET[name]
+    for name, others in {
+        "pavement": ("sidewalk",),
+        "tree": ("vegetation",),
+        "sign": ("sign_symbol", "traffic_sign"),
+        "bicyclist": ("bicycle",),
+        "pedestrian": ("person",),
+    }.items()
+    for other in others
+}
 
 # The 11 classes of the small CamVid benchmark and the spellings in use for them.
 CAMVID: dict[str, Colour] = {
@@ -43,29 +90,43 @@ VOC_NAMES = (
 # Classes that stand for "nothing to see here"; the picture shows through them.
 CLEAR = frozenset({"background", "void", "unlabelled", "unlabeled", "ignore", "ignored"})
 
-PALETTES = ("auto", "camvid", "voc", "spread")
+# What cameras see most, and so what should lie farthest apart.
+_COMMON = (
+    *("person", "pedestrian", "car", "bicycle", "motorbike", "motorcycle", "bus", "truck", "dog"),
+    *("cat", "horse", "sheep", "cow", "bird", "train", "boat", "aeroplane", "airplane"),
+)
+_FIRST_BRIGHT: tuple[Colour, ...] = (
+    *((0, 215, 255), (255, 215, 0), (255, 160, 255), (80, 255, 120)),
+    *((85, 180, 255), (255, 190, 185), (180, 170, 255), (215, 255, 120)),
+)
+_FIRST_DEEP: tuple[Colour, ...] = (
+    *((110, 0, 230), (255, 90, 0), (40, 130, 0), (0, 100, 230)),
+    *((190, 0, 120), (140, 130, 0), (0, 60, 120), (120, 20, 20)),
+)
+
+PALETTES = ("auto", "street", "camvid", "voc", "spread")
 
 
 def palette(labels: Sequence[str], name: str = "auto") -> NDArray[np.uint8]:
-    """One colour for each class: uint8, N×3, BGR.
+    """The colour of each class in a class map: uint8, N×3, BGR.
 
     Args:
         labels: Class names, in the order of their ids.
-        name: "camvid" and "voc" are the data sets' own colours, "spread" the generated ones;
-            "auto" takes a data set's where all the names are its own, else the generated.
+        name: "street" for the classes of CamVid and Cityscapes, "spread" for any; "auto" takes the
+            first where all the names are its own, else the second. "camvid" and "voc" are the
+            colours that those data sets are published with, some of which hardly differ.
 
     Raises:
         UsageError: There is no such palette, or it has no colour for one of the classes.
     """
     if name not in PALETTES:
         raise UsageError(unknown("palette", name, PALETTES))
-    known = {"camvid": CAMVID, "voc": _voc()}
     if name == "auto":
-        plain = [_plain(label) for label in labels if _plain(label) not in CLEAR]
-        name = next((k for k, table in known.items() if set(plain) <= set(table)), "spread")
+        plain = {_plain(label) for label in labels} - CLEAR
+        name = "street" if plain and plain <= set(STREET) else "spread"
     if name == "spread":
-        return np.array([spread(i) for i in range(len(labels))], np.uint8).reshape(-1, 3)
-    table = known[name]
+        return _dealt(labels, deep())
+    table = {"street": STREET, "camvid": CAMVID, "voc": _voc()}[name]
     colours = []
     for label in labels:
         if _plain(label) not in table and _plain(label) not in CLEAR:
@@ -74,29 +135,71 @@ def palette(labels: Sequence[str], name: str = "auto") -> NDArray[np.uint8]:
     return np.array(colours, np.uint8).reshape(-1, 3)
 
 
+def box_palette(labels: Sequence[str]) -> NDArray[np.uint8]:
+    """The colour of each class's boxes: uint8, N×3, BGR."""
+    return _dealt(labels, bright())
+
+
+@lru_cache(maxsize=1)
+def bright() -> NDArray[np.uint8]:
+    """256 bright colours, uint8, N×3, each as far from those before it as can be.
+
+    None is like a colour of a street's class map, on which boxes often lie.
+    """
+    return _far_apart(_FIRST_BRIGHT, BRIGHT, list(STREET.values()))
+
+
+@lru_cache(maxsize=1)
+def deep() -> NDArray[np.uint8]:
+    """256 deep colours, uint8, N×3, each as far from those before it as can be."""
+    return _far_apart(_FIRST_DEEP, DEEP)
+
+
 def is_clear(label: str) -> bool:
     """Whether a class stands for no object, so that its pixels keep the picture's colours."""
     return _plain(label) in CLEAR
 
 
-def spread(class_id: int) -> Colour:
-    """A bright colour for a class id; neighbouring ids lie far apart on the colour circle."""
-    # Steps by the golden section never come near an earlier hue soon; after one round of the
-    # ids, a second lightness tells the near ones apart.
-    hue = (0.05 + class_id * 0.61803398875) % 1.0
-    lightness = (0.55, 0.42, 0.68)[(class_id // 10) % 3]
-    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.9)
-    # Pure blues are too dark for a thin line; white is mixed in up to a least brightness.
-    light = 0.299 * red + 0.587 * green + 0.114 * blue
-    white = max(0.0, (0.4 - light) / (1 - light))
-    blue, green, red = (round(255 * (v + white * (1 - v))) for v in (blue, green, red))
-    return blue, green, red
-
-
 def ink_on(colour: Colour) -> Colour:
-    """Black or white, whichever reads better on a colour."""
-    blue, green, red = colour
-    return (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 140 else (255, 255, 255)
+    """Black or white, whichever reads better on a colour: a contrast of 4.5 to 1 at least."""
+    black, white = contrast_ratio([(0, 0, 0), (255, 255, 255)], colour)
+    return (0, 0, 0) if black > white else (255, 255, 255)
+
+
+def _dealt(labels: Sequence[str], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A colour for each class, the first ones for those that are met most; none for clear ones."""
+    ranks = {name: rank for rank, name in enumerate(_COMMON)}
+    plain = [_plain(label) for label in labels]
+    order = sorted(range(len(labels)), key=lambda i: (ranks.get(plain[i], len(ranks)), i))
+    dealt = np.zeros((len(labels), 3), np.uint8)
+    order = [i for i in order if plain[i] not in CLEAR]
+    dealt[order] = colours[np.arange(len(order)) % len(colours)]
+    return dealt
+
+
+def _far_apart(
+    first: Sequence[Colour],
+    luminances: tuple[float, float],
+    unlike: Sequence[Colour] = (),
+    count: int = 256,
+) -> NDArray[np.uint8]:
+    """Colours of a range of luminance, from a grid, greedily the one farthest from all before."""
+    steps = np.arange(0, 256, 15)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    lab, light = oklab(grid), luminance(grid)
+    coloured = np.hypot(lab[:, 1], lab[:, 2]) >= _LEAST_CHROMA
+    for colour in unlike:
+        coloured &= np.linalg.norm(lab - oklab(colour), axis=1) >= _UNLIKE
+    kept = coloured & (light >= luminances[0]) & (light <= luminances[1])
+    grid, lab = grid[kept], lab[kept]
+    chosen = list(first)
+    nearest = np.linalg.norm(lab[:, None] - oklab(first), axis=2).min(1)
+    while len(chosen) < count:
+        best = int(nearest.argmax())
+        blue, green, red = (int(v) for v in grid[best])
+        chosen.append((blue, green, red))
+        nearest = np.minimum(nearest, np.linalg.norm(lab - lab[best], axis=1))
+    return np.array(chosen, np.uint8)
 
 
 def _plain(label: str) -> str:

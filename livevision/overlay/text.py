@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
+import numpy as np
 
 from livevision.frame import Image
+from livevision.overlay.letters import line, line_height
 from livevision.overlay.palette import Colour, ink_on
 
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-SMALLEST = 0.32
-"""The smallest scale of FONT at which letters can still be read."""
+SMALLEST = 9
+"""The smallest size in pixels at which letters can still be read."""
+
+_DARKENED = 0.28  # what is left of the picture's brightness behind white text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,63 +27,96 @@ class TextSize:
     """How large to write on a picture.
 
     Attributes:
-        scale: Factor of the font's own size.
-        thickness: Width of its strokes in pixels.
-        pad: Free pixels around a text.
+        size: Of the font, in pixels: about four thirds of a capital's height.
     """
 
-    scale: float
-    thickness: int
-    pad: int
+    size: int
 
     @classmethod
     def for_picture(cls, image: Image, factor: float = 1.0) -> TextSize:
-        """The size for a picture: about a 45th of its shorter side is the height of a letter."""
-        height, width = image.shape[:2]
-        return cls.of_scale(max(0.4, factor * min(height, width) / 1000))
+        """The size for a picture: a 38th of its shorter side, and what can be read at least."""
+        return cls.for_side(min(image.shape[:2]), factor)
 
     @classmethod
-    def of_scale(cls, scale: float) -> TextSize:
-        """The size whose strokes and margins suit a scale of the font."""
-        return cls(scale, max(1, round(scale * 1.6)), max(2, round(scale * 6)))
+    def for_side(cls, shorter: int, factor: float = 1.0) -> TextSize:
+        """The size for a picture whose shorter side is so many pixels."""
+        return cls(max(12 if shorter >= 160 else 10, round(factor * shorter / 38)))
 
-    def extent(self, text: str) -> tuple[int, int]:
-        """(width, height) in pixels of one line with its margins."""
-        (width, ascent), descent = cv2.getTextSize(text, FONT, self.scale, self.thickness)
-        return width + 2 * self.pad, ascent + descent + 2 * self.pad
+    @property
+    def pad(self) -> int:
+        """Free pixels at the left and the right of a text; half as many above and below."""
+        return max(2, round(self.size * 0.28))
+
+    @property
+    def line_height(self) -> int:
+        """Rows that one line takes, without the margins of what it stands on."""
+        return line_height(self.size)
+
+    def smaller(self) -> TextSize | None:
+        """The next smaller size; None where it could not be read."""
+        return TextSize(round(self.size * 0.87)) if self.size > SMALLEST else None
+
+    def extent(self, *lines: str) -> tuple[int, int]:
+        """(width, height) in pixels of lines, one below the other, with their margins."""
+        wide = max((line(text, self.size).shape[1] for text in lines), default=0)
+        return wide + 2 * self.pad, len(lines) * self.line_height + 2 * (self.pad // 2)
+
+    def cut(self, text: str, width: int) -> str:
+        """As much of a text as fits into a width, "…" in the place of the rest; "" at worst."""
+        if self.extent(text)[0] <= width:
+            return text
+        for end in range(len(text) - 1, 0, -1):
+            shown = f"{text[:end].rstrip()}…"
+            if self.extent(shown)[0] <= width:
+                return shown
+        return ""
 
 
 def tag(image: Image, text: str, left: int, top: int, size: TextSize, ground: Colour) -> None:
-    """Write one line on a plate of one colour whose top left corner is given, moved to fit in."""
-    height, width = image.shape[:2]
-    wide, high = size.extent(text)
-    left = max(0, min(left, width - wide))
-    top = max(0, min(top, height - high))
-    # Filled by slicing, which clips at the picture's edges by itself.
-    image[top : top + high, left : left + wide] = ground
-    _write(image, text, left, top, size, ink_on(ground))
+    """Write one line on a plate of one colour whose top left corner is given."""
+    _paste(image, _plate(text, size, ground), left, top)
 
 
 def panel(image: Image, lines: Sequence[str], left: int, top: int, size: TextSize) -> None:
     """Write white lines on a darkened part of the picture whose top left corner is given."""
-    wide, high = block_extent(lines, size)
-    ground = image[max(0, top) : max(0, top + high), max(0, left) : max(0, left + wide)]
-    if ground.size == 0:
-        return
-    ground[:] = cv2.convertScaleAbs(ground, alpha=0.3)
-    line_height = size.extent("Ag")[1]
-    for i, line in enumerate(lines):
-        _write(image, line, left, top + i * (line_height - size.pad), size, (255, 255, 255))
+    wide, high = size.extent(*lines)
+    darken(image, left, top, wide, high)
+    for i, text in enumerate(lines):
+        ink(image, text, left + size.pad, top + size.pad // 2 + i * size.line_height, size)
 
 
-def block_extent(lines: Sequence[str], size: TextSize) -> tuple[int, int]:
-    """(width, height) in pixels of several lines, one below the other, with their margins."""
-    line_height = size.extent("Ag")[1]
-    wide = max((size.extent(line)[0] for line in lines), default=0)
-    return wide, len(lines) * (line_height - size.pad) + size.pad
+def darken(image: Image, left: int, top: int, width: int, height: int) -> None:
+    """Darken a part of the picture so far that white reads well on whatever is there."""
+    ground = image[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
+    if ground.size:
+        ground[:] = cv2.convertScaleAbs(ground, alpha=_DARKENED)
 
 
-def _write(image: Image, text: str, left: int, top: int, size: TextSize, colour: Colour) -> None:
-    ascent = cv2.getTextSize(text, FONT, size.scale, size.thickness)[0][1]
-    origin = (left + size.pad, top + size.pad + ascent)
-    cv2.putText(image, text, origin, FONT, size.scale, colour, size.thickness, cv2.LINE_AA)
+def ink(image: Image, text: str, left: int, top: int, size: TextSize) -> None:
+    """Write one line in white on what is there; left and top are those of the letters."""
+    mask = line(text, size.size)[: max(0, image.shape[0] - top), : max(0, image.shape[1] - left)]
+    if mask.size and left >= 0 and top >= 0:
+        ground = image[top : top + mask.shape[0], left : left + mask.shape[1]]
+        ground[:] = cv2.add(ground, cv2.cvtColor(np.ascontiguousarray(mask), cv2.COLOR_GRAY2BGR))
+
+
+@lru_cache(maxsize=512)
+def _plate(text: str, size: TextSize, ground: Colour) -> Image:
+    """A text in black or white on one colour; not to be written to."""
+    wide, high = size.extent(text)
+    cover = np.zeros((high, wide, 1), np.float32)
+    letters = line(text, size.size)
+    top = size.pad // 2
+    cover[top : top + letters.shape[0], size.pad : size.pad + letters.shape[1], 0] = letters
+    cover /= 255
+    plate = np.array(ground, np.float32) * (1 - cover) + np.array(ink_on(ground)) * cover
+    return np.rint(plate).astype(np.uint8)
+
+
+def _paste(image: Image, plate: Image, left: int, top: int) -> None:
+    """Copy a plate into the picture; what lies outside is cut off."""
+    height, width = image.shape[:2]
+    x1, y1 = max(0, left), max(0, top)
+    x2, y2 = min(width, left + plate.shape[1]), min(height, top + plate.shape[0])
+    if x1 < x2 and y1 < y2:
+        image[y1:y2, x1:x2] = plate[y1 - top : y2 - top, x1 - left : x2 - left]

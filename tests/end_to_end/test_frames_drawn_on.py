@@ -57,3 +57,39 @@ def test_pictures_that_may_be_shared_are_copied(tmp_path: Path) -> None:
     cv2.imwrite(str(folder / "a.png"), np.full((120, 160, 3), 90, np.uint8))
     for rendered in Run(_settings(folder, tmp_path), Meter()).frames():
         assert not np.shares_memory(rendered.image, rendered.frame.image)
+
+
+@pytest.mark.parametrize(("given", "drawn_on"), [({}, False), ({"hud": True}, True)])
+def test_pictures_have_no_rates_unless_asked_for(
+    tmp_path: Path, given: dict[str, bool], drawn_on: bool
+) -> None:
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((240, 320, 3), 90, np.uint8))
+    run = livevision.run(
+        source=[str(tmp_path / "a.png"), str(tmp_path / "b.png")], conf=1.0, quiet=True, **given
+    )
+    for rendered in run:
+        assert (rendered.image != rendered.frame.image).any() == drawn_on
+
+
+def test_rates_stand_beside_what_was_found_and_stay_there(clip: Path) -> None:
+    """One place over a run, whatever the labels do, since the room has a memory for each source."""
+    places = []
+    for rendered in livevision.run(source=[clip, clip], conf=1.0, quiet=True):
+        changed = np.argwhere((rendered.image != rendered.frame.image).any(axis=2))
+        places.append(changed.min(0).tolist())
+    assert places[1:] == places[:-1]
+    assert len(places) == 12
+
+
+def test_a_picture_file_holds_what_everybody_else_sees(clip: Path, tmp_path: Path) -> None:
+    """Alpha, classes and all: one drawing serves windows, videos, pictures and Python."""
+    options = {"task": "both", "conf": 0.05, "classes": "person", "hud": False, "quiet": True}
+    for rendered in livevision.run(source=clip, alpha=0, conf=1.0, task="both", hud=False):
+        assert (rendered.image == rendered.frame.image).all(), "no class map, no box, no legend"
+    target = tmp_path / "%06d.png"
+    for rendered in livevision.run(source=clip, alpha=1, output=target, **options):
+        assert rendered.detections is not None
+        assert set(rendered.detections.data["class_name"]) <= {"person"}
+        written = cv2.imread(str(tmp_path / f"{rendered.index:06d}.png"))
+        np.testing.assert_array_equal(written, rendered.image)

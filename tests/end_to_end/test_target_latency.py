@@ -122,11 +122,11 @@ def test_the_display_shows_size_and_stride(
     shown: list[str] = []
     from livevision.overlay.hud import HudOverlay
 
-    def draw(_: object, image: Any, rates: Any) -> Any:
+    def plan(_: object, rates: Any, room: Any) -> Any:
         shown.append(rates.model)
-        return image
+        return lambda image: None
 
-    monkeypatch.setattr(HudOverlay, "draw", draw)
+    monkeypatch.setattr(HudOverlay, "plan", plan)
     run = Run(_settings(source="synthetic://160x120@25?frames=110&paced=1"), Meter(), draw=True)
     with closing(run.frames()) as frames:
         assert sum(1 for _ in frames) > 10

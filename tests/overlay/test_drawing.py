@@ -14,11 +14,12 @@ from livevision.overlay.boxes import BoxOverlay
 from livevision.overlay.class_map import ClassMapOverlay
 from livevision.overlay.hud import HudOverlay
 from livevision.overlay.labels import LabelsOverlay
-from livevision.overlay.palette import palette, spread
+from livevision.overlay.palette import bright, palette
 from livevision.protocols import Rates
 from livevision.results import ClassMap, Label
 
 RATES = Rates(29.97, 45.1, 28.4, 33.0, 12, "bisenet-xception39-camvid", "openvino cpu fp32")
+FIRST = tuple(bright()[0].tolist())
 SIZES = [(1, 1), (3, 2), (16, 16), (64, 48), (160, 120), (641, 359), (1280, 720)]
 
 
@@ -54,25 +55,25 @@ class TestBoxes:
         image = grey(400, 300)
         BoxOverlay().draw(image, detections([[100, 120, 300, 250]]))
         for x, y in [(100, 200), (300, 200), (200, 250), (250, 120)]:
-            assert tuple(image[y, x]) == spread(0)
-        assert (image[140:240, 110:290] == 100).all()
+            assert tuple(image[y, x]) == FIRST
+        assert (image[125:246, 105:296] == 100).all()
         assert (image[260:] == 100).all()
         assert (image[:, 310:] == 100).all()
 
     def test_the_label_stands_on_the_top_edge_or_inside_where_there_is_no_room(self) -> None:
         image = grey(400, 300)
         BoxOverlay().draw(image, detections([[100, 120, 300, 250]]))
-        assert tuple(image[118, 101]) == spread(0)
+        assert tuple(image[117, 101]) == FIRST
         image = grey(400, 300)
         BoxOverlay().draw(image, detections([[100, 2, 300, 250]]))
-        assert tuple(image[4, 102]) == spread(0)
+        assert tuple(image[5, 101]) == FIRST
 
     def test_lines_grow_with_the_picture(self) -> None:
         def width_of_left_edge(scale: int) -> int:
             image = grey(640 * scale, 360 * scale)
             box = [100.0 * scale, 100.0 * scale, 300.0 * scale, 300.0 * scale]
             BoxOverlay().draw(image, detections([box]))
-            return int((image[200 * scale, : 200 * scale] != 100).any(axis=1).sum())
+            return int((image[200 * scale, : 200 * scale] == FIRST).all(axis=1).sum())
 
         assert width_of_left_edge(6) >= 3 * width_of_left_edge(1) > 0
 
@@ -105,7 +106,7 @@ class TestClassMap:
         labels = ["sky", "road", "car"]
         image = grey(120, 60, 100)
         class_map = np.repeat(np.arange(3, dtype=np.uint8), 40)[None].repeat(60, 0)
-        ClassMapOverlay(0.25, legend=False).draw(image, ClassMap(class_map, labels))
+        ClassMapOverlay(0.25, legend=False, lines=False).draw(image, ClassMap(class_map, labels))
         colours = palette(labels).astype(float)
         expected = 0.75 * 100 + 0.25 * colours[class_map]
         assert np.abs(image - expected).max() <= 1
@@ -122,7 +123,7 @@ class TestClassMap:
     def test_islands_are_coloured_and_nothing_around_them(self) -> None:
         labels = ["background", "person"]
         class_map = np.zeros((90, 120), np.uint8)
-        overlay = ClassMapOverlay(0.25, legend=False)
+        overlay = ClassMapOverlay(0.25, legend=False, lines=False)
         assert (overlay.draw(grey(120, 90, 60), ClassMap(class_map, labels)) == 60).all()
         class_map[20:30, 5:40] = class_map[60:61, 100:101] = 1
         image = overlay.draw(grey(120, 90, 60), ClassMap(class_map, labels))
@@ -130,12 +131,34 @@ class TestClassMap:
         assert np.abs(image[class_map == 1] - expected).max() <= 1
         assert (image[class_map == 0] == 60).all()
 
-    @pytest.mark.parametrize(("alpha", "value"), [(0.0, 60), (1.0, 128)])
-    def test_the_ends_of_alpha(self, alpha: float, value: int) -> None:
-        image = grey(16, 16, 60)
-        class_map = np.zeros((16, 16), np.uint8)
-        ClassMapOverlay(alpha).draw(image, ClassMap(class_map, ["sky", "road"]))
-        assert (image == value).all()
+    def test_the_ends_of_alpha(self) -> None:
+        labels = ["sky", "road"]
+        result = ClassMap(np.zeros((16, 16), np.uint8), labels)
+        result.class_map[:, 8:] = 1
+        assert (ClassMapOverlay(0).draw(grey(16, 16, 60), result) == 60).all()
+        image = ClassMapOverlay(1, lines=False).draw(grey(16, 16, 60), result)
+        assert (image == palette(labels)[result.class_map]).all()
+
+    @pytest.mark.parametrize("size", [(320, 180), (1280, 720), (720, 1280)])
+    @pytest.mark.parametrize("labels", [["sky", "road"], ["background", "person"]])
+    def test_a_line_runs_between_classes_and_nowhere_else(
+        self, size: tuple[int, int], labels: list[str]
+    ) -> None:
+        class_map = np.zeros(size[::-1], np.uint8)
+        middle = size[0] // 2
+        class_map[:, middle:] = 1
+        image = ClassMapOverlay(1, legend=False).draw(grey(*size), ClassMap(class_map, labels))
+        white = (image == 255).all(axis=2)
+        width = int(white[0].sum())
+        assert 1 <= width <= max(1, min(size) // 180)
+        assert (white == white[0]).all()
+        assert white[0, middle : middle + width].all(), "on the side of the later class"
+        assert (ClassMapOverlay(0).draw(grey(*size), ClassMap(class_map, labels)) == 100).all()
+
+    def test_a_class_map_of_one_class_has_no_line(self) -> None:
+        result = ClassMap(np.ones((180, 320), np.uint8), ["sky", "road"])
+        image = ClassMapOverlay(1, legend=False).draw(grey(320, 180), result)
+        assert (image == palette(["sky", "road"])[1]).all()
 
     def test_the_class_map_itself_is_not_changed(self) -> None:
         class_map = np.full((300, 400), 1, np.uint8)
@@ -155,9 +178,10 @@ class TestClassMap:
     def test_other_labels_bring_other_colours(self) -> None:
         overlay = ClassMapOverlay(1.0, legend=False)
         class_map = np.zeros((8, 8), np.uint8)
-        assert overlay.draw(grey(8, 8), ClassMap(class_map, ["sky"]))[0, 0].tolist() == [128] * 3
-        image = overlay.draw(grey(8, 8), ClassMap(class_map, ["thing"]))
-        assert tuple(image[0, 0]) == spread(0)
+        for labels in (["sky"], ["thing"]):
+            image = overlay.draw(grey(8, 8), ClassMap(class_map, labels))
+            assert image[0, 0].tolist() == palette(labels)[0].tolist()
+        assert palette(["sky"]).tolist() != palette(["thing"]).tolist()
 
     @pytest.mark.parametrize("size", SIZES)
     def test_any_size(self, size: tuple[int, int]) -> None:
@@ -224,27 +248,6 @@ def label(name: str = "thing", count: int = 5, first: float = 0.9) -> Label:
     return Label(np.array([3, 1, 4, 0, 8])[:count], probabilities[:count], names)
 
 
-class TestPalette:
-    def test_voc_and_camvid_are_recognised_by_their_names(self) -> None:
-        assert palette(["background", "person", "dog"]).tolist() == [
-            [0, 0, 0],
-            [128, 128, 192],
-            [128, 0, 64],
-        ]
-        assert palette(["Road", "sign symbol"]).tolist() == [[128, 64, 128], [128, 128, 192]]
-
-    def test_generated_colours_differ_and_stay(self) -> None:
-        colours = {spread(i) for i in range(30)}
-        assert len(colours) == 30
-        assert palette(["a", "b"]).tolist() == [list(spread(0)), list(spread(1))]
-
-    def test_an_unknown_palette_or_class_is_refused(self) -> None:
-        with pytest.raises(UsageError, match="Did you mean 'camvid'"):
-            palette(["road"], "camvi")
-        with pytest.raises(UsageError, match="'truck'"):
-            palette(["truck"], "camvid")
-
-
 class TestHud:
     @pytest.mark.parametrize("size", SIZES)
     def test_any_size_and_nothing_outside_the_picture(self, size: tuple[int, int]) -> None:
@@ -284,10 +287,10 @@ class TestHud:
         HudOverlay().draw(grey(1280, 720), Rates(30.0, 90.4, 29.0, model="net"))
         assert written == [
             [
-                "capture 30.0  model 45.1  delivered 28.4 fps  latency 33 ms  dropped 12",
-                "bisenet-xception39-camvid openvino cpu fp32",
+                "capture 30.0   model 45.1   delivered 28.4 fps   latency 33 ms   dropped 12",
+                "bisenet-xception39-camvid   openvino cpu fp32",
             ],
-            ["capture 30.0  model 90.4  delivered 29.0 fps", "net"],
+            ["capture 30.0   model 90.4   delivered 29.0 fps", "net"],
         ]
 
     def test_what_is_written_follows_the_figures(self) -> None:

@@ -1,0 +1,93 @@
+"""What stands where on one picture, so that texts keep clear of each other and of what was found.
+
+Rectangles are (left, top, right, bottom) in pixels, the last two not part of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livevision.frame import Image
+
+Rect = tuple[int, int, int, int]
+"""Left, top, right, bottom; the last two are the first column and row outside."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the pictures of one source before this one looked like, so that nothing jumps.
+
+    Attributes:
+        size: (width, height) of those pictures; another size begins anew.
+        costs: By the name of a display, what it would have hidden at each of its places.
+        places: By the name of a display, the number of the place where it stands.
+        shown: By the name of a display, what it names.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    costs: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    shown: dict[str, frozenset[int]] = field(default_factory=dict)
+
+
+class Room:
+    """The room on one picture: what was found there, and what has been written.
+
+    Args:
+        image: The picture: uint8, H×W×3; only its size counts.
+        memory: Of the pictures before it; None for one that stands alone.
+
+    Attributes:
+        objects: float32, N×4, what should stay visible, as rectangles.
+        busy: uint8, coarse map of the picture, 0 where nothing is, else 1; None where not known.
+        on_top: What draws the texts that lie above all that else is drawn.
+        taken: The rectangles that texts stand on, each with the name of what stands there.
+    """
+
+    def __init__(self, image: Image, memory: Memory | None = None) -> None:
+        self.height: int = image.shape[0]
+        self.width: int = image.shape[1]
+        self.memory = Memory() if memory is None else memory
+        if self.memory.size != (self.width, self.height):
+            self.memory.size = (self.width, self.height)
+            for kept in (self.memory.costs, self.memory.places, self.memory.shown):
+                kept.clear()
+        self.objects: NDArray[np.float32] = np.empty((0, 4), np.float32)
+        self.busy: NDArray[np.uint8] | None = None
+        self.on_top: list[Callable[[Image], None]] = []
+        self.taken: list[tuple[str, Rect]] = []
+        # By band of rows, so that few have to be looked at to find out what is free.
+        self._bands: defaultdict[int, list[Rect]] = defaultdict(list)
+        self._band = max(16, self.height // 24)
+
+    def rects(self, name: str) -> list[Rect]:
+        """The rectangles taken by what has a name: "hud", "legend", "labels" or "box label"."""
+        return [rect for taken, rect in self.taken if taken == name]
+
+    def draw(self, image: Image, steps: Sequence[Callable[[Image], None]]) -> None:
+        """Draw what was planned, and the texts on top of it."""
+        for step in (*steps, *self.on_top):
+            step(image)
+
+    def free(self, rect: Rect) -> bool:
+        """Whether no text stands on any part of a rectangle."""
+        left, top, right, bottom = rect
+        for band in self._bands_of(rect):
+            for x1, y1, x2, y2 in self._bands.get(band, ()):
+                if x1 < right and x2 > left and y1 < bottom and y2 > top:
+                    return False
+        return True
+
+    def take(self, name: str, rect: Rect) -> None:
+        """A text stands there from now on."""
+        self.taken.append((name, rect))
+        for band in self._bands_of(rect):
+            self._bands[band].append(rect)
+
+    def _bands_of(self, rect: Rect) -> range:
+        return range(rect[1] // self._band, (rect[3] - 1) // self._band + 1)
