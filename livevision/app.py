@@ -53,6 +53,12 @@ def run(settings: Settings, own_process: bool = False) -> int:
         LivevisionError: With the exit code it carries, after every output has been finished.
     """
     this = Run(settings, Meter(_process_start() if own_process else None))
+    if settings.headless and not settings.output:
+        kept = "nothing but the report is" if settings.report is not None else "nothing is"
+        log.warning(
+            "--headless without --output: %s kept; add --output results.jsonl, out.mp4 or runs/",
+            kept,
+        )
     with Signals(this.pipeline) as stop, Progress(settings) as progress, this.reported():
         for _ in this.frames(progress):
             progress.advance()

@@ -110,6 +110,17 @@ def untrained_names() -> list[str]:
     return [name for name in NETS if name not in shipped]
 
 
+FOREIGN_MODELS = (
+    "YOLO's weights are not read; `livevision models` lists the models here, and without --model "
+    "the default of the task is taken"
+)
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a model is one of Ultralytics', by its name or file."""
+    return name.lower().startswith("yolo") or name.lower().endswith((".pt", ".pth"))
+
+
 def find(name: str) -> ModelCard:
     """The card of a model, shipped or not trained yet.
 
@@ -120,6 +131,8 @@ def find(name: str) -> ModelCard:
     if name in names():
         return read_card(weights_folder() / f"{name}.md")
     if name not in NETS:
+        if is_foreign(name):
+            raise UsageError(f"unknown model {name!r}: {FOREIGN_MODELS}")
         raise UsageError(unknown("model", name, [*names(), *untrained_names()]))
     net = NETS[name]
     return ModelCard(

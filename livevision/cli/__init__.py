@@ -88,16 +88,22 @@ def _command(arguments: list[str], own_process: bool = False) -> int:
         return asked.exit_code
     except click.Abort:
         raise KeyboardInterrupt from None
+    except click.NoSuchOption as error:
+        from livevision.config.habits import instead_of
+
+        instead = instead_of(error.option_name)
+        message = f"no such option {error.option_name!r}. Here: {instead}"
+        raise _usage_error(message if instead else error.format_message(), error) from error
     except click.ClickException as error:
         message = error.format_message()
-        raise _usage_error(message[:1].lower() + message[1:], error) from error
+        raise _usage_error(message, error) from error
     return code if isinstance(code, int) else 0
 
 
 def _usage_error(message: str, error: Exception) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "livevision"
-    return UsageError(f"{message.rstrip('.')} (see {path} --help)")
+    return UsageError(f"{message[:1].lower()}{message[1:].rstrip('.')} (see {path} --help)")
 
 
 @contextlib.contextmanager

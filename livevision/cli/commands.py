@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from livevision.cli.habits import answer, export_for, has_pairs
 from livevision.cli.options import format_grouped
 from livevision.errors import UsageError, unknown
 from livevision.version import __version__
@@ -64,11 +65,9 @@ class Commands(click.Group):
         """
         name = args[0]
         if name not in COMMANDS:
-            if "/" in name or "." in name or name.isdecimal():
-                raise UsageError(
-                    "a source is given with a flag: livevision --source … (see livevision --help)"
-                )
-            raise UsageError(unknown("command", name, COMMANDS))
+            raise UsageError(answer(args) or unknown("command", name, COMMANDS))
+        if name == "export" and has_pairs(args):
+            raise UsageError(export_for(args))
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from livevision.cli import messages
+from livevision.cli.habits import flags_for, has_pairs
 from livevision.cli.options import format_grouped, given, setting_options
 from livevision.config.yaml_file import load, shipped
 from livevision.errors import UsageError
@@ -43,11 +44,7 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
     """Look at video and write or show what is in it."""
     flags = given(context)
     if context.args:
-        first = re.sub(r"//[^/@]*@", "//***@", context.args[0])
-        raise UsageError(
-            f"unexpected argument {first!r}: for several files repeat --source, or quote a glob, "
-            "as in --source 'clips/*.mp4'"
-        )
+        raise UsageError(_unexpected(context.args, flags))
     settings = load(Path(config) if config is not None else None, flags)
     if print_config:
         click.echo(settings.to_yaml(), nl=False)
@@ -56,3 +53,24 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
     from livevision.app import run
 
     return run(settings, own_process=bool(context.obj))
+
+
+def _unexpected(words: Sequence[str], flags: Mapping[str, Any]) -> str:
+    """The line for arguments that belong to no flag."""
+    if all(word.isdecimal() for word in words) and "classes" in flags:
+        chosen = ",".join([*map(str, flags["classes"]), *words])
+        return (
+            f"unexpected argument {words[0]!r}: several classes are one value: --classes {chosen}"
+        )
+    if has_pairs(words):
+        return f"unexpected argument {_hidden(words[0])!r}: {flags_for(words)}"
+    return (
+        f"unexpected argument {_hidden(words[0])!r}: for several files repeat --source, or quote a "
+        "glob, as in --source 'clips/*.mp4'"
+    )
+
+
+def _hidden(word: str) -> str:
+    from livevision.capture.redact import redact
+
+    return redact(word)

@@ -26,6 +26,7 @@ from pydantic_core import ErrorDetails
 
 from livevision.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.config.flags import Flag, allowed, flag_of
+from livevision.config.habits import instead_of
 from livevision.errors import UsageError, unknown
 from livevision.redact import redact
 from livevision.registry import ENGINES
@@ -278,11 +279,18 @@ class Settings(BaseModel):
             raise ValueError(unknown(name, value, choices))
         return value
 
+    @field_validator("device", mode="before")
+    @classmethod
+    def _device_number(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
     @field_validator("device")
     @classmethod
     def _device(cls, value: str) -> str:
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['device'])}")
+            number = value.removeprefix("gpu").lstrip(":")
+            gpu = f"; for GPU {number}: cuda:{number}" if number.isdecimal() else ""
+            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['device'])}{gpu}")
         return value
 
     @field_validator("imgsz", mode="before")
@@ -353,6 +361,9 @@ def _explain(error: ErrorDetails, where: Callable[[str], str]) -> str:
     """One line for one thing that is wrong with the settings given."""
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
+        instead = instead_of(name)
+        if instead is not None:
+            return f"unknown setting {name!r}. Here, as flag or setting: {instead}"
         return unknown("setting", name, Settings.model_fields)
     if name == "source" and error["type"] in ("missing", "too_short"):
         return "no source was given: what should livevision look at? For example --source webcam"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from livevision.config import Settings
+from livevision.config.habits import instead_of
 from livevision.errors import UsageError, unknown
 
 _PACKAGE = Path(__file__).parent.parent
@@ -92,6 +93,9 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
         line = f"{file}:{key_node.start_mark.line + 1}"
         name = str(key).replace("-", "_")
         if name not in Settings.model_fields:
+            instead = instead_of(str(key))
+            if instead is not None:
+                raise UsageError(f"{line}: unknown setting {str(key)!r}. Here, as flag: {instead}")
             raise UsageError(f"{line}: {unknown('setting', str(key).replace('_', '-'), names)}")
         if name in values:
             raise UsageError(f"{line}: {key} is set a second time")

@@ -1,0 +1,146 @@
+"""Commands in the words of other tools, answered with the same command in ours.
+
+yolo predict source=in.mp4 conf=0.5 show   ->   livevision --source in.mp4 --conf 0.5
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from livevision.catalog import FOREIGN_MODELS, is_foreign
+from livevision.config import Settings
+from livevision.config.habits import instead_of
+
+_MODES = ("predict", "detect", "segment", "classify", "detectnet", "segnet", "imagenet", "track")
+_TASKS = {
+    **{task: task for task in ("detect", "segment", "classify")},
+    **{"detectnet": "detect", "segnet": "segment", "imagenet": "classify"},
+}
+_OTHERS = {
+    "val": "scores of a model: livevision eval --model NAME --data FOLDER",
+    "benchmark": "speed on this machine: livevision bench nets",
+    "pose": "poses are not in this version; livevision finds boxes and class maps",
+    "obb": "turned boxes are not in this version; livevision finds upright ones and class maps",
+    "list": "the models: livevision models",
+    "checks": "this machine: livevision doctor",
+}
+_ON = ("", "true", "1", "yes")
+_SWITCHES = {
+    "save": ["--output", "runs/"],
+    "show": ["--output", "window"],
+    "save-txt": ["--output", "results.jsonl"],
+    "half": ["--precision", "fp16"],
+    "int8": ["--precision", "int8"],
+    "agnostic-nms": ["--class-agnostic"],
+    "exist-ok": ["--overwrite"],
+}
+_PAIR = re.compile(r"([A-Za-z][A-Za-z_-]*)=(.*)", re.DOTALL)
+
+
+def answer(words: Sequence[str]) -> str | None:
+    """The line for a command in another tool's words; None where it is not.
+
+    Args:
+        words: All arguments, without the program's name.
+    """
+    first = words[0] if words else ""
+    if first in _OTHERS:
+        return f"{first!r} is not a command here; {_OTHERS[first]}"
+    path = ("/" in first or "." in first or first.isdecimal()) and not first.startswith("-")
+    if not (first in _MODES or path or has_pairs(words)):
+        return None
+    flags, notes = _translated(words)
+    command = _shown(["livevision", *flags]) + ("" if "--source" in flags else " --source …")
+    return "; ".join([f"things are named by flags here: {command}", *notes])
+
+
+def flags_for(words: Sequence[str]) -> str:
+    """What arguments such as ``conf=0.5`` are among our flags, and what they are not."""
+    flags, notes = _translated(words)
+    return "; ".join([*([f"here it is {_shown(flags)}"] if flags else []), *notes])
+
+
+def export_for(words: Sequence[str]) -> str:
+    """The arguments of ``livevision export`` for those of ``yolo export``."""
+    pairs = {pair[1]: pair[2] for word in words if (pair := _pair(word))}
+    model = pairs.get("model", "NAME")
+    name = "NAME" if is_foreign(model) else model
+    told = {"engine": "tensorrt"}.get(pairs.get("format", ""), pairs.get("format", "onnx"))
+    size = ["--imgsz", pairs["imgsz"]] if "imgsz" in pairs else []
+    command = _shown(["livevision", "export", name, "--format", told, *size])
+    notes = [FOREIGN_MODELS] if is_foreign(model) else []
+    return "; ".join([f"things are named by flags here: {command}", *notes])
+
+
+def has_pairs(words: Sequence[str]) -> bool:
+    """Whether ``name=value`` is among the words, and is no flag's value."""
+    return any(_pair(word) for word in _positional(words))
+
+
+def _pair(word: str) -> re.Match[str] | None:
+    """A word such as ``conf=0.5``."""
+    return _PAIR.fullmatch(word)
+
+
+def _positional(words: Sequence[str]) -> list[str]:
+    """The words that are neither flags nor, as far as that can be told, values of flags."""
+    return [
+        word
+        for before, word in zip(("", *words), words, strict=False)
+        if not word.startswith("-") and (not before.startswith("-") or "=" in before)
+    ]
+
+
+def _translated(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our flags for another tool's words, and notes on what there is no flag for."""
+    flags: list[str] = []
+    notes: list[str] = []
+    positional = _positional(words)
+    plain = iter(["--source", "--output"])
+    for word in words:
+        pair = _pair(word) if word in positional else None
+        if pair is not None:
+            _add(pair[1].lower().replace("_", "-"), pair[2], flags, notes)
+        elif word not in positional:
+            flags.append(word)
+        elif word in _TASKS:
+            flags += ["--task", _TASKS[word]]
+        elif word == "track":
+            notes.append(f"{instead_of(word)}")
+        elif word in _SWITCHES:
+            flags += _SWITCHES[word]
+        elif word not in ("predict", "run") and (flag := next(plain, None)):
+            flags += [flag, word]
+    return flags, list(dict.fromkeys(notes))
+
+
+def _shown(words: Sequence[str]) -> str:
+    from livevision.capture.redact import redact
+
+    return redact(" ".join(map(shlex.quote, words)))
+
+
+def _add(key: str, value: str, flags: list[str], notes: list[str]) -> None:
+    """What ``key=value`` means here: flags, or a note on why there is none."""
+    field = key.replace("-", "_")
+    if key == "model" and is_foreign(value):
+        for ending, task in (("-seg", "segment"), ("-cls", "classify")):
+            if ending in value:
+                flags += ["--task", task]
+        notes.append(FOREIGN_MODELS)
+    elif key == "device" and value.isdecimal():
+        flags += ["--device", f"cuda:{value}"]
+    elif key in _SWITCHES:
+        flags += _SWITCHES[key] if value.lower() in _ON else []
+    elif key == "classes":
+        flags += ["--classes", re.sub(r"[\[\]\s]", "", value)]
+    elif key == "mode":
+        notes.extend([_OTHERS[value]] if value in _OTHERS else [])
+    elif field in Settings.model_fields and Settings.model_fields[field].annotation is bool:
+        flags.append(f"--{key}" if value.lower() in _ON else f"--no-{key}")
+    elif field in Settings.model_fields:
+        flags += [f"--{key}", value]
+    else:
+        notes.append(f"{key}: {instead_of(key) or 'there is nothing of that name'}")
