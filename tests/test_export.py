@@ -120,8 +120,31 @@ def test_the_command_writes_a_graph_that_tells_its_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ([], "bisenet-xception39-camvid.onnx"),
+        (["--imgsz", "96x64"], "bisenet-xception39-camvid-96x64.onnx"),
+        (["--imgsz", "64", "--format", "openvino"], "bisenet-xception39-camvid-64x64.xml"),
+    ],
+)
+def test_without_an_output_the_file_is_named_after_what_it_is(
+    more: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = small_models.weights("segment")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["bisenet-xception39-camvid", "--weights", str(weights), *more]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == name
+    assert Path(name).is_file()
+    refused = CliRunner().invoke(command, arguments)
+    assert "--overwrite" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error", "line"),
     [
+        (["thundernet-snet94"], UsageError, "thundernet-snet49"),
         (["thundernet-snet94", "--output", "a.onnx"], UsageError, "thundernet-snet49"),
         (["thundernet-snet49", "--output", "a.pt"], UsageError, "must end in .onnx"),
         (["thundernet-snet49", "--output", "no/a.onnx"], OutputError, "no folder"),

@@ -92,10 +92,13 @@ def command(
         or (weights.suffix == ".onnx" and (kind, precision) == ("onnx", "fp32"))
     ):
         raise UsageError(f"--weights {weights} is exported already; give a .safetensors file")
+    size = size_of(imgsz)
+    if output is None and precision != "int8":
+        output = Path(_name(model, size, precision) + _SUFFIXES[kind])
     if output is not None:
         _check_output(output, overwrite)
     card = card_of(model, weights)
-    files = files_of(card, weights, size_of(imgsz), untrained)
+    files = files_of(card, weights, size, untrained)
     if (kind, precision) == ("onnx", "fp32"):
         assert output is not None
         if files.weights is None and not untrained:
@@ -133,14 +136,19 @@ def _kind(kind: str | None, output: Path | None, precision: str) -> str:
     if kind is not None and kind not in _SUFFIXES:
         raise UsageError(f"--format {kind}: known: {', '.join(_SUFFIXES)}")
     if output is None:
-        if precision != "int8":
-            raise UsageError("--output is missing: name the file, such as model.onnx or model.xml")
-        return kind or "openvino"
+        # The kind that can be in this precision, ONNX first, as more programs read it.
+        return kind or ("onnx" if precision in _PRECISIONS["onnx"][:2] else "openvino")
     told = next((k for k, suffix in _SUFFIXES.items() if output.suffix == suffix), None)
     if told is None or kind not in (None, told):
         allowed = " or ".join([_SUFFIXES[kind]] if kind else _SUFFIXES.values())
         raise UsageError(f"--output {output}: the name must end in {allowed}")
     return told
+
+
+def _name(model: str, size: tuple[int, int] | None, precision: str) -> str:
+    """The name of a file that tells what it is, without its suffix."""
+    parts = [model, *(["x".join(map(str, size))] if size else [])]
+    return "-".join([*parts, *([precision] if precision != "fp32" else [])])
 
 
 def _check_wishes(

@@ -11,9 +11,11 @@ import click
 
 from livevision import catalog
 from livevision.catalog import ModelCard
+from livevision.cli.table import table
 
-_HEAD = ("name", "task", "input", "params", "MAdds", "score", "data", "licence")
+_HEAD = ("name", "task", "input", "params", "MAdds", "score", "licence", "data")
 _NUMBERS = ("input", "params", "MAdds")
+_TEXTS = _HEAD[5:]
 _COUNTS_HEAD = (
     *("net", "counted", "input", "params", "params in paper", "MAdds", "MAdds in paper", "off"),
     "remark",
@@ -23,13 +25,15 @@ _COUNTS_NUMBERS = _COUNTS_HEAD[2:-1]
 
 @click.command("models")
 @click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="List the nets without weights too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("--counts", is_flag=True, help="Count the nets, and print the papers' figures too.")
-def command(name: str | None, as_json: bool, counts: bool) -> None:
+def command(name: str | None, everything: bool, as_json: bool, counts: bool) -> None:
     """List the models that come with livevision, or print the card of one, NAME.
 
-    Shipped models come first, then the nets that nobody has trained yet: those can be run with
-    weights of your own, or with --untrained to measure their speed. NAME may be a file that
+    A star marks the model that a task takes where none is named. With --all the nets that nobody
+    has trained yet follow: those can be run with weights of your own, or with --untrained to measure
+    their speed. A narrow terminal gets what fits; --json and a model's card have it all. NAME may be a file that
     `livevision export` wrote; how far one of lower precision agrees with fp32 is printed.
     """
     from livevision.inference.description import GRAPHS
@@ -37,23 +41,34 @@ def command(name: str | None, as_json: bool, counts: bool) -> None:
     if name is not None and Path(name).suffix in GRAPHS:
         _describe(Path(name), as_json)
         return
-    everything = [*catalog.names(), *catalog.untrained_names()]
-    cards = [catalog.find(n) for n in (everything if name is None else [name])]
+    untrained = catalog.untrained_names()
+    listed = [*catalog.names(), *(untrained if everything or counts else ())]
+    cards = [catalog.find(n) for n in (listed if name is None else [name])]
     if counts:
         rows = list(_counts(cards))
         if as_json:
             click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         else:
-            click.echo(_table(_COUNTS_HEAD, map(_count_cells, rows), _COUNTS_NUMBERS))
+            click.echo(table(_COUNTS_HEAD, map(_count_cells, rows), _COUNTS_NUMBERS, ["remark"]))
     elif as_json:
-        click.echo(json.dumps([card.summary() for card in cards], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_summary(card) for card in cards], indent=2, ensure_ascii=False))
+    elif name is not None:
+        click.echo(f"{_listed(cards)}\n\n{cards[0].text.rstrip()}")
+        _list_lowered(name)
     else:
-        table = _table(_HEAD, map(_row, cards), _NUMBERS)
-        click.echo(f"{table}\n\n{cards[0].text.rstrip()}" if name is not None else table)
-        if name is None:
-            click.echo("\nlivevision models NAME prints a model's card.", err=True)
-        else:
-            _list_lowered(name)
+        click.echo(_listed(cards))
+        click.echo("\n* the default of its task", err=True)
+        if not everything:
+            click.echo(f"{len(untrained)} nets without trained weights: --all", err=True)
+        click.echo("A model's card: livevision models NAME", err=True)
+
+
+def _listed(cards: Sequence[ModelCard], trained: object = None) -> str:
+    return table(_HEAD, (_row(card, trained) for card in cards), _NUMBERS, _TEXTS)
+
+
+def _summary(card: ModelCard) -> dict[str, Any]:
+    return {**card.summary(), "default": card.name in catalog.DEFAULTS.values()}
 
 
 def _describe(path: Path, as_json: bool) -> None:
@@ -68,7 +83,7 @@ def _describe(path: Path, as_json: bool) -> None:
         row["agreement"] = json.loads(agreement) if agreement else None
         click.echo(json.dumps(row, indent=2, ensure_ascii=False))
         return
-    click.echo(_table(_HEAD, [_row(card, trained=told.get("weights_sha256"))], _NUMBERS))
+    click.echo(_listed([card], trained=told.get("weights_sha256")))
     click.echo(f"\n{precision}{_agreement(precision, agreement)}")
     if "gpu" in told:
         click.echo(f"for {told['gpu']} ({told['capability']}) with TensorRT {told['tensorrt']}")
@@ -93,31 +108,18 @@ def _agreement(precision: str, text: str) -> str:
     return f": {Agreement.from_json(text)}" if text else ": how far it agrees is not known"
 
 
-def _table(head: Sequence[str], body: Iterable[Sequence[str]], numbers: Sequence[str]) -> str:
-    rows = [head, *body]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if title in numbers else cell.ljust(width)
-            for title, cell, width in zip(head, row, widths, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
 def _row(card: ModelCard, trained: object = None) -> tuple[str, ...]:
     width, height = card.input_size
     untrained = "" if card.weights or card.graph or trained else "no trained weights yet"
     return (
-        card.name,
+        f"{card.name} *" if card.name in catalog.DEFAULTS.values() else card.name,
         card.task,
         f"{width}x{height}",
         f"{card.params / 1e6:.2f} M",
         f"{card.madds / 1e9:.2f} G",
         untrained or str(card.score.get("text", "not measured")),
-        card.data,
         card.licence,
+        card.data,
     )
 
 

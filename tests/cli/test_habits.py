@@ -126,7 +126,7 @@ def test_models_of_ultralytics_are_named_as_such(name: str) -> None:
 def test_settings_of_other_names_in_yaml_and_python(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UsageError, match="unknown setting 'show'.*--output window"):
+    with pytest.raises(UsageError, match=r"unknown setting .show.\..*--output window"):
         Settings.of(source="a.mp4", show=True)
     with pytest.raises(UsageError, match="for GPU 0: cuda:0"):
         Settings.of(source="a.mp4", device=0)

@@ -241,7 +241,6 @@ def test_precisions_that_a_file_does_not_have(shallow: Path, tmp_path: Path) -> 
         (["--precision", "bf16", "--output", "a.onnx"], UsageError, "take --format openvino"),
         (["--output", "a.engine"], ModelError, r"livevision[tensorrt]"),
         (["--output", "a.onnx", "--weights", "b.engine"], UsageError, "already"),
-        (["--precision", "fp32"], UsageError, "--output is missing"),
         (["--output", "no/a.xml"], OutputError, "no folder"),
         (["--output", "a.xml", "--calibrate", "x.mp4"], UsageError, "is for --precision int8"),
         (["--output", "a.xml", "--weights", "b.xml"], UsageError, "already"),
