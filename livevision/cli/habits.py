@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from livevision.catalog import FOREIGN_MODELS, is_foreign
 from livevision.config import Settings
 from livevision.config.habits import instead_of
+from livevision.redact import redact_uri
 
 _MODES = ("predict", "detect", "segment", "classify", "detectnet", "segnet", "imagenet", "track")
 _TASKS = {
@@ -74,6 +75,12 @@ def export_for(words: Sequence[str]) -> str:
     return "; ".join([f"things are named by flags here: {command}", *notes])
 
 
+def without_secrets(word: str) -> str:
+    """An argument as it may be shown, ``source=rtsp://…`` too."""
+    pair = _pair(word)
+    return redact_uri(word) if pair is None else f"{pair[1]}={redact_uri(pair[2])}"
+
+
 def has_pairs(words: Sequence[str]) -> bool:
     """Whether ``name=value`` is among the words, and is no flag's value."""
     return any(_pair(word) for word in _positional(words))
@@ -117,9 +124,7 @@ def _translated(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _shown(words: Sequence[str]) -> str:
-    from livevision.capture.redact import redact
-
-    return redact(" ".join(map(shlex.quote, words)))
+    return " ".join(shlex.quote(redact_uri(word)) for word in words)
 
 
 def _add(key: str, value: str, flags: list[str], notes: list[str]) -> None:

@@ -32,9 +32,10 @@ def command(name: str | None, everything: bool, as_json: bool, counts: bool) -> 
     """List the models that come with livevision, or print the card of one, NAME.
 
     A star marks the model that a task takes where none is named. With --all the nets that nobody
-    has trained yet follow: those can be run with weights of your own, or with --untrained to measure
-    their speed. A narrow terminal gets what fits; --json and a model's card have it all. NAME may be a file that
-    `livevision export` wrote; how far one of lower precision agrees with fp32 is printed.
+    has trained yet follow: those can be run with weights of your own, or with --untrained to
+    measure their speed. A narrow terminal gets what fits; --json and a model's card have it all.
+    NAME may be a file that `livevision export` wrote; how far one of lower precision agrees with
+    fp32 is printed.
     """
     from livevision.inference.description import GRAPHS
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from livevision.cli import messages
-from livevision.cli.habits import flags_for, has_pairs
+from livevision.cli.habits import flags_for, has_pairs, without_secrets
 from livevision.cli.options import format_grouped, given, setting_options
 from livevision.config.yaml_file import load, shipped
 from livevision.errors import UsageError
@@ -63,14 +63,8 @@ def _unexpected(words: Sequence[str], flags: Mapping[str, Any]) -> str:
             f"unexpected argument {words[0]!r}: several classes are one value: --classes {chosen}"
         )
     if has_pairs(words):
-        return f"unexpected argument {_hidden(words[0])!r}: {flags_for(words)}"
+        return f"unexpected argument {without_secrets(words[0])!r}: {flags_for(words)}"
     return (
-        f"unexpected argument {_hidden(words[0])!r}: for several files repeat --source, or quote a "
-        "glob, as in --source 'clips/*.mp4'"
+        f"unexpected argument {without_secrets(words[0])!r}: for several files repeat --source, or "
+        "quote a glob, as in --source 'clips/*.mp4'"
     )
-
-
-def _hidden(word: str) -> str:
-    from livevision.capture.redact import redact
-
-    return redact(word)
