@@ -63,7 +63,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def figures(text: str) -> dict[str, str]:
-    return dict(re.findall(r"(capture|model|delivered|latency|dropped) (\S+)", text))
+    return dict(re.findall(r"(capture|model|delivered|latency|dropped)\s+(\S+)", text))
 
 
 @pytest.mark.parametrize("task", ["detect", "both"])
