@@ -44,13 +44,15 @@ class ImagesSource:
         options: ``index``, ``stride`` and ``loop``.
 
     Raises:
-        SourceError: There is no picture, or none of them can be read.
+        SourceError: There is no picture, or none of them can be read; and from the iteration, after
+            all that can be read, when one could not.
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         self._source, self._stride, self._loop = options.index, options.stride, options.loop
         self._closed = False
         self.losses = {"broken": 0}
+        self._first_broken = ""
         self._files = _pictures(uri)
         first = next((image for image in map(_first_of, self._files) if image is not None), None)
         if first is None:
@@ -80,7 +82,12 @@ class ImagesSource:
                         yield page
                     number += 1
             if not self._loop:
-                return
+                break
+        if self.losses["broken"]:
+            raise SourceError(
+                f"{self.info.name}: {self.losses['broken']} of {number} pictures cannot be read: "
+                f"{self._first_broken}"
+            )
 
     def _pages(self, path: Path, number: int) -> Iterator[Frame | None]:
         """A frame for each picture of a file, None for those lost or left out by the stride."""
@@ -92,18 +99,16 @@ class ImagesSource:
         data = _read(path)
         first = None if data is None else _decoded(data)
         if data is None or first is None:
+            self._lose(path, "it is damaged, cut off or no picture", count or 1)
             for _ in range(count or 1):
-                self.losses["broken"] += 1
                 yield None
-            log.warning("%s: cannot be read as a picture, it is damaged or cut off; left out", path)
             return
         yield self._frame(first, number, wall_time, Picture(str(path), None if count == 1 else 0))
         if count == 1:
             return
         for page, image in enumerate(later_pages(data, count), start=1):
             if image is None:
-                self.losses["broken"] += 1
-                log.warning("%s: its picture %d cannot be read; left out", path, page + 1)
+                self._lose(path, f"its picture {page + 1} is damaged or cut off")
                 yield None
             else:
                 now, which = time.monotonic(), Picture(str(path), page)
@@ -114,6 +119,11 @@ class ImagesSource:
             return None
         moment = float(number / RATE)
         return Frame(self._source, number, moment, wall_time, image, picture)
+
+    def _lose(self, path: Path, why: str, pictures: int = 1) -> None:
+        self.losses["broken"] += pictures
+        self._first_broken = self._first_broken or f"{path}: {why}"
+        log.warning("%s cannot be read: %s; left out", path, why)
 
     def close(self) -> None:
         self._closed = True

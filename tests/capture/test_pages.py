@@ -15,6 +15,7 @@ from livevision.capture.images import ImagesSource
 from livevision.capture.options import SourceOptions
 from livevision.capture.pages import page_count
 from livevision.errors import SourceError
+from livevision.frame import Frame
 from tests.clips import frame_number, numbered
 
 NAMES = ["a.webp", "a.png", "a.tiff", "deflated.tif"]
@@ -79,7 +80,10 @@ def test_what_a_cut_file_has_lost_is_told_and_counted(
     except SourceError as error:
         assert "cut off" in str(error)  # noqa: PT017  # its first picture is lost already
         return
-    numbers = [frame_number(f.image) for f in source]
+    frames: list[Frame] = []
+    with pytest.raises(SourceError, match=rf"pictures cannot be read: .*{name}"):
+        frames.extend(source)
+    numbers = [frame_number(f.image) for f in frames]
     assert numbers == list(range(len(numbers)))
     assert 1 <= len(numbers) < 5
     assert source.losses["broken"] >= 1
@@ -100,7 +104,10 @@ def test_a_cut_picture_is_no_picture(
     (tmp_path / f"b{suffix}").write_bytes(data.tobytes()[: int(share * len(data))])
     cv2.imwrite(str(tmp_path / "a.png"), numbered(0))
     source = ImagesSource(str(tmp_path))
-    assert [f.index for f in source] == [0]
+    frames: list[Frame] = []
+    with pytest.raises(SourceError, match=r"1 of 2 pictures cannot be read"):
+        frames.extend(source)
+    assert [f.index for f in frames] == [0]
     assert source.losses == {"broken": 1}
     assert f"b{suffix}" in caplog.text
     with pytest.raises(SourceError, match="cut off"):
