@@ -93,7 +93,8 @@ class Adaptive:
 
     def delivered(self, frame: Frame, now: float) -> None:
         """A frame of a live source has been taken by all outputs."""
-        latency = now - frame.wall_time
+        # How late the stream itself is changes by no size and no stride.
+        latency = now - frame.wall_time - frame.lag
         self._first = now if self._first is None else self._first
         self._frames += 1
         self._below += latency * 1e3 <= self._target_ms

@@ -223,6 +223,7 @@ class Run:
             stride=self.settings.vid_stride,
             loop=self.settings.loop,
             retry_for=self.settings.retry_for,
+            every_frame=self.settings.mode == "every-frame",
             decoder=self.settings.decoder,
             copies=self.delivery.copies(position),
             stopping=lambda: self.pipeline.stopping,

@@ -14,7 +14,7 @@ from livevision.report import STAGES, Meter
 from livevision.stages import Ended, Item, Opened
 
 STALE_S = 0.5
-"""A live frame older than this is not worth computing on."""
+"""A live frame is not shown older than this, unless the work on it takes more than half of it."""
 
 
 class Carrier:
@@ -65,8 +65,7 @@ class Carrier:
                     outbox.tell(item)
                     continue
                 frame = item if isinstance(item, Frame) else item.frame
-                if stage == "preprocess" and self._freshest[frame.source] and _stale(frame):
-                    self.meter.dropped(stage, "stale")
+                if self.too_old(stage, frame):
                     continue
                 started = time.perf_counter()
                 with self.counted(place):
@@ -74,6 +73,26 @@ class Carrier:
                 if not measured:
                     self.meter.worked(stage, time.perf_counter() - started)
                 self.put(outbox, place, result, frame)
+
+    def too_old(self, place: str, frame: Frame) -> bool:
+        """Whether a live frame, on its way into a stage, is dropped as too old to be shown.
+
+        Before it is computed on, that is one that would be too old when the work is done.
+        """
+        if not self._freshest[frame.source]:
+            return False
+        age = time.monotonic() - frame.wall_time
+        if age <= STALE_S / 2:
+            return False
+        work = self.meter.recent_work()
+        if place in ("preprocess", "inference"):
+            bound = max(STALE_S - work, STALE_S / 2)
+        else:
+            bound = max(STALE_S, STALE_S / 2 + work)
+        if age <= bound:
+            return False
+        self.meter.dropped(place, "stale")
+        return True
 
     @contextmanager
     def until_closed(self, outbox: Channel[Any]) -> Iterator[None]:
@@ -130,7 +149,3 @@ class Carrier:
         """Close all links, and drop what is in them."""
         for link in self._links:
             link.abort()
-
-
-def _stale(frame: Frame) -> bool:
-    return time.monotonic() - frame.wall_time > STALE_S

@@ -1,13 +1,14 @@
 """The link between two stages: bounded, closable, and honest about what it drops.
 
 A link either makes the writer wait (files: no frame is lost) or lets a new frame take the place of
-the one of its source that still waits (live: the freshest frame wins). Which of the two is said with
-each ``put``, since one run may read files and cameras at once. Messages that are not frames are
-never dropped and never wait.
+the one of its source that still waits (live: the freshest frame wins). Which of the two is said
+with each ``put``, since one run may read files and cameras at once. Messages that are not frames
+are never dropped and never wait.
 
-A link is fair. A newer live frame takes the *place* of the older one, so that a source does not lose
-its turn by being fast. Frames that wait for room do not count the live ones, which never make room,
-hold one place among them as each live source does, and get room in the order in which they came.
+A link is fair. A newer live frame takes the *place* of the older one, so that a source does not
+lose its turn by being fast. Frames that wait for room do not count the live ones, which never make
+room, hold one place among them as each live source does, and get room in the order in which they
+came.
 """
 
 from __future__ import annotations

@@ -65,9 +65,11 @@ class Frame:
             a live link keep their numbers, so an index always names the same picture.
         time: The source's own presentation time in seconds; for a camera, seconds since it opened.
         wall_time: ``time.monotonic()`` when the frame was captured; latency is counted from here.
+            Of a live stream that is when the frame was due by the stream's own clock.
         image: uint8, H×W×3, BGR, rotation already applied.
         picture: For a still picture which one it is; its time is only its turn in a video made of
             the pictures, 1/25 s for each. None for video.
+        lag: Seconds between ``wall_time`` and the moment a live frame was at hand, decoded.
     """
 
     source: int
@@ -76,6 +78,7 @@ class Frame:
     wall_time: float
     image: Image
     picture: Picture | None = None
+    lag: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

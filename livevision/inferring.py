@@ -109,6 +109,8 @@ def _overlap(
             while True:
                 item = inbox.get()
                 if isinstance(item, Prepared):
+                    if carrier.too_old("inference", item.frame):
+                        continue
                     with carrier.counted("overlay"):
                         begin = Begun(item.frame, time.perf_counter(), start(item))
                     carrier.put(begun, "overlay", begin, item.frame, waits=True)
@@ -137,9 +139,12 @@ def _together(
                 outbox.tell(item)
                 continue
             items = [item, *inbox.take(most - 1)]
+            items = [one for one in items if not carrier.too_old("inference", one.frame)]
+            if not items:
+                continue
             started = time.perf_counter()
             with carrier.counted("overlay", len(items)):
-                results = together(items) if len(items) > 1 else [stages.inference(item)]
+                results = together(items) if len(items) > 1 else [stages.inference(items[0])]
             seconds = (time.perf_counter() - started) / len(items)
             for done, result in enumerate(results):
                 carrier.meter.worked("inference", seconds)

@@ -35,8 +35,11 @@ __all__ = ["Ended", "Event", "Idle", "Opened", "Pipeline", "Stages"]
 
 log = logging.getLogger(__name__)
 
-_JOIN_S = 10.0
 _POLL_S = 0.1
+# After a stop, frames on the way are delivered for so long, and threads are waited for in all. A
+# thread may sit in a call that nothing can wake (a pipe that is silent, a plan that is built).
+_DRAIN_S, _END_S = 1.0, 1.5
+_SLIP_S = 0.4  # how far behind its times a file may be played before its clock is set anew
 
 
 class Pipeline:
@@ -82,7 +85,8 @@ class Pipeline:
         self._to_overlay = self._carrier.link("overlay", capacity)
         self._to_output = self._carrier.link("output", capacity)
         self._ready = threading.Event()
-        self._stopping = False
+        self._stop = threading.Event()
+        self._stopped_at: float | None = None
         self._state = threading.Lock()
         self._reading = len(turns)
         self._delivered: dict[int, int] = {}
@@ -110,11 +114,15 @@ class Pipeline:
                     # A wait with no bound could not be interrupted by a signal on every platform.
                     item = self._to_output.get(_POLL_S)
                 except TimeoutError:
+                    if self._overdue():
+                        break
                     yield Idle()
                     continue
                 except Closed:
                     break
                 yield from self._deliver(item)
+                if self._overdue():
+                    break
         finally:
             self.stop()
             self._carrier.abort()
@@ -129,17 +137,21 @@ class Pipeline:
     @property
     def stopping(self) -> bool:
         """Whether the run has been told to end."""
-        return self._stopping
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """End the run soon and cleanly: no new frames, those on the way are still delivered.
 
+        What takes longer than a second is given up: its frames are dropped and counted.
         Safe from a signal handler and from any thread, any number of times.
         """
-        self._stopping = True
+        if self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+        self._stop.set()
         self._ready.set()
+        # At once, as each may take its time: one of many must not hold up the others.
         for source in list(self._open.values()):
-            source.close()
+            threading.Thread(target=source.close, name="closing", daemon=True).start()
 
     def give_up(self, source: int) -> None:
         """Take no more of a source, whose outputs have failed; the others go on.
@@ -152,6 +164,11 @@ class Pipeline:
         if opened is not None:
             opened.close()
 
+    def _overdue(self) -> bool:
+        """Whether a stop has been waited for long enough."""
+        stopped = self._stopped_at
+        return stopped is not None and time.monotonic() - stopped > _DRAIN_S
+
     def _deliver(self, item: Item) -> Iterator[Event]:
         if isinstance(item, Rendered):
             source = item.frame.source
@@ -160,6 +177,8 @@ class Pipeline:
                 return
             if self._enough(source):
                 self._meter.dropped("output", "stopped")
+                return
+            if self._carrier.too_old("output", item.frame):
                 return
             self._delivered[source] = self._delivered.get(source, 0) + 1
             started = time.perf_counter()
@@ -197,7 +216,7 @@ class Pipeline:
         """Read the sources of one group, one after the other."""
         try:
             for source in turn:
-                if self._stopping:
+                if self.stopping:
                     break
                 self._read(source)
         except Closed:
@@ -240,8 +259,10 @@ class Pipeline:
     def _pump(self, position: int, source: Source, freshest: bool) -> None:
         frames = iter(source)
         taken = 0
-        clock = _Clock() if freshest and not source.info.live else None
-        while not self._stopping and position not in self._given_up:
+        clock = None
+        if freshest and not source.info.live:
+            clock = _Clock(source.info.name, self._stop)
+        while not self.stopping and position not in self._given_up:
             # A live source is cut where frames are delivered, as some of those taken are dropped.
             if self._enough(position) or (not freshest and taken == self._max_frames):
                 return
@@ -252,7 +273,8 @@ class Pipeline:
             seconds = time.perf_counter() - started
             if clock is not None:
                 frame = clock.wait_for(frame)
-            self._meter.captured(position, seconds)
+            lag = frame.lag if source.info.live or clock is not None else None
+            self._meter.captured(position, seconds, lag)
             taken += 1
             if freshest and (taken - 1) % self._stride():
                 self._meter.dropped("preprocess", "stride")
@@ -272,23 +294,38 @@ class Pipeline:
             self._stages.close()
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
-        deadline = time.monotonic() + _JOIN_S
+        deadline = (self._stopped_at or time.monotonic()) + _END_S
         for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.1, deadline - time.monotonic()))
             if thread.is_alive():
-                log.warning("the %s thread did not end within %.0f s", thread.name, _JOIN_S)
+                log.info("the %s thread is left behind: it still waits or computes", thread.name)
 
 
 class _Clock:
-    """Plays a file in real time, so that it can stand in for a camera."""
+    """Plays a file in real time, so that it can stand in for a camera.
 
-    def __init__(self) -> None:
+    Args:
+        name: What to call the file in messages.
+        stopping: Set to end a wait.
+    """
+
+    def __init__(self, name: str, stopping: threading.Event) -> None:
+        self._name, self._stopping = name, stopping
         self._start: float | None = None
+        self._told = False
 
     def wait_for(self, frame: Frame) -> Frame:
         """Wait until the frame is due; the frame as if captured at that moment."""
         now = time.monotonic()
         if self._start is None:
             self._start = now - frame.time
-        time.sleep(max(0.0, self._start + frame.time - now))
-        return replace(frame, wall_time=time.monotonic())
+        behind = now - (self._start + frame.time)
+        if behind > _SLIP_S:
+            # What a camera sees would be gone, but of a file every frame has to be decoded.
+            level = logging.DEBUG if self._told else logging.WARNING
+            self._told = True
+            log.log(level, "%s: cannot be read in real time; it is played slower", self._name)
+            self._start, behind = now - frame.time, 0.0
+        self._stopping.wait(max(0.0, -behind))
+        due = self._start + frame.time
+        return replace(frame, wall_time=min(due, time.monotonic()), lag=max(0.0, behind))

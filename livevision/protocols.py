@@ -186,6 +186,7 @@ class Rates:
         dropped: Frames dropped so far in the run.
         model: Name of the model, or of several.
         engine: What computes it, such as ``openvino cpu fp32``.
+        lag_ms: Mean time that a live source is behind its own clock, which latency includes.
     """
 
     capture_fps: float | None = None
@@ -195,6 +196,7 @@ class Rates:
     dropped: int = 0
     model: str = ""
     engine: str = ""
+    lag_ms: float | None = None
 
 
 class Overlay(Protocol):

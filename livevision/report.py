@@ -21,6 +21,9 @@ from livevision.protocols import Rates, SourceInfo
 
 STAGES = ("capture", "preprocess", "inference", "overlay", "output")
 
+TOLD_LAG_MS = 50.0
+"""A lag below this is the network's jitter, and not told to people."""
+
 RECENT_S = 2.0
 """The recent past that the display speaks of, in seconds."""
 
@@ -147,7 +150,7 @@ class Meter:
         self._lock = threading.Lock()
         self._stages = {stage: Histogram() for stage in STAGES}
         self._waited = 0.0  # of capture's time, that for live sources
-        self._latency = Histogram()
+        self._latency, self._lag = Histogram(), Histogram()
         self._drops: dict[str, Counter[str]] = defaultdict(Counter)
         self._sources: dict[int, _SourceTally] = {}
         self._captured, self._delivered = Span(), Span()
@@ -155,6 +158,7 @@ class Meter:
         self._recent_delivered: dict[int, RecentRate] = defaultdict(RecentRate)
         self._recent_work: dict[str, deque[float]] = {s: deque(maxlen=50) for s in STAGES}
         self._recent_latency: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=30))
+        self._recent_lag: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=30))
         self._first_frame_s: float | None = None
 
     def opened(
@@ -183,8 +187,14 @@ class Meter:
             tally = self._sources.setdefault(source, _SourceTally(name))
             tally.error = " ".join(str(error).split())
 
-    def captured(self, source: int, seconds: float) -> None:
-        """A frame has come in; getting it took ``seconds``, waiting for the source included."""
+    def captured(self, source: int, seconds: float, lag: float | None = None) -> None:
+        """A frame has come in.
+
+        Args:
+            source: Of which source.
+            seconds: What getting it took, waiting for the source included.
+            lag: Seconds that a live source was behind its own clock with it.
+        """
         now = time.monotonic()
         with self._lock:
             tally = self._sources[source]
@@ -192,6 +202,9 @@ class Meter:
             self._captured.add(now)
             tally.frames_in += 1
             self._recent_captured[source].add(now)
+            if lag is not None:
+                self._lag.add(lag)
+                self._recent_lag[source].append(lag)
             if tally.info is not None and tally.info.live:
                 self._waited += seconds
 
@@ -227,12 +240,13 @@ class Meter:
         with self._lock:
             inference = self._recent_work["inference"]
             work = sum(inference)
-            latency = self._recent_latency[source]
+            latency, lag = self._recent_latency[source], self._recent_lag[source]
             return Rates(
                 capture_fps=self._recent_captured[source].per_second(now) or None,
                 model_fps=len(inference) / work if work else None,
                 delivered_fps=self._recent_delivered[source].per_second(now) or None,
                 latency_ms=1e3 * sum(latency) / len(latency) if latency else None,
+                lag_ms=1e3 * sum(lag) / len(lag) if lag else None,
                 dropped=sum(sum(causes.values()) for causes in self._drops.values()),
                 model=model,
                 engine=engine,
@@ -268,6 +282,7 @@ class Meter:
                 "cpu_s": round(time.process_time() - self._cpu_before, 3),
                 "peak_rss_mb": round(peak_rss_mb(), 1),
                 "latency_ms": self._latency.as_ms() if self._latency.count else None,
+                **({"lag_ms": self._lag.as_ms()} if self._lag.count else {}),
                 "stages": {
                     stage: {
                         **{f"{k}_ms": v for k, v in histogram.as_ms().items()},
@@ -347,6 +362,12 @@ def as_table(report: Mapping[str, Any]) -> str:
         lines.append(
             f"{'latency':<11}{latency['mean']:9.2f}{latency['p50']:9.2f}{latency['p95']:9.2f}"
             f"{latency['p99']:9.2f}"
+        )
+    lag = report.get("lag_ms")
+    if lag is not None and lag["p99"] >= TOLD_LAG_MS:
+        lines.append(
+            f"{'lag':<11}{lag['mean']:9.2f}{lag['p50']:9.2f}{lag['p95']:9.2f}{lag['p99']:9.2f}"
+            "  behind the source's clock when a frame is at hand, part of the latency"
         )
     lines.append(
         f"frames: {report['frames_in']} in, {report['frames_out']} out"

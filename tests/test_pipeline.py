@@ -195,6 +195,118 @@ def test_stale_live_frames_are_dropped_and_counted() -> None:
     assert meter.report()["dropped"]["preprocess"]["stale"] == 3
 
 
+@pytest.mark.parametrize("place", ["preprocess", "inference", "overlay"])
+def test_a_live_frame_that_grows_old_on_the_way_is_not_shown(place: str) -> None:
+    """Something holds up a stage for once, with the last frame before a pause."""
+
+    class Pausing(Counting):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield frame
+                time.sleep(1.2 if frame.index == 3 else 0)
+
+    def hold(item: Any) -> Any:
+        frame = item if isinstance(item, Frame) else item.frame
+        if frame.index == 3:
+            time.sleep(0.8)
+        if place == "preprocess":
+            return Prepared(frame, ())
+        return Inferred(frame, {}) if place == "inference" else Rendered(frame, {}, IMAGE)
+
+    meter = Meter()
+    source = Pausing(count=20, live=True, period=0.02)
+    pipeline = Pipeline([lambda: source], [[0]], stages(**{place: hold}), meter)
+    out = indices(list(pipeline.events()))
+    assert 3 not in out
+    assert out[-1] == 19
+    assert "stale" in str(accounted_for(meter)["dropped"])
+
+
+def test_a_net_that_takes_longer_than_frames_may_be_old_is_seen_all_the_same() -> None:
+    def slow(prepared: Prepared) -> Inferred:
+        time.sleep(0.7)
+        return Inferred(prepared.frame, {})
+
+    source = Counting(count=100, live=True, period=0.02)
+    pipeline = Pipeline([lambda: source], [[0]], stages(inference=slow), Meter())
+    out = indices(list(pipeline.events()))
+    assert len(out) >= 3
+    assert out[-1] >= 90
+
+
+def test_lag_is_part_of_the_latency_and_told_apart() -> None:
+    class Late(Counting):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield replace(frame, wall_time=frame.wall_time - 0.2, lag=0.2)
+
+    meter = Meter()
+    list(Pipeline([lambda: Late(live=True, period=0.02)], [[0]], stages(), meter).events())
+    report = meter.report()
+    assert report["lag_ms"]["p50"] == pytest.approx(200, rel=0.02)
+    assert report["latency_ms"]["p50"] >= 199
+    assert meter.rates(0).lag_ms == pytest.approx(200)
+    meter = Meter()
+    list(Pipeline([Counting], [[0]], stages(), meter).events())
+    assert "lag_ms" not in meter.report(), "a file has no clock to be behind"
+
+
+def test_a_file_that_cannot_be_read_in_real_time_is_told_and_shown_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = Counting(count=30, period=0.1)  # its times are 1/30 s apart
+    pipeline = Pipeline([lambda: source], [[0]], stages(), Meter(), mode="freshest")
+    assert len(indices(list(pipeline.events()))) >= 25
+    assert len([r for r in caplog.records if "cannot be read in real time" in r.message]) == 1
+
+
+def test_a_stop_does_not_wait_for_a_file_in_freshest_mode() -> None:
+    class Sparse(Counting):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield replace(frame, time=3600.0 * frame.index)
+
+    pipeline = Pipeline([Sparse], [[0]], stages(), Meter(), mode="freshest")
+    run = threading.Thread(target=lambda: list(pipeline.events()), daemon=True)
+    run.start()
+    time.sleep(0.3)
+    pipeline.stop()
+    run.join(2)
+    assert not run.is_alive()
+    assert no_threads_left()
+
+
+@pytest.mark.parametrize("place", ["source", "open", "inference"])
+def test_a_stop_does_not_wait_for_what_hangs(place: str) -> None:
+    """A pipe that is silent, a plan that is built, a device that does not answer."""
+    over = threading.Event()
+
+    class Silent(Counting):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from super().__iter__()
+            if place == "source":
+                over.wait(30)
+
+    def hang(prepared: Prepared) -> Inferred:
+        if prepared.frame.index == 5:
+            over.wait(30)
+        return Inferred(prepared.frame, {})
+
+    work = stages()
+    if place == "open":
+        work = stages(open=lambda: over.wait(30))  # type: ignore[arg-type,return-value]
+    elif place == "inference":
+        work = stages(inference=hang)
+    meter = Meter()
+    pipeline = Pipeline([Silent], [[0]], work, meter)
+    threading.Timer(0.5, pipeline.stop).start()
+    started = time.monotonic()
+    out = indices(list(pipeline.events()))
+    assert time.monotonic() - started < 2.5
+    assert out == list(range({"source": 10, "open": 0, "inference": 5}[place]))
+    over.set()
+
+
 def test_a_file_in_freshest_mode_plays_in_real_time() -> None:
     started = time.monotonic()
     pipeline = Pipeline([lambda: Counting(count=10)], [[0]], stages(), Meter(), mode="freshest")

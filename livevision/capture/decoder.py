@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,12 @@ log = logging.getLogger(__name__)
 _PACKETS_WITHOUT_PICTURE = frozenset({"vp8", "mpeg4", "msmpeg4v3", "mpeg1video", "mpeg2video"})
 _PROGRESSIVE_OR_UNKNOWN = (0, 1)
 _LEAST_BITS_PER_PIXEL = 0.001
+
+
+def all_wanted(packets: Iterator[Any]) -> Generator[tuple[Any, bool]]:
+    """What a decoder does with packets where every frame counts: it decodes them all."""
+    for packet in packets:
+        yield packet, True
 
 
 class Decoder:
@@ -53,6 +60,9 @@ class Decoder:
         options, timeout: As for ``av.open``.
         decoder: What decodes where it can, as ``hardware.choose`` gave it; software does the rest.
         extras, shift: As for ``Demuxer``.
+        arrange: Takes the packets and gives each on with whether it is wanted. One that is not is
+            never decoded and counted in ``losses["behind"]``; its frame keeps its number. Behind
+            it the next wanted one must be a key frame.
 
     Raises:
         SourceError: It holds no video, or video in a codec without a decoder here.
@@ -71,6 +81,7 @@ class Decoder:
         decoder: str = SOFTWARE,
         extras: Extras | None = None,
         shift: float = 0.0,
+        arrange: Callable[[Iterator[Any]], Generator[tuple[Any, bool]]] = all_wanted,
     ) -> None:
         import av
 
@@ -78,6 +89,10 @@ class Decoder:
         self.count = 0
         self._started = False
         self._pending: list[int] = []  # times of packets whose frame is still to come, a heap
+        self._arrange = arrange
+        self._left_out: set[int] = set()  # times among those of packets that were not wanted
+        self._left_out_unnumbered = 0
+        self._emptied = True  # whether the decoder holds nothing
         self._unnumbered = 0  # damaged packets that no gap in the times has explained yet
         self._packets = 0
         self._cut = False  # whether the file ended within the last packet
@@ -148,17 +163,22 @@ class Decoder:
         return deinterlaced(self._decoded())
 
     def _decoded(self) -> Iterator[tuple[int, VideoFrame]]:
-        for packet in self._demuxer:
-            last = packet.size == 0 and packet.dts is None
-            if packet.size == 0 and not last:
-                continue  # "same picture again", which a decoder would take for the end
-            if not last:
-                self._packets += 1
-                self._cut = packet.is_corrupt
-                self._await(packet)
-            for frame in self._decode(packet, last):
-                yield self._number(frame), frame
-        lost = len(self._pending) if self._gaps_are_losses else self._unnumbered
+        with closing(self._arrange(iter(self._demuxer))) as packets:
+            for packet, wanted in packets:
+                last = packet.size == 0 and packet.dts is None
+                if packet.size == 0 and not last:
+                    continue  # "same picture again", which a decoder would take for the end
+                if not last:
+                    self._packets += 1
+                    self._cut = packet.is_corrupt
+                    self._await(packet)
+                    if not wanted:
+                        self._leave_out(packet)
+                        continue
+                for frame in self._decode(packet, last):
+                    yield self._number(frame), frame
+        lost = len(self._pending) - len(self._left_out)
+        lost = lost if self._gaps_are_losses else self._unnumbered
         self._lose(lost if self._started else 0)
 
     def _await(self, packet: Any) -> None:
@@ -169,9 +189,25 @@ class Decoder:
         if needed and moment is not None and not packet.is_discard:
             heapq.heappush(self._pending, moment)
 
+    def _leave_out(self, packet: Any) -> None:
+        """Let a packet go undecoded, and with it what the decoder still holds."""
+        if not self._emptied:
+            # Later frames must not be made out of these.
+            self._context.flush_buffers()
+            self._emptied = True
+            self._left_out.update(self._pending)
+            self.losses["behind"] += max(0, len(self._pending) - 1)
+        self.losses["behind"] += self._started
+        if self._pending:
+            moment = packet.dts if self._only_decoding_times else packet.pts
+            self._left_out.update(() if moment is None else (moment,))
+        if not self._gaps_are_losses:
+            self._left_out_unnumbered += self._started
+
     def _decode(self, packet: Any, last: bool) -> list[VideoFrame]:
         import av
 
+        self._emptied = False
         frames: list[VideoFrame] = []
         # At the end the decoder is emptied: one damaged frame must not hide those behind it.
         for _ in range(64 if last else 1):
@@ -191,13 +227,21 @@ class Decoder:
         skipped = 0
         if self._gaps_are_losses and frame.pts is not None:
             while self._pending and self._pending[0] <= frame.pts:
-                skipped += heapq.heappop(self._pending) < frame.pts
+                moment = heapq.heappop(self._pending)
+                if moment in self._left_out:
+                    self._left_out.discard(moment)
+                    self.count += self._started
+                else:
+                    skipped += moment < frame.pts
         else:
             if self._only_decoding_times:
                 frame.pts = heapq.heappop(self._pending) if self._pending else None
             else:
                 self._pending.clear()
             skipped, self._unnumbered = self._unnumbered, 0
+            self.count += self._left_out_unnumbered
+            self._left_out_unnumbered = 0
+            self._left_out.clear()
         if self._started:
             self._lose(skipped)
         self._started = True

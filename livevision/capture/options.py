@@ -16,6 +16,7 @@ class SourceOptions:
         loop: Start a file again at its end, endlessly, index and time growing on. Cameras and
             streams have no end to start again at.
         retry_for: Seconds to go on trying to reach a live source that gives no frames.
+        every_frame: No frame of a live source may be left out, however late it comes.
         decoder: What decodes video: "auto", "software" or a name of ``codecs.DECODERS``.
         copies: How many outputs copy what a file holds beside its pictures, such as its sound.
         stopping: Asked now and then while a stream is being opened; once it says True, opening is
@@ -26,6 +27,7 @@ class SourceOptions:
     stride: int = 1
     loop: bool = False
     retry_for: float = 30.0
+    every_frame: bool = False
     decoder: str = "auto"
     copies: int = 0
     stopping: Callable[[], bool] | None = None

@@ -7,6 +7,7 @@ thread of this source's own reads and decodes, and hands over two frames at most
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -17,7 +18,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from livevision.capture import hardware
-from livevision.capture.decoder import Decoder
+from livevision.capture.backlog import Backlog
+from livevision.capture.decoder import Decoder, all_wanted
 from livevision.capture.network import explain, ffmpeg_options, gives_up
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
@@ -37,9 +39,10 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _LONGEST_SILENCE = 10.0
 _HANDED_OVER = 2
+# Formats that hand out several seconds at once, to be played back at their own pace.
 _PLAYLISTS = frozenset({"hls", "dash"})
-# Formats that stamp frames with a rate of their own invention.
-_FORMATS_WITHOUT_TIMES = frozenset({"mpjpeg", "mjpeg"})
+_NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
+_UNTOUCHED_S = 0.25  # after which a frame that nobody takes gives way to a newer one
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class _Taken:
 
     number: int
     time: float
-    wall_time: float
+    due: float
+    lag: float
     frame: VideoFrame
     aspect: Fraction
 
@@ -69,13 +73,22 @@ class StreamSource:
     duration, or the server its size) gives every frame at its own time and ends with its last. One
     whose size is not told looks live, until it is fetched again and found to be the same.
 
+    A live stream's frames are as old as its own clock says (``LiveTimes``). What comes too late to
+    be seen is left out undecoded, up to a key frame, unless ``every_frame`` is asked for
+    (``Backlog``).
+
     Attributes:
         losses: ``corrupt``: frames that could not be decoded. ``reconnects``: connections that
-            had to be made anew.
+            had to be made anew. ``behind``: frames left out since they came too late.
 
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
-        options: ``index``, ``stride``, ``decoder``, ``copies``, ``retry_for`` (at the first
+            arrange=lambda packets: backlog(packets) if self._live else all_wanted(packets),
+            extras=self._extras,
+        )
+        try:
+            self._note(decoder, reconnected)
+            paced = decoder.container.format.name in _PLAYLISTS
             connection too, unless the address is plainly wrong) and ``stopping`` until the first
             frame is there; from then on ``close`` does that.
 
@@ -90,8 +103,9 @@ class StreamSource:
         self._decoder = options.decoder
         # Short enough that a silent server leaves time for other attempts.
         self._silence = min(_LONGEST_SILENCE, max(1.0, options.retry_for / 3))
-        self.losses = {"corrupt": 0, "reconnects": 0}
-        self._live, self._played, self._trusted = True, False, True
+        self._skips = not options.every_frame
+        self.losses = {"corrupt": 0, "reconnects": 0, "behind": 0}
+        self._live, self._trusted = True, True
         self._multipart = False  # a camera's, whose picture may well stand still
         self._rate: Fraction | None = None
         self._time_base: Fraction | None = None
@@ -100,6 +114,7 @@ class StreamSource:
         self._extras = Extras(options.copies) if options.copies else None
         self._closed = threading.Event()
         self._stopping = options.stopping or self._closed.is_set
+        self._touched = time.monotonic()
         self._handed: queue.Queue[_Taken | _Over] = queue.Queue(_HANDED_OVER)
         self._options = ffmpeg_options(uri, self._silence)
         self._thread = threading.Thread(
@@ -140,7 +155,9 @@ class StreamSource:
                     return
                 if taken.number % self._stride == 0:
                     image = self._pictures(taken.frame, taken.aspect)
-                    yield Frame(self._source, taken.number, taken.time, taken.wall_time, image)
+                    yield Frame(
+                        self._source, taken.number, taken.time, taken.due, image, lag=taken.lag
+                    )
         finally:
             self.close()
 
@@ -160,6 +177,7 @@ class StreamSource:
                         f"{self._name}: data comes, but no frame for {self._retry_for:g} s"
                     ) from None
                 continue
+            self._touched = time.monotonic()
             if isinstance(item, _Taken):
                 return item
             if item.error is not None:
@@ -186,15 +204,20 @@ class StreamSource:
     def _hand(self, item: _Taken | _Over) -> None:
         while not self._closed.is_set():
             try:
-                return self._handed.put(item, timeout=0.1)
+                return self._handed.put(item, timeout=0.05)
             except queue.Full:
-                continue
+                untouched = time.monotonic() - self._touched
+            if self._live and self._skips and untouched > _UNTOUCHED_S:
+                # While a model loads nobody takes frames, but a stream goes on.
+                with contextlib.suppress(queue.Empty):
+                    self._handed.get_nowait()
+                    self.losses["behind"] += 1
 
     def _connections(self) -> Iterator[_Taken]:
         """Frames through all breaks."""
         import av
 
-        times = LiveTimes()
+        times = LiveTimes(self._name)
         number, pause = 0, _FIRST_PAUSE
         last_frame = time.monotonic()
         connected = False  # whether any frame ever came
@@ -211,7 +234,7 @@ class StreamSource:
                     connected, pause = True, _FIRST_PAUSE
                     last_frame, number = time.monotonic(), taken.number + 1
                     yield taken
-                if self._played or not self._live or self._closed.is_set():
+                if not self._live or self._closed.is_set():
                     return
                 replay.ended()
             except (av.error.FFmpegError, SourceError) as error:
@@ -230,6 +253,7 @@ class StreamSource:
 
     def _connection(self, times: LiveTimes, number: int, reconnected: bool) -> Iterator[_Taken]:
         """Frames of one connection."""
+        backlog = Backlog(times, self._closed, self._name, skips=self._skips)
         decoder = Decoder(
             self._uri,
             self._name,
@@ -238,25 +262,25 @@ class StreamSource:
             options=self._options,
             timeout=self._silence,
             decoder=hardware.choose(self._decoder),
+            arrange=lambda packets: backlog(packets) if self._live else all_wanted(packets),
             extras=self._extras,
         )
         try:
             self._note(decoder, reconnected)
+            paced = decoder.container.format.name in _PLAYLISTS
             file_times = FileTimes(decoder.rate)
-            times.reconnected(self._trusted)
+            times.reconnected(decoder.rate, self._trusted, paced)
             for place, frame in decoder:
-                wall_time = time.monotonic()
                 if self._closed.is_set():
                     return
                 if place == 0 and reconnected:
                     self.losses["reconnects"] += 1
                     log.warning("%s: connected again", self._name)
-                in_file = file_times(frame)
-                moment = times(frame, wall_time) if self._live else in_file
-                yield _Taken(number + place, moment, wall_time, frame, decoder.aspect)
-            # A recording that an RTSP server plays back: its end is no break.
-            length = (decoder.container.duration or 0) / 1e6
-            self._played = 0 < length <= file_times.end - (file_times.first or 0.0) + 1
+                now = time.monotonic()
+                moment, due = file_times(frame), now
+                if self._live:
+                    moment, due = times(frame, now if times.ahead else backlog.arrived)
+                yield _Taken(number + place, moment, due, now - due, frame, decoder.aspect)
             shortfall = decoder.broke_off(file_times.end)
             if shortfall and not self._live:
                 raise SourceError(
@@ -265,13 +289,15 @@ class StreamSource:
             if self._extras is not None:
                 self._extras.end = max(file_times.end, decoder.known_end() or 0.0)
         finally:
+            backlog.close()  # nobody may close the container while it is read
             decoder.close()
 
     def _note(self, decoder: Decoder, reconnected: bool) -> None:
         """Keep what the container says of the stream."""
         self._live = _is_live(decoder)
         self._multipart = decoder.container.format.name == "mpjpeg"
-        self._trusted = decoder.container.format.name not in _FORMATS_WITHOUT_TIMES
+        # Raw H.264, motion JPEG and the like come with times of the reader's own invention.
+        self._trusted = not decoder.container.format.flags & _NO_TIMES
         if self._trusted:
             base = decoder.stream.time_base
             self._rate, self._time_base = decoder.rate, Fraction(base) if base else None

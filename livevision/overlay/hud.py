@@ -14,6 +14,7 @@ from livevision.protocols import Rates
 
 _WHOLE = 4  # of the layouts, those with all the figures
 _LARGEST = 0.2  # share of the picture that the rates may cover
+_TOLD_LAG_MS = 50.0  # below it is the network's jitter
 
 
 class HudOverlay:
@@ -69,6 +70,8 @@ def _layouts(rates: Rates) -> list[list[str]]:
     rest = []
     if rates.latency_ms is not None:
         rest.append(f"latency {_figure(rates.latency_ms, 0, 2)} ms")
+    if rates.lag_ms is not None and rates.lag_ms >= _TOLD_LAG_MS:
+        rest.append(f"lag {_figure(rates.lag_ms, 0, 2)} ms")
     if rates.dropped:
         rest.append(f"dropped {rates.dropped}")
     names = [name for name in (rates.model, rates.engine) if name]

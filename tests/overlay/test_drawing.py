@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -279,6 +280,14 @@ class TestHud:
         unknown = HudOverlay().draw(grey(640, 360), Rates())
         endless = HudOverlay().draw(grey(640, 360), Rates(float("inf"), float("nan")))
         assert (unknown == endless).all()
+
+    def test_a_lag_is_shown_where_there_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written: list[list[str]] = []
+        monkeypatch.setattr(hud, "panel", lambda image, lines, *rest: written.append(lines))
+        for lag in (None, 12.0, 430.0):
+            HudOverlay().draw(grey(1280, 720), replace(RATES, lag_ms=lag))
+        assert ["lag" in lines[0] for lines in written] == [False, False, True]
+        assert "lag 430 ms" in written[2][0]
 
     def test_each_figure_stands_beside_its_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
         written: list[list[str]] = []
