@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livevision.frame import Image
-from livevision.overlay.label_places import find_place
+from livevision.overlay.label_places import Slot, find_place
 from livevision.overlay.palette import Colour, box_palette, bright
 from livevision.overlay.room import Room
 from livevision.overlay.text import TextSize, tag
@@ -61,8 +61,6 @@ class BoxOverlay:
         return image
 
     def _draw(self, image: Image, result: sv.Detections, room: Room) -> None:
-        if not len(result):
-            return
         line = line_width(image)
         boxes = _whole(np.asarray(result.xyxy, np.float64), line, room)
         colours = self._colours_of(result)
@@ -71,8 +69,12 @@ class BoxOverlay:
         for i in np.argsort(-sizes, kind="stable").tolist():
             _outline(image, boxes[i].tolist(), colours[i], line)
         size = TextSize.for_picture(image)
+        slots = room.memory.slots_of(boxes)
         for i in _order(result, boxes):
-            self._label(image, room, result, i, boxes[i].tolist(), size, colours[i])
+            slots[i] = self._label(
+                image, room, result, i, boxes[i].tolist(), size, colours[i], slots[i]
+            )
+        room.memory.boxes, room.memory.slots = boxes, slots
 
     def _label(
         self,
@@ -83,18 +85,21 @@ class BoxOverlay:
         box: list[int],
         size: TextSize,
         colour: Colour,
-    ) -> None:
-        """Write what a box is, in as many words as find a place."""
+        before: Slot | None,
+    ) -> Slot | None:
+        """Write what a box is, in as many words as find a place; gives which place that is."""
         x1, y1, x2, y2 = box
         texts = self._texts(result, i)
         # On pictures so small that not even the shortest fits in it is cut.
         for text in (*texts, size.cut(texts[-1], room.width)) if texts else ():
             extent = size.extent(text)
-            spot = find_place(room, (x1, y1, x2, y2), extent) if text else None
-            if spot is not None:
+            found = find_place(room, (x1, y1, x2, y2), extent, before) if text else None
+            if found is not None:
+                spot, slot = found
                 tag(image, text, *spot, size, colour)
                 room.take("box label", (*spot, spot[0] + extent[0], spot[1] + extent[1]))
-                return
+                return slot
+        return None
 
     def _texts(self, result: sv.Detections, i: int) -> list[str]:
         """What is written on a box: class, number of its track, confidence; then without it."""

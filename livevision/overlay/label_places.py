@@ -3,46 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from livevision.overlay.room import Rect, Room
 
 _STACKED = 4  # labels one above the other on boxes that lie on each other
 
 
+Slot = tuple[bool, int]
+"""Which of the places by its box a label has: whether the box is roomy, and the place's number."""
+
+
 def find_place(
-    room: Room, box: tuple[int, int, int, int], extent: tuple[int, int]
-) -> tuple[int, int] | None:
+    room: Room,
+    box: tuple[int, int, int, int],
+    extent: tuple[int, int],
+    before: Slot | None = None,
+) -> tuple[tuple[int, int], Slot] | None:
     """The best liked free place of a label; None where there is none by its box.
 
     Args:
         room: Of the picture; nothing is taken in it.
         box: Left, top, right and bottom of the box with its lines.
         extent: (width, height) of the label.
+        before: Where the label of this box stood in the frame before; it stays if it can.
 
     Returns:
-        Left and top of the label, which then lies wholly in the picture.
+        Left and top of the label, which then lies wholly in the picture, and which place that is.
     """
     wide, high = extent
     if wide > room.width or high > room.height:
         return None
+    roomy = box[3] - box[1] >= 3 * high
+    if before is not None and before[0] == roomy:
+        kept = next(islice(_places(box, wide, high, roomy), before[1], None), None)
+        spot = None if kept is None else _free(room, box, extent, kept)
+        if spot is not None:
+            return spot, before
     tried = set()
-    for left, top in _places(box, wide, high):
-        spot = (max(0, min(left, room.width - wide)), max(0, min(top, room.height - high)))
-        if spot in tried:
-            continue
-        tried.add(spot)
-        rect: Rect = (*spot, spot[0] + wide, spot[1] + high)
-        if _touches(rect, box, _STACKED * high) and room.free(rect):
-            return spot
+    for number, place in enumerate(_places(box, wide, high, roomy)):
+        if place not in tried:
+            tried.add(place)
+            spot = _free(room, box, extent, place)
+            if spot is not None:
+                return spot, (roomy, number)
     return None
 
 
-def _places(box: tuple[int, int, int, int], wide: int, high: int) -> Iterator[tuple[int, int]]:
+def _free(
+    room: Room, box: tuple[int, int, int, int], extent: tuple[int, int], place: tuple[int, int]
+) -> tuple[int, int] | None:
+    """The place moved into the picture; None where something else is or its box is far."""
+    left = max(0, min(place[0], room.width - extent[0]))
+    top = max(0, min(place[1], room.height - extent[1]))
+    rect: Rect = (left, top, left + extent[0], top + extent[1])
+    if _touches(rect, box, _STACKED * extent[1]) and room.free(rect):
+        return left, top
+    return None
+
+
+def _places(
+    box: tuple[int, int, int, int], wide: int, high: int, roomy: bool
+) -> Iterator[tuple[int, int]]:
     """Left and top of the places for a label, the best liked first."""
     x1, y1, x2, y2 = box
     above, below, flush_right = y1 - high, y2, x2 - wide
     yield x1, above
-    roomy = y2 - y1 >= 3 * high
     if roomy:
         yield x1, y1
     yield flush_right, above

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from livevision.overlay.room import Rect, Room
 
 _FORGETTING = 0.08  # share of the newest frame in the averages: about 12 frames are remembered
-_CLEARLY = 0.08  # an object hidden for a frame, or a tenth of one for a second
+_CLEARLY = 0.05  # an object hidden for a frame, or a tenth of one for a second
 _TEXT = 100.0  # what hiding a text costs, in objects
 _STEPS = (0.0, 1.0, 0.5, 0.25, 0.75)  # along an edge, the corners first
 

@@ -27,12 +27,32 @@ class Memory:
         costs: By the name of a display, what it would have hidden at each of its places.
         places: By the name of a display, the number of the place where it stands.
         shown: By the name of a display, what it names.
+        boxes: N×4, the boxes of the picture before.
+        slots: The place that the label of each had by it; None where it had none.
     """
 
     size: tuple[int, int] = (0, 0)
     costs: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     shown: dict[str, frozenset[int]] = field(default_factory=dict)
+    boxes: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), np.int64))
+    slots: list[tuple[bool, int] | None] = field(default_factory=list)
+
+    def slots_of(self, boxes: NDArray[np.int64]) -> list[tuple[bool, int] | None]:
+        """For each of N×4 boxes the place of the label of the box that it was, where there is one.
+
+        The one that was, is the one that overlaps it most, by a half at least.
+        """
+        if not len(self.boxes) or not len(boxes):
+            return [None] * len(boxes)
+        a, b = boxes[:, None].astype(np.float32), self.boxes.astype(np.float32)
+        wide = np.minimum(a[..., 2], b[:, 2]) - np.maximum(a[..., 0], b[:, 0])
+        high = np.minimum(a[..., 3], b[:, 3]) - np.maximum(a[..., 1], b[:, 1])
+        shared = wide.clip(0) * high.clip(0)
+        areas = [(x[..., 2] - x[..., 0]) * (x[..., 3] - x[..., 1]) for x in (a, b)]
+        overlap = shared / (areas[0] + areas[1] - shared).clip(1)
+        best = overlap.argmax(1).tolist()
+        return [self.slots[j] if overlap[i, j] >= 0.5 else None for i, j in enumerate(best)]
 
 
 class Room:
@@ -57,6 +77,7 @@ class Room:
             self.memory.size = (self.width, self.height)
             for kept in (self.memory.costs, self.memory.places, self.memory.shown):
                 kept.clear()
+            self.memory.boxes, self.memory.slots = np.empty((0, 4), np.int64), []
         self.objects: NDArray[np.float32] = np.empty((0, 4), np.float32)
         self.busy: NDArray[np.uint8] | None = None
         self.on_top: list[Callable[[Image], None]] = []

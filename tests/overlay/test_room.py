@@ -273,3 +273,18 @@ def test_letters_grow_with_the_picture() -> None:
     assert height((640, 360)) >= 12
     assert height((3840, 2160)) >= 4 * height((640, 360))
     assert height((720, 1280)) == height((1280, 720))
+
+
+def test_labels_stay_where_they_were_though_confidence_and_boxes_waver() -> None:
+    memory = Memory()
+    rng = np.random.default_rng(2)
+    beside = []
+    for n in range(30):
+        boxes = np.array([[200, 150, 260, 190], [230, 152, 290, 192]]) + rng.integers(-1, 2, (2, 4))
+        found = detections(boxes.tolist())
+        found.confidence[:] = (0.8, 0.7) if n % 2 else (0.7, 0.8)
+        room = drawn(found, (640, 360), memory)[1]
+        check(room)
+        left, right = sorted(room.rects("box label"))
+        beside.append((left[1] > 170, right[1] > 170, left[0] < 215, right[0] > 215))
+    assert len(set(beside)) == 1, "each above or below its box, at its left or right, as before"
