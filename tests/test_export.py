@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,22 @@ def test_the_command_writes_a_graph_that_tells_its_size(tmp_path: Path) -> None:
     refused = CliRunner().invoke(command, arguments)
     assert isinstance(refused.exception, OutputError)
     assert "--overwrite" in str(refused.exception)
+
+
+def test_a_link_is_written_through_and_a_pipe_refused(tmp_path: Path) -> None:
+    link = tmp_path / "link.onnx"
+    link.symlink_to(tmp_path / "real.onnx")
+    arguments = ["bisenet-xception39-camvid", "--imgsz", "96x64", "--output"]
+    weights = ["--weights", str(small_models.weights("segment"))]
+    result = CliRunner().invoke(command, [*arguments, str(link), *weights], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert link.is_symlink()
+    assert read_description(tmp_path / "real.onnx")["input_size"] == "96x64"
+    pipe = tmp_path / "pipe.onnx"
+    os.mkfifo(pipe)
+    refused = CliRunner().invoke(command, [*arguments, str(pipe), "--overwrite", *weights])
+    assert "is a pipe" in str(refused.exception)
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize(

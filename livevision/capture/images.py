@@ -27,6 +27,7 @@ RATE = Fraction(25)
 
 # Each file is looked into for how many pictures it holds, which takes long on a slow disk.
 _FILES_COUNTED = 1000
+_TOLD = 5  # broken files
 
 
 class ImagesSource:
@@ -52,7 +53,7 @@ class ImagesSource:
         self._source, self._stride, self._loop = options.index, options.stride, options.loop
         self._closed = False
         self.losses = {"broken": 0}
-        self._first_broken = ""
+        self._broken: list[str] = []  # files, and what is wrong with them
         self._files = _pictures(uri)
         first = next((image for image in map(_first_of, self._files) if image is not None), None)
         if first is None:
@@ -84,9 +85,10 @@ class ImagesSource:
             if not self._loop:
                 break
         if self.losses["broken"]:
+            more = len(self._broken) - _TOLD
             raise SourceError(
                 f"{self.info.name}: {self.losses['broken']} of {number} pictures cannot be read: "
-                f"{self._first_broken}"
+                f"{'; '.join(self._broken[:_TOLD])}{f'; and {more} more files' if more > 0 else ''}"
             )
 
     def _pages(self, path: Path, number: int) -> Iterator[Frame | None]:
@@ -122,7 +124,8 @@ class ImagesSource:
 
     def _lose(self, path: Path, why: str, pictures: int = 1) -> None:
         self.losses["broken"] += pictures
-        self._first_broken = self._first_broken or f"{path}: {why}"
+        if not self._broken or not self._broken[-1].startswith(f"{path}: "):
+            self._broken.append(f"{path}: {why}")
         log.warning("%s cannot be read: %s; left out", path, why)
 
     def close(self) -> None:

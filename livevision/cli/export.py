@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from livevision.errors import ModelError, OutputError, UsageError
+from livevision.output.place import end_of_links, refuse_special
 
 _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine"}
 _PRECISIONS = {
@@ -96,7 +97,7 @@ def command(
     if output is None and precision != "int8":
         output = Path(_name(model, size, precision) + _SUFFIXES[kind])
     if output is not None:
-        _check_output(output, overwrite)
+        output = _checked(output, overwrite)
     card = card_of(model, weights)
     files = files_of(card, weights, size, untrained)
     if (kind, precision) == ("onnx", "fp32"):
@@ -177,11 +178,14 @@ def _check_wishes(
         raise UsageError("--check is for --precision fp16, bf16 or int8")
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
+def _checked(output: Path, overwrite: bool) -> Path:
+    """Where a file is written, which is at the end of its links."""
+    refuse_special(output, results=False)
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; --overwrite replaces it")
     if not output.parent.is_dir():
         raise OutputError(f"--output {output}: there is no folder {output.parent}")
+    return end_of_links(output)
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:

@@ -49,18 +49,20 @@ def special(path: Path) -> str | None:
     return _KINDS.get(stat.S_IFMT(mode))
 
 
-def refuse_special(path: Path) -> None:
+def refuse_special(path: Path, results: bool = True) -> None:
     """Refuse what is neither a file nor a folder: a finished output would stand in its place.
+
+    Args:
+        path: Where the output is to stand.
+        results: It is one that standard output could take instead.
 
     Raises:
         OutputError: It is a pipe, a socket or a device.
     """
     kind = special(path)
     if kind is not None:
-        raise OutputError(
-            f"cannot write {path}: it is {kind}, not a file; for a stream of results: "
-            f"--output - > {path}"
-        )
+        stream = f"; for a stream of results: --output - > {path}" if results else ""
+        raise OutputError(f"cannot write {path}: it is {kind}, not a file{stream}")
 
 
 def identity(path: Path) -> object:

@@ -144,6 +144,27 @@ def test_a_picture_that_its_format_cannot_hold_costs_itself_alone(
     assert [p.name for p in sorted((tmp_path / "out").iterdir())] == ["000000.jpg", "000002.jpg"]
 
 
+def test_pictures_that_cannot_be_read_are_listed(tmp_path: Path, livevision: Call) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "acd":
+        cv2.imwrite(str(tmp_path / "in" / f"{name}.png"), clips.numbered(0))
+    (tmp_path / "in" / "b.png").write_text("no picture")
+    cut = (tmp_path / "in" / "d.png").read_bytes()
+    (tmp_path / "in" / "d.png").write_bytes(cut[: len(cut) // 2])
+    results, report = tmp_path / "rows.jsonl", tmp_path / "report.json"
+    outcome = livevision(
+        "--source", tmp_path / "in", *LIGHT, "--output", results, "--report", report
+    )
+    assert outcome.code == 3, outcome.err
+    assert "2 of 4 pictures cannot be read: " in outcome.err
+    assert Path(rows(results)[-1]["source"]).name == "c.png"
+    (told,) = json.loads(report.read_text())["sources"]
+    assert "b.png" in told["error"]
+    assert "d.png" in told["error"]
+    assert told["losses"]["broken"] == 2
+    assert told["frames_out"] == 2
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "png"])
 def test_pictures_are_written_without_a_word_of_opencv(
     suffix: str, tmp_path: Path, livevision: Call
