@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 # Codecs that put packets without a picture of their own into a sound stream.
 _PACKETS_WITHOUT_PICTURE = frozenset({"vp8", "mpeg4", "msmpeg4v3", "mpeg1video", "mpeg2video"})
+_JPEGS, _JPEG_TAIL = frozenset({"jpeg_pipe", "image2", "mjpeg"}), 64
 _PROGRESSIVE_OR_UNKNOWN = (0, 1)
 _LEAST_BITS_PER_PIXEL = 0.001
 
@@ -131,6 +132,8 @@ class Decoder:
             shift=shift,
         )
         context = self.stream.codec_context
+        # Each JPEG has a mark at its end, but in other containers some cameras leave it out.
+        self._is_jpeg = self.container.format.name in _JPEGS and context.name == "mjpeg"
         # AVI and its like store packets in decoding order, one a tick: sorted, their times are
         # those of presentation. What FFmpeg calls the presentation time there is a guess.
         self._only_decoding_times = self.container.format.name == "avi"
@@ -170,7 +173,7 @@ class Decoder:
                     continue  # "same picture again", which a decoder would take for the end
                 if not last:
                     self._packets += 1
-                    self._cut = packet.is_corrupt
+                    self._cut = packet.is_corrupt or (self._is_jpeg and not _has_end(packet))
                     self._await(packet)
                     if not wanted:
                         self._leave_out(packet)
@@ -340,6 +343,10 @@ class Decoder:
 
     def close(self) -> None:
         self.container.close()
+
+
+def _has_end(jpeg: Any) -> bool:
+    return b"\xff\xd9" in bytes(memoryview(jpeg)[-_JPEG_TAIL:])
 
 
 def _pixels(stream: VideoStream) -> int:

@@ -156,6 +156,15 @@ def test_a_picture_over_http_is_one(tmp_path: Path) -> None:
         assert [frame_number(f.image) for f in StreamSource(f"{address}/a.jpg")] == [7]
 
 
+def test_a_cut_picture_over_http_is_told(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.jpg"), clips.numbered(7))
+    clips.cut(tmp_path / "a.jpg", 0.8)
+    with http_files(tmp_path) as address:
+        source = StreamSource(f"{address}/a.jpg")
+        with pytest.raises(SourceError, match="breaks off"):
+            list(source)
+
+
 @pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.h264", "a.mjpeg"])
 def test_a_file_in_chunks_is_read_once_and_not_for_ever(tmp_path: Path, name: str) -> None:
     more = {

@@ -298,6 +298,19 @@ def test_an_index_that_is_a_little_off_is_no_error(tmp_path: Path) -> None:
         list(VideoFileSource(str(path)))
 
 
+@pytest.mark.parametrize("keep", [1.0, 0.8])
+def test_a_jpeg_without_a_suffix(tmp_path: Path, keep: float) -> None:
+    cv2.imwrite(str(tmp_path / "a.jpg"), clips.numbered(7))
+    photo = (tmp_path / "a.jpg").rename(tmp_path / "photo")
+    clips.cut(photo, keep)
+    source = VideoFileSource(str(photo))
+    if keep == 1:
+        assert [frame_number(f.image) for f in source] == [7]
+    else:
+        with pytest.raises(SourceError, match="breaks off"):
+            list(source)
+
+
 def test_the_last_hundredth_of_a_file_is_missed_too(tmp_path: Path) -> None:
     clip = clips.truncated(tmp_path / "a.mp4", keep=1.0)
     clips.cut(clip.path, 0.99)
