@@ -266,6 +266,8 @@ class Decoder:
         end = self.declared_end()
         if self.stream.frames or end is None or self.rate is None:
             return self.stream.frames or None
+        if self.container.bit_rate and self.bit_rate is None:
+            return None  # a clock that leaps makes no frames
         return round((end - self._start()) * float(self.rate)) or None
 
     def _start(self) -> float:

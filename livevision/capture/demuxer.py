@@ -118,7 +118,7 @@ class Demuxer:
         container = self._container
         extras.tags = dict(container.metadata)
         extras.video_tags = dict(self._video.metadata)
-        extras.tracks = [_track(stream) for stream in self._beside]
+        extras.tracks = [_track(s) for s in self._beside] + _pictures(container, self._video)
         extras.chapters = [
             Chapter(
                 float(chapter["start"] * chapter["time_base"]) - self.zero,
@@ -139,16 +139,41 @@ def _beside(container: Any, video: Any) -> list[Any]:
     """The streams that belong with a video: not other pictures, nor other versions of a stream."""
     found = []
     version = video.metadata.get("variant_bitrate")
+    # HLS gives each playlist a number; sound that comes in the pictures' own is the sound of them.
+    together = container.format.name == "hls" and any(
+        stream.type == "audio" and stream.id == video.id for stream in container.streams
+    )
     chapters = bool(container.chapters())
     for stream in container.streams:
         if stream.type not in ("audio", "subtitle", "data", "attachment"):
             continue
         if stream.metadata.get("variant_bitrate", version) != version:
             continue  # of another quality of an HLS stream
+        if together and stream.id != video.id:
+            continue
         if chapters and stream.type == "data" and stream.name == "bin_data":
             continue  # names of chapters, as a track
         found.append(stream)
     return found
+
+
+def _pictures(container: Any, video: Any) -> list[Track]:
+    """Other videos and cover pictures, to be named where they are left out."""
+    from av.stream import Disposition
+
+    if container.format.name == "hls":
+        return []  # the same video in other qualities
+    return [
+        Track(
+            stream.index,
+            "cover" if stream.disposition & Disposition.attached_pic else "video",
+            stream.codec_context.codec.canonical_name if stream.codec_context else "unknown",
+            None,
+            None,
+        )
+        for stream in container.streams.video
+        if stream.index != video.index
+    ]
 
 
 def _track(stream: Any) -> Track:

@@ -29,16 +29,11 @@ def page_count(path: Path) -> int | None:
         return 1
     import PIL.Image
 
-    limit = PIL.Image.MAX_IMAGE_PIXELS
     try:
-        with warnings.catch_warnings(action="ignore"):  # Pillow tells of odd files that way
-            PIL.Image.MAX_IMAGE_PIXELS = None  # no picture is decoded here
-            with PIL.Image.open(path) as picture:
-                return int(getattr(picture, "n_frames", 1))
+        with _no_warnings(), PIL.Image.open(path) as picture:
+            return int(getattr(picture, "n_frames", 1))
     except (OSError, ValueError, TypeError, SyntaxError, EOFError):  # as Pillow has it
         return None
-    finally:
-        PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
 def later_pages(data: bytes, count: int | None) -> Iterator[Image | None]:
@@ -78,12 +73,12 @@ def _animation(data: bytes, count: int | None) -> Iterator[Image]:
     import PIL.Image
 
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
+        with _no_warnings(), PIL.Image.open(io.BytesIO(data)) as picture:
             for number in range(1, count or 1):
                 picture.seek(number)
                 rgb = np.asarray(picture.convert("RGB"), np.uint8)
                 yield np.ascontiguousarray(rgb[..., ::-1])
-    except (OSError, ValueError, SyntaxError, EOFError, PIL.Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, EOFError):
         return
 
 
@@ -108,3 +103,8 @@ def _is_animated_png(file: IO[bytes]) -> bool:
             return True
         at += 12 + int.from_bytes(header[:4], "big")
     return False
+
+
+def _no_warnings() -> warnings.catch_warnings:
+    """Pillow warns of odd files on standard error."""
+    return warnings.catch_warnings(action="ignore")

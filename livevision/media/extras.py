@@ -18,7 +18,8 @@ class Track:
 
     Attributes:
         number: Of the stream in its file.
-        kind: ``audio``, ``subtitle``, ``data`` or ``attachment``.
+        kind: ``audio``, ``subtitle``, ``data``, ``attachment``, or ``video`` and ``cover``, which
+            no output takes.
         codec: Its codec as FFmpeg calls it, or "unknown".
         template: A stream of PyAV's with its parameters, which lives on when the file is closed;
             None where no output can hold it.
@@ -41,7 +42,13 @@ class Track:
         return f"{_WORDS.get(self.kind, self.kind)} ({', '.join(names)})"
 
 
-_WORDS = {"audio": "sound", "subtitle": "subtitles", "attachment": "an attachment"}
+_WORDS = {
+    "audio": "sound",
+    "subtitle": "subtitles",
+    "attachment": "an attachment",
+    "video": "another video",
+    "cover": "a cover picture",
+}
 
 
 @dataclass(frozen=True, slots=True)

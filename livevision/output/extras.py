@@ -1,7 +1,7 @@
 """Copies what a source's file holds beside its pictures into a video: sound, subtitles, chapters.
 
-What the container cannot hold is encoded anew where that is sound, and left out with one warning
-where it is not.
+What the container cannot hold is encoded anew where that is sound or text, and else left out with
+one warning.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import av
 
 from livevision.media.extras import Extras, Track
+from livevision.output.subtitles import Words
 from livevision.output.tracks import Copy, Transcode, held
 
 log = logging.getLogger(__name__)
@@ -67,13 +68,13 @@ class ExtrasCopy:
         self._extras, self._output = extras, output
         self._name, self._where, self._muxed = name, where, muxed
         self._feed = extras.feed()
-        self._tracks: dict[int, Copy | Transcode] = {}
+        self._tracks: dict[int, Copy | Transcode | Words] = {}
         wanted = [track for track in extras.tracks if sound or track.kind != "audio"]
         left_out = [track for track in wanted if not self._add(track)]
         if left_out:
             kinds = sorted({str(track) for track in left_out})
             log.warning(
-                "%s: left out, as %s cannot hold it: %s",
+                "%s: left out of the %s: %s",
                 name,
                 Path(where).suffix,
                 "; ".join(kinds),
@@ -121,13 +122,16 @@ class ExtrasCopy:
         muxer = self._output.format.name
         try:
             if held(track, muxer, first):
-                made: Copy | Transcode = Copy(track, self._output, first)
+                made: Copy | Transcode | Words = Copy(track, self._output, first)
             elif track.kind == "audio":
                 made = Transcode(track, self._output)
                 log.warning("%s: %s sound is encoded anew as AAC", self._name, track.codec)
             else:
-                return False
+                made = Words(track, self._output)
+                log.info("%s: %s loses its styles", self._name, track)
         except (av.error.FFmpegError, ValueError) as error:
+            if track.kind != "audio":
+                return False
             log.warning("%s: left out its %s sound: %s", self._name, track.codec, error)
             return True
         made.output.metadata.update(_tags(track.tags))
@@ -135,7 +139,7 @@ class ExtrasCopy:
         self._tracks[track.number] = made
         return True
 
-    def _hand_on(self, number: int, track: Copy | Transcode, packet: Any) -> None:
+    def _hand_on(self, number: int, track: Copy | Transcode | Words, packet: Any) -> None:
         """Give a track's packets to the muxer; a track that fails ends, and the pictures go on."""
         try:
             for ready in track.take(packet):

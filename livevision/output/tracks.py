@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import av
 
 from livevision.media.extras import Track
 
-_MOST_CHANNELS = 8  # that AAC has a usual layout for
 _ADTS_SYNC = 0xFFF0
 
 
@@ -18,7 +18,7 @@ class Copy:
     """A track whose packets go over as they are.
 
     AAC of broadcasts repeats in each packet what other containers say once, in the header; there it
-    is put.
+    is put. Where joined files change it, what no longer fits the header is encoded anew.
 
     Args:
         track: The track.
@@ -32,38 +32,55 @@ class Copy:
     def __init__(self, track: Track, output: Any, first: Any) -> None:
         if track.template is None:
             raise ValueError(f"nothing is known of its codec, {track.codec}")
+        self._track = track
         self.output = output.add_stream_from_template(track.template)
         self._filter: Any = None
+        self._anew: _Anew | None = None
         context = self.output.codec_context
         if track.codec == "aac" and not context.extradata:
-            context.extradata = _audio_specific_config(first, context)
+            self._head = _adts(first) or _Adts.like(context)
+            context.extradata = self._head.specific_config()
             self._filter = av.bitstream.BitStreamFilterContext("aac_adtstoasc", track.template)
 
     def take(self, packet: Any) -> Iterator[Any]:
         """The output's packets for one of the source's, or for None at the end."""
         if packet is None:
-            return
-        copy = copied(packet)
-        if self._filter is None:
-            copies: Sequence[Any] = [copy]
+            ready = [] if self._anew is None else self._fitting(self._anew.take(None))
+        elif self._filter is None:
+            ready = [copied(packet)]
+        elif (_adts(packet) or self._head) != self._head:
+            self._anew = self._anew or _Anew(self._track, self._head.encoder())
+            ready = self._fitting(self._anew.take(packet))
         else:
-            try:
-                copies = self._filter.filter(copy)
-            except av.error.FFmpegError:
-                return  # a damaged packet is a gap in the sound, as any player would have it
-        for ready in copies:
-            ready.time_base = packet.time_base
-            # The header has it already; Matroska's muxer would write it there again, and too far.
-            again = self._filter is not None and ready.has_sidedata("new_extradata")
-            put = copied(ready, but="new_extradata") if again else ready
+            ready = self._bare(packet)
+        for put in ready:
             put.stream = self.output
             yield put
+
+    def _fitting(self, packets: Iterator[Any]) -> list[Any]:
+        """Packets of an encoder in the unit of time of all others."""
+        found, base = list(packets), self._track.template.time_base
+        for packet in found:
+            unit = packet.time_base / base
+            packet.pts, packet.dts = round(packet.pts * unit), round(packet.dts * unit)
+            packet.duration = round(packet.duration * unit)
+            packet.time_base = base
+        return found
+
+    def _bare(self, packet: Any) -> list[Any]:
+        """A packet without what the header says."""
+        try:
+            found = self._filter.filter(copied(packet))
+        except av.error.FFmpegError:
+            return []  # a damaged packet is a gap in the sound, as any player would have it
+        for bare in found:
+            bare.time_base = packet.time_base
+        # The header has it already; Matroska's muxer would write it there again, and too far.
+        return [copied(bare, but="new_extradata") for bare in found]
 
 
 class Transcode:
     """A track of sound in a codec that the output's container cannot hold, encoded anew as AAC.
-
-    Gaps are filled with silence, so that what follows stays in step.
 
     Args:
         track: The track.
@@ -74,19 +91,31 @@ class Transcode:
     """
 
     def __init__(self, track: Track, output: Any) -> None:
-        if track.template is None:
-            raise ValueError(f"nothing is known of its codec, {track.codec}")
-        # A decoder of its own, as other outputs of the same source have theirs.
-        self._holder: Any = av.open(io.BytesIO(), "w", "null")
-        self._decoder = self._holder.add_stream_from_template(track.template).codec_context
-        self._decoder.open(strict=False)
-        layout = _layout(self._decoder.layout)
-        self.output = output.add_stream("aac", rate=self._decoder.sample_rate, layout=layout)
-        self._resampler: Any = None
-        self._from: tuple[Any, ...] = ()
+        decoder, _ = _decoder(track)
+        decoder.open(strict=False)
+        layout = _layout(decoder.layout.nb_channels)
+        self.output = output.add_stream("aac", rate=decoder.sample_rate, layout=layout)
+        self._anew = _Anew(track, self.output.codec_context)
 
     def take(self, packet: Any) -> Iterator[Any]:
         """The output's packets for one of the source's, or for None at the end."""
+        for put in self._anew.take(packet):
+            put.stream = self.output
+            yield put
+
+
+class _Anew:
+    """Sound decoded and encoded with an encoder; gaps are filled with silence to stay in step."""
+
+    def __init__(self, track: Track, encoder: Any) -> None:
+        # A decoder of its own, as other outputs of the same source have theirs.
+        self._decoder, self._holder = _decoder(track)
+        self._encoder = encoder
+        self._resampler: Any = None
+        self._from: tuple[Any, ...] = ()
+        self._next = 0  # where the next sample belongs, in samples
+
+    def take(self, packet: Any) -> Iterator[Any]:
         try:
             frames = self._decoder.decode(None if packet is None else copied(packet))
         except av.error.FFmpegError:
@@ -94,26 +123,32 @@ class Transcode:
         for frame in frames:
             yield from self._encode(frame)
         if packet is None:
-            if self._resampler is not None:
-                yield from self._encoded(self._resampler.resample(None))
-            yield from self.output.encode(None)
+            yield from self._resampled(None)
+            yield from self._dated(self._encoder.encode(None))
 
     def _encode(self, frame: Any) -> Iterator[Any]:
         # Some sound does not say which channel is which, and joined files change.
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._from:
-            if self._resampler is not None:
-                yield from self._encoded(self._resampler.resample(None))
-            into = self.output.codec_context
+            yield from self._resampled(None)
+            into = self._encoder
             self._resampler = av.AudioResampler(
                 into.format, into.layout, into.sample_rate, options={"async": "1"}
             )
             self._from = kind
-        yield from self._encoded(self._resampler.resample(frame))
+        yield from self._resampled(frame)
 
-    def _encoded(self, frames: Sequence[Any]) -> Iterator[Any]:
-        for frame in frames:
-            yield from self.output.encode(frame)
+    def _resampled(self, frame: Any) -> Iterator[Any]:
+        found = [] if self._resampler is None else self._resampler.resample(frame)
+        for ready in found:
+            if ready.pts is None:  # what was still held at the end
+                ready.pts, ready.time_base = self._next, Fraction(1, ready.sample_rate)
+            start = ready.pts * ready.time_base * ready.sample_rate
+            self._next = round(start) + ready.samples
+            yield from self._dated(self._encoder.encode(ready))
+
+    def _dated(self, packets: Sequence[Any]) -> list[Any]:
+        return [packet for packet in packets if packet.dts is not None]
 
 
 def copied(packet: Any, but: str = "") -> Any:
@@ -144,27 +179,52 @@ def held(track: Track, muxer: str, first: Any) -> bool:
     return True
 
 
-def _layout(given: Any) -> Any:
-    """The layout of sound to encode: its own, or the usual one for so many channels."""
-    count = given.nb_channels
-    if count > _MOST_CHANNELS:
-        raise ValueError(f"{count} channels are more than AAC has a layout for")
-    usual = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-    return usual[count]
+def _decoder(track: Track) -> tuple[Any, Any]:
+    """A new decoder for a track, and what must live as long as it."""
+    if track.template is None:
+        raise ValueError(f"nothing is known of its codec, {track.codec}")
+    holder: Any = av.open(io.BytesIO(), "w", "null")
+    return holder.add_stream_from_template(track.template).codec_context, holder
 
 
-def _audio_specific_config(first: Any, context: Any) -> bytes:
-    """The two bytes by which a header describes AAC, from the head of its first packet (ADTS)."""
-    head = bytes(first)[:4] if first is not None else b""
-    if len(head) == 4 and int.from_bytes(head[:2]) & 0xFFF6 == _ADTS_SYNC:
-        kind, rate = (head[2] >> 6) + 1, head[2] >> 2 & 15
-        channels = (head[2] & 1) << 2 | head[3] >> 6
-    else:
-        kind, rate = 2, _AAC_RATES.index(context.sample_rate)
-        channels = min(context.layout.nb_channels, 7)
-    if not channels:
-        raise ValueError("its channels are told in a way of their own")
-    return (kind << 11 | rate << 7 | channels << 3).to_bytes(2)
+def _layout(channels: int) -> str:
+    """The usual layout of so many channels."""
+    usual = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1")
+    if not 1 <= channels <= len(usual):
+        raise ValueError(f"{channels} channels are more than AAC has a layout for")
+    return usual[channels - 1]
+
+
+class _Adts(NamedTuple):
+    """What the head of a packet of AAC (ADTS) says: numbers of its kind, rate and channels."""
+
+    kind: int
+    rate: int
+    channels: int
+
+    @classmethod
+    def like(cls, context: Any) -> _Adts:
+        return cls(2, _AAC_RATES.index(context.sample_rate), min(context.layout.nb_channels, 7))
+
+    def specific_config(self) -> bytes:
+        """The two bytes by which other containers say the same."""
+        if not self.channels:
+            raise ValueError("its channels are told in a way of their own")
+        return (self.kind << 11 | self.rate << 7 | self.channels << 3).to_bytes(2)
+
+    def encoder(self) -> Any:
+        """An encoder whose packets fit a header that says so."""
+        encoder: Any = av.CodecContext.create("aac", "w")
+        encoder.sample_rate, encoder.format = _AAC_RATES[self.rate], "fltp"
+        encoder.layout = _layout(8 if self.channels == 7 else self.channels)
+        return encoder
+
+
+def _adts(packet: Any) -> _Adts | None:
+    head = bytes(packet)[:4] if packet is not None else b""
+    if len(head) < 4 or int.from_bytes(head[:2]) & 0xFFF6 != _ADTS_SYNC:
+        return None
+    return _Adts((head[2] >> 6) + 1, head[2] >> 2 & 15, (head[2] & 1) << 2 | head[3] >> 6)
 
 
 _AAC_RATES = (

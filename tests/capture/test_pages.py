@@ -53,16 +53,6 @@ def test_pages_of_16_bits_come_out_as_the_first_does(tmp_path: Path) -> None:
     assert [int(f.image.mean()) for f in frames] == pytest.approx([50, 150, 250], abs=1)
 
 
-def test_a_picture_larger_than_pillow_likes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    several(tmp_path / "a.tiff", 2)
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 100)
-    assert page_count(tmp_path / "a.tiff") == 2
-    assert PIL.Image.MAX_IMAGE_PIXELS == 100
-    assert len(list(ImagesSource(str(tmp_path / "a.tiff")))) == 2
-
-
 def test_a_stride_and_a_loop_count_pictures(tmp_path: Path) -> None:
     several(tmp_path / "a.tiff", 3)
     cv2.imwrite(str(tmp_path / "b.png"), numbered(3))

@@ -336,3 +336,17 @@ def test_close_does_not_wait_for_a_server_that_fell_silent(clip: Path) -> None:
     assert len(frames) >= 30
     # Without a thread of its own the read would last the ten seconds of the silence limit.
     assert waited < 8
+
+
+def test_sound_of_a_live_source_is_left_out_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sounding = clips.with_sound(tmp_path / "a.mp4", frames=60).path
+    with http_live(sounding, *MPEGTS) as server:
+        source = StreamSource(server.url, SourceOptions(copies=1))
+        assert source.info.live
+        assert source.info.extras is None
+        assert len(list(itertools.islice(source, 10))) == 10
+        source.close()
+    told = [r for r in caplog.records if "sound is not recorded" in r.message]
+    assert len(told) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,10 @@ import pytest
 
 from livevision.capture.options import SourceOptions
 from livevision.capture.stream import StreamSource
+from livevision.media.extras import Track
 from livevision.output.options import OutputOptions
+from livevision.output.subtitles import Words
+from livevision.output.tracks import copied
 from livevision.output.video_file import VideoFileSink
 from tests import clips
 from tests.capture.servers import http_files
@@ -141,7 +145,74 @@ def test_memory_does_not_grow_where_no_output_wants_the_sound(tmp_path: Path) ->
     assert len(list(reader)) == 30
 
 
+def test_sound_that_changes_between_joined_files_is_heard_to_its_end(tmp_path: Path) -> None:
+    one = clips.with_sound(tmp_path / "1.ts", frames=60, start=1.4)
+    two = tone(tmp_path / "2.ts", "aac", rate=48000, layout="stereo")
+    source, target = tmp_path / "joined.ts", tmp_path / "out.mp4"
+    source.write_bytes(one.path.read_bytes() + two.read_bytes())
+    copy(source, target)
+    assert heard(target) == pytest.approx((4.0, 4.0), abs=0.15)
+    with av.open(str(target)) as container:
+        waves = [f.to_ndarray()[0] for f in container.decode(audio=0)]
+    wave = np.concatenate(waves)
+    for start in (0.5, 2.7):
+        second = wave[round(start * 44100) :][:44100]
+        assert np.sum(np.diff(np.sign(second)) != 0) == pytest.approx(880, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "into"), [("wmav2", "in.wmv", "out.mp4"), ("flac", "in.mkv", "out.mov")]
+)
+def test_sound_that_is_encoded_anew_is_whole(
+    codec: str, name: str, into: str, tmp_path: Path
+) -> None:
+    target = tmp_path / into
+    copy(tone(tmp_path / name, codec, rate=44100, layout="stereo"), target)
+    with av.open(str(target)) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+    assert heard(target) == pytest.approx((2.0, 2.0), abs=0.12)
+
+
+def test_sound_of_a_stream_in_several_qualities_is_copied_once(tmp_path: Path) -> None:
+    master = ["#EXTM3U"]
+    for name, size in (("low", (160, 128)), ("high", (320, 240))):
+        clips.with_sound(tmp_path / f"{name}.ts", frames=60, start=1.4, size=size)
+        lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:2", "#EXTINF:2.0,", f"{name}.ts"]
+        (tmp_path / f"{name}.m3u8").write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+        master += ["#EXT-X-STREAM-INF:BANDWIDTH=500000", f"{name}.m3u8"]
+    (tmp_path / "all.m3u8").write_text("\n".join([*master, ""]))
+    copy(tmp_path / "all.m3u8", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+        assert container.streams.video[0].width == 320
+    assert heard(tmp_path / "out.mp4") == pytest.approx((2.0, 2.0), abs=0.08)
+
+
 # Sound that says little of itself ----------------------------------------------------------------
+
+
+def tone(target: Path, codec: str, *, rate: int, layout: str) -> Path:
+    """Two seconds of numbered pictures with a tone of 440 a second."""
+    with av.open(str(target), "w") as out:
+        video: Any = out.add_stream("mpeg4" if target.suffix == ".wmv" else "libx264", rate=30)
+        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        video.codec_context.max_b_frames = 0
+        sound: Any = out.add_stream(codec, rate=rate, layout=layout)
+        sound.bit_rate = 64000
+        into = av.AudioResampler(sound.codec_context.format.name, layout, rate)
+        for n in range(60):
+            picture = av.VideoFrame.from_ndarray(clips.numbered(60 + n), format="bgr24")
+            picture.pts, picture.time_base = n, Fraction(1, 30)
+            out.mux(video.encode(picture))
+            wave = 0.2 * np.sin(np.arange(n, n + 1, 30 / rate) * 2 * np.pi * 440 / 30)
+            frame = av.AudioFrame.from_ndarray(wave[: rate // 30].astype("f4")[None], "flt", "mono")
+            frame.sample_rate, frame.pts = rate, n * (rate // 30)
+            frame.time_base = Fraction(1, rate)
+            for converted in into.resample(frame):
+                out.mux(sound.encode(converted))
+        out.mux(video.encode(None))
+        out.mux(sound.encode(None))
+    return target
 
 
 def many_channels(target: Path, count: int) -> None:
@@ -202,7 +273,7 @@ def furnished(target: Path, **tags: str) -> None:
         streams = {s.index: out.add_stream_from_template(s) for s in container.streams}
         streams[1].metadata["language"] = "fra"
         texts: Any = out.add_mux_stream("subrip", time_base=Fraction(1, 1000))
-        texts.metadata["language"] = "deu"
+        texts.metadata["language"] = "ger"
         out.metadata.update({**TAGS, **tags})
         out.set_chapters(
             [
@@ -295,6 +366,60 @@ def test_subtitles_are_copied_where_the_container_holds_them(
     with av.open(str(target)) as opened:
         assert opened.streams.subtitles[0].metadata["language"] in ("deu", "ger")
     assert "left out" not in caplog.text
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_subtitles_become_the_text_that_the_container_holds(container: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mkv", tmp_path / f"out.{container}"
+    furnished(source)
+    copy(source, target)
+    expected = [
+        (pytest.approx(begin), pytest.approx(length), text)
+        for begin, length, text in subtitles(source)
+    ]
+    assert list(subtitles(target)) == expected
+    with av.open(str(target)) as opened:
+        assert opened.streams.subtitles[0].codec_context.name == "mov_text"
+        assert opened.streams.subtitles[0].metadata["language"] in ("deu", "ger")
+    copy(target, tmp_path / "again.mkv")
+    again = list(subtitles(tmp_path / "again.mkv"))
+    assert [text for _, _, text in again] == [text for _, _, text in TITLES]
+    assert [length for _, length, _ in again] == pytest.approx([le for _, le, _ in TITLES])
+    assert numbers(target) == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "words"),
+    [
+        ("ass", rb"3,0,Default,,0,0,0,,{\b1}Hi, you{\b0}\Nthere", "Hi, you\nthere"),
+        ("subrip", b"<i>One</i> < two {\\an8}", "One < two"),
+        ("mov_text", b"\0\x03One\0\0\0\x0cstyl", "One"),
+    ],
+)
+def test_words_are_kept_and_styles_are_not(codec: str, data: bytes, words: str) -> None:
+    track = Track(2, "subtitle", codec, None, None)
+    with av.open(io.BytesIO(), "w", "matroska") as output:
+        packet = av.Packet(data)
+        packet.pts = packet.dts = 0
+        packet.duration, packet.time_base = 1000, Fraction(1, 1000)
+        (put,) = Words(track, output).take(packet)
+        assert bytes(put).decode() == words
+
+
+def test_other_videos_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = clips.constant_rate(tmp_path / "1.mp4").path
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as out, av.open(str(one)) as given:
+        streams = [out.add_stream_from_template(given.streams.video[0]) for _ in range(2)]
+        for packet in given.demux(video=0):
+            if packet.dts is not None and packet.size:
+                for stream in streams:
+                    again = copied(packet)
+                    again.stream = stream
+                    out.mux(again)
+    copy(source, tmp_path / "out.mp4")
+    (warning,) = [r.message for r in caplog.records if "left out" in r.message]
+    assert "another video (h264)" in warning
 
 
 def test_what_the_container_cannot_hold_is_left_out_with_one_warning(
