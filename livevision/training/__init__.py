@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from livevision.training.threads import wait_asleep
+
 if TYPE_CHECKING:
     from livevision.training.run import train_recipe as train_recipe
 
 __all__ = ["train_recipe"]
+
+wait_asleep()  # before torch is imported
 
 
 def __getattr__(name: str) -> object:

@@ -63,6 +63,10 @@ class ClassificationJob:
         samples = cast(list[ClassSample], self.material.pictures.samples)
         return np.array([s.class_id for s in samples], np.int64)
 
+    def pictures_per_epoch(self) -> int:
+        """How many pictures an epoch looks at."""
+        return len(self.material.epoch)
+
     def batch(self, step: int) -> Batch:
         """Images and class numbers of a step."""
         random = views_random(self.recipe.seed, batch_number(step, self.group))

@@ -87,6 +87,10 @@ class DetectionJob:
         """Lines that say what is trained on."""
         return self.material.about()
 
+    def pictures_per_epoch(self) -> int:
+        """How many pictures an epoch looks at."""
+        return len(self.material.epoch)
+
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         recipe, most = self.recipe, self.options.most_objects

@@ -25,6 +25,7 @@ from livevision.training.shipping import ship
 from livevision.training.starting import build_net, start_from
 from livevision.training.state import load_state, save_state
 from livevision.training.stopping import BrokenOff, stop_asked
+from livevision.training.threads import Threads
 from livevision.training.weights import AveragedNet
 
 _MEASURED_BATCHES = 12
@@ -37,6 +38,9 @@ class Job(Protocol):
 
     def about(self) -> list[str]:
         """Lines that say what is trained on; pictures are read to memory now."""
+
+    def pictures_per_epoch(self) -> int:
+        """How many pictures an epoch looks at, those that come repeatedly counted so."""
 
     def batch(self, step: int) -> Any:
         """This process's batch of a step, always the same for the same step."""
@@ -66,6 +70,7 @@ def train(
         KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM ended the run; `last.pt` was written.
         LivevisionError: the recipe does not fit, or the loss is not a number any more.
     """
+    given, recipe = recipe, recipe.over(job.pictures_per_epoch(), group.count)
     torch.manual_seed(recipe.seed)
     net = build_net(recipe, len(job.labels))
     told = [] if resume else start_from(recipe, net)
@@ -81,7 +86,7 @@ def train(
 
     first_step, seconds, best, best_value, unevaluated = 0, 0.0, {}, -math.inf, False
     if resume:
-        state = load_state(out / "last.pt", recipe, group.count)
+        state = load_state(out / "last.pt", given, group.count)
         net.load_state_dict(state["net"])
         average.net.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
@@ -90,13 +95,16 @@ def train(
         best, best_value = state["best"], state["best_value"]
     elif (out / "last.pt").exists():
         raise UsageError(f"{str(out)!r} holds a run already: --resume it, or take another --out")
-    if first_step == recipe.steps and not unevaluated:
+    if first_step >= recipe.steps and not unevaluated:
         Progress(recipe.name, 0, 0, group.leads).say(f"{out}: finished, all {first_step} steps")
         return best if group.leads else {}
 
     # The first process watches, evaluates and saves for all.
-    folder = RunFolder(out, recipe, job.labels, first_step) if group.leads else None
+    folder = RunFolder(out, given, job.labels, first_step) if group.leads else None
     progress = Progress(recipe.name, first_step, recipe.steps, group.leads)
+    threads = Threads(group.count) if group.device.type == "cpu" else None
+    if threads is not None and (line := threads.begin()):
+        told.append(line)
     for line in (*told, *job.about()):
         progress.say(line)
     step_net = job.compiled(net) if recipe.compile else net
@@ -110,7 +118,7 @@ def train(
         state = {name: part.state_dict() for name, part in parts.items()}
         state |= {"step": step, "seconds": meter.seconds, "unevaluated": unevaluated}
         state |= {"best": best, "best_value": best_value}
-        state |= {"recipe": recipe.model_dump(mode="json"), "processes": group.count}
+        state |= {"recipe": given.model_dump(mode="json"), "processes": group.count}
         save_state(out / "last.pt", state)
         meter.saved()
 
@@ -173,6 +181,8 @@ def train(
                 if unevaluated and not stopping:
                     stopping = group.share(net, True)  # the others wait for gradients
                 meter.resume()
+            if threads is not None and (line := threads.look()):
+                progress.say(line)
             if stopping:
                 progress.say(f"stopped after step {done}; --resume goes on from {out / 'last.pt'}")
                 progress.close()

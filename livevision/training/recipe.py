@@ -6,9 +6,10 @@ data are looked up in the folder given with `--data`; other paths from the curre
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _Side = Annotated[int, Field(ge=16, le=8192)]
 _Factor = Annotated[float, Field(gt=0)]
@@ -173,7 +174,9 @@ class Recipe(Part):
         labels: the model's classes; empty takes those of the first data set.
         input_size: of the pictures that the trained net is to run on, and is scored on.
         licence: what the card says of the terms of the data.
-        steps: optimiser steps.
+        steps: optimiser steps; or `epochs`, exactly one of the two.
+        epochs: how often all pictures are looked at, such as 0.5 or 30; with `repeat_rare` those of
+            rare classes more often.
         batch_size: pictures a step and process.
         optimizer: "sgd" (momentum 0.9, without Nesterov's change) or "adamw".
         learning_rate: the largest one.
@@ -207,7 +210,8 @@ class Recipe(Part):
         memory_gb: the most that decoded pictures may occupy on the device; those of a larger data
             set are read anew for every batch.
         workers: threads that make batches ahead; 0 makes each when it is needed.
-        evaluate_every: steps between evaluations; the last step is always evaluated.
+        evaluate_every: steps between evaluations; 0 evaluates after each epoch where `epochs` are
+            given, else every 500 steps. The last step is always evaluated.
         save_every_minutes: between checkpoints, besides that of every evaluation.
         log_every: steps between rows of the log.
         samples: pictures of the val split on which the net's answers are drawn.
@@ -223,7 +227,8 @@ class Recipe(Part):
     labels: list[str] = []
     input_size: Size
     licence: str = ""
-    steps: int = Field(1000, ge=1)
+    steps: int = Field(0, ge=0)
+    epochs: float = Field(0.0, ge=0, allow_inf_nan=False)
     batch_size: int = Field(16, ge=1)
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = Field(0.01, gt=0)
@@ -245,11 +250,32 @@ class Recipe(Part):
     device: str = "auto"
     memory_gb: float = Field(8.0, ge=0)
     workers: int = Field(0, ge=0)
-    evaluate_every: int = Field(500, ge=1)
+    evaluate_every: int = Field(0, ge=0)
     save_every_minutes: float = Field(5.0, gt=0)
     log_every: int = Field(10, ge=1)
     samples: int = Field(8, ge=0)
     tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if bool(self.steps) == bool(self.epochs):
+            given = "both are given" if self.steps else "neither is"
+            raise ValueError(f"a run takes either steps or epochs, one of the two; {given}")
+        return self
+
+    def over(self, pictures: int, processes: int = 1) -> Self:
+        """The recipe of a run whose `steps` and `evaluate_every` are known.
+
+        Args:
+            pictures: of an epoch.
+            processes: that train side by side.
+        """
+        epoch = pictures / (self.batch_size * processes)
+        steps, every = self.steps, self.evaluate_every or 500
+        if self.epochs:
+            steps = max(1, math.ceil(self.epochs * epoch))
+            every = self.evaluate_every or math.ceil(epoch)
+        return self.model_copy(update={"steps": steps, "evaluate_every": every})
 
 
 class SegmentRecipe(Recipe):

@@ -34,6 +34,7 @@ def read_recipe(path: Path, settings: list[str] | None = None) -> Recipe:
         raise UsageError(f"recipe {str(path)!r} holds no settings such as 'task: segment'")
     for setting in settings or []:
         _apply(values, setting)
+    _keep_one_length(values, settings or [])
     return recipe_from({"name": path.stem, **values}, str(path))
 
 
@@ -60,8 +61,16 @@ def recipe_from(values: Mapping[str, Any], place: str = "recipe") -> Recipe:
 def to_yaml(recipe: Recipe) -> str:
     """The recipe as resolved, every setting spelled out."""
     values = recipe.model_dump(mode="json")
+    del values["steps" if recipe.epochs else "epochs"]
     text: str = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=100)
     return text
+
+
+def _keep_one_length(values: dict[str, Any], settings: list[str]) -> None:
+    """Let the length that a setting gives take the place of the recipe's own."""
+    given = {setting.partition("=")[0] for setting in settings} & {"steps", "epochs"}
+    if len(given) == 1:
+        values.pop("steps" if given == {"epochs"} else "epochs", None)
 
 
 def _apply(values: dict[str, Any], setting: str) -> None:
@@ -83,6 +92,8 @@ def _apply(values: dict[str, Any], setting: str) -> None:
 def _explain(model: type[BaseModel], error: ValidationError) -> str:
     """One line for the first thing that is wrong."""
     first = error.errors()[0]
+    if not first["loc"]:  # several settings together
+        return str(first["ctx"]["error"])
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         *groups, last = first["loc"]

@@ -79,6 +79,10 @@ class SegmentationJob:
         known = torch.from_numpy(counts[: len(self.labels)])
         return class_weights(known, self.options.rare_weight).to(self.group.device)
 
+    def pictures_per_epoch(self) -> int:
+        """How many pictures an epoch looks at."""
+        return len(self.material.epoch)
+
     def batch(self, step: int) -> Batch:
         """Images and labels of a step."""
         random = views_random(self.recipe.seed, batch_number(step, self.group))

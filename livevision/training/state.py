@@ -10,6 +10,7 @@ import torch
 
 from livevision.errors import ModelError, UsageError
 from livevision.training.recipe import Recipe
+from livevision.training.recipe_file import recipe_from
 
 # Settings that change neither what is computed nor with what.
 _FREE = {
@@ -47,7 +48,7 @@ def load_state(path: Path, recipe: Recipe, processes: int) -> dict[str, Any]:
         raise UsageError(f"--resume: there is no checkpoint {str(path)!r} to go on from")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        theirs, count = _flat(state["recipe"]), state["processes"]
+        theirs, count = _flat(_with_defaults(state["recipe"])), state["processes"]
     except Exception as error:
         raise ModelError(f"{str(path)!r} is no checkpoint of a training run: {error}") from error
     ours = _flat(recipe.model_dump(mode="json"))
@@ -65,6 +66,14 @@ def load_state(path: Path, recipe: Recipe, processes: int) -> dict[str, Any]:
             "the settings it began with, or begin anew with another --out"
         )
     return state
+
+
+def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """A stored recipe, with the defaults of settings that there were not yet when it was stored."""
+    try:
+        return recipe_from(values).model_dump(mode="json")
+    except UsageError:  # it has settings that there are no longer
+        return values
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -31,7 +31,11 @@ def test_a_file_takes_settings_over_its_own(tmp_path: Path) -> None:
         ("stepps=7", "'stepps'. Did you mean 'steps'"),
         ("task_options.croop=1", "Did you mean 'task_options.crop'"),
         ("steps=many", "steps is 'many'"),
-        ("steps=0", "steps is 0"),
+        ("steps=0", "a run takes either steps or epochs, one of the two; neither is"),
+        ("steps=-1", "steps is -1"),
+        ("epochs=0", "neither is"),
+        ("epochs=few", "epochs is 'few'"),
+        ("epochs=.inf", "epochs is inf"),
         ("task_options.crop=[0, 64]", "task_options.crop.0 is 0"),
         ("task_options.scale=[0, 1]", "task_options.scale.0 is 0"),
         ("task_options.rare_weight=0.9", "above 1"),
@@ -50,6 +54,50 @@ def test_a_wrong_setting_is_told(setting: str, said: str, tmp_path: Path) -> Non
         read_recipe(path, [setting])
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "both", [{"steps": 3, "epochs": 2}, {"steps": 0}, {"steps": 0, "epochs": 0}]
+)
+def test_a_run_has_one_length(both: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="either steps or epochs, one of the two"):
+        small_data.recipe(small_data.SEGMENT, **both)
+
+
+def test_a_length_that_is_set_takes_the_place_of_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(to_yaml(small_data.recipe(small_data.SEGMENT)))
+    recipe = read_recipe(path, ["epochs=2.5"])
+    assert (recipe.steps, recipe.epochs) == (0, 2.5)
+    path.write_text(to_yaml(recipe))
+    assert (read_recipe(path).steps, read_recipe(path).epochs) == (0, 2.5)
+    recipe = read_recipe(path, ["steps=7"])
+    assert (recipe.steps, recipe.epochs) == (7, 0)
+    with pytest.raises(UsageError, match="one of the two; both are given"):
+        read_recipe(path, ["steps=7", "epochs=1"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "pictures", "processes", "steps", "every"),
+    [
+        ({"steps": 7}, 100, 1, 7, 500),
+        ({"steps": 7, "evaluate_every": 3}, 100, 1, 7, 3),
+        ({"steps": 0, "epochs": 2}, 100, 1, 13, 7),
+        ({"steps": 0, "epochs": 2}, 96, 1, 12, 6),
+        ({"steps": 0, "epochs": 2}, 96, 2, 6, 3),
+        ({"steps": 0, "epochs": 0.5}, 96, 1, 3, 6),
+        ({"steps": 0, "epochs": 0.01}, 20, 1, 1, 2),
+        ({"steps": 0, "epochs": 30}, 1, 1, 2, 1),
+        ({"steps": 0, "epochs": 2, "evaluate_every": 5}, 100, 1, 13, 5),
+    ],
+)
+def test_steps_follow_from_epochs_and_pictures(
+    changes: dict[str, Any], pictures: int, processes: int, steps: int, every: int
+) -> None:
+    recipe = small_data.recipe(
+        small_data.SEGMENT, **{"batch_size": 16, "evaluate_every": 0, **changes}
+    ).over(pictures, processes)
+    assert (recipe.steps, recipe.evaluate_every) == (steps, every)
 
 
 def test_broken_files_are_told_with_their_line(tmp_path: Path) -> None:

@@ -196,6 +196,32 @@ def test_a_checkpoint_of_another_recipe_is_refused(data: Path, tmp_path: Path) -
     assert train_recipe(recipe, data, tmp_path, resume=True) == best
 
 
+def test_a_checkpoint_from_before_a_setting_goes_on(data: Path, tmp_path: Path) -> None:
+    recipe = small_data.recipe(small_data.CLASSIFY, steps=2)
+    best = train_recipe(recipe, data, tmp_path)
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    del state["recipe"]["epochs"], state["recipe"]["task_options"]["label_smoothing"]
+    torch.save(state, tmp_path / "last.pt")
+    assert train_recipe(recipe, data, tmp_path, resume=True) == best
+    other = small_data.recipe(small_data.CLASSIFY, steps=2, task_options={"label_smoothing": 0.25})
+    with pytest.raises(UsageError, match=r"label_smoothing was 0\.1 and is 0\.25"):
+        train_recipe(other, data, tmp_path, resume=True)
+
+
+def test_epochs_are_counted_evaluated_and_resumed(data: Path, tmp_path: Path) -> None:
+    # 8 pictures, 2 a step: an epoch is 4 steps.
+    recipe = small_data.recipe(small_data.CLASSIFY, steps=0, epochs=2, evaluate_every=0)
+    best = train_recipe(recipe, data, tmp_path)
+    rows = (tmp_path / "log.csv").read_text().splitlines()
+    place = rows[0].split(",").index("top1")
+    evaluated = [row.split(",")[0] for row in rows[1:] if row.split(",")[place]]
+    assert evaluated == ["4", "8"]
+    assert "epochs: 2.0" in (tmp_path / "recipe.yaml").read_text()
+    assert "\nsteps:" not in (tmp_path / "recipe.yaml").read_text()
+    assert "of 8," in (tmp_path / "best.md").read_text().replace("\n", " ")
+    assert train_recipe(recipe, data, tmp_path, resume=True) == best
+
+
 def test_a_finished_run_says_so(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
