@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -311,8 +312,14 @@ class Run:
             self._adaptive.delivered(frame, time.monotonic())
 
     def _open(self) -> None:
-        for model in self._models:
-            model.open(self._overlap)
+        # Engines wait for files and compilers meanwhile.
+        warming = threading.Thread(target=self._overlays.warm if self._draw else None)
+        warming.start()
+        try:
+            for model in self._models:
+                model.open(self._overlap)
+        finally:
+            warming.join()
         if self._adaptive is not None:
             self._adaptive.begin()
         elif not self._overlap:

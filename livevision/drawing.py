@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from functools import cached_property
@@ -11,6 +12,7 @@ from livevision import registry
 from livevision.adaptive import Adaptive
 from livevision.frame import Inferred
 from livevision.model import Model
+from livevision.overlay import letters
 from livevision.overlay.room import Memory, Room
 from livevision.protocols import Overlay
 from livevision.report import Meter, joined
@@ -18,6 +20,8 @@ from livevision.run_models import open_specs
 
 if TYPE_CHECKING:
     from livevision.config import Settings
+
+log = logging.getLogger(__name__)
 
 
 class Overlays:
@@ -48,6 +52,12 @@ class Overlays:
         self._models = models
         self._meter = meter
         self._memories: defaultdict[int, Memory] = defaultdict(Memory)
+
+    def warm(self) -> None:
+        """Make ahead of the first frame what it would wait for: overlays, colours and letters."""
+        letters.line("0", 12)
+        made = [*self._by_task.values(), self._hud]
+        log.debug("%d overlays are ready", len(made))
 
     def draw(self, inferred: Inferred) -> Any:
         """The picture of a frame with its results and the run's rates, uint8 H×W×3 BGR."""

@@ -92,7 +92,6 @@ def _font(face: str, size: int) -> FreeTypeFont:
 
     if face:
         return ImageFont.truetype(face, max(1, round(size * _OTHERS_SCALE)))
-    # Without FreeType Pillow has a font of pixels of one size, which has the same methods.
     return ImageFont.load_default(size)  # type: ignore[return-value]
 
 
