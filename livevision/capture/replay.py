@@ -20,9 +20,14 @@ _USUAL_LENGTH = 1 / 25  # of a frame without times
 
 
 class Replay:
-    """Follows the connections of one stream."""
+    """Follows the connections of one stream.
 
-    def __init__(self) -> None:
+    Args:
+        by_pace: Look at how fast it came too; where each frame is waited for, that says nothing.
+    """
+
+    def __init__(self, by_pace: bool = True) -> None:
+        self._by_pace = by_pace
         self._first: bytes | None = None
         self._begun = time.monotonic()
         self._frames, self._start, self._last = 0, 0.0, 0.0
@@ -36,7 +41,8 @@ class Replay:
         """The connection ended without an error; one that broke off was not all there is."""
         took = time.monotonic() - self._begun
         lasts = (self._last - self._start) or self._frames * _USUAL_LENGTH
-        self._was_file = not _FASTER * lasts <= took <= _SLOWER * lasts + _STALLED_S
+        in_step = _FASTER * lasts <= took <= _SLOWER * lasts + _STALLED_S
+        self._was_file = not (self._by_pace and in_step)
 
     def repeats(self, frame: VideoFrame) -> bool:
         """Whether a frame of the connection shows that it is what the last one was."""

@@ -221,7 +221,7 @@ class StreamSource:
         number, pause = 0, _FIRST_PAUSE
         last_frame = time.monotonic()
         connected = False  # whether any frame ever came
-        replay = Replay()
+        replay = Replay(by_pace=self._skips)
         while not self._closed.is_set():
             why = "the stream ended"
             replay.connecting()
@@ -229,7 +229,7 @@ class StreamSource:
                 for taken in self._connection(times, number, reconnected=connected):
                     if not self._multipart and replay.repeats(taken.frame):
                         self.losses["reconnects"] -= 1
-                        log.info("%s: begins again, so that was all of it", self._name)
+                        self._tell_that_it_was_a_file()
                         return
                     connected, pause = True, _FIRST_PAUSE
                     last_frame, number = time.monotonic(), taken.number + 1
@@ -250,6 +250,15 @@ class StreamSource:
             log.log(level, "%s: %s; trying again for %.0f s", self._name, why, left)
             self._closed.wait(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _tell_that_it_was_a_file(self) -> None:
+        log.log(
+            logging.WARNING if self._skips else logging.INFO,
+            "%s: it begins again, so it is a file; its server does not tell its length, so it was "
+            "taken for a live stream%s",
+            self._name,
+            "; add --mode every-frame to see every frame of it" if self._skips else "",
+        )
 
     def _connection(self, times: LiveTimes, number: int, reconnected: bool) -> Iterator[_Taken]:
         """Frames of one connection."""

@@ -166,7 +166,9 @@ def test_a_cut_picture_over_http_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.ts", "a.mpg", "a.h264", "a.mjpeg"])
-def test_a_file_in_chunks_is_read_once_and_not_for_ever(tmp_path: Path, name: str) -> None:
+def test_a_file_in_chunks_is_read_once_and_not_for_ever(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     more = {
         "a.mpg": {"codec": "mpeg2video", "rate": 25},
         "a.mjpeg": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
@@ -178,6 +180,15 @@ def test_a_file_in_chunks_is_read_once_and_not_for_ever(tmp_path: Path, name: st
     assert numbers == sorted(set(numbers))
     assert server.fetched == 2
     assert source.losses["reconnects"] == 0
+    assert "add --mode every-frame" in caplog.text
+
+
+def test_every_frame_of_a_file_in_chunks_can_be_had(tmp_path: Path) -> None:
+    clips.make_clip(tmp_path / "a.ts", frames=40)
+    options = SourceOptions(retry_for=30, every_frame=True)
+    with http_chunked((tmp_path / "a.ts").read_bytes()) as (address, _):
+        numbers = [frame_number(f.image) for f in StreamSource(f"{address}/a.ts", options)]
+    assert numbers == list(range(40))
 
 
 def test_a_stream_that_begins_otherwise_goes_on(tmp_path: Path) -> None:
