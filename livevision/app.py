@@ -194,21 +194,23 @@ class Run:
 
     @property
     def failures(self) -> list[LivevisionError]:
-        """What went wrong with sources that the run went on without."""
-        return list(self._failures.values())
+        """What went wrong with sources that the run went on without, and with its report."""
+        unreported = [] if self._unreported is None else [self._unreported]
+        return [*self._failures.values(), *unreported]
 
     def raise_first(self) -> None:
         """Raise what went wrong first, if anything did, once the run has come to its end."""
-        for error in (*self.failures, self._unreported):
-            if error is not None:
-                raise error
+        for further in self.failures[1:]:
+            log.error("%s", further)
+        for first in self.failures[:1]:
+            raise first
 
     @property
     def exit_code(self) -> int:
         """That of what went wrong; of one source among several, that a source failed."""
         if not self._failures:
             return 0 if self._unreported is None else self._unreported.exit_code
-        codes = {error.exit_code for error in self.failures}
+        codes = {error.exit_code for error in self._failures.values()}
         every = len(self._failures) == len(self._places)
         return codes.pop() if every and len(codes) == 1 else SourceError.exit_code
 
@@ -262,12 +264,18 @@ class Run:
         """
         try:
             yield
-        finally:
-            try:
-                self.write_report()
-            except OutputError as error:
-                self._unreported = error
-                log.error("%s", error)
+        except BaseException:
+            self._try_to_report()
+            if self._unreported is not None:
+                log.error("%s", self._unreported)
+            raise
+        self._try_to_report()
+
+    def _try_to_report(self) -> None:
+        try:
+            self.write_report()
+        except OutputError as error:
+            self._unreported = error
 
     def write_report(self) -> None:
         """Write the file of ``--report``, if one was asked for."""

@@ -177,7 +177,11 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
     elif target.kind != "folder":
         refuse_existing(path, overwrite=overwrite, inputs=inputs)
     folder = path if target.kind == "folder" else path.parent
-    above = next((p for p in (folder, *folder.absolute().parents) if p.exists()), folder)
+    above = next((p for p in (folder, *folder.absolute().parents) if os.path.lexists(p)), folder)
+    if above.is_symlink() and not above.exists():
+        raise OutputError(
+            f"cannot write {path}: {above} links to {above.readlink()}, which is not there"
+        )
     if not above.is_dir():
         raise OutputError(f"cannot write {path}: {above} is a file, not a folder")
     if not os.access(above, os.W_OK | os.X_OK):

@@ -252,6 +252,9 @@ class TestReport:
         outcome = livevision("--source", clip.path, *LIGHT, "--output", out, "--report", "r.json")
         assert outcome.code == 5
         assert outcome.one_line() == "livevision: error: cannot write the report"
+        assert outcome.err.splitlines()[-2] == outcome.one_line()
+        with pytest.raises(OutputError, match="cannot write the report"):
+            list(api.run(source=clip.path, model=LIGHT[1], report="r.json"))
         assert f"results are in {out}" in outcome.err
 
     @pytest.mark.parametrize("name", ["out.jsonl", "./out.jsonl", "link"])

@@ -93,6 +93,17 @@ def test_a_link_that_leads_nowhere_is_refused(
     assert not (tmp_path / "gone").exists()
 
 
+@pytest.mark.parametrize("target", ["runs", "runs/a.mp4", "runs/b/%06d.jpg"])
+def test_a_folder_that_is_not_behind_its_link_is_told_before_the_work(
+    target: str, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").symlink_to("gone")
+    kind = {"": "folder", ".mp4": "video_file", ".jpg": "images"}[Path(target).suffix]
+    with pytest.raises(OutputError, match="links to gone, which is not there"):
+        check(Target(kind, str(tmp_path / target)), overwrite=True)
+    assert not (tmp_path / "gone").exists()
+
+
 @kinds
 @pytest.mark.parametrize("linked", [True, False])
 def test_a_pipe_is_refused_and_stays(kind: str, name: str, linked: bool, tmp_path: Path) -> None:
