@@ -175,7 +175,9 @@ class Run:
             try:
                 for event in events:
                     if isinstance(event, Rendered):
+                        before = self.delivery.waited
                         failed = self.delivery.write(event)
+                        self.meter.held_back(self.delivery.waited - before)
                         if failed is not None:
                             self._failed(event.frame.source, failed)
                             continue

@@ -16,7 +16,7 @@ from livevision.frame import Rendered
 from livevision.output.options import OutputOptions
 from livevision.output.report_file import check_report
 from livevision.output.target import Target, check, in_folder, locate, refuse_same
-from livevision.protocols import Attentive, Shared, Sink, SourceInfo
+from livevision.protocols import Attentive, Pacing, Shared, Sink, SourceInfo
 
 if TYPE_CHECKING:
     from livevision.config import Settings
@@ -88,6 +88,12 @@ class Delivery:
     def copies(self, source: int) -> int:
         """How many outputs copy what a source's file holds beside its pictures."""
         return sum(target.kind == "video_file" for target in self._of_source[source])
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the open sinks have held frames back for their time."""
+        sinks = (sink for sinks in self._sinks.values() for sink in sinks)
+        return sum(sink.waited for sink in sinks if isinstance(sink, Pacing))
 
     def __enter__(self) -> Self:
         return self

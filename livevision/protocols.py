@@ -234,6 +234,17 @@ class Attentive(Protocol):
 
 
 @runtime_checkable
+class Pacing(Protocol):
+    """A sink that holds frames back for their time, which is no work.
+
+    Attributes:
+        waited: Seconds that it has done so, in all.
+    """
+
+    waited: float
+
+
+@runtime_checkable
 class Shared(Protocol):
     """A sink that takes the frames of several sources, and is told of each that opens."""
 

@@ -149,6 +149,7 @@ class Meter:
         self._cpu_before = time.process_time() if started is None else 0.0
         self._lock = threading.Lock()
         self._stages = {stage: Histogram() for stage in STAGES}
+        self._held_back = 0.0  # the frame that is being delivered
         self._waited = 0.0  # of capture's time, that for live sources
         self._latency, self._lag = Histogram(), Histogram()
         self._drops: dict[str, Counter[str]] = defaultdict(Counter)
@@ -219,10 +220,15 @@ class Meter:
         with self._lock:
             self._drops[place][cause] += 1
 
+    def held_back(self, seconds: float) -> None:
+        """The frame that is being delivered has waited for its time, which is no work."""
+        self._held_back = max(0.0, seconds)
+
     def delivered(self, source: int, wall_time: float, seconds: float) -> None:
         """Every sink has taken a frame, which took them ``seconds``."""
         now = time.monotonic()
         with self._lock:
+            seconds, self._held_back = max(0.0, seconds - self._held_back), 0.0
             if self._first_frame_s is None:
                 self._first_frame_s = now - self._started
             self._stages["output"].add(seconds)

@@ -138,6 +138,17 @@ def test_a_bottleneck_is_at_work_most_of_the_time(
     assert ("<- bottleneck" in as_table(report)) == (bottleneck is not None)
 
 
+def test_holding_a_frame_back_for_its_time_is_no_work() -> None:
+    meter = Meter()
+    meter.opened(0, SourceInfo("x", False, (4, 4)), {})
+    for _ in range(2):
+        meter.captured(0, 0.001)
+        meter.held_back(0.03)
+        meter.delivered(0, time.monotonic(), 0.04)
+    meter.delivered(0, time.monotonic(), 0.04)
+    assert meter.report()["stages"]["output"]["mean_ms"] == pytest.approx(20)
+
+
 def test_the_cpu_time_is_that_of_the_run() -> None:
     before = time.process_time()
     while time.process_time() < before + 0.2:

@@ -22,6 +22,9 @@ _LATE_S = 0.25
 class WindowSink:
     """Shows pictures in a window of their shape. To be used on the main thread.
 
+    Attributes:
+        waited: Seconds that frames were held back for their time, in all.
+
     Args:
         target: Unused; a window has no address.
         info: The source; its name is the window's.
@@ -42,6 +45,7 @@ class WindowSink:
             )
         self._name = f"livevision: {info.name}"
         self._pace = options.pace and not info.live
+        self.waited = 0.0
         self._clock: float | None = None
         self._open = False
 
@@ -56,7 +60,10 @@ class WindowSink:
         elif self._gone():
             raise StopRequested("the window was closed")
         cv2.imshow(self._name, rendered.image)
-        self._wait(self._until(rendered.frame.time))
+        begun = time.monotonic()
+        until = self._until(rendered.frame.time)
+        self._wait(until)
+        self.waited += max(0.0, until - begun)
 
     def attend(self) -> None:
         """Look for keys while no frame comes.
