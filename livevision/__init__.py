@@ -54,6 +54,11 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'livevision' has no attribute {name!r}")
     module, _, attribute = _HOMES[name].partition(":")
-    value = getattr(importlib.import_module(module), attribute)
+    try:
+        value = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        from livevision.errors import missing_module
+
+        raise missing_module(error, f"livevision.{name}") or error from None
     globals()[name] = value
     return value

@@ -70,9 +70,16 @@ class ModelCard:
         """The exported graph for ``input_size``, or None where it is not there."""
         return self._file("onnx")
 
+    @property
+    def template(self) -> Path | None:
+        """What that graph is made of, with ``weights`` and without torch; None where not there."""
+        return self._file("graph.npz")
+
     def summary(self) -> dict[str, Any]:
         """The row of ``livevision models --json``."""
-        files = [path.name for path in (self.weights, self.graph) if path is not None]
+        files = [
+            path.name for path in (self.weights, self.graph, self.template) if path is not None
+        ]
         return {
             "name": self.name,
             "task": self.task,

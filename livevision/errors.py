@@ -65,6 +65,35 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
     return f"unknown {kind} {redact_uri(given)!r}.{hint} Known: {', '.join(names)}."
 
 
+_EXTRAS = {
+    "efficientnet_lite_pytorch": "teachers",
+    "faster_coco_eval": "train",
+    "matplotlib": "train",
+    "nncf": "int8",
+    "onnx": "export",
+    "onnxruntime": "onnx",
+    "openvino": "openvino",
+    "tensorboard": "tensorboard",
+    "torch": "torch",
+}
+"""Packages that livevision can do without until they are needed, and the extras that have them."""
+
+
+def missing_module(error: ModuleNotFoundError, what_for: str) -> ModelError | None:
+    """The error to raise where an import failed; None where it is no optional package's."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRAS:
+        return None
+    return ModelError(missing_package(package, what_for, _EXTRAS[package]))
+
+
 def missing_package(package: str, what_for: str, extra: str) -> str:
     """The line for an optional package that is not installed, with the command that brings it."""
+    if package == "torch":
+        # On Linux PyPI's build brings CUDA along, six gigabytes of it.
+        index = "https://download.pytorch.org/whl/cpu"
+        return (
+            f"{what_for} needs PyTorch: pip install torch --index-url {index} for CPUs, or "
+            f"pip install 'livevision[{extra}]' for NVIDIA GPUs too"
+        )
     return f"{what_for} needs the package {package!r}: pip install 'livevision[{extra}]'"

@@ -7,6 +7,7 @@ task, labels and input size itself (``livevision.inference.description``).
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import math
@@ -26,6 +27,8 @@ from livevision.catalog import ModelCard
 from livevision.errors import ModelError, OutputError, missing_package
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.inference.static_shapes import fold_shapes
+from livevision.inference.template import read_template
+from livevision.inference.weights import read_header
 from livevision.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -39,13 +42,20 @@ PIXEL_TOLERANCE = 5e-3
 def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
     """The exported graph of a model at ``files.input_size``, made now if it is not there yet.
 
+    Of the weights that a template is for it is made without torch, in less than a second.
+
     Raises:
         ModelError: The weights do not fit, or a package that exporting takes is not installed.
     """
     folder = cache_folder("graphs") or Path(tempfile.mkdtemp(prefix="livevision-"))
     several = f"-{files.batch}" if files.batch > 1 else ""
-    path = folder / f"{files.name}-{_size(files)}{several}-{_key(files, card)}.onnx"
-    if not path.is_file():
+    template = _template_of(files, card)
+    key = _key(files, card, template)
+    path = folder / f"{files.name}-{_size(files)}{several}-{key}.onnx"
+    if not path.is_file() and template is not None:
+        fill_template(template, files, card, path)
+        prune(folder, MOST_BYTES)
+    elif not path.is_file():
         _log.info("exporting %s at %s; later starts use %s", files.name, _size(files), path)
         export_graph(files, card, path)
         prune(folder, MOST_BYTES)
@@ -55,8 +65,10 @@ def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
     return path
 
 
-def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float:
+def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float | None:
     """Write a model's graph to an ONNX file, once it has been seen to compute what torch does.
+
+    Where torch is not installed and the model has a template, the file is made of that.
 
     Args:
         files: The model; net, weights and input size are used.
@@ -65,16 +77,20 @@ def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float:
 
     Returns:
         How far the file is from torch on a test picture: for segmentation the share of pixels of
-        another class, else the largest difference of a score.
+        another class, else the largest difference of a score. None without torch.
 
     Raises:
         ModelError: The weights do not fit, a package is missing, or the file differs from torch by
             more than the tolerance.
         OutputError: The file cannot be written.
     """
+    template = _template_of(files, card) if find_spec("torch") is None else None
+    if template is not None:
+        fill_template(template, files, card, output)
+        return None
     for package in ("torch", "onnx"):
         if find_spec(package) is None:
-            what_for = f"exporting {files.name} at {_size(files)}"
+            what_for = f"making the graph of {files.name} at {_size(files)}"
             raise ModelError(missing_package(package, what_for, "export"))
     half_made = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
@@ -88,14 +104,77 @@ def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float:
     return difference
 
 
+def _template_of(files: ModelFiles, card: ModelCard) -> Path | None:
+    """The template that the graph can be made of; None where torch has to export it.
+
+    One serves all weights of its shapes, so those too that a user has trained on from its model's.
+    """
+    same = (files.input_size, files.batch) == (card.input_size, 1)
+    if card.template is None or files.weights is None or not same:
+        return None
+    if files.weights == card.weights:
+        return card.template
+    header = read_header(files.weights)
+    shapes = read_template(card.template).tensors
+    there = {name: tuple(header.get(name, {}).get("shape", ())) for name in shapes}
+    return card.template if there == shapes else None
+
+
+def fill_template(template: Path, files: ModelFiles, card: ModelCard, output: Path) -> None:
+    """Write a model's graph to an ONNX file, of its template and its weights.
+
+    Raises:
+        ModelError: One of the two cannot be read, or they do not fit each other.
+        OutputError: The file cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    assert files.weights is not None
+    try:
+        tensors = load_file(files.weights)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"weights {str(files.weights)!r} cannot be read: {error}") from error
+    model = read_template(template).filled(tensors)
+    half_made = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        save(model, files, card, half_made)
+        half_made.replace(output)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
+    finally:
+        half_made.unlink(missing_ok=True)
+
+
 def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
+    from livevision.inference.graph import build_graph
+
+    save(traced(build_graph(files), files), files, card, path)
+
+
+def save(model: Any, files: ModelFiles, card: ModelCard, path: Path) -> None:
+    """Write an ``onnx.ModelProto`` to a file, with what it tells about the model."""
+    import onnx
+
+    onnx.helper.set_model_props(model, _description(files, card))
+    model.producer_name, model.producer_version = "livevision", __version__
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def traced(graph: Any, files: ModelFiles) -> Any:
+    """The ``onnx.ModelProto`` of a graph in torch, which is changed on the way.
+
+    Args:
+        graph: As ``livevision.inference.graph.build_graph`` gives it.
+        files: The model; task and input size are used.
+    """
     import onnx
     import torch
 
-    from livevision.inference.graph import build_graph, example_inputs
+    from livevision.inference.graph import example_inputs
 
     inputs = example_inputs(files)
-    graph: Any = build_graph(files)
     for module in list(graph.modules()):
         # The few norms that the exporter cannot fold itself.
         if hasattr(module, "fold_norms"):
@@ -105,21 +184,18 @@ def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
     with warnings.catch_warnings():
         # The exporter warns that it is the older one, and of every size that it fixes, as it must.
         warnings.simplefilter("ignore")
+        file: Any = io.BytesIO()  # which it takes, and says it does not
         torch.onnx.export(
             graph,
             tuple(inputs.values()),
-            path,
+            file,
             dynamo=False,
             opset_version=OPSET,
             training=torch.onnx.TrainingMode.EVAL,  # which folds norms into convolutions
             input_names=list(INPUTS[files.task]),
             output_names=list(OUTPUTS[files.task]),
         )
-    model = fold_shapes(onnx.load(path))
-    onnx.helper.set_model_props(model, _description(files, card))
-    model.producer_name, model.producer_version = "livevision", __version__
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+    return fold_shapes(onnx.load_from_string(file.getvalue()))
 
 
 def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
@@ -205,9 +281,11 @@ def sample_picture(size: tuple[int, int], seed: int = 0) -> Any:
     return (shades[:, :: -1 if seed % 2 else 1] + noise).astype(np.uint8)
 
 
-def _key(files: ModelFiles, card: ModelCard) -> str:
+def _key(files: ModelFiles, card: ModelCard, template: Path | None) -> str:
     """A hash of everything that an exported graph depends on."""
     made_of = [_description(files, card), dict(files.net_options), OPSET, WRITTEN]
+    if template is not None:
+        made_of.append(_sha256(template))
     if files.batch > 1:
         made_of.append(files.batch)
     told = json.dumps(made_of, sort_keys=True)

@@ -58,9 +58,19 @@ install() {
     [ ! -t 2 ] || quiet=
     say "installing packages from $lock (the first time takes minutes)"
     local pip=("$venv/bin/python" -m pip --disable-pip-version-check install $quiet)
+    torch_for_cpus "${pip[@]}"
     "${pip[@]}" -r "$root/$lock" >&2 &&
         "${pip[@]}" --no-deps --no-build-isolation --editable "$root" >&2 &&
         ensure_opencv
+}
+
+# PyPI's PyTorch for Linux brings CUDA with it, six gigabytes. Where no NVIDIA GPU is to be seen its own
+# index has the same version for CPUs; where that cannot be reached it has to be PyPI's.
+torch_for_cpus() {
+    [ "$(uname -s)" = Linux ] && [ ! -e /dev/nvidiactl ] || return 0
+    "$@" --retries 0 --timeout 15 --no-deps --index-url https://download.pytorch.org/whl/cpu \
+        "$(grep '^torch==' "$root/requirements.lock")" >&2 ||
+        say "PyTorch's index of builds for CPUs is out of reach; taking PyPI's"
 }
 
 # The usual OpenCV needs libraries of a desktop. Where they are missing, the same version without

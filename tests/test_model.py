@@ -282,7 +282,7 @@ except ModelError as error:
         text=True,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
     )
-    assert "64x64 needs the package 'torch'" in ran.stdout, ran.stderr
+    assert "64x64 needs PyTorch: pip install torch " in ran.stdout, ran.stderr
 
 
 def test_loading_imports_no_engine() -> None:

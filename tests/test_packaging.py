@@ -101,6 +101,10 @@ def test_wheel_holds_the_package_its_weights_and_configs(wheel: Path) -> None:
     assert "livevision/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "scripts/"))]
     assert "License-Expression: MIT" in metadata
+    needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: torch")]
+    assert needed
+    assert all("extra ==" in line for line in needed), "torch brings gigabytes that no run needs"
+    assert wheel.stat().st_size < 100e6  # what PyPI takes
     assert "livevision = livevision.cli:main" in entry_points
 
 
@@ -119,7 +123,7 @@ def test_the_wheel_finds_its_own_weights_and_configs(wheel: Path, tmp_path: Path
         ).stdout
 
     files = (ROOT / "weights").iterdir()
-    shipped = {file.name for file in files if file.suffix in (".onnx", ".safetensors")}
+    shipped = {file.name for file in files if file.suffix in (".npz", ".safetensors")}
     listed = {name for row in json.loads(installed("models", "--json")) for name in row["weights"]}
     assert listed == shipped
     assert "task: segment" in installed("--config", "webcam-segment", "--print-config")

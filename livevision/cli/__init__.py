@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from livevision.errors import LivevisionError, OutputError, UsageError
+from livevision.errors import LivevisionError, OutputError, UsageError, missing_module
 from livevision.redact import redact, redact_uri
 
 INTERRUPTED, TERMINATED, READER_GONE = 130, 143, 141
@@ -66,6 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             _drop_stdout()
             _say(f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}")
             return OutputError.exit_code
+        if isinstance(error, ModuleNotFoundError):
+            command = arguments[0] if arguments and not arguments[0].startswith("-") else "run"
+            needed = missing_module(error, f"livevision {command}")
+            if needed is not None:
+                if _debugging(arguments, needed):
+                    _print_traceback(arguments)
+                _say(f"error: {needed}")
+                return needed.exit_code
         _print_traceback(arguments)
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
         _say(

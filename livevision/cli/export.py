@@ -109,7 +109,9 @@ def command(
 
         difference = export_graph(files, card, output)
         unit = "of the pixels" if card.task == "segment" else "in a score"
-        click.echo(f"difference from PyTorch on a test picture: {difference:.2g} {unit}", err=True)
+        if difference is not None:
+            told = f"{difference:.2g} {unit}"
+            click.echo(f"difference from PyTorch on a test picture: {told}", err=True)
     else:
         from livevision import lowering
 

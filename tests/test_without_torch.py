@@ -1,0 +1,141 @@
+"""Without torch every shipped model runs, and what needs torch says so in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from livevision import catalog
+from tests import clips
+from tests.offline import sitecustomize
+from tests.training import small_data
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# To Python a module that is None is one that cannot be found.
+NONE_OF_THEM = """
+import sys
+sys.path.insert(0, {watch!r})
+import sitecustomize_of_tests
+sys.modules.update(dict.fromkeys(("torch", "torchvision"), None))
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs Python in a folder of its own where torch is not installed, with caches of its own."""
+    root = tmp_path_factory.mktemp("without")
+    (root / "site").mkdir()
+    watch = Path(sitecustomize.__file__).read_text()
+    (root / "site" / "sitecustomize_of_tests.py").write_text(watch)
+    code = NONE_OF_THEM.format(watch=str(root / "site"))
+    (root / "site" / "sitecustomize.py").write_text(code)
+    (root / "work").mkdir()
+    clips.make_clip(root / "work" / "clip.mp4", frames=6)
+    small_data.boxes(root / "work" / "boxes")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=root / "work",
+            env={
+                **os.environ,
+                "PYTHONPATH": str(root / "site"),
+                "XDG_CACHE_HOME": str(root / "cache"),
+                "XDG_DATA_HOME": str(root / "data"),
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+def test_every_shipped_model_looks_at_an_image(python: Run) -> None:
+    code = (
+        "import sys, json, numpy as np, livevision\n"
+        "from livevision import catalog\n"
+        "image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)\n"
+        "for name in catalog.names():\n"
+        "    with livevision.load(name) as model:\n"
+        "        print(name, type(model(image)).__name__)\n"
+        "assert sys.modules.get('torch') is None\n"
+    )
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    gives = {"detect": "Detections", "segment": "ClassMap", "classify": "Label"}
+    expected = [f"{name} {gives[catalog.find(name).task]}" for name in catalog.names()]
+    assert done.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("task", ["detect", "segment", "both", "classify"])
+def test_every_task_runs_on_a_video(python: Run, task: str) -> None:
+    flags = ("--source", "clip.mp4", "--task", task, "--headless", "--overwrite")
+    done = python("-m", "livevision", *flags, "--output", f"{task}.jsonl", "--report", "r.json")
+    assert done.returncode == 0, done.stderr
+    assert "exporting" not in done.stderr
+
+
+def test_a_shipped_model_becomes_a_file_of_its_own(python: Run, tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    done = python("-m", "livevision", "export", "thundernet-snet49", "--output", str(path))
+    assert done.returncode == 0, done.stderr
+    flags = ("--source", "clip.mp4", "--headless", "--overwrite", "--output", "own.jsonl")
+    done = python("-m", "livevision", *flags, "--weights", str(path))
+    assert done.returncode == 0, done.stderr
+
+
+RUN = "--source clip.mp4 --headless --overwrite --output out.jsonl"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"{RUN} --engine torch",
+        f"{RUN} --model thundernet-snet49 --imgsz 96",
+        f"{RUN} --model bisenet-resnet18 --untrained",
+        "export thundernet-snet49 --output other.onnx --imgsz 96x96",
+        "train thundernet-snet49 --data boxes",
+        "import checkpoint.pth --as mine",
+        "models --counts",
+        "bench nets thundernet-snet49 --parts",
+    ],
+)
+def test_what_needs_torch_says_how_to_get_it(python: Run, command: str, tmp_path: Path) -> None:
+    if command.startswith("import"):
+        (tmp_path / "checkpoint.pth").write_bytes(b"PK")
+        command = command.replace("checkpoint.pth", str(tmp_path / "checkpoint.pth"))
+    done = python("-m", "livevision", *command.split())
+    lines = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert done.returncode == 4, done.stderr
+    assert len(lines) == 1
+    assert "internal error" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "pip install torch --index-url https://download.pytorch.org/whl/cpu" in lines[0]
+
+
+def test_from_python_too(python: Run) -> None:
+    code = (
+        "import livevision\n"
+        "from livevision.errors import ModelError\n"
+        "try: livevision.train('x.yaml')\n"
+        "except ModelError as error: print(error)\n"
+    )
+    done = python("-c", code)
+    assert done.stdout.startswith("livevision.train needs PyTorch: pip install torch "), done.stderr
+
+
+def test_doctor_and_the_list_of_models_do_without(python: Run) -> None:
+    done = python("-m", "livevision", "models", "--json")
+    assert {row["name"] for row in json.loads(done.stdout)} >= set(catalog.names())
+    done = python("-m", "livevision", "doctor")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stdout
