@@ -17,7 +17,7 @@ COMMANDS = {
     "models": "List the models that come with livevision, and the nets: size, score, licence.",
     "export": "Write a model as a file that runs without torch.",
     "import": "Convert a checkpoint of another project into weights of ours.",
-    "train": "Train a net on labelled pictures, as a recipe says.",
+    "train": "Train a net on a folder of labelled pictures, or as a recipe says.",
     "eval": "Score a model on labelled pictures, run as on video.",
     "bench": "Measure nets, engines and the whole pipeline on this machine.",
     "doctor": "Check this machine: packages, engines, cameras, display, encoders.",

@@ -1,24 +1,55 @@
-"""`livevision train`: a net trained as a recipe says, to a file that runs live."""
+"""`livevision train`: a net trained on labelled pictures, to a file that runs live."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
+import yaml
 
 from livevision.cli import messages
+from livevision.cli.export import size_of
 from livevision.config.yaml_file import shipped
-from livevision.errors import UsageError, unknown
+from livevision.datasets.entry import FORMATS
+from livevision.errors import DataError, UsageError, unknown
 
 
 @click.command("train")
-@click.argument("recipe")
+@click.argument("words", nargs=-1, metavar="FOLDER|RECIPE")
 @click.option(
     "--data",
-    default=".",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Where relative paths of the recipe's data are counted from; this folder by default.",
+    help="Where relative paths of a recipe's data are counted from; this folder by default.",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["detect", "segment", "classify"]),
+    help="What to train, where the folder has labels for several.",
+)
+@click.option(
+    "--model",
+    "--net",
+    "model",
+    metavar="NAME",
+    help="A shipped model or weights of your own (.safetensors) to begin from, or a net's name to "
+    "begin from nothing; the task's usual model by default.",
+)
+@click.option(
+    "--epochs",
+    type=click.FloatRange(0, min_open=True),
+    help="How often all pictures are looked at; by default 10 to 300, by their number.",
+)
+@click.option("--imgsz", metavar="N|WxH", help="Size of the input; the model's own by default.")
+@click.option("--batch", type=click.IntRange(1), help="Pictures a step (and process).")
+@click.option("--device", metavar="DEV", help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="auto",
+    help="Of the folder's labels; recognised by default.",
 )
 @click.option(
     "--set",
@@ -36,26 +67,115 @@ from livevision.errors import UsageError, unknown
 )
 @click.option("--resume", is_flag=True, help="Go on where a stopped run of the same folder was.")
 def command(
-    recipe: str, data: Path, settings: tuple[str, ...], out: Path | None, resume: bool
+    words: tuple[str, ...],
+    data: Path | None,
+    task: str | None,
+    model: str | None,
+    epochs: float | None,
+    imgsz: str | None,
+    batch: int | None,
+    device: str | None,
+    form: str,
+    settings: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
 ) -> None:
-    """Train a net as RECIPE says, a YAML file or the name of a shipped one.
+    """Train a net on labelled pictures: a FOLDER of them, or as a RECIPE says.
+
+    FOLDER is one of boxes (a data.yaml and its pictures, COCO's JSON, Pascal VOC's XML), of PNGs
+    with the class of each pixel, or of a folder of pictures for each class; the file itself will do
+    (data.yaml, .json, .zip). What is not said is chosen, and told. RECIPE is a YAML file or the
+    name of a shipped one.
 
     Ctrl-C stops the run after writing where it was; --resume goes on from there with the very same
     batches, as it does after a power cut. On several GPUs: torchrun --nproc-per-node N -m
-    livevision train RECIPE. Exit code 3 where the data are missing or broken.
+    livevision train WHAT. Exit code 3 where the data are missing or broken.
     """
-    file = _find(recipe)
-    if not data.is_dir():
-        raise UsageError(f"--data {data}: there is no such folder")
-    messages.set_up()
-    from livevision.training.run import train_recipe
+    what, data = _one(words, data)
+    size, length = size_of(imgsz), epochs or 0.0
+    pictures = _pictures(what)
+    if pictures is None:
+        file = _find(what)
+        if data is not None and not data.is_dir():
+            raise UsageError(f"--data {data}: there is no such folder")
+        own = {"--model": model, "--task": task, "--format": form != "auto"}
+        for flag in (flag for flag, value in own.items() if value):
+            raise UsageError(
+                f"{flag} is for a folder of pictures; a recipe says it itself: --set KEY=VALUE"
+            )
+        over: dict[str, object] = {"epochs": epochs, "batch_size": batch, "device": device}
+        over["input_size"] = list(size) if size else None
+        flags = [f"{name}={value}" for name, value in over.items() if value is not None]
+        messages.set_up()
+        from livevision.training.run import run_of_recipe
 
-    best = train_recipe(file, data, out, resume, settings)
+        run = run_of_recipe(file, data or Path(), out, [*settings, *flags])
+    else:
+        if data is not None:
+            raise UsageError(f"--data {data} is for recipes; {what} is labelled pictures itself")
+        messages.set_up()
+        from livevision.training.folder import Wishes
+        from livevision.training.run import run_of_folder
+
+        wishes = Wishes(task or "", model or "", form, size, batch or 0, length, device or "auto")
+        run = run_of_folder(pictures, wishes, out, settings)
+    best = run.train(resume)
     if not best:
         return  # of several processes the first one tells
     figures = {name: value for name, value in best.items() if name != "step"}
     step = f" after step {best['step']:.0f}" if "step" in best else ""
     click.echo(f"best{step}: " + "  ".join(f"{n} {v:.4f}" for n, v in figures.items()))
+    weights = shlex.quote(str(run.out / "best.safetensors"))
+    click.echo(f"run it: livevision --source webcam --weights {weights}")
+
+
+def _one(words: tuple[str, ...], data: Path | None) -> tuple[str, Path | None]:
+    """What to train on, and where a recipe's data lie.
+
+    Raises:
+        UsageError: It is not said, or said in another tool's words.
+    """
+    pairs = dict(word.split("=", 1) for word in words if "=" in word and not Path(word).exists())
+    if pairs:
+        command = ["livevision", "train", pairs.pop("data", None) or next(iter(words), "FOLDER")]
+        command[2] = "FOLDER" if "=" in command[2] else command[2]
+        for name in ("epochs", "imgsz", "batch", "device"):
+            command += [f"--{name}", pairs[name]] if name in pairs else []
+        raise UsageError(
+            f"things are named by flags here: {shlex.join(command)}; --model takes the models that "
+            "'livevision models' lists"
+        )
+    if len(words) > 1:
+        raise UsageError(
+            f"{' '.join(map(repr, words))}: train takes one folder or recipe; a recipe may name "
+            "several data sets"
+        )
+    if words:
+        return words[0], data
+    if data is None:
+        raise UsageError("say what to train on: livevision train FOLDER, a folder of pictures")
+    return str(data), None
+
+
+def _pictures(what: str) -> Path | None:
+    """The labelled pictures that are meant; None where a recipe is.
+
+    Raises:
+        DataError: It looks like a folder that is not there.
+    """
+    path = Path(what).expanduser()
+    if path.is_dir() or (path.suffix in (".json", ".zip") and path.is_file()):
+        return path
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            return None  # what reads recipes tells why
+        # YOLO's data.yaml names classes, a recipe its net.
+        return path if isinstance(told, dict) and "names" in told and "net" not in told else None
+    if path.suffix in (".json", ".zip") or path.name != what:
+        raise DataError(f"{what}: there is no such folder or file of labelled pictures")
+    return None
 
 
 def _find(recipe: str) -> Path:
@@ -71,4 +191,4 @@ def _find(recipe: str) -> Path:
     name = recipe.removesuffix(".yaml")
     if name in recipes:
         return recipes[name]
-    raise UsageError(f"there is no file {recipe!r}; {unknown('recipe', name, recipes)}")
+    raise UsageError(f"there is no file or folder {recipe!r}; {unknown('recipe', name, recipes)}")

@@ -1,7 +1,7 @@
 """Labelled pictures on disk, whatever their format: opened, checked, and read one by one."""
 
 from livevision.datasets.entry import DataEntry
-from livevision.datasets.opening import open_dataset
+from livevision.datasets.opening import kinds_of, open_dataset, splits_of
 from livevision.datasets.samples import (
     IGNORED,
     BoxSample,
@@ -21,5 +21,7 @@ __all__ = [
     "DataSet",
     "Kind",
     "Sample",
+    "kinds_of",
     "open_dataset",
+    "splits_of",
 ]

@@ -35,6 +35,22 @@ def recognise(path: Path) -> bool:
     return _zip_of(path) is not None or (path.is_dir() and any(p.is_dir() for p in path.iterdir()))
 
 
+def splits(path: Path) -> list[str]:
+    """The names of its splits; none where all pictures are one.
+
+    Raises:
+        DataError: Its zip cannot be read.
+    """
+    archive = _zip_of(path)
+    members, _ = _in_zip(archive) if archive else _in_folder(path)
+    return _splits(members)
+
+
+def _splits(members: Sequence[_Member]) -> list[str]:
+    firsts = dict.fromkeys(m.path.parts[0] for m in members if len(m.path.parts) > 2)
+    return [first for first in firsts if is_split(first)]
+
+
 def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: str) -> DataSet:
     """List the pictures of one split.
 
@@ -44,8 +60,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     """
     archive = _zip_of(path)
     members, told = _in_zip(archive) if archive else _in_folder(path)
-    splits = {m.path.parts[0]: m.path.parts[0] for m in members if len(m.path.parts) > 2}
-    splits = {s: s for s in splits if is_split(s)}
+    splits = {split: split for split in _splits(members)}
     name, split = str(path), ""
     if splits or entry.split is not None:
         split, _ = choose_split(splits, entry.split, default_split, str(path))

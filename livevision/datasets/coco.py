@@ -39,6 +39,11 @@ def recognise(path: Path) -> bool:
     return path.suffix == ".json" or bool(_files(path))
 
 
+def splits(path: Path) -> list[str]:
+    """The names of its splits; none for a JSON file, which is one."""
+    return [] if path.suffix == ".json" else list(_files(path))
+
+
 def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: str) -> DataSet:
     """Read and check the boxes of one split.
 

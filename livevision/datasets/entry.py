@@ -10,6 +10,7 @@ from typing import Any, Literal
 from livevision.errors import UsageError, unknown
 
 FORMATS = ("auto", "coco", "voc", "yolo", "class-maps", "class-folders")
+PARTS = ("train", "val")
 OTHERS = "others"
 """In place of a class name: every class that is named nowhere else."""
 
@@ -27,6 +28,8 @@ class DataEntry:
         ignore: Their classes that are left out: boxes and pictures of them go, pixels become void.
             For index PNGs also values. The word "others" alone stands for every class that the
             model's table lacks.
+        part: "train" or "val" of a split that serves as both: every tenth picture is for val, see
+            `livevision.datasets.parts`; empty for all of it.
         names: Names of the stored numbers, for index PNGs without a table of their own.
     """
 
@@ -36,6 +39,7 @@ class DataEntry:
     rename: Mapping[str, str] = field(default_factory=dict)
     ignore: Sequence[str] | Literal["others"] = ()
     names: Sequence[str] = ()
+    part: str = ""
 
     @classmethod
     def of(cls, given: Any) -> DataEntry:
@@ -66,6 +70,9 @@ class DataEntry:
         rename = values.get("rename") or {}
         if not isinstance(rename, Mapping):
             raise UsageError(f"data entry {_short(given)}: rename takes {{theirs: ours}}")
+        part = str(values.get("part") or "")
+        if part not in ("", *PARTS):
+            raise UsageError(f"data entry {_short(given)}: {unknown('part', part, PARTS)}")
         split = values.get("split")
         return cls(
             path=Path(str(values["path"])),
@@ -74,6 +81,7 @@ class DataEntry:
             rename={str(theirs): str(ours) for theirs, ours in rename.items()},
             ignore="others" if values.get("ignore") == OTHERS else _strings(values, "ignore"),
             names=_strings(values, "names"),
+            part=part,
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livevision.datasets.entry import DataEntry
+from livevision.datasets.parts import part_of
 from livevision.datasets.samples import DataSet, Kind
 from livevision.errors import DataError, UsageError
 
@@ -57,9 +58,38 @@ def open_dataset(
     opened: DataSet = reader.read(
         path, entry, None if labels is None else list(labels), default_split
     )
+    if entry.part:
+        opened = part_of(opened, entry.part, path if path.is_dir() else path.parent)
     if opened.kind == "detect" and not any(len(s.boxes) for s in opened.samples):  # type: ignore
         raise DataError(f"{opened.name}: none of its {len(opened)} pictures has a box")
     return opened
+
+
+def kinds_of(path: Path) -> list[Kind]:
+    """The tasks that a place has labels for, by the names of its files."""
+    folder = path.parent if path.suffix in (".yaml", ".yml") else path
+    found: list[Kind] = ["detect"] if _fitting(path, "detect") else []
+    found += ["segment"] if _fitting(folder, "segment") else []
+    # Any folder in a folder could be that of a class.
+    return found or (["classify"] if _fitting(path, "classify") else [])
+
+
+def splits_of(path: Path, kind: Kind, chosen: str = "auto") -> list[str]:
+    """The names of a data set's splits; none where it has none.
+
+    Raises:
+        UsageError, DataError: As of `open_dataset`.
+    """
+    if kind != "detect" and path.suffix in (".yaml", ".yml"):
+        path = path.parent
+    found: list[str] = _reader(path, chosen, kind).splits(path)
+    return found
+
+
+def _fitting(path: Path, kind: Kind) -> list[str]:
+    """Names of the formats that a place may be in."""
+    modules = {name: importlib.import_module(module) for name, module in _FORMATS[kind].items()}
+    return [name for name, module in modules.items() if module.recognise(path)]
 
 
 def _reader(path: Path, chosen: str, kind: Kind) -> Any:
@@ -77,8 +107,7 @@ def _reader(path: Path, chosen: str, kind: Kind) -> Any:
                 f"{', '.join(formats)}"
             )
         return importlib.import_module(formats[chosen])
-    modules = {name: importlib.import_module(module) for name, module in formats.items()}
-    fitting = [name for name, module in modules.items() if module.recognise(path)]
+    fitting = _fitting(path, kind)
     if not fitting:
         raise DataError(
             f"{path}: no labels for the task {kind} were found there, in none of these formats: "
@@ -89,4 +118,4 @@ def _reader(path: Path, chosen: str, kind: Kind) -> Any:
             f"{path}: holds labels in several formats ({', '.join(fitting)}); say which with "
             f"format: {fitting[0]}"
         )
-    return modules[fitting[0]]
+    return importlib.import_module(formats[fitting[0]])

@@ -35,6 +35,11 @@ def recognise(path: Path) -> bool:
     return path.is_dir() and bool(_splits(path) or _flat(path))
 
 
+def splits(path: Path) -> list[str]:
+    """The names of its splits; none where all pictures are one."""
+    return list(_splits(path))
+
+
 def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: str) -> DataSet:
     """Read and check the boxes of one split.
 

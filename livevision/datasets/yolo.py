@@ -41,6 +41,16 @@ def find_yaml(folder: Path) -> Path | None:
     return next((f for f in files if f.is_file() and "names" in _keys(f)), None)
 
 
+def splits(path: Path) -> list[str]:
+    """The names of its splits.
+
+    Raises:
+        DataError: Its YAML file cannot be read.
+    """
+    file = path if path.is_file() else find_yaml(path)
+    return list(_available(load_yaml(file))) if file else []
+
+
 def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: str) -> DataSet:
     """Read and check the boxes of one split.
 
@@ -53,8 +63,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
         raise DataError(f"{path}: there is no data.yaml with the names of the classes")
     told = load_yaml(file)
     names = class_names(told, file)
-    available = {key: told[key] for key in told if key in _SPLITS and told[key]}
-    split, given = choose_split(available, entry.split, default_split, str(file))
+    split, given = choose_split(_available(told), entry.split, default_split, str(file))
     name = f"{path} ({split})"
     table = fit_table(names, labels, entry, name)
     pictures = [p for item in _listed(given, split, file) for p in _pictures(item, told, file)]
@@ -74,6 +83,11 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     ]
     flat.tell(name)
     return DataSet("detect", list(table.labels), samples, table.marked, name)
+
+
+def _available(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a data.yaml gives for each split."""
+    return {key: told[key] for key in told if key in _SPLITS and told[key]}
 
 
 def load_yaml(file: Path) -> dict[str, Any]:

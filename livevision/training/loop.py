@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,7 +60,12 @@ class Job(Protocol):
 
 
 def train(
-    recipe: Recipe, job: Job, out: Path, group: Group, resume: bool = False
+    recipe: Recipe,
+    job: Job,
+    out: Path,
+    group: Group,
+    resume: bool = False,
+    remarks: Sequence[str] = (),
 ) -> dict[str, float]:
     """Train a net as a recipe says; see `livevision.training.train_recipe`.
 
@@ -73,7 +79,7 @@ def train(
     given, recipe = recipe, recipe.over(job.pictures_per_epoch(), group.count)
     torch.manual_seed(recipe.seed)
     net = build_net(recipe, len(job.labels))
-    told = [] if resume else start_from(recipe, net)
+    told = [*remarks, *([] if resume else start_from(recipe, net))]
     net = net.to(group.device, memory_format=torch.channels_last)
     if recipe.measure_norms and not resume:
         told.append(_measure(recipe, job, net))

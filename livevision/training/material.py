@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from livevision.datasets import DataSet, open_dataset
+from livevision.datasets import DataSet, Sample, open_dataset
 from livevision.errors import DataError
 from livevision.training.batches import batch_number, indices_of
 from livevision.training.pictures import Pictures
@@ -61,12 +61,21 @@ class Material:
         """Lines that say what is trained on."""
         named = list(zip(map(name_of, self.recipe.data.train), self.train, strict=True))
         sets = ", ".join(f"{name} ({len(s)})" for name, s in named)
-        lines = [f"training on {sets}", str(self.pictures)]
+        lines = [f"training on {sets}", str(self.pictures), *self._seen_before()]
         for name, data_set in named:
             missing = [n for i, n in enumerate(self.labels) if i not in data_set.marked]
             if missing:
                 lines.append(f"{name} does not mark {', '.join(missing)}: masked there")
         return lines
+
+    def _seen_before(self) -> list[str]:
+        """A line where scores are taken on pictures that are learned from."""
+        learned = {_place(sample) for data_set in self.train for sample in data_set.samples}
+        places = [_place(sample) for data_set in self.val for sample in data_set.samples]
+        count = sum(place in learned for place in places)
+        if not count:
+            return []
+        return [f"{count} of the {len(places)} val pictures are trained on too: scores flatter"]
 
     def scored_on(self) -> str:
         """What the card says of the validation pictures."""
@@ -110,7 +119,14 @@ class Material:
         return [i * total // count for i in range(count)]
 
 
+def _place(sample: Sample) -> tuple[Path, str]:
+    """Where a picture lies."""
+    return sample.path, getattr(sample, "member", "")
+
+
 def name_of(entry: dict[str, Any]) -> str:
     """A data set for people: its folder or file, and the split."""
     split = f" {entry['split']}" if entry.get("split") else ""
-    return f"{Path(str(entry.get('path', ''))).name}{split}"
+    part = f", its part {entry['part']}" if entry.get("part") else ""
+    path = Path(str(entry.get("path", "")))
+    return f"{path.name or path.resolve().name}{split}{part}"

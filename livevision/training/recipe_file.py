@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,7 @@ def read_recipe(path: Path, settings: list[str] | None = None) -> Recipe:
         raise UsageError(f"recipe {path}{line}: not valid YAML: {reason}") from error
     if not isinstance(values, dict):
         raise UsageError(f"recipe {str(path)!r} holds no settings such as 'task: segment'")
-    for setting in settings or []:
-        _apply(values, setting)
-    _keep_one_length(values, settings or [])
+    with_settings(values, settings or [])
     return recipe_from({"name": path.stem, **values}, str(path))
 
 
@@ -66,11 +64,20 @@ def to_yaml(recipe: Recipe) -> str:
     return text
 
 
-def _keep_one_length(values: dict[str, Any], settings: list[str]) -> None:
-    """Let the length that a setting gives take the place of the recipe's own."""
-    given = {setting.partition("=")[0] for setting in settings} & {"steps", "epochs"}
-    if len(given) == 1:
-        values.pop("steps" if given == {"epochs"} else "epochs", None)
+def with_settings(values: dict[str, Any], settings: Sequence[str]) -> set[str]:
+    """Apply `name=value` settings to a recipe's values; returns their names.
+
+    A length that is set takes the place of the recipe's own.
+
+    Raises:
+        UsageError: one is not of that form.
+    """
+    for setting in settings:
+        _apply(values, setting)
+    names = {setting.partition("=")[0] for setting in settings}
+    if len(names & {"steps", "epochs"}) == 1:
+        values["epochs" if "steps" in names else "steps"] = 0
+    return names
 
 
 def _apply(values: dict[str, Any], setting: str) -> None:

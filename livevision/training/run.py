@@ -1,16 +1,44 @@
-"""Training by recipe: what `livevision train` and Python users call."""
+"""Training by recipe, or of a folder: what `livevision train` and Python users call."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livevision.training.folder import Wishes, epochs_for, recipe_for, settings_over
 from livevision.training.jobs import make_job
-from livevision.training.loop import train
-from livevision.training.processes import join, leave
+from livevision.training.loop import Job, train
+from livevision.training.processes import Group, join, leave
 from livevision.training.recipe import Recipe
-from livevision.training.recipe_file import read_recipe, recipe_from
+from livevision.training.recipe_file import read_recipe, recipe_from, with_settings
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run whose data and recipe were checked, before its first step.
+
+    Attributes:
+        recipe: of the run.
+        job: what the task does in it.
+        group: the processes that train.
+        out: folder of the results.
+        remarks: lines for people that say what was chosen.
+    """
+
+    recipe: Recipe
+    job: Job
+    group: Group
+    out: Path
+    remarks: Sequence[str] = ()
+
+    def train(self, resume: bool = False) -> dict[str, float]:
+        """Train; returns and raises as `train_recipe`."""
+        best = train(self.recipe, self.job, self.out, self.group, resume, self.remarks)
+        leave()
+        return best
 
 
 def train_recipe(
@@ -27,7 +55,8 @@ def train_recipe(
     resolved; `log.csv`, plots as PNG files and, in `samples`, answers drawn on pictures.
 
     Args:
-        recipe: a YAML file, or the settings themselves; see `Recipe` for what they are.
+        recipe: a YAML file, or the settings themselves; see `Recipe` for what they are. Or a folder
+            of labelled pictures, see `train_folder`.
         data: folder that the relative paths of data sets are counted from.
         out: folder of the results; `runs/NAME` by default.
         resume: go on from `last.pt` in `out`, with the very batches of an unbroken run.
@@ -43,13 +72,73 @@ def train_recipe(
         LivevisionError: the loss is no number any more.
         KeyboardInterrupt: Ctrl-C ended the run; it can be resumed.
     """
+    if isinstance(recipe, str | Path) and Path(recipe).is_dir():
+        return run_of_folder(recipe, None, out, settings).train(resume)
+    return run_of_recipe(recipe, data, out, settings).train(resume)
+
+
+def train_folder(
+    data: Path | str,
+    wishes: Wishes | None = None,
+    out: Path | str | None = None,
+    resume: bool = False,
+    settings: Sequence[str] = (),
+) -> dict[str, float]:
+    """Train a net on labelled pictures, with a recipe chosen for them; it is left in `out`.
+
+    Args:
+        data: a folder of labelled pictures, a data.yaml, a COCO file or a zip of class folders.
+        wishes: what is not to be chosen.
+        out, resume, settings: as of `train_recipe`.
+
+    Returns and raises as `train_recipe`.
+    """
+    return run_of_folder(data, wishes, out, settings).train(resume)
+
+
+def run_of_recipe(
+    recipe: Recipe | Mapping[str, Any] | Path | str,
+    data: Path | str = ".",
+    out: Path | str | None = None,
+    settings: Sequence[str] = (),
+) -> Run:
+    """The run of a recipe; arguments and errors as of `train_recipe`."""
     if isinstance(recipe, str | Path):
         recipe = read_recipe(Path(recipe), list(settings))
     elif not isinstance(recipe, Recipe):
         recipe = recipe_from(recipe)
     group = join(recipe.device)
-    job = make_job(recipe, Path(data), group)
-    folder = Path(out) if out else Path("runs") / (recipe.name or recipe.net)
-    best = train(recipe, job, folder, group, resume)
-    leave()
-    return best
+    return Run(recipe, make_job(recipe, Path(data), group), group, _folder(recipe, out))
+
+
+def run_of_folder(
+    data: Path | str,
+    wishes: Wishes | None = None,
+    out: Path | str | None = None,
+    settings: Sequence[str] = (),
+) -> Run:
+    """The run of labelled pictures; arguments and errors as of `train_folder`."""
+    values, lines = recipe_for(Path(data), wishes or Wishes())
+    set_here = with_settings(values, settings)
+    chosen = not (values["epochs"] or values.get("steps"))
+    recipe = recipe_from({**values, "epochs": 1.0} if chosen else values)
+    group = join(recipe.device)
+    job = make_job(recipe, Path(), group)
+    pictures = job.pictures_per_epoch()
+    if chosen:
+        recipe = recipe_from({**values, "epochs": epochs_for(recipe.task, pictures)})
+    epoch = math.ceil(pictures / (recipe.batch_size * group.count))
+    more = settings_over(recipe.over(pictures, group.count).steps, epoch)
+    recipe = recipe.model_copy(update={k: v for k, v in more.items() if k not in set_here})
+    whole, folder = recipe.over(pictures, group.count), _folder(recipe, out)
+    epochs = f"{recipe.epochs:g} epochs, " if recipe.epochs else ""
+    lines += [
+        f"length: {epochs}{whole.steps} steps of {recipe.batch_size} pictures, scored every "
+        f"{whole.evaluate_every} steps (--epochs N, --batch N)",
+        f"results: {folder}, the recipe among them (--out FOLDER; --set KEY=VALUE overrules it)",
+    ]
+    return Run(recipe, job, group, folder, lines)
+
+
+def _folder(recipe: Recipe, out: Path | str | None) -> Path:
+    return Path(out) if out else Path("runs") / (recipe.name or recipe.net)
