@@ -60,7 +60,11 @@ def run(settings: Settings, own_process: bool = False) -> int:
             "--headless without --output: %s kept; add --output results.jsonl, out.mp4 or runs/",
             kept,
         )
-    with Signals(this.pipeline) as stop, Progress(settings) as progress, this.reported():
+    with (
+        Signals(this.pipeline, this.delivery.saved) as stop,
+        Progress(settings) as progress,
+        this.reported(),
+    ):
         for _ in this.frames(progress):
             progress.advance()
     report = this.report()

@@ -14,6 +14,7 @@ from livevision.capture.locate import name_of
 from livevision.errors import LivevisionError, OutputError
 from livevision.frame import Rendered
 from livevision.output.options import OutputOptions
+from livevision.output.output_file import current_name
 from livevision.output.report_file import check_report
 from livevision.output.target import Target, check, in_folder, locate, refuse_same
 from livevision.protocols import Attentive, Pacing, Shared, Sink, SourceInfo
@@ -160,6 +161,11 @@ class Delivery:
         for sink in (sink for sinks in self._sinks.values() for sink in sinks):
             if isinstance(sink, Attentive):
                 sink.attend()
+
+    def saved(self) -> list[str]:
+        """Where results are found just now, those of unfinished files by the names they have."""
+        unfinished = [sink for sinks in self._sinks.values() for sink in sinks] + self._run_sinks
+        return self.where + [current_name(sink.where) for sink in unfinished if sink.where]
 
     def close(self, source: int) -> OutputError | None:
         """Finish the outputs of a source; nothing where it never opened.

@@ -36,9 +36,9 @@ __all__ = ["Ended", "Event", "Idle", "Opened", "Pipeline", "Stages"]
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-# After a stop, frames on the way are delivered for so long, and threads are waited for in all. A
-# thread may sit in a call that nothing can wake (a pipe that is silent, a plan that is built).
-_DRAIN_S, _END_S = 1.0, 1.5
+# After a stop, sources are waited for so long, frames on the way delivered for so long, and threads
+# waited for in all. One may sit in a call that nothing can wake, such as on a pipe that is silent.
+_SOURCES_S, _DRAIN_S, _END_S = 0.3, 0.8, 1.0
 _SLIP_S = 0.4  # how far behind its times a file may be played before its clock is set anew
 
 
@@ -109,20 +109,16 @@ class Pipeline:
         for thread in threads:
             thread.start()
         try:
-            while True:
+            while not self._overdue():
                 try:
                     # A wait with no bound could not be interrupted by a signal on every platform.
                     item = self._to_output.get(_POLL_S)
                 except TimeoutError:
-                    if self._overdue():
-                        break
                     yield Idle()
                     continue
                 except Closed:
                     break
                 yield from self._deliver(item)
-                if self._overdue():
-                    break
         finally:
             self.stop()
             self._carrier.abort()
@@ -142,7 +138,7 @@ class Pipeline:
     def stop(self) -> None:
         """End the run soon and cleanly: no new frames, those on the way are still delivered.
 
-        What takes longer than a second is given up: its frames are dropped and counted.
+        What takes about a second is given up: its frames are dropped and counted.
         Safe from a signal handler and from any thread, any number of times.
         """
         if self._stopped_at is None:
@@ -165,9 +161,13 @@ class Pipeline:
             opened.close()
 
     def _overdue(self) -> bool:
-        """Whether a stop has been waited for long enough."""
-        stopped = self._stopped_at
-        return stopped is not None and time.monotonic() - stopped > _DRAIN_S
+        """Whether a stop has been waited for long enough; sources get less than frames do."""
+        if self._stopped_at is None:
+            return False
+        waited = time.monotonic() - self._stopped_at
+        if waited > _SOURCES_S:
+            self._to_preprocess.close()
+        return waited > _DRAIN_S
 
     def _deliver(self, item: Item) -> Iterator[Event]:
         if isinstance(item, Rendered):
@@ -295,10 +295,12 @@ class Pipeline:
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
         deadline = (self._stopped_at or time.monotonic()) + _END_S
-        for thread in threads:
-            thread.join(max(0.1, deadline - time.monotonic()))
+        # Those that read have been waited for.
+        for thread in sorted(threads, key=lambda thread: thread.name == "capture"):
+            least = 0.02 if thread.name == "capture" else 0.1
+            thread.join(max(least, deadline - time.monotonic()))
             if thread.is_alive():
-                log.info("the %s thread is left behind: it still waits or computes", thread.name)
+                log.debug("the %s thread is left behind: it still waits or computes", thread.name)
 
 
 class _Clock:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from livevision.pipeline import Pipeline
+from livevision.signals import drop_lost_terminal, ending_signals, received
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -16,16 +20,27 @@ if TYPE_CHECKING:
 
 
 class Signals:
-    """Turns Ctrl-C and SIGTERM into a clean end of the run; a second one ends it at once."""
+    """Turns Ctrl-C, SIGTERM and a terminal that is closed into a clean end of the run.
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    A second one ends it at once, saying what was saved until then. Away from the main thread, which
+    alone may take signals, it does nothing.
+
+    Args:
+        pipeline: What a signal stops.
+        saved: Where results are found, a line each.
+    """
+
+    def __init__(self, pipeline: Pipeline, saved: Callable[[], Sequence[str]] = list) -> None:
         self.signal: int | None = None
-        self._pipeline = pipeline
+        self._pipeline, self._saved = pipeline, saved
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handle)
+        if threading.current_thread() is threading.main_thread():
+            for number in ending_signals():
+                self._previous[number] = signal.signal(number, self._handle)
+            for number in received[:1]:
+                self._handle(number, None)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -33,10 +48,17 @@ class Signals:
             signal.signal(number, handler)
 
     def _handle(self, number: int, _frame: object) -> None:
-        if self.signal is not None:
-            os._exit(128 + number)
-        self.signal = number
-        self._pipeline.stop()
+        drop_lost_terminal()
+        if self.signal is None:
+            self.signal = number
+            self._pipeline.stop()
+            return
+        # Nothing that could wait for what was interrupted: not logging, not Python's own files.
+        lines = ["", "livevision: stopped at once, with unfinished files"]
+        lines += [f"livevision: saved until now: {where}" for where in self._saved()]
+        with contextlib.suppress(OSError):
+            os.write(2, "\n".join([*lines, ""]).encode(errors="backslashreplace"))
+        os._exit(128 + number)
 
 
 class Progress:

@@ -67,11 +67,12 @@ class CameraSource:
                 f"{self._name}: it opens but gives no picture: is it in use by another program?"
             )
         self._waiting: tuple[float, Image] | None = (time.monotonic(), first)
+        rate = _rate(self._capture)
         self.info = SourceInfo(
             name=self._name,
             live=True,
             size=(first.shape[1], first.shape[0]),
-            rate=_rate(self._capture),
+            rate=rate / self._stride if rate else None,
         )
 
     def _open(self) -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
 import re
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 from urllib.parse import parse_qsl
@@ -31,19 +34,38 @@ _LONGEST_START = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    number: int
+    wall_time: float
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """The end, with the error that brought it."""
+
+    error: BaseException | None = None
+
+
 class GStreamerSource:
     """A pipeline given as text, or a CSI camera of a Jetson.
 
     A pipeline without an ``appsink`` gets one behind it that takes BGR. A pipeline that reads a
     file (``filesrc``) is no live source and ends with the file; any other is live and is started
-    again when it stops, for ``retry_for`` seconds.
+    again when it stops, until ``retry_for`` seconds have passed without a frame.
+
+    OpenCV may sit in a start or in a read for ever, and nothing can wake it. So one thread of this
+    source's own does both, all starts included, and the iteration and ``close`` wait for no call.
 
     Attributes:
-        losses: ``reconnects``: how often the pipeline was started again.
+        losses: ``reconnects``: how often the pipeline was started again. ``late``: frames that
+            nobody took before a newer one came.
 
     Args:
         uri: ``gst:PIPELINE``, or ``csi://0`` or ``csi://0?size=1280x720&rate=30``.
-        options: ``index``, ``stride`` and, for a live pipeline that stopped, ``retry_for``.
+        options: ``index``, ``stride``, ``every_frame``, for a live pipeline that stopped
+            ``retry_for``, and ``stopping`` until the first frame is there.
 
     Raises:
         SourceError: OpenCV has no GStreamer, or the pipeline gives no frame, or it stopped.
@@ -55,92 +77,147 @@ class GStreamerSource:
         self._name = redact_uri(uri)
         self._source, self._stride = options.index, options.stride
         self._retry_for = options.retry_for
+        self._newest = self._live and not options.every_frame
         self._closed = threading.Event()
-        self.losses = {"reconnects": 0}
+        self._stopping = options.stopping or self._closed.is_set
+        self._handed: queue.Queue[_Taken | _Over] = queue.Queue(1)
+        self._rate: Fraction | None = None
+        self.losses = {"reconnects": 0, "late": 0}
         lend_cache("GST_REGISTRY", "gstreamer/registry.bin")
         _require_gstreamer(self._name)
         _require_elements(self._name, self._pipeline)
-        self._capture = self._start()
-        first = _read(self._capture)
-        if first is None:
-            self._capture.release()
-            raise SourceError(f"{self._name}: the pipeline gives no frame; {self._hint()}")
-        self._waiting: Image | None = first
-        self._rate = _rate(self._capture)
+        self._thread = threading.Thread(
+            target=self._read, name=f"gstreamer {options.index}", daemon=True
+        )
+        self._thread.start()
+        try:
+            silent = f"the pipeline gave no frame in {_LONGEST_START:g} s; {self._hint()}"
+            first = self._take(_LONGEST_START, silent)
+            if first is None:
+                why = "given up before its first frame"
+                if not self._stopping():
+                    why = f"the pipeline gives no frame; {self._hint()}"
+                raise SourceError(f"{self._name}: {why}")
+            self._stopping = self._closed.is_set
+        except BaseException:
+            self.close()
+            raise
+        self._waiting: _Taken | None = first
         self.info = SourceInfo(
             name=self._name,
             live=self._live,
-            size=(first.shape[1], first.shape[0]),
+            size=(first.image.shape[1], first.image.shape[0]),
             rate=self._rate / self._stride if self._rate else None,
         )
-
-    def _start(self) -> Any:
-        """Start the pipeline; OpenCV itself would wait for ever for a first frame."""
-        import cv2
-
-        started: list[Any] = []
-
-        def start() -> None:
-            with quiet_opencv():
-                started.append(cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER))
-
-        thread = threading.Thread(target=start, name="gstreamer start", daemon=True)
-        thread.start()
-        thread.join(_LONGEST_START)
-        if not started:
-            raise SourceError(
-                f"{self._name}: the pipeline gave no frame in {_LONGEST_START:g} s; {self._hint()}"
-            )
-        return started[0]
 
     def _hint(self) -> str:
         return f"try it alone: gst-launch-1.0 {redact(self._pipeline.split(_SINK)[0])}fakesink"
 
+    # On the caller's thread.
+
     def __iter__(self) -> Iterator[Frame]:
-        number, opened = 0, time.monotonic()
+        opened: float | None = None
+        patience = self._retry_for if self._live else float("inf")
+        silent = f"the pipeline stopped and gave no frame for {self._retry_for:g} s"
         try:
             while not self._closed.is_set():
-                image, self._waiting = self._waiting, None
-                if image is None:
-                    image = _read(self._capture)
-                if image is None and self._live:
-                    image = self._restart()
-                if image is None:
+                taken, self._waiting = self._waiting or self._take(patience, silent), None
+                if taken is None:
                     return
-                if number % self._stride == 0:
-                    wall_time = time.monotonic()
-                    moment = wall_time - opened
+                opened = taken.wall_time if opened is None else opened
+                if taken.number % self._stride == 0:
+                    moment = taken.wall_time - opened
                     if not self._live:
-                        moment = float(number / (self._rate or 25))
-                    yield Frame(self._source, number, moment, wall_time, image)
-                number += 1
+                        moment = float(taken.number / (self._rate or 25))
+                    yield Frame(self._source, taken.number, moment, taken.wall_time, taken.image)
         finally:
             self.close()
-            self._capture.release()
 
-    def _restart(self) -> Image | None:
-        deadline, pause = time.monotonic() + self._retry_for, _FIRST_PAUSE
-        log.warning("%s: the pipeline stopped; starting it again", self._name)
-        self._capture.release()
-        while not self._closed.wait(min(pause, max(0.0, deadline - time.monotonic()))):
-            self._capture = self._start()
-            image = _read(self._capture)
-            if image is not None:
-                self.losses["reconnects"] += 1
-                return image
-            self._capture.release()
-            if time.monotonic() >= deadline:
-                raise SourceError(
-                    f"{self._name}: the pipeline stopped and gave no frame"
-                    f" for {self._retry_for:g} s"
-                )
-            pause = min(2 * pause, _LONGEST_PAUSE)
+    def _take(self, patience: float, silent: str) -> _Taken | None:
+        """The next frame; None at the end and once closed.
+
+        Raises:
+            SourceError: None came for so many seconds, which ``silent`` says in words.
+        """
+        latest = time.monotonic() + patience
+        while not (self._closed.is_set() or self._stopping()):
+            try:
+                item = self._handed.get(timeout=0.1)
+            except queue.Empty:
+                if time.monotonic() > latest:
+                    raise SourceError(f"{self._name}: {silent}") from None
+                continue
+            if isinstance(item, _Taken):
+                return item
+            if item.error is not None:
+                raise item.error
+            return None
         return None
 
     def close(self) -> None:
+        """End the iteration at once; the pipeline is let go of when OpenCV is back from it."""
         self._closed.set()
-        if self._waiting is not None:
-            self._capture.release()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=0.3)
+
+    # On the thread of the pipeline.
+
+    def _read(self) -> None:
+        try:
+            for taken in self._frames():
+                self._hand(taken)
+            self._hand(_Over())
+        except BaseException as error:
+            self._hand(_Over(error))
+
+    def _frames(self) -> Iterator[_Taken]:
+        """Frames through all restarts of a live pipeline."""
+        number, pause = 0, _FIRST_PAUSE
+        while not self._closed.is_set():
+            started = number
+            for image in self._one_start():
+                if number and number == started:
+                    self.losses["reconnects"] += 1
+                    log.warning("%s: the pipeline gives frames again", self._name)
+                pause = _FIRST_PAUSE
+                yield _Taken(number, time.monotonic(), image)
+                number += 1
+            if not self._live or not number or self._closed.is_set():
+                return
+            level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
+            log.log(level, "%s: the pipeline stopped; starting it again", self._name)
+            self._closed.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _one_start(self) -> Iterator[Image]:
+        """Start the pipeline, and give its frames until it stops."""
+        import cv2
+
+        with quiet_opencv():
+            capture = cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER)
+        try:
+            while not self._closed.is_set():
+                image = _image(capture)
+                if image is None:
+                    return
+                self._rate = self._rate or _rate(capture)
+                yield image
+        finally:
+            capture.release()
+
+    def _hand(self, item: _Taken | _Over) -> None:
+        while not self._closed.is_set():
+            try:
+                return self._handed.put(item, timeout=0.1 if not self._newest else 0.0)
+            except queue.Full:
+                if self._newest:
+                    self._make_room()
+
+    def _make_room(self) -> None:
+        """Let a frame that nobody took yet go for a newer one."""
+        with contextlib.suppress(queue.Empty):
+            self._handed.get_nowait()
+            self.losses["late"] += 1
 
 
 def _pipeline(uri: str) -> tuple[str, bool]:
@@ -198,7 +275,7 @@ def _require_elements(name: str, pipeline: str) -> None:
             )
 
 
-def _read(capture: Any) -> Image | None:
+def _image(capture: Any) -> Image | None:
     with quiet_opencv():
         good, image = capture.read()
     if not good or image is None:

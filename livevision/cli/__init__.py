@@ -18,8 +18,9 @@ from types import FrameType
 
 from livevision.errors import LivevisionError, OutputError, UsageError, missing_module
 from livevision.redact import redact, redact_uri
+from livevision.signals import drop_lost_terminal, ending_signals, leave_if_busy, received
 
-INTERRUPTED, TERMINATED, READER_GONE = 130, 143, 141
+INTERRUPTED, READER_GONE = 130, 141
 
 
 class _Interrupted(BaseException):
@@ -31,7 +32,10 @@ class _Interrupted(BaseException):
 
 
 class _Terminated(BaseException):
-    """SIGTERM arrived while no pipeline ran that would finish its files first."""
+    """SIGTERM or SIGHUP arrived while no pipeline ran that would finish its files first."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,18 +44,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments after the program's name; those of the process by default.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    own_process = argv is None
+    code = _run(list(sys.argv[1:] if argv is None else argv), own_process)
+    if own_process:
+        leave_if_busy(code)
+    return code
+
+
+def _run(arguments: list[str], own_process: bool) -> int:
+    """Run a command, and say what ended it."""
     try:
         with _signals_raise():
-            code = _command(arguments, own_process=argv is None)
+            code = _command(arguments, own_process)
             _flush_stdout()
             return code
     except (KeyboardInterrupt, _Interrupted):
         _say("stopped")
         return INTERRUPTED
-    except _Terminated:
+    except _Terminated as ended:
         _say("terminated")
-        return TERMINATED
+        return 128 + ended.number
     except BrokenPipeError:
         # Whoever read our output went away, as `head` does.
         _drop_stdout()
@@ -116,22 +128,18 @@ def _usage_error(message: str, error: Exception) -> UsageError:
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the command, unless a running pipeline takes them over.
-
-    Ctrl-C does so even where a shell script started the program in the background, which leaves it
-    ignored: who sends it wants the files finished.
-    """
+    """Ctrl-C, SIGTERM and SIGHUP end the command, unless a running pipeline takes them over."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        raise _Interrupted if number == signal.SIGINT else _Terminated
+        drop_lost_terminal()
+        received.append(number)
+        raise _Interrupted if number == signal.SIGINT else _Terminated(number)
 
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, handle),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, handle),
-    }
+    received.clear()
+    before = {number: signal.signal(number, handle) for number in ending_signals()}
     try:
         yield
     finally:

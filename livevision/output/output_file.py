@@ -20,6 +20,9 @@ from livevision.output.place import end_of_links, refuse_special
 log = logging.getLogger(__name__)
 
 
+_UNFINISHED: dict[str, OutputFile] = {}
+
+
 class OutputFile:
     """A new file, written without a buffer, so that a killed process loses nothing handed over.
 
@@ -56,6 +59,7 @@ class OutputFile:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {_reason(error)}") from error
         self._file = os.fdopen(descriptor, "w+b", buffering=0)
+        _UNFINISHED[str(path)] = self
         log.debug("writing %s", self.current)
 
     def write(self, data: bytes | memoryview) -> int:
@@ -102,6 +106,7 @@ class OutputFile:
         """
         if self._file.closed:
             return
+        _UNFINISHED.pop(str(self.path), None)
         try:
             with contextlib.closing(self._file):
                 os.fsync(self._file.fileno())
@@ -127,8 +132,15 @@ class OutputFile:
 
     def discard(self) -> None:
         """Leave nothing behind; a file that stood at the final name before stays as it was."""
+        _UNFINISHED.pop(str(self.path), None)
         self._file.close()
         self.current.unlink(missing_ok=True)
+
+
+def current_name(path: str) -> str:
+    """The name that an output has just now: until it is finished it may be another than its own."""
+    unfinished = _UNFINISHED.get(path)
+    return path if unfinished is None else str(unfinished.current)
 
 
 def _make_part(path: Path) -> tuple[Path, int]:

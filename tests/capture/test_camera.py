@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -134,6 +135,15 @@ def test_the_real_opencv_says_nothing_on_stderr(capfd: pytest.CaptureFixture[str
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("opener", [CameraSource, GStreamerSource])
+def test_a_stride_divides_the_rate(opener: Any, fake: type[FakeCamera]) -> None:
+    uri = "0" if opener is CameraSource else "gst:videotestsrc"
+    source = opener(uri, SourceOptions(stride=4))
+    indices = [frame.index for frame in itertools.islice(source, 3)]
+    assert source.info.rate == 25
+    assert all(index % 4 == 0 for index in indices)
+
+
 # GStreamer ---------------------------------------------------------------------------------------
 
 
@@ -184,6 +194,101 @@ def test_a_pipeline_that_never_starts(
     with pytest.raises(SourceError, match=r"no frame in 0\.1 s; try it alone: gst-launch"):
         GStreamerSource("gst:videotestsrc")
     for_ever.set()
+
+
+class Stuck:
+    """A fake whose restarts hang, until they are let go."""
+
+    def __init__(self, fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.let_go = threading.Event()
+        self.starts = 0
+        self._fake = fake
+        monkeypatch.setattr(gstreamer, "_FIRST_PAUSE", 0.01)
+        monkeypatch.setattr(gstreamer, "_LONGEST_START", 0.2)
+        monkeypatch.setattr(cv2, "VideoCapture", self._start)
+
+    def _start(self, *arguments: Any) -> FakeCamera:
+        self.starts += 1
+        if self.starts > 1:
+            self.let_go.wait(20)
+            self._fake.unplugged = False
+        return self._fake(*arguments)
+
+
+def threads_of_gstreamer() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if "gstreamer" in thread.name]
+
+
+def test_a_restart_that_hangs_is_waited_for_as_long_as_was_asked(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = Stuck(fake, monkeypatch)
+    source = GStreamerSource("gst:v4l2src", SourceOptions(retry_for=600))
+    frames = iter(source)
+    before = next(frames)
+    fake.unplugged = True
+    # Longer than a start may take at first.
+    threading.Timer(1.0, stuck.let_go.set).start()
+    after = next(frame for frame in frames if source.losses["reconnects"])
+    assert after.index > before.index
+    assert after.time > before.time + 0.5
+    assert stuck.starts == 2
+    assert len(threads_of_gstreamer()) == 1
+    source.close()
+    assert not threads_of_gstreamer()
+
+
+def test_a_restart_that_hangs_for_ever_ends_in_time_and_leaves_one_thread(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = Stuck(fake, monkeypatch)
+    frames = iter(GStreamerSource("gst:v4l2src", SourceOptions(retry_for=0.5)))
+    next(frames)
+    fake.unplugged = True
+    started = time.monotonic()
+    with pytest.raises(SourceError, match=r"stopped and gave no frame for 0\.5 s"):
+        list(frames)
+    assert 0.4 < time.monotonic() - started < 5
+    assert stuck.starts == 2
+    assert len(threads_of_gstreamer()) == 1
+    stuck.let_go.set()  # it ends as soon as OpenCV comes back
+    for thread in threads_of_gstreamer():
+        thread.join(5)
+    assert not threads_of_gstreamer()
+
+
+def test_a_pipeline_that_falls_silent_ends_in_time(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent, over = threading.Event(), threading.Event()
+    read = FakeCamera.read
+
+    def falling_silent(self: FakeCamera) -> Any:
+        if silent.is_set():
+            over.wait(20)
+        return read(self)
+
+    monkeypatch.setattr(fake, "read", falling_silent)
+    frames = iter(GStreamerSource("gst:v4l2src", SourceOptions(retry_for=0.5)))
+    next(frames)
+    silent.set()
+    with pytest.raises(SourceError, match="gave no frame for"):
+        list(frames)
+    over.set()
+
+
+def test_a_pipeline_may_be_given_up_before_its_first_frame(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(fake, "read", lambda self: (over.wait(20), None))
+    giving_up = threading.Event()
+    threading.Timer(0.3, giving_up.set).start()
+    started = time.monotonic()
+    with pytest.raises(SourceError, match="given up"):
+        GStreamerSource("gst:v4l2src", SourceOptions(stopping=giving_up.is_set))
+    assert time.monotonic() - started < 5
+    over.set()
 
 
 def test_an_element_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,25 @@ def test_rtsp_goes_on_after_its_server_was_killed_and_started_again(
     assert "connected again" in caplog.text
 
 
+def test_rtsp_that_ends_properly_went_away(clip: Path, tmp_path: Path) -> None:
+    # The server says that it is at the end of its recording, as a camera's does that is restarted.
+    short = clips.make_clip(tmp_path / "short.mkv", frames=45, gop=15).path
+    with rtsp_server(short) as server:
+        source = StreamSource(server.url, SourceOptions(retry_for=20))
+        frames = list(itertools.islice(source, 100))
+        source.close()
+    assert len(frames) == 100
+    assert source.losses["reconnects"] >= 2
+    assert _rising(frames)
+    with rtsp_server(short) as server:
+        source = StreamSource(server.url, SourceOptions(retry_for=2))
+        seen = iter(source)
+        next(seen)
+        threading.Timer(0.1, server.kill).start()
+        with pytest.raises(SourceError, match="no frame for 2 s"):
+            list(seen)
+
+
 def test_rtsp_with_a_password(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
     with rtsp_server(clip, "me", "geheim") as server:
         plain = server.url.removeprefix("rtsp://")
