@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from livevision.catalog import ModelCard
-from livevision.errors import ModelError
+from livevision.errors import ModelError, missing_package
 from livevision.inference.description import read_description
 from livevision.inference.model_files import ModelFiles
 from livevision.model_choice import int8_file
@@ -70,10 +70,7 @@ def sizes_of(files: ModelFiles, engine: str, reads: str) -> Sizes:
         return Sizes((files, *others), told)
     missing = [p for p in ("torch", "onnx") if reads == "graph" and find_spec(p) is None]
     if missing:
-        return Sizes(
-            (files,),
-            f"graphs of other sizes take {' and '.join(missing)}: pip install 'livevision[export]'",
-        )
+        return Sizes((files,), missing_package(missing[0], "a graph of another size", "export"))
     return Sizes((files, *others), "graphs are made when first needed, and kept")
 
 

@@ -52,7 +52,7 @@ def test_without_pytorch_an_engine_of_graphs_has_one_size(monkeypatch: pytest.Mo
     monkeypatch.setattr(sizes, "find_spec", lambda package: None)
     found = sizes_of(_at(320, 320), "openvino", "graph")
     assert len(found.files) == 1
-    assert "pip install 'livevision[export]'" in found.told
+    assert "pip install torch --index-url" in found.told
 
 
 def test_graphs_of_the_same_model_that_lie_beside_it(tmp_path: Path) -> None:
