@@ -109,7 +109,7 @@ class Backlog:
 
     def _may_skip(self) -> bool:
         """Whether what is late may be left out; what comes ahead of its time is not late."""
-        return self._skips and not (self._times.paced or self._times.ahead)
+        return self._skips and not self._times.ahead
 
     # On the reading thread.
 
@@ -123,7 +123,7 @@ class Backlog:
                 elif self._late_from is None:
                     self._late_from = now
                 with self._change:
-                    most = _MOST if self._times.paced or self._may_skip() else _MOST_WANTED
+                    most = _MOST if self._may_skip() or self._times.paced else _MOST_WANTED
                     while len(self._packets) >= most and not self._ending():
                         self._change.wait(0.1)
                     if self._ending():

@@ -279,6 +279,8 @@ class StreamSource:
             paced = decoder.container.format.name in _PLAYLISTS
             file_times = FileTimes(decoder.rate)
             times.reconnected(decoder.rate, self._trusted, paced)
+            if self._live and paced:
+                log.info("%s: comes in pieces, and is played some of them behind", self._name)
             for place, frame in decoder:
                 if self._closed.is_set():
                     return

@@ -6,8 +6,10 @@ import contextlib
 import itertools
 import logging
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +28,7 @@ from livevision.capture.stream import StreamSource
 from livevision.capture.times import LiveTimes
 from livevision.frame import Frame
 from tests import clips
-from tests.capture.servers import http_live, rtsp_server
+from tests.capture.servers import http_files, http_live, rtsp_server
 from tests.clips import frame_number
 
 RATE = 30
@@ -121,6 +123,47 @@ def test_a_stream_that_stood_still_is_caught_up_with(clip: Path) -> None:
     assert all(came - frame.wall_time < 0.3 for frame, _, came in seen[-30:])
     zero = min(came - number / RATE for _, number, came in seen)
     assert all(came - n / RATE - zero < 0.4 for _, n, came in seen[-30:])
+
+
+@contextlib.contextmanager
+def hls_server(clip: Path, folder: Path) -> Iterator[str]:
+    """A playlist that grows by a piece of a second at a time."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("needs the program ffmpeg")
+    command = ["ffmpeg", "-loglevel", "quiet", "-re", "-i", str(clip), "-c", "copy", "-f", "hls"]
+    command += ["-hls_time", "1", "-hls_list_size", "6", str(folder / "live.m3u8")]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while len(list(folder.glob("*.ts"))) < 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        with http_files(folder) as address:
+            yield f"{address}/live.m3u8"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_stream_in_pieces_is_played_at_its_own_pace(clip: Path, tmp_path: Path) -> None:
+    with hls_server(clip, tmp_path) as url:
+        seen = watch(StreamSource(url, SourceOptions(retry_for=15)), 6)
+    numbers = [number for _, number, _ in seen]
+    assert numbers == list(range(numbers[0], numbers[0] + len(seen)))
+    assert all(came - frame.wall_time < 0.4 for frame, _, came in seen)
+    # A piece comes at once, but what is in it is a second long.
+    for (_, _, before), (_, _, after) in zip(seen[30:], seen[60:], strict=False):
+        assert after - before == pytest.approx(1, abs=0.4)
+
+
+@pytest.mark.usefixtures("slow_decoder")
+def test_a_stream_in_pieces_is_caught_up_with_too(clip: Path, tmp_path: Path) -> None:
+    with hls_server(clip, tmp_path) as url:
+        source = StreamSource(url, SourceOptions(retry_for=15))
+        seen = watch(source, 6)
+    assert source.losses["behind"] > 10
+    assert all(came - frame.wall_time < 1.2 for frame, _, came in seen)
+    assert seen[-1][1] - seen[0][1] > 4.5 * RATE
 
 
 @contextlib.contextmanager
