@@ -7,7 +7,7 @@ one warning.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -104,12 +104,15 @@ class ExtrasCopy:
         while (packet := self._feed.take(seconds)) is not None:
             track = self._tracks.get(packet.stream_index)
             if track is not None:
-                self._hand_on(packet.stream_index, track, packet)
+                self._hand_on(packet.stream_index, track, track.take(packet))
+        for number, track in list(self._tracks.items()):
+            if isinstance(track, Words):
+                self._hand_on(number, track, track.due(seconds))
 
     def end(self) -> None:
         """Hand on what encoders still hold."""
         for number, track in list(self._tracks.items()):
-            self._hand_on(number, track, None)
+            self._hand_on(number, track, track.take(None))
 
     def close(self) -> None:
         self._feed.close()
@@ -139,10 +142,12 @@ class ExtrasCopy:
         self._tracks[track.number] = made
         return True
 
-    def _hand_on(self, number: int, track: Copy | Transcode | Words, packet: Any) -> None:
+    def _hand_on(
+        self, number: int, track: Copy | Transcode | Words, packets: Iterator[Any]
+    ) -> None:
         """Give a track's packets to the muxer; a track that fails ends, and the pictures go on."""
         try:
-            for ready in track.take(packet):
+            for ready in packets:
                 self._muxed(track.output, ready)
         except (av.error.FFmpegError, ValueError) as error:
             del self._tracks[number]

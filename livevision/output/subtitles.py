@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 
@@ -18,6 +18,10 @@ from livevision.media.extras import Track
 
 # By muxer, the text that it holds: FFmpeg's name of an encoder.
 _HELD = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip"}
+
+# Finer than the units of pictures and sound: FFmpeg compares their numbers with those of text.
+_TICK = Fraction(1, 90_000)
+_UNKNOWN = 5 * 90_000  # ticks that a text lasts which does not say how long, and has none after it
 
 # A sample description (tx3g) as 3GPP TS 26.245 has it: at the bottom, white, 18 points, one font.
 _FONT = b"Arial"
@@ -27,6 +31,54 @@ _SAMPLE_DESCRIPTION = (
     + struct.pack(">HHHBBI", 0, 0, 1, 0, 18, 0xFFFFFFFF)
     + _FONTS
 )
+
+
+Turn = tuple[str, int, int]
+"""Words and the ticks between which they are shown."""
+
+
+class Turns:
+    """Texts that may overlap as turns of which each begins where the one before ends, or later.
+
+    In mp4 and mov each sample of text lasts until the next one. FFmpeg's muxer ends samples by
+    itself, at the wrong moments where it writes fragments: it shifts packets of sound, and ends the
+    process over texts that overlap. So a text goes to it once its end has passed, with its end.
+    """
+
+    def __init__(self) -> None:
+        self._since = 0
+        self._shown: list[_Shown] = []
+
+    def add(self, words: str, start: int, length: int) -> Iterator[Turn]:
+        """What ends before another text begins; one of length 0 is shown until the next."""
+        start = max(start, self._since)
+        yield from self.until(start)
+        if self._shown and start > self._since:
+            yield self._words(), self._since, start
+        self._since = start
+        self._shown = [shown for shown in self._shown if shown.timed]
+        self._shown.append(_Shown(start + (length or _UNKNOWN), words, bool(length)))
+
+    def until(self, tick: float) -> Iterator[Turn]:
+        """What has ended at a moment, and nothing after it where no text follows."""
+        while self._shown and (end := min(shown.end for shown in self._shown)) <= tick:
+            if end > self._since:
+                yield self._words(), self._since, end
+            self._since = end
+            self._shown = [shown for shown in self._shown if shown.end > end]
+            if not self._shown:
+                yield "", end, end + 1  # FFmpeg guesses at the length of what has none
+
+    def _words(self) -> str:
+        return "\n".join(shown.words for shown in self._shown)
+
+
+class _Shown(NamedTuple):
+    """A text with the tick at which it ends, and whether its file said so (``timed``)."""
+
+    end: int
+    words: str
+    timed: bool
 
 
 class Words:
@@ -44,24 +96,48 @@ class Words:
         kind = _HELD.get(output.format.name)
         if track.codec not in _READ or kind is None:
             raise ValueError(f"{track.codec} cannot become text that it holds")
-        self._read, self._kind = _READ[track.codec], kind
+        self._read = _READ[track.codec]
         self._holder: Any = av.open(io.BytesIO(), "w", "null")
         template = self._holder.add_stream(kind)
-        template.time_base = Fraction(1, 1000)
+        template.time_base = _TICK if kind == "mov_text" else Fraction(1, 1000)
         self.output = output.add_stream_from_template(template)
+        self._turns: Turns | None = None
         if kind == "mov_text":
             self.output.codec_context.extradata = _SAMPLE_DESCRIPTION
+            self._turns = Turns()
 
     def take(self, packet: Any) -> Iterator[Any]:
         """The output's packets for one of the source's, or for None at the end."""
-        words = "" if packet is None else self._read(bytes(packet)).strip()
+        if packet is None:
+            yield from self.due(float("inf"))
+            return
+        words = self._read(bytes(packet)).strip()
         if not words:
             return
-        data = words.encode()
-        put = av.Packet(struct.pack(">H", len(data)) + data if self._kind == "mov_text" else data)
-        put.pts, put.dts, put.duration = packet.pts, packet.dts, packet.duration
-        put.time_base, put.is_keyframe, put.stream = packet.time_base, True, self.output
-        yield put
+        if self._turns is None:
+            put = self._packet(words.encode(), packet.pts, packet.duration)
+            put.time_base = packet.time_base
+            yield put
+            return
+        start = round(packet.pts * packet.time_base / _TICK)
+        length = round((packet.duration or 0) * packet.time_base / _TICK)
+        yield from self._samples(self._turns.add(words, start, length))
+
+    def due(self, seconds: float) -> Iterator[Any]:
+        """The output's packets that a moment on the clock of the packets makes ready."""
+        if self._turns is not None:
+            yield from self._samples(self._turns.until(seconds / float(_TICK)))
+
+    def _samples(self, turns: Iterator[Turn]) -> Iterator[Any]:
+        for words, start, end in turns:
+            data = words.encode()
+            yield self._packet(struct.pack(">H", len(data)) + data, start, end - start)
+
+    def _packet(self, data: bytes, start: int, length: int | None) -> Any:
+        put = av.Packet(data)
+        put.pts, put.dts, put.duration = start, start, length or 0
+        put.time_base, put.is_keyframe, put.stream = _TICK, True, self.output
+        return put
 
 
 def _of_mov_text(data: bytes) -> str:

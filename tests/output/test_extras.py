@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -265,10 +265,13 @@ CHAPTERS = [(0, 1000, "One"), (1000, 2000, "Two")]
 TAGS = {"title": "A film", "artist": "Somebody"}
 
 
-def furnished(target: Path, **tags: str) -> None:
+Titles = Sequence[tuple[float, float, str]]
+
+
+def furnished(target: Path, titles: Titles = TITLES, frames: int = 60, **tags: str) -> None:
     """Video and sound of two seconds with subtitles (srt), two chapters and tags."""
     given = target.with_name("given.mp4")
-    clips.with_sound(given, frames=60)
+    clips.with_sound(given, frames=frames)
     with av.open(str(target), "w") as out, av.open(str(given)) as container:
         streams = {s.index: out.add_stream_from_template(s) for s in container.streams}
         streams[1].metadata["language"] = "fra"
@@ -291,7 +294,7 @@ def furnished(target: Path, **tags: str) -> None:
         for packet in packets:
             packet.stream = streams[packet.stream.index]
             out.mux(packet)
-        for begin, length, text in TITLES:
+        for begin, length, text in titles:
             packet = av.Packet(text.encode())
             packet.pts = packet.dts = round(1000 * begin)
             packet.duration, packet.time_base = round(1000 * length), Fraction(1, 1000)
@@ -386,6 +389,55 @@ def test_subtitles_become_the_text_that_the_container_holds(container: str, tmp_
     assert [text for _, _, text in again] == [text for _, _, text in TITLES]
     assert [length for _, length, _ in again] == pytest.approx([le for _, le, _ in TITLES])
     assert numbers(target) == list(range(60))
+
+
+# Texts, and what of them mp4 and mov can show: one at a time, each until the next.
+LONG, AT_ONCE = [(0.021, 1.0, "A"), (1.2, 0.8, "B")], [(0.3, 0.2, "A"), (0.5, 1.3, "B")]
+OVER = [(0.1, 0.9, "A"), (0.9, 1.0, "B"), (1.0, 0.5, "C"), (1.001, 0.2, "D")]
+OVER_SHOWN = [
+    *((0.1, 0.8, "A"), (0.9, 0.1, "A\nB"), (1.0, 0.001, "B\nC"), (1.001, 0.2, "B\nC\nD")),
+    *((1.201, 0.299, "B\nC"), (1.5, 0.4, "B")),
+]
+MANY = [(0.1 + 0.35 * n, length, f"{n}") for n, length in enumerate([0.2, 0.35, 0.3] * 4)]
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+@pytest.mark.parametrize(
+    ("titles", "shown"),
+    [(LONG, LONG), (AT_ONCE, AT_ONCE), (OVER, OVER_SHOWN), (MANY, MANY)],
+    ids=["long", "at once", "over each other", "many"],
+)
+def test_texts_leave_pictures_and_sound_their_times(
+    titles: Titles, shown: Titles, container: str, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.mkv", tmp_path / f"out.{container}"
+    furnished(source, titles, frames=150)
+    copy(source, target)
+    shift = times(source)[0]  # by which sound begins before the first picture
+    assert list(subtitles(target)) == [
+        (pytest.approx(begin + shift, abs=0.001), pytest.approx(length, abs=0.001), text)
+        for begin, length, text in shown
+    ]
+    assert times(target) == pytest.approx(times(source), abs=0.001)
+    (before,), (after,) = sound_packets(source), sound_packets(target)
+    assert [time for time, _ in after] == pytest.approx([time for time, _ in before], abs=0.001)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_a_text_without_a_length_is_shown_until_the_next(container: str) -> None:
+    track = Track(2, "subtitle", "subrip", None, None)
+    with av.open(io.BytesIO(), "w", container) as output:
+        words = Words(track, output)
+        found = []
+        for time, text in ((0, b"One"), (7000, b"Two")):
+            packet = av.Packet(text)
+            packet.pts = packet.dts = time
+            packet.duration, packet.time_base = 0, Fraction(1, 1000)
+            found += list(words.take(packet))
+            found += list(words.due(time / 1000 + 1))
+        found += list(words.take(None))
+    spans = [(p.pts / 90_000, p.duration / 90_000, bytes(p)[2:]) for p in found if bytes(p)[2:]]
+    assert spans == [(0.0, 5.0, b"One"), (7.0, 5.0, b"Two")]
 
 
 @pytest.mark.parametrize(
