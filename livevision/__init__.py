@@ -22,7 +22,7 @@ from livevision.version import __version__
 if TYPE_CHECKING:
     from livevision.app import frames as run
     from livevision.evaluation import Evaluation, evaluate
-    from livevision.model import Model, load
+    from livevision.models.model import Model, load
     from livevision.results import ClassMap, Label
     from livevision.training.run import train_recipe as train
 
@@ -42,9 +42,9 @@ _HOMES = {
     "ClassMap": "livevision.results:ClassMap",
     "Evaluation": "livevision.evaluation:Evaluation",
     "Label": "livevision.results:Label",
-    "Model": "livevision.model:Model",
+    "Model": "livevision.models.model:Model",
     "evaluate": "livevision.evaluation:evaluate",
-    "load": "livevision.model:load",
+    "load": "livevision.models.model:load",
     "run": "livevision.app:frames",
     "train": "livevision.training.run:train_recipe",
 }

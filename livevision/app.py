@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision import registry
-from livevision.adaptive import Adaptive
 from livevision.capture.locate import expand, name_of
 from livevision.capture.options import SourceOptions
-from livevision.delivery import Delivery
-from livevision.drawing import Overlays
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
-from livevision.model import Model
+from livevision.models.for_run import for_tasks, open_specs
+from livevision.models.model import Model
 from livevision.output.report_file import write_report
-from livevision.pipeline import Ended, Opened, Pipeline, Stages
 from livevision.protocols import Source, StopRequested
-from livevision.report import Meter, as_table, joined
-from livevision.run_models import for_tasks, open_specs
-from livevision.terminal import Progress, Signals
-from livevision.together import frames_at_once, infer_together
+from livevision.runtime.delivery import Delivery
+from livevision.runtime.drawing import Overlays
+from livevision.runtime.pace.adaptive import Adaptive
+from livevision.runtime.pace.together import frames_at_once, infer_together
+from livevision.runtime.pipeline import Ended, Opened, Pipeline, Stages
+from livevision.runtime.report import Meter, as_table, joined
+from livevision.runtime.terminal import Progress, Signals
 
 if TYPE_CHECKING:
     from livevision.config import Settings

@@ -25,7 +25,7 @@ from livevision.scoring.matching import Matches
 from livevision.scoring.top_k import TopK
 
 if TYPE_CHECKING:
-    from livevision.model import Model
+    from livevision.models.model import Model
 
 ByClass = dict[str, npt.NDArray[np.float64]]
 
@@ -128,7 +128,7 @@ def evaluate(
         ModelError: The model cannot be loaded, or faster-coco-eval is not installed.
     """
     if isinstance(model, str):
-        from livevision.model import load
+        from livevision.models.model import load
 
         model = load(model)
     if not 0 <= conf <= 1:

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from livevision import model, nets
+from livevision import nets
 from livevision.bench.nets import apart
+from livevision.models import model
 from livevision.nets.counting import count_multiply_adds
 
 

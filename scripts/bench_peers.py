@@ -21,11 +21,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from livevision import catalog
 from livevision.bench.pipeline import enlarge
 from livevision.cache import lend_cache
 from livevision.cli.demo import sample_clip
 from livevision.cli.machine import processor
+from livevision.models import catalog
 
 HERE = Path(__file__).resolve().parent
 SEGMENT_SIZE = "640x360"

@@ -41,10 +41,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from random_weights import write_random
 
 import livevision
-from livevision import catalog
 from livevision.bench.nets import apart
 from livevision.errors import LivevisionError
-from livevision.model_choice import files_of
+from livevision.models import catalog
+from livevision.models.choice import files_of
 from livevision.preprocess.fit import make_fit
 
 CONFIDENCE = 0.25

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from livevision.catalog import ModelCard
+from livevision.models.catalog import ModelCard
 
 RESIDUAL = 0.2
 

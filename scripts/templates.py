@@ -18,12 +18,12 @@ from onnx import numpy_helper
 from safetensors.numpy import load_file
 from torch import nn
 
-from livevision import catalog
-from livevision.export import traced
 from livevision.inference.graph import build_graph
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.template import SUFFIX, Norm, Template, Weight
-from livevision.model_choice import files_of
+from livevision.models import catalog
+from livevision.models.choice import files_of
+from livevision.models.export import traced
 
 _MOST = 1 << 24  # float32 holds whole numbers up to here
 _TOLERANCE = 1e-5  # norms are folded by torch in C++ and by numpy, which round differently

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from livevision.inference.model_files import ModelFiles
-from livevision.lowering import Frames, frames_for
+from livevision.models.lowering import Frames, frames_for
 from tests import small_models
 
 CARD = small_models.CARDS["segment"]
@@ -26,8 +26,8 @@ def graph(folder: Path) -> Path:
     import torch
     from torch import nn
 
-    from livevision.export import _description
     from livevision.inference.graph import SegmentGraph
+    from livevision.models.export import _description
 
     torch.manual_seed(3)
     colours = torch.rand(len(CARD.labels), 3) * 4 - 2

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from livevision.catalog import ModelCard
 from livevision.inference.model_files import ModelFiles
+from livevision.models.catalog import ModelCard
 
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign_symbol", "fence")
 CAMVID += ("car", "pedestrian", "bicyclist")
@@ -120,7 +120,7 @@ def _spread(net: Any, layer: Any, x: Any) -> float:
 @functools.cache
 def graph(task: str) -> Path:
     """The exported graph of the task's net with those weights."""
-    from livevision.export import export_graph
+    from livevision.models.export import export_graph
 
     card = CARDS[task]
     path = Path(_folder.name) / f"{card.name}.onnx"

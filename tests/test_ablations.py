@@ -36,7 +36,7 @@ def test_rows_of_a_study_differ_by_the_net_alone(script: Any) -> None:
         sizes, rest = [], []
         for place in range(len(study.rows)):
             settings = script.overrides(study, place, 5)
-            recipe = read_recipe(shipped("net")[study.recipe], settings)
+            recipe = read_recipe(shipped("train")[study.recipe], settings)
             assert recipe.evaluate_every == recipe.steps == study.steps
             assert recipe.seed == 5
             with torch.device("meta"):

@@ -100,7 +100,7 @@ def test_public_names_are_there() -> None:
 
 def test_everything_but_nets_and_training_imports_without_torch() -> None:
     names = [name for name in modules() if not name.startswith(NEED_TORCH + NEED_NVIDIA)]
-    assert "livevision.pipeline" in names
+    assert "livevision.runtime.pipeline" in names
     assert "livevision.inference.openvino_engine" in names
     python(BLOCKED.format(blocked={"torch"}, names=names))
 

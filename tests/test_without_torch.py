@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from livevision import catalog
+from livevision.models import catalog
 from tests import clips
 from tests.offline import sitecustomize
 from tests.training import small_data

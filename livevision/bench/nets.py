@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livevision import catalog, model
+from livevision.models import catalog, model
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def apart() -> Iterator[None]:
     The graphs of all nets together take gigabytes; random weights do not matter to time.
     """
     before = os.environ.get("XDG_CACHE_HOME")
-    talk = logging.getLogger("livevision.model")
+    talk = logging.getLogger("livevision.models.model")
     level = talk.level
     talk.setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from livevision import catalog
 from livevision.errors import ModelError, UsageError, missing_package
-from livevision.export import cached_graph
-from livevision.model_choice import files_of
+from livevision.models import catalog
+from livevision.models.choice import files_of
+from livevision.models.export import cached_graph
 
 if TYPE_CHECKING:
     from torch import nn
@@ -262,7 +262,7 @@ def _walls(request: Any, inputs: Mapping[str, Any], repeats: int) -> list[float]
 
 
 def _inputs(files: ModelFiles) -> dict[str, Any]:
-    from livevision.export import sample_picture
+    from livevision.models.export import sample_picture
 
     inputs: dict[str, Any] = {"image": sample_picture(files.input_size)[None]}
     if files.task == "detect":

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from livevision.frame import Frame, Inferred, Prepared, Rendered
-from livevision.pipeline import Pipeline, Stages
 from livevision.protocols import SourceInfo
-from livevision.report import Meter
+from livevision.runtime.pipeline import Pipeline, Stages
+from livevision.runtime.report import Meter
 
 if TYPE_CHECKING:
     from livevision.app import Run

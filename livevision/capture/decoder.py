@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from livevision.capture import hardware
 from livevision.capture.demuxer import Demuxer
 from livevision.capture.interlacing import deinterlaced
-from livevision.codecs import SOFTWARE
 from livevision.errors import SourceError
+from livevision.media.codecs import SOFTWARE
 from livevision.media.extras import Extras
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from livevision.codecs import DECODERS, NOT_BUILT, SOFTWARE, TRIALS, hardware_at_hand
+from livevision.media.codecs import DECODERS, NOT_BUILT, SOFTWARE, TRIALS, hardware_at_hand
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel

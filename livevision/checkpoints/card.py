@@ -1,4 +1,4 @@
-"""Writing a model's card, as `livevision.catalog` reads it."""
+"""Writing a model's card, as `livevision.models.catalog` reads it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from livevision.catalog import ModelCard
 from livevision.errors import OutputError
+from livevision.models.catalog import ModelCard
 
 
 def write_card(path: Path, card: ModelCard, text: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from livevision.catalog import ModelCard
 from livevision.checkpoints import (
     coincheung,
     mmsegmentation,
@@ -26,6 +25,7 @@ from livevision.checkpoints.layout import Layout, Target, Tensors
 from livevision.checkpoints.source_file import read_tensors
 from livevision.checkpoints.weights_file import write_weights
 from livevision.errors import LivevisionError, ModelError, UsageError
+from livevision.models.catalog import ModelCard
 from livevision.nets import build
 from livevision.nets.counting import count_multiply_adds, count_parameters
 

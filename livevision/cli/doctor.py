@@ -108,9 +108,9 @@ def check_models() -> Iterator[Finding]:
     """Shipped weights: there, whole, and computing."""
     import numpy as np
 
-    from livevision import catalog, model
     from livevision.errors import LivevisionError
     from livevision.inference.weights import check_weights
+    from livevision.models import catalog, model
 
     for name in catalog.names():
         bad = "fail" if name in catalog.DEFAULTS.values() else "warn"

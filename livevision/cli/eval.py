@@ -140,7 +140,7 @@ def command(
         raise DataError(f"--data {data}: there is no such file or folder")
     messages.set_up()
     from livevision.evaluation import evaluate
-    from livevision.model import load
+    from livevision.models.model import load
 
     with load(
         name,

@@ -83,7 +83,7 @@ def command(
     (top-1).
     """
     from livevision.cli import messages
-    from livevision.model_choice import card_of, files_of, int8_file
+    from livevision.models.choice import card_of, files_of, int8_file
 
     messages.set_up()
     kind = _kind(kind, output, precision)
@@ -105,7 +105,7 @@ def command(
         if files.weights is None and not untrained:
             line = f"model {model!r} has only a graph here; give --weights FILE.safetensors"
             raise ModelError(line)
-        from livevision.export import export_graph
+        from livevision.models.export import export_graph
 
         difference = export_graph(files, card, output)
         unit = "of the pixels" if card.task == "segment" else "in a score"
@@ -113,7 +113,7 @@ def command(
             told = f"{difference:.2g} {unit}"
             click.echo(f"difference from PyTorch on a test picture: {told}", err=True)
     else:
-        from livevision import lowering
+        from livevision.models import lowering
 
         if kind == "tensorrt":
             lowering.check_tensorrt()  # before frames are read

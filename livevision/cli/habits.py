@@ -9,9 +9,9 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from livevision.catalog import FOREIGN_MODELS, is_foreign
 from livevision.config import Settings
 from livevision.config.habits import instead_of
+from livevision.models.catalog import FOREIGN_MODELS, is_foreign
 from livevision.redact import redact_uri
 
 _MODES = ("predict", "detect", "segment", "classify", "detectnet", "segnet", "imagenet", "track")

@@ -156,14 +156,14 @@ def h264() -> Fact:
 def decoders() -> Fact:
     """The hardware that decodes video here, each tried on a few frames."""
     from livevision.capture.hardware import why_not
-    from livevision.codecs import DECODERS, SOFTWARE
+    from livevision.media.codecs import DECODERS, SOFTWARE
 
     return _tried({name: why_not(name) for name in DECODERS}, SOFTWARE)
 
 
 def encoders() -> Fact:
     """The hardware that encodes video here, each tried on a few frames."""
-    from livevision.codecs import ENCODERS, SOFTWARE_ENCODER
+    from livevision.media.codecs import ENCODERS, SOFTWARE_ENCODER
     from livevision.output.hardware import why_not
 
     return _tried({name: why_not(name) for name in ENCODERS}, SOFTWARE_ENCODER)
@@ -171,7 +171,7 @@ def encoders() -> Fact:
 
 def _tried(reasons: dict[str, str | None], software: str) -> Fact:
     """What works, what else this installation knows of, and why that does not."""
-    from livevision.codecs import NOT_BUILT
+    from livevision.media.codecs import NOT_BUILT
 
     works = [name for name, reason in reasons.items() if reason is None]
     text = f"{', '.join(works)}, and {software}" if works else f"{software}; no hardware works here"

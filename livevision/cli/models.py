@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from livevision import catalog
-from livevision.catalog import ModelCard
 from livevision.cli.table import table
+from livevision.models import catalog
+from livevision.models.catalog import ModelCard
 
 _HEAD = ("name", "task", "input", "params", "MAdds", "score", "licence", "data")
 _NUMBERS = ("input", "params", "MAdds")
@@ -75,7 +75,7 @@ def _summary(card: ModelCard) -> dict[str, Any]:
 def _describe(path: Path, as_json: bool) -> None:
     """Print what an exported file tells of itself."""
     from livevision.inference.description import read_description
-    from livevision.model_choice import card_of
+    from livevision.models.choice import card_of
 
     card, told = card_of(None, path), read_description(path)
     precision, agreement = told.get("precision", "fp32"), told.get("agreement", "")
@@ -93,7 +93,7 @@ def _describe(path: Path, as_json: bool) -> None:
 def _list_lowered(name: str) -> None:
     """Print the files in int8 that were made of a model on this machine."""
     from livevision.inference.description import read_description
-    from livevision.model_choice import int8_files
+    from livevision.models.choice import int8_files
 
     for path in int8_files(name):
         told = read_description(path)

@@ -187,7 +187,7 @@ def _find(recipe: str) -> Path:
     path = Path(recipe).expanduser()
     if path.is_file():
         return path
-    recipes = shipped("net")
+    recipes = shipped("train")
     name = recipe.removesuffix(".yaml")
     if name in recipes:
         return recipes[name]

@@ -24,10 +24,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from livevision.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.config.habits import instead_of
 from livevision.errors import UsageError, unknown
+from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact
 from livevision.registry import ENGINES
 

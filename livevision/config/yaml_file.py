@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from livevision.config import Settings
 from livevision.config.habits import instead_of
@@ -39,14 +39,10 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     return Settings.checked({**values, **flags}, where)
 
 
-def shipped(key: str = "source") -> dict[str, Path]:
-    """The YAML files that come with livevision, by name: those that set ``key``.
-
-    Ready-made runs name a source; the recipes that trained the nets, in the same folder, a net.
-    """
+def shipped(kind: Literal["run", "train"] = "run") -> dict[str, Path]:
+    """The YAML files that come with livevision, by name: for runs, or for training."""
     folder = next((folder for folder in _SHIPPED if folder.is_dir()), None)
-    files = sorted(folder.glob("*.yaml")) if folder else []
-    return {f.stem: f for f in files if f"\n{key}:" in f.read_text(encoding="utf-8")}
+    return {f.stem: f for f in sorted((folder / kind).glob("*.yaml"))} if folder else {}
 
 
 def _find(file: Path) -> Path:

@@ -10,9 +10,9 @@ import av
 import cv2
 import numpy as np
 
-from livevision.codecs import SOFTWARE_ENCODER
 from livevision.errors import OutputError
 from livevision.frame import Image
+from livevision.media.codecs import SOFTWARE_ENCODER
 from livevision.output import hardware as hardware_encoders
 from livevision.output import x264
 from livevision.output.options import OutputOptions

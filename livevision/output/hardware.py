@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
-from livevision.codecs import ENCODERS, NOT_BUILT, SOFTWARE_ENCODER, TRIALS, hardware_at_hand
+from livevision.media.codecs import ENCODERS, NOT_BUILT, SOFTWARE_ENCODER, TRIALS, hardware_at_hand
 from livevision.output.options import OutputOptions
 from livevision.output.x264 import key_frame_interval
 from livevision.protocols import SourceInfo

@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import torch
 
-from livevision import catalog
 from livevision.datasets import Kind, kinds_of, splits_of
 from livevision.datasets.splits import choose_split
 from livevision.errors import DataError, UsageError, unknown
+from livevision.models import catalog
+from livevision.models.untrained import NETS
 from livevision.nets import names
-from livevision.untrained import NETS
 
 _MODELS = {**catalog.DEFAULTS, "segment": "bisenet-mobilenetv2-voc"}
 _SIZES = {"detect": (320, 320), "segment": (320, 320), "classify": (96, 96)}

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from livevision.catalog import ModelCard
 from livevision.checkpoints.card import write_card
+from livevision.models.catalog import ModelCard
 from livevision.nets import build
 from livevision.nets.counting import count_multiply_adds, count_parameters
 from livevision.training.material import name_of

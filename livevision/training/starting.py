@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from livevision import catalog
 from livevision.errors import ModelError, UsageError, unknown
+from livevision.models import catalog
 from livevision.nets import build, names
 from livevision.nets.dfanet import DFANet
 from livevision.nets.shufflenetv2 import ShuffleNetV2

@@ -7,10 +7,11 @@ import os
 import pytest
 from click.testing import CliRunner
 
-from livevision import catalog, nets
+from livevision import nets
 from livevision.bench.nets import every_net, measure
 from livevision.cli.bench import command
 from livevision.errors import UsageError
+from livevision.models import catalog
 
 
 def test_a_net_is_timed_beside_its_multiply_adds() -> None:

@@ -9,10 +9,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from livevision import catalog, nets
+from livevision import nets
 from livevision.bench.parts import BETWEEN, NetParts, measure, parts_of_operations
 from livevision.cli.bench import command
 from livevision.errors import UsageError
+from livevision.models import catalog
 from livevision.nets.counting import count_multiply_adds
 from livevision.nets.layers import Step
 from livevision.nets.parts import part_of, parts, without_numbers

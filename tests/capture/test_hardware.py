@@ -19,10 +19,10 @@ from livevision.app import Run
 from livevision.capture import hardware, jetson
 from livevision.capture.options import SourceOptions
 from livevision.capture.video_file import VideoFileSource
-from livevision.codecs import DECODERS, NOT_BUILT
 from livevision.config import Settings
 from livevision.errors import SourceError, UsageError
-from livevision.report import Meter
+from livevision.media.codecs import DECODERS, NOT_BUILT
+from livevision.runtime.report import Meter
 from tests import clips
 from tests.clips import frame_number
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from livevision import catalog
 from livevision.cli import main
 from livevision.inference.weights import load_weights
+from livevision.models import catalog
 from livevision.nets import build
 from tests.checkpoints.classifiers import deep_sort_mobilenetv2
 from tests.checkpoints.standins import Standin

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from livevision import catalog
 from livevision.checkpoints.importing import LAYOUTS, recognise
 from livevision.cli import main
 from livevision.inference.weights import load_weights
+from livevision.models import catalog
 from livevision.nets import build
 from tests.checkpoints import classifiers, segmenters
 from tests.checkpoints.standins import Standin, numbered

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from livevision import catalog
 from livevision.checkpoints.importing import import_checkpoint
 from livevision.inference.weights import load_weights
+from livevision.models import catalog
 from livevision.nets import IMAGE_MEAN, IMAGE_STD, build
 from tests.checkpoints import classifiers, segmenters
 from tests.checkpoints.standins import Standin

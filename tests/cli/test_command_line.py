@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from livevision import catalog, cli
+from livevision import cli
 from livevision.cli.commands import COMMANDS
 from livevision.config import Settings
 from livevision.errors import ModelError, OutputError, SourceError, UsageError
+from livevision.models import catalog
 from livevision.version import __version__
 
 HEAVY = {"torch", "cv2", "av", "numpy", "openvino", "onnxruntime", "supervision", "tqdm"}
@@ -292,7 +293,7 @@ def test_a_full_disk_behind_stdout_is_told() -> None:
 def test_doctor_tells_of_every_part_and_of_missing_weights(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("livevision.catalog.weights_folder", lambda: tmp_path)
+    monkeypatch.setattr("livevision.models.catalog.weights_folder", lambda: tmp_path)
     assert cli.main(["doctor", "--json"]) == 1
     told = json.loads(capfd.readouterr().out)
     assert told["ok"] is False
@@ -328,7 +329,7 @@ def test_a_check_that_breaks_off_does_not_hide_the_others(
 ) -> None:
     from livevision.cli import machine
 
-    monkeypatch.setattr("livevision.catalog.weights_folder", lambda: tmp_path)
+    monkeypatch.setattr("livevision.models.catalog.weights_folder", lambda: tmp_path)
 
     def broken() -> str:
         raise OSError("no such register")

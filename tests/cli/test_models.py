@@ -7,9 +7,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from livevision import catalog
 from livevision.cli.models import command
 from livevision.cli.table import table
+from livevision.models import catalog
 
 
 def listed(*arguments: str, width: int | None = None) -> tuple[str, str]:

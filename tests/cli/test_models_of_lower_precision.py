@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from livevision.cli.models import command
 from livevision.errors import ModelError
-from livevision.lowering import Evidence, frames_for, write_onnx
-from livevision.model_choice import int8_files
+from livevision.models.choice import int8_files
+from livevision.models.lowering import Evidence, frames_for, write_onnx
 from tests import shallow_model
 
 

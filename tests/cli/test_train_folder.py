@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 import livevision
-from livevision import catalog, cli
+from livevision import cli
+from livevision.models import catalog
 from livevision.nets import build
 from livevision.training.weights import save_weights
 from tests.training import small_data

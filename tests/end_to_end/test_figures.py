@@ -14,7 +14,7 @@ import pytest
 
 import livevision as api
 from livevision.overlay import hud
-from livevision.report import STAGES
+from livevision.runtime.report import STAGES
 from tests import clips
 from tests.end_to_end.conftest import Outcome
 

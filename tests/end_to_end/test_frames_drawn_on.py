@@ -11,7 +11,7 @@ import pytest
 import livevision
 from livevision.app import Run
 from livevision.config import Settings
-from livevision.report import Meter
+from livevision.runtime.report import Meter
 from tests import clips
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from livevision import run_models
 from livevision.app import Run
 from livevision.config import Settings
-from livevision.report import Meter
+from livevision.models import for_run
+from livevision.runtime.report import Meter
 from tests import clips
 
 LIGHT, HEAVY = "thundernet-snet49", "bisenet-mobilenetv2-camvid"
@@ -38,13 +38,13 @@ def test_threads_of_a_net_on_four_cores(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     asked: list[int | None] = []
-    load = run_models.load
+    load = for_run.load
 
     def asked_for(*arguments: Any, **named: Any) -> Any:
         asked.append(named["threads"])
         return load(*arguments, **named)
 
-    monkeypatch.setattr(run_models, "load", asked_for)
+    monkeypatch.setattr(for_run, "load", asked_for)
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=2, size=size)
     settings = {"source": clip.path, "model": model, "headless": True, "output": "out.mp4", **given}
 

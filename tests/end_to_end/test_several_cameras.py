@@ -16,7 +16,7 @@ from livevision.config import Settings
 from livevision.frame import Batch
 from livevision.inference.model_files import ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
-from livevision.report import Meter
+from livevision.runtime.report import Meter
 
 CALL_S = 0.03
 

@@ -20,7 +20,7 @@ from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
 from livevision.inference.model_files import ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
-from livevision.report import Meter
+from livevision.runtime.report import Meter
 from tests import clips
 from tests.end_to_end.conftest import Outcome
 

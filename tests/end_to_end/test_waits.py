@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from livevision import terminal
 from livevision.cli import main
+from livevision.runtime import terminal
 from tests import clips
 from tests.end_to_end.conftest import NO_BOXES, PROGRAM, rows
 from tests.end_to_end.test_stopping import wait_for_main, wait_for_rows

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from livevision import catalog, export
 from livevision.errors import ModelError
 from livevision.inference.description import read_description
 from livevision.inference.template import Norm, Template, Weight, read_template
-from livevision.model_choice import files_of
+from livevision.models import catalog, export
+from livevision.models.choice import files_of
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = "shufflenetv2-1.0-tiny-imagenet"  # with units whose channels are put in order, and norms

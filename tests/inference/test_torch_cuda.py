@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from livevision import catalog
 from livevision.errors import ModelError
 from livevision.inference import torch_cuda, torch_engine
 from livevision.inference.graph import build_graph, example_inputs
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.torch_cuda import Constants, CudaLayer
 from livevision.inference.torch_engine import TorchEngine
+from livevision.models import catalog
 from tests import small_models
 
 

@@ -15,9 +15,9 @@ import av
 import pytest
 
 from livevision.cli import machine
-from livevision.codecs import DECODERS, ENCODERS, NOT_BUILT
 from livevision.config import Settings
 from livevision.errors import UsageError
+from livevision.media.codecs import DECODERS, ENCODERS, NOT_BUILT
 from livevision.output import hardware
 from livevision.output.hardware import HardwareEncoder, choose, encoder_of, why_not
 from livevision.output.options import OutputOptions

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from av.codec.context import Flags
 
-from livevision.codecs import SOFTWARE_ENCODER
 from livevision.frame import Image
+from livevision.media.codecs import SOFTWARE_ENCODER
 from livevision.output import x264
 from livevision.output.options import OutputOptions
 from livevision.output.video_file import VideoFileSink

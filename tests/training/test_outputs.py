@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 import livevision
-from livevision.catalog import read_card
+from livevision.models.catalog import read_card
 from livevision.training import train_recipe
 from livevision.training.log import Log
 from livevision.training.recipe_file import read_recipe

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from livevision import catalog
 from livevision.checkpoints.importing import import_checkpoint
 from livevision.errors import UsageError
+from livevision.models import catalog
 from livevision.nets import IMAGE_MEAN, IMAGE_STD, build
 from livevision.training.norms import measure_norms
 from livevision.training.starting import build_net, start_from

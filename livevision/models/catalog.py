@@ -1,0 +1,190 @@
+"""The models: shipped ones with a card in ``weights/NAME.md``, and nets nobody has trained yet.
+
+A card is YAML between two lines ``---`` and then text for people; the cards of untrained nets are
+made from the table in ``livevision.models.untrained``. Neither torch nor numpy is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from livevision.errors import ModelError, UsageError, unknown
+from livevision.models.untrained import NETS
+
+DEFAULTS = {
+    "detect": "thundernet-mobilenetv2",
+    "segment": "bisenet-mobilenetv2-person",
+    "classify": "mobilenetv2-tiny-imagenet",
+}
+"""The model of each task where none is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known of a model.
+
+    Attributes:
+        name: As ``--model`` takes it.
+        task: "detect", "segment" or "classify".
+        net: Name of its net, as ``livevision.nets.build`` knows it.
+        input_size: (width, height) of its input in pixels.
+        labels: Class names.
+        params: Trained parameters.
+        madds: Multiply-adds of convolutions and linear layers for one image of ``input_size``.
+        data: What it was trained on.
+        score: ``text``, a line for people, and the figures in it by name; empty until measured.
+        licence: Of the weights, the terms of their data included.
+        net_options: What ``build`` takes besides the net's name.
+        fit: "stretch", "letterbox" or "centre-crop": how images are laid into the input.
+        text: The card's text for people, Markdown.
+        folder: Where the weights files lie; None for a card read from a graph or made here.
+    """
+
+    name: str
+    task: str
+    net: str
+    input_size: tuple[int, int]
+    labels: tuple[str, ...]
+    params: int = 0
+    madds: int = 0
+    data: str = ""
+    score: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    net_options: Mapping[str, Any] = field(default_factory=dict)
+    fit: str = "stretch"
+    text: str = ""
+    folder: Path | None = None
+
+    @property
+    def weights(self) -> Path | None:
+        """The file that PyTorch loads, or None where it is not there."""
+        return self._file("safetensors")
+
+    @property
+    def graph(self) -> Path | None:
+        """The exported graph for ``input_size``, or None where it is not there."""
+        return self._file("onnx")
+
+    @property
+    def template(self) -> Path | None:
+        """What that graph is made of, with ``weights`` and without torch; None where not there."""
+        return self._file("graph.npz")
+
+    def summary(self) -> dict[str, Any]:
+        """The row of ``livevision models --json``."""
+        files = [
+            path.name for path in (self.weights, self.graph, self.template) if path is not None
+        ]
+        return {
+            "name": self.name,
+            "task": self.task,
+            "net": self.net,
+            "input_size": list(self.input_size),
+            "labels": list(self.labels),
+            "params": self.params,
+            "madds": self.madds,
+            "data": self.data,
+            "score": dict(self.score),
+            "licence": self.licence,
+            "weights": files,
+        }
+
+    def _file(self, suffix: str) -> Path | None:
+        path = self.folder / f"{self.name}.{suffix}" if self.folder else None
+        return path if path is not None and path.is_file() else None
+
+
+def weights_folder() -> Path:
+    """Where shipped weights and cards lie: inside an installed package, beside a checkout's."""
+    package = Path(__file__).parents[1]
+    packed = package / "weights"
+    return packed if packed.is_dir() else package.parent / "weights"
+
+
+def names() -> list[str]:
+    """Names of the shipped models, which have a card, sorted."""
+    return sorted(path.stem for path in weights_folder().glob("*.md") if path.stem != "README")
+
+
+def untrained_names() -> list[str]:
+    """Names of the nets that can be run though no model of that name is shipped, task by task."""
+    shipped = names()
+    return [name for name in NETS if name not in shipped]
+
+
+FOREIGN_MODELS = (
+    "YOLO's weights are not read; `livevision models` lists the models here, and without --model "
+    "the default of the task is taken"
+)
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a model is one of Ultralytics', by its name or file."""
+    return name.lower().startswith("yolo") or name.lower().endswith((".pt", ".pth"))
+
+
+def find(name: str) -> ModelCard:
+    """The card of a model, shipped or not trained yet.
+
+    Raises:
+        UsageError: No model has that name.
+        ModelError: The card cannot be read.
+    """
+    if name in names():
+        return read_card(weights_folder() / f"{name}.md")
+    if name not in NETS:
+        if is_foreign(name):
+            raise UsageError(f"unknown model {name!r}: {FOREIGN_MODELS}")
+        raise UsageError(unknown("model", name, [*names(), *untrained_names()]))
+    net = NETS[name]
+    return ModelCard(
+        name,
+        net.task,
+        name,
+        net.input_size,
+        labels=tuple(f"class {number}" for number in range(net.classes)),
+        params=net.params,
+        madds=net.madds,
+        net_options={"num_classes": net.classes, **net.options},
+        fit="centre-crop" if net.task == "classify" else "stretch",
+        text=f"# {name}\n\nNobody has trained this net yet: no weights are shipped for it.\n",
+    )
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a card; ``params`` and the other figures may be missing, the first five fields may not.
+
+    Raises:
+        ModelError: There is no front matter, or a field is missing, unknown or of a wrong kind.
+    """
+    start, _, rest = path.read_text(encoding="utf-8").partition("---\n")
+    front, fence, text = rest.partition("\n---\n")
+    if start.strip() or not fence:
+        raise ModelError(f"card {str(path)!r} does not begin with YAML between two lines '---'")
+    try:
+        values = yaml.safe_load(front)
+    except yaml.YAMLError as error:
+        raise ModelError(f"card {str(path)!r}: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"card {str(path)!r}: the part between the lines '---' holds no fields")
+    known = [f.name for f in fields(ModelCard) if f.name not in ("text", "folder")]
+    for key in values:
+        if key not in known:
+            raise ModelError(f"card {str(path)!r}: {unknown('field', str(key), known)}")
+    try:
+        width, height = values.pop("input_size")
+        labels = tuple(map(str, values.pop("labels")))
+        return ModelCard(
+            input_size=(int(width), int(height)),
+            labels=labels,
+            text=text.strip() + "\n",
+            folder=path.parent,
+            **values,
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise ModelError(f"card {str(path)!r}: a field is missing or wrong: {error}") from error

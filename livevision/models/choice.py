@@ -1,0 +1,184 @@
+"""Which model is meant: from names, weights files and sizes to a card and the files behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livevision.cache import data_folder
+from livevision.errors import ModelError, UsageError
+from livevision.inference.description import GRAPHS, read_description
+from livevision.inference.model_files import ModelFiles
+from livevision.inference.weights import check_weights
+from livevision.models import catalog
+from livevision.models.catalog import ModelCard
+
+if TYPE_CHECKING:
+    from livevision.config import Settings
+
+
+def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
+    """Name and weights of the models that were named, or told by a graph, by task."""
+    wanted: dict[str, tuple[str, Path | None]] = {}
+    for name in settings.model:
+        task = catalog.find(name).task
+        if task in wanted:
+            raise UsageError(f"models {wanted[task][0]!r} and {name!r} both do the task {task}")
+        wanted[task] = (name, None)
+    unnamed = list(wanted) or list(settings.tasks)
+    for path in settings.weights:
+        check_weights(path)
+        beside = _card_beside(path)
+        if beside is not None and (not settings.model or beside.name in settings.model):
+            wanted[beside.task] = (beside.name, path)
+            continue
+        if path.suffix in GRAPHS:
+            task = read_description(path)["task"]
+        elif len(unnamed) == 1 or len(settings.weights) == len(unnamed):
+            task = unnamed[min(len(unnamed) - 1, settings.weights.index(path))]
+        else:
+            raise UsageError(f"--weights {path}: name its model with --model, so that it is clear")
+        name = wanted.get(task, (catalog.DEFAULTS[task], None))[0]
+        wanted[task] = (name, path)
+    return wanted
+
+
+def card_of(name: str | None, weights: Path | None) -> ModelCard:
+    """The card of a model: the catalog's, or what a graph tells of itself."""
+    if weights is not None:
+        check_weights(weights)
+        if weights.suffix in GRAPHS:
+            card = _card_of_graph(weights)
+            if name is not None and catalog.find(name).task != card.task:
+                raise UsageError(
+                    f"weights {str(weights)!r} do the task {card.task}, "
+                    f"model {name!r} does {catalog.find(name).task}"
+                )
+            return card
+        beside = _card_beside(weights)
+        if beside is not None and name in (None, beside.name):
+            return beside
+    if name is None:
+        raise UsageError("no model was named; 'livevision models' lists them")
+    return catalog.find(name)
+
+
+def _card_beside(weights: Path) -> ModelCard | None:
+    """The card beside a .safetensors file, as `livevision import` writes it; None for none."""
+    path = weights.with_suffix(".md")
+    return catalog.read_card(path) if weights.suffix not in GRAPHS and path.is_file() else None
+
+
+def _card_of_graph(path: Path) -> ModelCard:
+    """The card inside an exported graph."""
+    told = read_description(path)
+    try:
+        width, height = map(int, told["input_size"].split("x"))
+        return ModelCard(
+            name=told["name"],
+            task=told["task"],
+            net=told["net"],
+            input_size=(width, height),
+            labels=tuple(json.loads(told["labels"])),
+            fit=told["fit"],
+            **json.loads(told["card"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{str(path)!r}: its description is broken: {error!r}") from error
+
+
+def files_of(
+    card: ModelCard, own: Path | None, size: tuple[int, int] | None, untrained: bool
+) -> ModelFiles:
+    """The files of a model at an input size; a shipped graph serves the card's own size only."""
+    size = size or card.input_size
+    if min(size) < 32 or max(size) > 4096:
+        raise UsageError(f"imgsz is {size[0]}x{size[1]}; each side takes 32 to 4096 pixels")
+    files = ModelFiles(card.name, card.task, card.net, size, card.net_options)
+    if own is not None and own.suffix in GRAPHS:
+        if size != card.input_size:
+            raise UsageError(
+                f"{str(own)!r} takes images of {card.input_size[0]}x{card.input_size[1]} only; "
+                f"for {size[0]}x{size[1]}: 'livevision export' with --imgsz"
+            )
+        return _with_graph(files, own)
+    if own is not None:
+        return replace(files, weights=own)
+    if card.weights is None and card.graph is None:
+        if untrained:
+            return files
+        raise ModelError(
+            f"model {card.name!r} has no trained weights yet{_where(card)}; "
+            "give --weights FILE, or --untrained to run it with random ones"
+        )
+    return replace(
+        files, weights=card.weights, graph=card.graph if size == card.input_size else None
+    )
+
+
+_INT8_FILES = {"openvino": ".xml", "onnx": ".onnx", "tensorrt": ".engine"}
+
+
+def int8_file(files: ModelFiles, engine: str = "openvino") -> Path:
+    """Where ``livevision export --precision int8`` puts an engine's file, unless told otherwise.
+
+    Its name tells the weights it was made of, so that none is taken for others'.
+    """
+    made_of = files.weights or files.graph
+    try:
+        told = b"" if made_of is None else made_of.read_bytes()
+    except OSError as error:
+        raise ModelError(f"weights {str(made_of)!r}: {error.strerror}") from error
+    width, height = files.input_size
+    key = hashlib.sha256(told).hexdigest()[:12]
+    return data_folder("int8") / f"{files.name}-{width}x{height}-{key}{_INT8_FILES[engine]}"
+
+
+def int8_files(name: str) -> list[Path]:
+    """The files that ``livevision export --precision int8`` put there of a model, of any size."""
+    suffixes = "|".join(suffix.removeprefix(".") for suffix in _INT8_FILES.values())
+    ours = re.compile(rf"{re.escape(name)}-\d+x\d+-[0-9a-f]{{12}}\.({suffixes})")
+    folder = data_folder("int8")
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if ours.fullmatch(path.name))
+
+
+def in_int8(files: ModelFiles, engine: str = "openvino") -> ModelFiles:
+    """The files of a model with the graph that was made of it in int8 for an engine.
+
+    Raises:
+        ModelError: None was made yet.
+    """
+    if files.precision == "int8":
+        return files
+    path = int8_file(files, engine)
+    if not path.is_file():
+        width, height = files.input_size
+        raise ModelError(
+            f"model {files.name!r} has no int8 file at {width}x{height} for {engine} yet; make it "
+            f"from frames like those it will see: livevision export {files.name} --format {engine} "
+            f"--precision int8 --imgsz {width}x{height} --calibrate CLIP.mp4"
+        )
+    return _with_graph(files, path)
+
+
+def _with_graph(files: ModelFiles, path: Path) -> ModelFiles:
+    told = read_description(path)
+    return replace(
+        files,
+        graph=path,
+        precision=told.get("precision", "fp32"),
+        agreement=told.get("agreement", ""),
+    )
+
+
+def _where(card: ModelCard) -> str:
+    """Where the weights of a model should be, or which shipped models have the same net."""
+    if card.folder is not None:
+        return f" (looked in {card.folder})"
+    trained = [name for name in catalog.names() if catalog.find(name).net == card.net]
+    return f" (trained: {', '.join(trained)})" if trained else ""

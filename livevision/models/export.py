@@ -1,0 +1,296 @@
+"""Models as ONNX files that run without PyTorch, and a cache of those made on the way.
+
+A file holds the whole graph of ``livevision.inference.graph`` at one input size, and tells its
+task, labels and input size itself (``livevision.inference.description``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import math
+import os
+import tempfile
+import warnings
+from contextlib import suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livevision.cache import MOST_BYTES, cache_folder, prune
+from livevision.errors import ModelError, OutputError, missing_package
+from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
+from livevision.inference.static_shapes import fold_shapes
+from livevision.inference.template import read_template
+from livevision.inference.weights import read_header
+from livevision.models.catalog import ModelCard
+from livevision.version import __version__
+
+_log = logging.getLogger(__name__)
+
+OPSET = 17  # what the TensorRT, OpenVINO and ONNX Runtime of the last years all read
+WRITTEN = 2  # counted up where graphs come out otherwise, so that those in users' caches are left
+SCORE_TOLERANCE = 2e-3
+PIXEL_TOLERANCE = 5e-3
+
+
+def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
+    """The exported graph of a model at ``files.input_size``, made now if it is not there yet.
+
+    Of the weights that a template is for it is made without torch, in less than a second.
+
+    Raises:
+        ModelError: The weights do not fit, or a package that exporting takes is not installed.
+    """
+    folder = cache_folder("graphs") or Path(tempfile.mkdtemp(prefix="livevision-"))
+    several = f"-{files.batch}" if files.batch > 1 else ""
+    template = _template_of(files, card)
+    key = _key(files, card, template)
+    path = folder / f"{files.name}-{_size(files)}{several}-{key}.onnx"
+    if not path.is_file() and template is not None:
+        fill_template(template, files, card, path)
+        prune(folder, MOST_BYTES)
+    elif not path.is_file():
+        _log.info("exporting %s at %s; later starts use %s", files.name, _size(files), path)
+        export_graph(files, card, path)
+        prune(folder, MOST_BYTES)
+    else:
+        with suppress(OSError):
+            os.utime(path)  # in use, which `prune` goes by
+    return path
+
+
+def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float | None:
+    """Write a model's graph to an ONNX file, once it has been seen to compute what torch does.
+
+    Where torch is not installed and the model has a template, the file is made of that.
+
+    Args:
+        files: The model; net, weights and input size are used.
+        card: What the file shall tell about the model.
+        output: The file; it appears when it is complete.
+
+    Returns:
+        How far the file is from torch on a test picture: for segmentation the share of pixels of
+        another class, else the largest difference of a score. None without torch.
+
+    Raises:
+        ModelError: The weights do not fit, a package is missing, or the file differs from torch by
+            more than the tolerance.
+        OutputError: The file cannot be written.
+    """
+    template = _template_of(files, card) if find_spec("torch") is None else None
+    if template is not None:
+        fill_template(template, files, card, output)
+        return None
+    for package in ("torch", "onnx"):
+        if find_spec(package) is None:
+            what_for = f"making the graph of {files.name} at {_size(files)}"
+            raise ModelError(missing_package(package, what_for, "export"))
+    half_made = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        _write(files, card, half_made)
+        difference = _difference(replace(files, graph=half_made))
+        half_made.replace(output)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
+    finally:
+        half_made.unlink(missing_ok=True)
+    return difference
+
+
+def _template_of(files: ModelFiles, card: ModelCard) -> Path | None:
+    """The template that the graph can be made of; None where torch has to export it.
+
+    One serves all weights of its shapes, so those too that a user has trained on from its model's.
+    """
+    same = (files.input_size, files.batch) == (card.input_size, 1)
+    if card.template is None or files.weights is None or not same:
+        return None
+    if files.weights == card.weights:
+        return card.template
+    header = read_header(files.weights)
+    shapes = read_template(card.template).tensors
+    there = {name: tuple(header.get(name, {}).get("shape", ())) for name in shapes}
+    return card.template if there == shapes else None
+
+
+def fill_template(template: Path, files: ModelFiles, card: ModelCard, output: Path) -> None:
+    """Write a model's graph to an ONNX file, of its template and its weights.
+
+    Raises:
+        ModelError: One of the two cannot be read, or they do not fit each other.
+        OutputError: The file cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    assert files.weights is not None
+    try:
+        tensors = load_file(files.weights)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"weights {str(files.weights)!r} cannot be read: {error}") from error
+    model = read_template(template).filled(tensors)
+    half_made = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        save(model, files, card, half_made)
+        half_made.replace(output)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
+    finally:
+        half_made.unlink(missing_ok=True)
+
+
+def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
+    from livevision.inference.graph import build_graph
+
+    save(traced(build_graph(files), files), files, card, path)
+
+
+def save(model: Any, files: ModelFiles, card: ModelCard, path: Path) -> None:
+    """Write an ``onnx.ModelProto`` to a file, with what it tells about the model."""
+    import onnx
+
+    onnx.helper.set_model_props(model, _description(files, card))
+    model.producer_name, model.producer_version = "livevision", __version__
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def traced(graph: Any, files: ModelFiles) -> Any:
+    """The ``onnx.ModelProto`` of a graph in torch, which is changed on the way.
+
+    Args:
+        graph: As ``livevision.inference.graph.build_graph`` gives it.
+        files: The model; task and input size are used.
+    """
+    import onnx
+    import torch
+
+    from livevision.inference.graph import example_inputs
+
+    inputs = example_inputs(files)
+    for module in list(graph.modules()):
+        # The few norms that the exporter cannot fold itself.
+        if hasattr(module, "fold_norms"):
+            module.fold_norms()
+    if hasattr(graph.net, "unshuffle"):
+        graph.net.unshuffle()
+    with warnings.catch_warnings():
+        # The exporter warns that it is the older one, and of every size that it fixes, as it must.
+        warnings.simplefilter("ignore")
+        file: Any = io.BytesIO()  # which it takes, and says it does not
+        torch.onnx.export(
+            graph,
+            tuple(inputs.values()),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            training=torch.onnx.TrainingMode.EVAL,  # which folds norms into convolutions
+            input_names=list(INPUTS[files.task]),
+            output_names=list(OUTPUTS[files.task]),
+        )
+    return fold_shapes(onnx.load_from_string(file.getvalue()))
+
+
+def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
+    """What the file tells about itself, by the keys of ``livevision.inference.description``."""
+    told = {key: card.summary()[key] for key in ("params", "madds", "data", "score", "licence")}
+    return {
+        "livevision": __version__,
+        "name": files.name,
+        "task": files.task,
+        "net": files.net,
+        "input_size": _size(files),
+        "fit": card.fit,
+        "colour_order": "BGR",
+        "labels": json.dumps(list(card.labels), ensure_ascii=False),
+        "card": json.dumps(told, ensure_ascii=False),
+        "weights_sha256": _sha256(files.weights),
+    }
+
+
+def _sha256(path: Path | None) -> str:
+    """Hash of a weights file; "" for a net's random start."""
+    if path is None:
+        return ""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"weights {str(path)!r}: {error.strerror}") from error
+
+
+def _difference(files: ModelFiles) -> float:
+    """How far the exported graph is from torch on a test picture; see ``export_graph``.
+
+    Raises:
+        ModelError: It is further than the tolerance.
+    """
+    from livevision import registry
+    from livevision.inference.torch_engine import TorchEngine
+
+    names = [
+        n
+        for n, package in (("onnx", "onnxruntime"), ("openvino", "openvino"))
+        if find_spec(package) is not None
+    ]
+    if not names:
+        raise ModelError(missing_package("onnxruntime", "checking an exported graph", "export"))
+    engine = registry.resolve(registry.ENGINES, names[0], "engine")
+    engines = [kind(files, "cpu", "fp32") for kind in (TorchEngine, engine)]
+    image = np.stack([sample_picture(files.input_size, seed) for seed in range(files.batch)])
+    # Where two boxes overlap by just the threshold, one engine keeps both and the other does not,
+    # and neither is wrong; a fault shows at every threshold.
+    overlaps = {"detect": (0.5, 0.45, 0.55)}.get(files.task, (None,))
+    limit = PIXEL_TOLERANCE if files.task == "segment" else SCORE_TOLERANCE
+    difference = math.inf
+    for overlap in overlaps:
+        batch: dict[str, Any] = {"image": image}
+        if overlap is not None:
+            batch["iou_threshold"] = np.array([overlap], np.float32)
+        ours, theirs = (opened(batch) for opened in engines)
+        if files.task == "segment":
+            found = float((ours["class_map"] != theirs["class_map"]).mean())
+        else:
+            scores = {"detect": "scores", "classify": "probabilities"}[files.task]
+            found = float(abs(ours[scores] - theirs[scores]).max())
+        difference = min(difference, found)
+        if difference <= limit:
+            break
+    for opened in engines:
+        opened.close()
+    if difference > limit:
+        raise ModelError(
+            f"the exported graph of {files.name} differs from PyTorch by {difference:.2g}, more "
+            f"than {limit:g}; this is a fault of the exporter or of {names[0]}"
+        )
+    return difference
+
+
+def sample_picture(size: tuple[int, int], seed: int = 0) -> Any:
+    """A picture with edges, shades and texture: uint8 H×W×3, BGR."""
+    width, height = size
+    noise = np.random.default_rng(seed).integers(0, 64, (height, width, 3))
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    shades = np.stack([x, y, (x * 8).astype(int) % 2 ^ (y * 6).astype(int) % 2], -1) * 191
+    return (shades[:, :: -1 if seed % 2 else 1] + noise).astype(np.uint8)
+
+
+def _key(files: ModelFiles, card: ModelCard, template: Path | None) -> str:
+    """A hash of everything that an exported graph depends on."""
+    made_of = [_description(files, card), dict(files.net_options), OPSET, WRITTEN]
+    if template is not None:
+        made_of.append(_sha256(template))
+    if files.batch > 1:
+        made_of.append(files.batch)
+    told = json.dumps(made_of, sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _size(files: ModelFiles) -> str:
+    return "x".join(map(str, files.input_size))

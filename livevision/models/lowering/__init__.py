@@ -1,0 +1,22 @@
+"""Models in an engine's own format, of lower precision if wished: made, compared with fp32, kept.
+
+A graph that is not fp32 is compared with fp32 on real frames. Where the two agree too little it is
+refused, since a fast answer that is another answer is of no use; the figure is stored in the file.
+"""
+
+from livevision.models.lowering.compared import BOUNDS, Evidence
+from livevision.models.lowering.frames import Frames, frames_for
+from livevision.models.lowering.onnx_file import write_onnx
+from livevision.models.lowering.openvino_file import write_openvino
+from livevision.models.lowering.tensorrt_plan import check_tensorrt, write_tensorrt
+
+__all__ = [
+    "BOUNDS",
+    "Evidence",
+    "Frames",
+    "check_tensorrt",
+    "frames_for",
+    "write_onnx",
+    "write_openvino",
+    "write_tensorrt",
+]

@@ -1,0 +1,411 @@
+"""A model: an engine and the task around it, from the name of a card or a file of the user's own.
+
+model = livevision.load("thundernet-snet49")
+detections = model(image)                  # uint8 H×W×3 BGR -> sv.Detections
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from livevision import registry
+from livevision.errors import ModelError, UsageError
+from livevision.frame import Batch, Image, Placement
+from livevision.inference.description import GRAPHS
+from livevision.inference.model_files import ModelFiles
+from livevision.inference.select import choose_engine
+from livevision.models.catalog import ModelCard
+from livevision.models.choice import card_of, files_of, in_int8
+from livevision.preprocess.fit import make_fit
+from livevision.protocols import Engine, EngineSpec, Overlapping, Pending, Task
+from livevision.results import Result
+
+if TYPE_CHECKING:
+    from livevision.inference.agreement import Agreement
+
+_log = logging.getLogger(__name__)
+
+
+class Model:
+    """A net ready to look at images, or about to be: ``open`` loads it, as does the first call.
+
+    One thread at a time may use it.
+
+    Attributes:
+        name: As ``--model`` takes it.
+        task: "detect", "segment" or "classify".
+        labels: Class names.
+        card: All that is known of the model.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        files: ModelFiles,
+        task_settings: Mapping[str, Any],
+        engine: tuple[str, str, str],
+        untrained: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        self.card = card
+        self.name = card.name
+        self.task = card.task
+        self.labels = list(card.labels)
+        self._files = files
+        self._settings = dict(task_settings)
+        self._engine_name, self._device, self._precision = engine
+        self._untrained = untrained
+        self._threads = threads
+        self._engine: Engine | None = None
+        self._spec: EngineSpec | None = None
+        self._several: Engine | None = None
+        self._job = self._make_task()
+
+    @property
+    def files(self) -> ModelFiles:
+        """What the engine opens, its input size among it."""
+        return self._files
+
+    @property
+    def class_agnostic(self) -> bool:
+        """Whether boxes of different classes on one object become one."""
+        return bool(self._settings.get("class_agnostic", True))
+
+    @property
+    def engine_name(self) -> str:
+        """Which engine opens it, open or not."""
+        return self._engine_name
+
+    @property
+    def reads(self) -> str:
+        """What the engine takes of the files: "weights" or "graph"."""
+        reads: str = registry.resolve(registry.ENGINES, self._engine_name, "engine").reads
+        return reads
+
+    @property
+    def needs_graph(self) -> bool:
+        """Whether ``open`` has to export a graph first, or to find one exported before."""
+        return self.reads == "graph" and self._files.graph is None
+
+    def at(self, files: ModelFiles) -> Model:
+        """The same model with other files, such as those of another input size; not open yet."""
+        engine = (self._engine_name, self._device, self._precision)
+        return Model(self.card, files, self._settings, engine, self._untrained, self._threads)
+
+    @property
+    def engine_spec(self) -> EngineSpec | None:
+        """What the engine takes and gives, and where it computes.
+
+        None until the net has been opened; known after it was closed too, for the report of a run.
+        """
+        return self._spec
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """How far a graph of lower precision agrees with fp32; None for fp32 or where unknown."""
+        from livevision.inference.agreement import Agreement
+
+        text = self._files.agreement
+        return Agreement.from_json(text) if text and self._lowered else None
+
+    @property
+    def _lowered(self) -> bool:
+        """Whether the graph is run in the precision that its file was made for, if not in fp32."""
+        made_for = self._files.precision
+        return made_for != "fp32" and not (made_for == "bf16" and self._precision == "fp32")
+
+    @property
+    def depth(self) -> int:
+        """How many images to have begun with the open net, see ``Overlapping``."""
+        return self._engine.depth if isinstance(self._engine, Overlapping) else 1
+
+    @property
+    def streams(self) -> int:
+        """How many images the open net computes at the same moment, see ``Overlapping``."""
+        return self._engine.streams if isinstance(self._engine, Overlapping) else 1
+
+    def open(self, overlap: bool = False) -> None:
+        """Load the net; nothing where that is done. Use the model on the thread that opens it.
+
+        Args:
+            overlap: Several images will be begun with ``start`` before the first is asked for: set
+                the engine up for throughput, where it can.
+
+        Raises:
+            ModelError: The weights or the engine cannot be used.
+            UsageError: The engine has no such device or precision here.
+        """
+        if self._engine is not None:
+            return
+        if self._files.weights is None and self._files.graph is None:
+            _log.warning(
+                "model %s runs with random weights, as there are no trained ones: what it finds "
+                "means nothing",
+                self.name,
+            )
+        if self._lowered:
+            told = self.agreement or "how far it agrees with fp32 is not known"
+            _log.info("%s in %s: %s", self.name, self._files.precision, told)
+        elif (self._engine_name, self._precision) == ("openvino", "bf16"):
+            _log.info(
+                "%s in bf16: how far it agrees with fp32 is not known; livevision export %s "
+                "--precision bf16 --check CLIP.mp4 --output FILE.xml tells it",
+                self.name,
+                self.name,
+            )
+        # supervision takes half a second to import and engines wait for files and compilers.
+        waiting = threading.Thread(target=self._warm)
+        waiting.start()
+        try:
+            kind = registry.resolve(registry.ENGINES, self._engine_name, "engine")
+            self._engine = kind(
+                self._for(kind.reads),
+                self._device,
+                self._precision,
+                self._threads,
+                **({"overlap": True} if overlap and hasattr(kind, "start") else {}),
+            )
+            self._spec = self._engine.spec
+        finally:
+            waiting.join()
+
+    def close(self) -> None:
+        """Let go of the net; the next call would load it again."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        self.close_together()
+
+    def open_together(self, images: int) -> None:
+        """Load the net once more, for ``images`` images in one call.
+
+        Raises:
+            ModelError: It cannot be had so: there are no weights, or the graph is of lower
+                precision, made for one image.
+        """
+        files = self._files
+        stored = files.precision != "fp32" or (files.weights is None and files.graph is not None)
+        if stored:
+            raise ModelError(
+                f"{self.name} is a graph for one image a call; several take .safetensors weights"
+            )
+        kind = registry.resolve(registry.ENGINES, self._engine_name, "engine")
+        several = self.at(replace(files, graph=None, batch=images))
+        self._several = kind(several._for(kind.reads), self._device, self._precision, self._threads)
+
+    def close_together(self) -> None:
+        """Let go of what ``open_together`` loaded."""
+        if self._several is not None:
+            self._several.close()
+            self._several = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def prepare(self, image: Image) -> tuple[Batch, Placement]:
+        """Lay an image, uint8 H×W×3 BGR, into the net's input."""
+        return self._job.prepare(image)
+
+    def infer(self, batch: Batch) -> dict[str, Any]:
+        """Run the net on what ``prepare`` gave."""
+        if self._engine is None:
+            self.open()
+        assert self._engine is not None
+        return self._engine(batch)
+
+    def start(self, batch: Batch) -> Pending:
+        """Begin what ``infer`` does; what is returned waits for it, on any thread.
+
+        Only where ``depth`` is above 1.
+        """
+        assert isinstance(self._engine, Overlapping)
+        return self._engine.start(batch)
+
+    def together(self, batches: Sequence[Batch]) -> list[dict[str, Any]]:
+        """What ``infer`` gives for each of several batches of one image, in one call.
+
+        Only for as many images as ``open_together`` was told.
+        """
+        assert self._several is not None
+        taken = self._several.spec.inputs
+        # What belongs to the images has one row for each; what all share stands there once.
+        batch = {
+            name: np.concatenate([b[name] for b in batches])
+            if name == "image"
+            else batches[0][name]
+            for name in taken
+        }
+        found = self._several(batch)
+        return [{name: a[n : n + 1] for name, a in found.items()} for n in range(len(batches))]
+
+    def decode(self, outputs: Mapping[str, Any], placement: Placement) -> Result:
+        """Turn what ``infer`` gave into a result in the image's own pixels."""
+        return self._job.decode(outputs, placement)
+
+    def __call__(
+        self,
+        image: Image,
+        conf: float | None = None,
+        iou: float | None = None,
+        classes: Sequence[str | int] | None = None,
+        class_agnostic: bool | None = None,
+    ) -> Any:
+        """Look at one image.
+
+        Args:
+            image: uint8, H×W×3, BGR, as ``cv2.imread`` gives it.
+            conf: Lowest score of a box, 0..1; the model's own setting by default, as the others.
+            iou: Overlap from which two boxes are one object, 0..1.
+            classes: Names or numbers of the classes to keep.
+            class_agnostic: Whether boxes of different classes on one object become one.
+
+        Returns:
+            ``sv.Detections`` or ``ClassMap``, in the image's own pixels, or ``Label``.
+
+        Raises:
+            UsageError: The image is not such an array, or a value is not allowed.
+            ModelError: The net cannot be loaded.
+        """
+        image = _checked(image)
+        given = {"conf": conf, "iou": iou, "classes": classes, "class_agnostic": class_agnostic}
+        changes = {name: value for name, value in given.items() if value is not None}
+        job = self._make_task(**changes) if changes else self._job
+        batch, placement = job.prepare(image)
+        return job.decode(self.infer(batch), placement)
+
+    def _for(self, reads: str) -> ModelFiles:
+        """The files with the one that an engine reads, exported now if need be."""
+        files = self._files
+        if reads == "graph" and files.graph is not None:
+            return files
+        if files.weights is None and not self._untrained:
+            width, height = files.input_size
+            raise ModelError(
+                f"{self.name} at {width}x{height} on the engine {self._engine_name} takes a "
+                ".safetensors file, and there is only a graph for "
+                f"{self.card.input_size[0]}x{self.card.input_size[1]}; give --weights FILE"
+            )
+        if reads == "weights":
+            return files
+        from livevision.models.export import cached_graph
+
+        return replace(files, graph=cached_graph(files, self.card))
+
+    def _make_task(self, **changes: Any) -> Task:
+        settings = {**self._settings, **changes}
+        fit = make_fit(self.card.fit, self._files.input_size)
+        if self.task != "detect":
+            if settings.get("classes"):
+                segments = self.task == "segment"
+                raise UsageError(
+                    f"model {self.name} gives "
+                    + ("a class for every pixel" if segments else "the classes of a whole image")
+                    + "; classes can be chosen for detection only"
+                )
+            settings = {}
+        kind = registry.resolve(registry.TASKS, self.task, "task")
+        task: Task = kind(self.labels, fit, **settings)
+        return task
+
+    def _warm(self) -> None:
+        module = importlib.import_module(registry.TASKS[self.task].partition(":")[0])
+        if hasattr(module, "warm"):
+            module.warm()
+
+
+def load(
+    name: str | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    weights: str | Path | None = None,
+    imgsz: tuple[int, int] | int | None = None,
+    conf: float = 0.25,
+    iou: float = 0.5,
+    max_det: int = 100,
+    classes: Sequence[str | int] | None = None,
+    class_agnostic: bool = True,
+    untrained: bool = False,
+    threads: int | None = None,
+) -> Model:
+    """Make a model. The net itself is loaded by ``Model.open``, or when first used.
+
+    Args:
+        name: A model that ``livevision models`` lists; may be left out where ``weights`` is a
+            graph, which tells its own name.
+        engine: "auto", "tensorrt", "openvino", "onnx", "onnx-tensorrt" or "torch".
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "auto", "fp32", "fp16", "bf16", or "int8" where ``livevision export`` has made
+            such a file of the model.
+        weights: A .safetensors file for the model's net, or a graph (.onnx, .xml or .engine) that
+            ``livevision export`` wrote, in place of the shipped ones.
+        imgsz: (width, height) of the net's input in pixels, or one side of a square.
+        conf: Boxes of a lower score are left out, 0..1.
+        iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
+        max_det: At most so many boxes an image.
+        classes: Names or numbers of the classes to keep; None keeps all. For detection only.
+        class_agnostic: Of boxes of different classes that overlap by an IoU of more than 0.7 only
+            the strongest stays; False keeps them all.
+        untrained: Take the net's random start where the model has no trained weights.
+        threads: Threads to compute with on the CPU; None leaves it to the engine.
+
+    Raises:
+        UsageError: A name or value is unknown or out of range.
+        ModelError: The weights are missing, refused or broken, or a package is not installed.
+    """
+    own = None if weights is None else Path(weights)
+    size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    card = card_of(name, own)
+    files = files_of(card, own, size, untrained)
+    graph = own.suffix if own is not None and own.suffix in GRAPHS else ""
+    chosen, place = choose_engine(
+        engine, device, precision, registry.ENGINES, graph, files.precision
+    )
+    if precision == "int8":
+        files = in_int8(files, chosen)
+    settings = {
+        "conf": conf,
+        "iou": iou,
+        "max_det": max_det,
+        "classes": classes,
+        "class_agnostic": class_agnostic,
+    }
+    return Model(card, files, settings, (chosen, place, precision), untrained, threads)
+
+
+def _checked(image: Any) -> Image:
+    """The image, seen to be one.
+
+    Raises:
+        UsageError: It is not uint8, H×W×3.
+    """
+    if not isinstance(image, np.ndarray):
+        raise UsageError(
+            f"the image is a {type(image).__name__}; it takes a numpy array, uint8 H×W×3 BGR, "
+            "such as cv2.imread gives (which gives None where it cannot read a file)"
+        )
+    shape = "×".join(map(str, image.shape))
+    if image.dtype != np.uint8:
+        raise UsageError(f"the image is {image.dtype.name} {shape}; it takes uint8, values 0..255")
+    ways = {1: "GRAY2BGR", 3: "", 4: "BGRA2BGR"}
+    channels = image.shape[2] if image.ndim == 3 else 1
+    if image.ndim not in (2, 3) or channels not in ways or 0 in image.shape:
+        raise UsageError(f"the image is uint8 {shape}; it takes H×W×3, BGR")
+    if channels != 3 or image.ndim != 3:
+        raise UsageError(
+            f"the image is uint8 {shape}; it takes H×W×3, BGR: "
+            f"cv2.cvtColor(image, cv2.COLOR_{ways[channels]})"
+        )
+    return np.ascontiguousarray(image)

@@ -1,0 +1,100 @@
+"""What is drawn on the frames of a run: results, class maps below boxes, and rates."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from livevision import registry
+from livevision.frame import Inferred
+from livevision.models.for_run import open_specs
+from livevision.models.model import Model
+from livevision.overlay import letters
+from livevision.overlay.room import Memory, Room
+from livevision.protocols import Overlay
+from livevision.runtime.pace.adaptive import Adaptive
+from livevision.runtime.report import Meter, joined
+
+if TYPE_CHECKING:
+    from livevision.config import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Overlays:
+    """Everything that is drawn on a frame, made when the first one is drawn.
+
+    Args:
+        settings: The run's.
+        models: Whose results are drawn, in the order of drawing.
+        meter: Whose rates are shown.
+        adaptive: Whose size and stride are shown beside them.
+        copy: Leave the frames' own pictures as they are.
+        pictures: Positions of the sources that are pictures, and so have no rates.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: Sequence[Model],
+        meter: Meter,
+        adaptive: Adaptive | None = None,
+        copy: bool = True,
+        pictures: Collection[int] = (),
+    ) -> None:
+        self._pictures = pictures
+        self._adaptive = adaptive
+        self._copy = copy
+        self._settings = settings
+        self._models = models
+        self._meter = meter
+        self._memories: defaultdict[int, Memory] = defaultdict(Memory)
+
+    def warm(self) -> None:
+        """Make ahead of the first frame what it would wait for: overlays, colours and letters."""
+        letters.line("0", 12)
+        made = [*self._by_task.values(), self._hud]
+        log.debug("%d overlays are ready", len(made))
+
+    def draw(self, inferred: Inferred) -> Any:
+        """The picture of a frame with its results and the run's rates, uint8 H×W×3 BGR."""
+        frame = inferred.frame
+        image = frame.image.copy() if self._copy else frame.image
+        room = Room(image, self._memories[frame.source])
+        # Planned from the top down: displays keep clear of boxes, and the labels of both.
+        steps = [
+            overlay.plan(inferred.results[task], room)
+            for task, overlay in reversed(self._by_task.items())
+        ]
+        steps.reverse()
+        if self._settings.shows_rates(frame.source in self._pictures):
+            model, engine = self._names
+            if self._adaptive is not None:
+                model = f"{model} {self._adaptive.shown}"
+            steps.append(self._hud.plan(self._meter.rates(frame.source, model, engine), room))
+        room.draw(image, steps)
+        return image
+
+    @cached_property
+    def _by_task(self) -> dict[str, Overlay]:
+        overlays: dict[str, Overlay] = {}
+        for model in self._models:
+            kind = registry.resolve(registry.OVERLAYS, model.task, "overlay")
+            options: dict[str, dict[str, Any]] = {
+                "segment": {"alpha": self._settings.alpha},
+                "detect": {"labels": model.labels},
+            }
+            overlays[model.task] = kind(**options.get(model.task, {}))
+        return overlays
+
+    @cached_property
+    def _hud(self) -> Overlay:
+        hud: Overlay = registry.resolve(registry.OVERLAYS, "hud", "overlay")()
+        return hud
+
+    @cached_property
+    def _names(self) -> tuple[str, str]:
+        return joined(m.name for m in self._models), joined(map(str, open_specs(self._models)))

@@ -1,0 +1,96 @@
+"""A run and the terminal that it was started from: signals that end it, and its progress."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from livevision.runtime.pipeline import Pipeline
+from livevision.signals import drop_lost_terminal, ending_signals, received
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from livevision.config import Settings
+
+
+class Signals:
+    """Turns Ctrl-C, SIGTERM and a terminal that is closed into a clean end of the run.
+
+    A second one ends it at once, saying what was saved until then. Away from the main thread, which
+    alone may take signals, it does nothing.
+
+    Args:
+        pipeline: What a signal stops.
+        saved: Where results are found, a line each.
+    """
+
+    def __init__(self, pipeline: Pipeline, saved: Callable[[], Sequence[str]] = list) -> None:
+        self.signal: int | None = None
+        self._pipeline, self._saved = pipeline, saved
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in ending_signals():
+                self._previous[number] = signal.signal(number, self._handle)
+            for number in received[:1]:
+                self._handle(number, None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        drop_lost_terminal()
+        if self.signal is None:
+            self.signal = number
+            self._pipeline.stop()
+            return
+        # Nothing that could wait for what was interrupted: not logging, not Python's own files.
+        lines = ["", "livevision: stopped at once, with unfinished files"]
+        lines += [f"livevision: saved until now: {where}" for where in self._saved()]
+        with contextlib.suppress(OSError):
+            os.write(2, "\n".join([*lines, ""]).encode(errors="backslashreplace"))
+        os._exit(128 + number)
+
+
+class Progress:
+    """A tqdm bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hidden = settings.quiet or not settings.progress or not sys.stderr.isatty()
+        self._max_frames = settings.max_frames
+        self._bar: tqdm[Any] | None = None
+        self._total: int | None = 0
+
+    def __enter__(self) -> Progress:
+        if not self._hidden:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=None, unit="frame", dynamic_ncols=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def expect(self, frames: int | None) -> None:
+        """A source has opened that will give about so many frames; None: nobody knows."""
+        if self._max_frames is not None:
+            frames = min(frames or self._max_frames, self._max_frames)
+        self._total = None if frames is None or self._total is None else self._total + frames
+        if self._bar is not None:
+            self._bar.total = self._total
+            self._bar.refresh()
+
+    def advance(self) -> None:
+        """One more frame has been delivered."""
+        if self._bar is not None:
+            self._bar.update()
