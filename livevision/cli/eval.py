@@ -21,7 +21,7 @@ from livevision.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from livevision.evaluation import Evaluation
 
-_FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
+FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
 
 
 @click.command("eval")
@@ -41,7 +41,7 @@ _FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     help="A folder of labelled pictures, a data.yaml, a COCO file or a zip of class folders.",
 )
 @click.option("--split", metavar="NAME", help="Part of the data; val by default.")
-@click.option("--format", "form", default="auto", show_default=True, help=f"{_FORMATS}.")
+@click.option("--format", "form", default="auto", show_default=True, help=f"{FORMATS}.")
 @click.option(
     "--rename",
     "renamed",

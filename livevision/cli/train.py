@@ -9,9 +9,9 @@ import click
 import yaml
 
 from livevision.cli import messages
+from livevision.cli.eval import FORMATS
 from livevision.cli.export import size_of
 from livevision.config.yaml_file import shipped
-from livevision.datasets.entry import FORMATS
 from livevision.errors import DataError, UsageError, unknown
 
 
@@ -47,9 +47,8 @@ from livevision.errors import DataError, UsageError, unknown
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMATS),
     default="auto",
-    help="Of the folder's labels; recognised by default.",
+    help=f"Of the folder's labels, recognised by default: {FORMATS}.",
 )
 @click.option(
     "--set",
