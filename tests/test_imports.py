@@ -114,7 +114,8 @@ def test_the_command_line_imports_without_any_inference_package() -> None:
 def test_nothing_that_only_posix_has_is_needed_to_start() -> None:
     names = [name for name in modules() if not name.startswith(NEED_TORCH + NEED_NVIDIA)]
     said = python(
-        WINDOWS.replace("{names!r}", repr(names)) + "from livevision import cli, report, terminal\n"
+        WINDOWS.replace("{names!r}", repr(names))
+        + "from livevision import cli\nfrom livevision.runtime import report, terminal\n"
         "class Pipeline:\n    def stop(self): pass\n"
         "with terminal.Signals(Pipeline()): pass\n"
         "print(report.peak_rss_mb(), report.Meter().report()['peak_rss_mb'])\n"
