@@ -29,6 +29,8 @@ _SETTING = re.compile(r"(?<=[?&;/#])([\w.%\[\]-]+)=([^&]*(?:&[^&=]*(?=&|$))*)")
 _SETTING_IN_TEXT = re.compile(
     r"""(?<=[?&;/#\s"'])([\w.%\[\]-]+)=("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?:\\.|[^&\s"'\\])+)"""
 )
+# Of a GStreamer pipeline: whatever is neither the next property nor the next element.
+_PROPERTY = re.compile(r"(?<=\s)([\w-]+)=(.*?)(?=\s+[\w:-]+=|\s+!|$)")
 _SECRET = re.compile(
     r"pass|pwd|psw|token|secret|key|auth|sig|cred|user|usr|login|jwt|sess|streamid|otp"
     r"|(?:^|[_-])(?:pw|pin|code|sid)(?:$|[_-])",
@@ -43,7 +45,7 @@ def redact_uri(uri: str) -> str:
     'rtsp://***@10.0.0.5/main?token=***&size=2'
     """
     if uri.startswith("gst:"):
-        return redact(uri)
+        return redact(_PROPERTY.sub(_hide_property, " ".join(uri.split())))
     start = _START.match(uri)
     if start is None:
         # No address at all, or one whose scheme was forgotten: admin:secret@host.
@@ -54,6 +56,10 @@ def redact_uri(uri: str) -> str:
     if head.partition(":")[0].lower() in _WITHOUT_SECRETS:
         return uri
     before, at, after = rest.rpartition("@")
+    for setting in _SETTING.finditer(rest):
+        if setting.end() > len(before) >= setting.start(2) and _is_secret(setting):
+            # What stands behind the "@" may be the host, or the rest of a token that has one.
+            return f"{head}{HIDDEN}{_without_settings(rest[setting.end() :])}"
     if before:
         return f"{head}{HIDDEN}@{_without_settings(after)}"
     if rest == HIDDEN or split_address(f"x://{rest}").is_sound:
@@ -102,7 +108,15 @@ def _without_settings(text: str) -> str:
 
 
 def _hide_secret(setting: re.Match[str]) -> str:
+    return f"{setting.group(1)}={HIDDEN}" if _is_secret(setting) else setting.group()
+
+
+def _hide_property(setting: re.Match[str]) -> str:
+    return f"{setting.group(1)}={HIDDEN}" if _SECRET.search(setting.group(1)) else setting.group()
+
+
+def _is_secret(setting: re.Match[str]) -> bool:
     name, value = setting.groups()
     # Some cameras chain settings in the path: size=1_password=x, all of it the value of "size".
     secret = _SECRET.search(name) or ("=" in value and _SECRET.search(value))
-    return f"{name}={HIDDEN}" if secret and value else setting.group()
+    return bool(secret and value)
