@@ -13,14 +13,14 @@ The net that is left is what the part was added to:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from livevision.nets.bisenet import BiSeNet, Head
+from livevision.nets.bisenet import AttentionRefinement, BiSeNet, Head
 from livevision.nets.dfanet import DFANet
-from livevision.nets.layers import initialise
+from livevision.nets.layers import ConvNorm, initialise
 from livevision.nets.thundernet import ContextEnhancement, ThunderNet
 from livevision.nets.unshuffled import permute_inputs
 
@@ -95,42 +95,43 @@ def leave_out(net: nn.Module, parts: Sequence[str]) -> nn.Module:
     return net
 
 
-def _no_context(net: Any) -> None:
+def _no_context(net: ThunderNet) -> None:
     net.context = EnlargedC5(net.context)
 
 
-def _no_attention(net: Any) -> None:
+def _no_attention(net: ThunderNet) -> None:
     net.attention = First()
 
 
-def _no_fusion(net: Any) -> None:
+def _no_fusion(net: BiSeNet) -> None:
     net.fusion = Sum()
     _narrow_head(net)
 
 
-def _no_spatial_path(net: Any) -> None:
+def _no_spatial_path(net: BiSeNet) -> None:
     net.spatial_path = EveryEighth()
     net.fusion = Second()
     _narrow_head(net)
 
 
-def _narrow_head(net: Any) -> None:
+def _narrow_head(net: BiSeNet) -> None:
     """A head for one path's channels in place of both's."""
-    hidden, classes = net.head[0], net.head[1]
-    width = net.refine16[0].out_channels
-    net.head = Head(width, hidden[0].out_channels, classes.out_channels)
+    hidden, classes = cast(ConvNorm, net.head[0]), cast(nn.Conv2d, net.head[1])
+    width = net.refine16.conv.out_channels
+    net.head = Head(width, hidden.conv.out_channels, classes.out_channels)
     initialise(net.head)
 
 
-def _no_refinement(net: Any) -> None:
-    net.arm16, net.arm32 = net.arm16.conv, net.arm32.conv
+def _no_refinement(net: BiSeNet) -> None:
+    net.arm16 = cast(AttentionRefinement, net.arm16).conv
+    net.arm32 = cast(AttentionRefinement, net.arm32).conv
 
 
-def _no_global_pooling(net: Any) -> None:
+def _no_global_pooling(net: BiSeNet) -> None:
     net.global_context = Nothing()
 
 
-def _no_fc_attention(net: Any) -> None:
+def _no_fc_attention(net: DFANet) -> None:
     net.attentions = nn.ModuleList(nn.Identity() for _ in net.attentions)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from livevision.nets.features import features
-from livevision.nets.layers import ConvNorm, Step, global_average, initialise, resize_to
+from livevision.nets.layers import Backbone, ConvNorm, Step, global_average, initialise, resize_to
 
 _WIDTH = 128  # channels of both paths where they meet
 
@@ -56,7 +56,7 @@ class FeatureFusion(nn.Module):
         super().__init__()
         channels = 2 * _WIDTH
         self.conv = ConvNorm(in_channels, channels)
-        self.gate = nn.Sequential(
+        self.gate: nn.Module = nn.Sequential(
             nn.Conv2d(channels, channels // reduction, 1, bias=False),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels // reduction, channels, 1, bias=False),
@@ -64,8 +64,9 @@ class FeatureFusion(nn.Module):
         )
 
     def forward(self, spatial: Tensor, context: Tensor) -> Tensor:
-        x = self.conv(torch.cat((spatial, context), 1))
-        return x + x * self.gate(global_average(x))
+        x: Tensor = self.conv(torch.cat((spatial, context), 1))
+        gate: Tensor = self.gate(global_average(x))
+        return x + x * gate
 
 
 class Head(nn.Sequential):
@@ -100,17 +101,17 @@ class BiSeNet(nn.Module):
         "enlarge": "upsampling",
     }
 
-    def __init__(self, backbone: nn.Module, num_classes: int, aux_channels: int) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int, aux_channels: int) -> None:
         super().__init__()
-        _, c4, c5 = backbone.channels  # type: ignore[misc]
+        _, c4, c5 = backbone.channels
         self.backbone = backbone
-        self.spatial_path = SpatialPath()
-        self.global_context = ConvNorm(c5, _WIDTH)
-        self.arm16 = AttentionRefinement(c4)
-        self.arm32 = AttentionRefinement(c5)
+        self.spatial_path: nn.Module = SpatialPath()
+        self.global_context: nn.Module = ConvNorm(c5, _WIDTH)
+        self.arm16: nn.Module = AttentionRefinement(c4)
+        self.arm32: nn.Module = AttentionRefinement(c5)
         self.refine16 = ConvNorm(_WIDTH, _WIDTH, 3)
         self.refine32 = ConvNorm(_WIDTH, _WIDTH, 3)
-        self.fusion = FeatureFusion()
+        self.fusion: nn.Module = FeatureFusion()
         self.head = Head(2 * _WIDTH, 64, num_classes)
         self.enlarge = Step(resize_to)
         self.aux_heads = nn.ModuleList(

@@ -41,11 +41,10 @@ class PortedBiSeNet(BiSeNet):
             raise ValueError(f"gate {gate!r} is not one of {', '.join(GATES)}")
         self.align_corners = align_corners
         self.head = Head(256, 256, num_classes)
-        self.fusion = FeatureFusion(reduction=4)
+        fusion = FeatureFusion(reduction=4)
+        self.fusion = fusion
         if gate != "narrow":
-            self.fusion.gate = nn.Sequential(
-                ConvNorm(256, 256, relu=gate == "norm-relu"), nn.Sigmoid()
-            )
+            fusion.gate = nn.Sequential(ConvNorm(256, 256, relu=gate == "norm-relu"), nn.Sigmoid())
         self.has_spatial_path = spatial_path
         if not spatial_path:
             del self.spatial_path

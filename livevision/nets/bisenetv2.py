@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets.bisenet import Head
-from livevision.nets.layers import ConvNorm, Step, global_average, initialise, resize_to
+from livevision.nets.layers import ConvNorm, Step, global_average, initialise, resize_to, statistics
 
 _EXPANSION = 6
 
@@ -84,7 +84,7 @@ class ContextEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm: nn.BatchNorm2d | nn.Identity = nn.BatchNorm2d(channels)
         self.context = ConvNorm(channels, channels)
         self.conv = ConvNorm(channels, channels, 3)
 
@@ -95,12 +95,15 @@ class ContextEmbedding(nn.Module):
     @torch.no_grad()
     def fold_norms(self) -> None:
         """Fold the norm before a convolution, which exporters leave; in eval mode only."""
-        scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
-        shift = self.norm.bias - self.norm.running_mean * scale
-        plain = self.context[0]
+        if not isinstance(self.norm, nn.BatchNorm2d):
+            return
+        mean, variance = statistics(self.norm)
+        scale = self.norm.weight / (variance + self.norm.eps).sqrt()
+        shift = self.norm.bias - mean * scale
+        plain = self.context.conv
         folded = nn.Conv2d(plain.in_channels, plain.out_channels, 1)
         folded.weight.copy_(plain.weight * scale[:, None, None])
-        folded.bias.copy_(plain.weight[:, :, 0, 0] @ shift)
+        folded.bias = nn.Parameter(plain.weight[:, :, 0, 0] @ shift)
         self.context[0] = folded
         self.norm = nn.Identity()
 

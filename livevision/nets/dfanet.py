@@ -18,7 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from livevision.nets import xception
-from livevision.nets.layers import Classifier, ConvNorm, Step, global_average, initialise, resize_to
+from livevision.nets.layers import (
+    Backbone,
+    Classifier,
+    ConvNorm,
+    Step,
+    global_average,
+    initialise,
+    resize_to,
+)
 
 # Table 1: blocks of enc2, enc3 and enc4, and the channels inside them; they give four times these.
 _BLOCKS = (4, 6, 4)
@@ -49,7 +57,7 @@ class FcAttention(nn.Module):
 
     def begin_open(self) -> None:
         """Let every channel pass, nearly as it is."""
-        norm = self.gate[1]
+        norm = self.gate.norm
         nn.init.constant_(norm.weight, 0.1)
         nn.init.ones_(norm.bias)
 
@@ -207,11 +215,12 @@ class DFANet(nn.Module):
         self.encoders = nn.ModuleList(
             Encoder(plan, enc4 if i else plan.stem_channels, follows=i > 0) for i in range(encoders)
         )
-        self.attentions = nn.ModuleList(FcAttention(enc4) for _ in range(encoders))
+        attentions = [FcAttention(enc4) for _ in range(encoders)]
+        self.attentions = nn.ModuleList(attentions)
         self.enlarge = Step(_resize)
         self.decoder = Decoder(enc2, enc4, encoders, width, fusion_kernel_size, num_classes)
         initialise(self)
-        for attention in self.attentions:
+        for attention in attentions:
             attention.begin_open()
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -233,14 +242,13 @@ class DFANet(nn.Module):
         logits: Tensor = self.enlarge(self.decoder(low, high), images)
         return (logits,) if self.training else logits
 
-    def start_from(self, classifier: nn.Module) -> None:
+    def start_from(self, trained: Mapping[str, Tensor]) -> None:
         """Copy the weights of a trained classifier of the same backbone wherever they fit.
 
         Every encoder and every attention starts from the same ones; what does not fit are the
         first convolutions of stages that take another encoder's maps too, and, if the classifier
         has not 1000 classes or not enc4's channels before them, the attentions' linear layers.
         """
-        trained = classifier.state_dict()
         ours = self.state_dict()
         for name, value in ours.items():
             # "encoders.1.enc2.0.…" starts from what the classifier has for "enc2.0.…".
@@ -254,7 +262,7 @@ class DFANet(nn.Module):
         self.load_state_dict(ours)
 
 
-class Xception(nn.Module):
+class Xception(Backbone):
     """XceptionA or B, the backbone alone: the stem and an encoder; returns enc2, enc3 and enc4."""
 
     def __init__(self, variant: str) -> None:

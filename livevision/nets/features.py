@@ -9,13 +9,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from livevision.nets import resnet, snet, stdc
+from livevision.nets.layers import Backbone
 from livevision.nets.mobilenetv2 import MobileNetV2
 from livevision.nets.shufflenetv2 import ShuffleNetV2
 from livevision.nets.xception import Xception39
 from livevision.nets.xception_star import XceptionStar
 
 # Backbones without what only serves as a classifier's last layers, and the strides of their maps.
-_BACKBONES: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
+_BACKBONES: dict[str, tuple[Callable[..., Backbone], tuple[int, ...]]] = {
     "mobilenetv2": (partial(MobileNetV2, last=0), (2, 4, 8, 16, 32)),
     "resnet18": (partial(resnet.backbone, "resnet18"), (4, 8, 16, 32)),
     "resnet101": (partial(resnet.backbone, "resnet101"), (4, 8, 16, 32)),
@@ -45,7 +46,7 @@ class Selection:
         return tuple(maps[place] for place in self.places)
 
 
-def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) -> nn.Module:
+def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) -> Backbone:
     """A backbone by name, returning its last maps at these strides.
 
     Weights have the names that they have in the classifier of the same name, behind `backbone.`.
@@ -73,8 +74,7 @@ def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) 
         backbone = make(**options)
     except TypeError as error:
         raise ValueError(f"{name} cannot be built so: {error}") from error
-    channels: tuple[int, ...] = backbone.channels  # type: ignore[assignment]
-    backbone.channels = tuple(channels[place] for place in places)  # type: ignore[assignment]
+    backbone.channels = tuple(backbone.channels[place] for place in places)
     # A module around it would change the names of the weights; a hook does not.
     backbone.register_forward_hook(Selection(places))
     return backbone

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Step(nn.Module):
@@ -60,6 +61,38 @@ class ConvNorm(nn.Sequential):
         elif relu:
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)
+
+    @property
+    def conv(self) -> nn.Conv2d:
+        """The convolution."""
+        return cast(nn.Conv2d, self[0])
+
+    @property
+    def norm(self) -> nn.BatchNorm2d:
+        """The batch normalisation."""
+        return cast(nn.BatchNorm2d, self[1])
+
+
+class Backbone(nn.Module):
+    """A net that takes images and returns a tuple of maps, finest first.
+
+    Attributes:
+        channels: of each map.
+    """
+
+    channels: tuple[int, ...]
+
+
+def statistics(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """A norm's running mean and variance.
+
+    Raises:
+        ValueError: it keeps none.
+    """
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise ValueError("a norm without running statistics")
+    return mean, variance
 
 
 def global_average(x: Tensor) -> Tensor:
@@ -120,7 +153,7 @@ class Classifier(nn.Module):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Backbone,
         channels: int,
         num_classes: int,
         bias: bool = False,

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, ClassVar
+from functools import lru_cache, partial
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets.features import features
-from livevision.nets.layers import initialise
-from livevision.nets.two_stage import TwoStageDetector, by_anchor
+from livevision.nets.layers import Backbone, initialise
+from livevision.nets.two_stage import Counts, TwoStageDetector, by_anchor
 
 _BINS = 7  # along each side of a proposal
 _THIN = 10 * _BINS * _BINS  # channels of the thin map
@@ -35,15 +35,13 @@ class LargeSeparableConv(nn.Module):
 
     def __init__(self, in_channels: int, mid_channels: int, out_channels: int) -> None:
         super().__init__()
-        tall = {"kernel_size": (15, 1), "padding": (7, 0)}
-        wide = {"kernel_size": (1, 15), "padding": (0, 7)}
+        tall = partial(nn.Conv2d, kernel_size=(15, 1), padding=(7, 0))
+        wide = partial(nn.Conv2d, kernel_size=(1, 15), padding=(0, 7))
         self.tall_wide = nn.Sequential(
-            nn.Conv2d(in_channels, mid_channels, **tall),
-            nn.Conv2d(mid_channels, out_channels, **wide),
+            tall(in_channels, mid_channels), wide(mid_channels, out_channels)
         )
         self.wide_tall = nn.Sequential(
-            nn.Conv2d(in_channels, mid_channels, **wide),
-            nn.Conv2d(mid_channels, out_channels, **tall),
+            wide(in_channels, mid_channels), tall(mid_channels, out_channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,7 +90,7 @@ class LightHeadRCNN(TwoStageDetector):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Backbone,
         num_classes: int,
         rpn_channels: int,
         mid_channels: int,
@@ -104,7 +102,7 @@ class LightHeadRCNN(TwoStageDetector):
         detections: int = 100,
     ) -> None:
         super().__init__()
-        c4, c5 = backbone.channels[-2:]  # type: ignore[index]
+        c4, c5 = backbone.channels[-2:]
         self.backbone = backbone
         self.rpn = RegionProposal(c4, rpn_channels)
         self.thin = LargeSeparableConv(c5, mid_channels, _THIN)
@@ -185,7 +183,7 @@ def light_head(
     rpn_channels: int = 256,
     mid_channels: int = 64,
     backbone_options: Mapping[str, Any] | None = None,
-    **options: int,
+    **options: Unpack[Counts],
 ) -> LightHeadRCNN:
     """Light-Head R-CNN on any backbone of `livevision.nets.features` that can be dilated.
 
@@ -206,20 +204,26 @@ def light_head(
 
 
 def light_head_s(
-    num_classes: int = 80, class_agnostic: bool = True, pooling: str = "mean", **options: int
+    num_classes: int = 80,
+    class_agnostic: bool = True,
+    pooling: str = "mean",
+    **options: Unpack[Counts],
 ) -> LightHeadRCNN:
     """Setting S: Xception*, an RPN of 256 channels, 64 inside the thin map's convolution."""
     return light_head("xception-star", num_classes, class_agnostic, pooling, **options)
 
 
 def light_head_l(
-    num_classes: int = 80, class_agnostic: bool = True, pooling: str = "mean", **options: int
+    num_classes: int = 80,
+    class_agnostic: bool = True,
+    pooling: str = "mean",
+    **options: Unpack[Counts],
 ) -> LightHeadRCNN:
     """Setting L: ResNet-101, an RPN of 512 channels, 256 inside the thin map's convolution."""
     return light_head("resnet101", num_classes, class_agnostic, pooling, 512, 256, **options)
 
 
-def light_head_l_release(num_classes: int = 80, **options: int) -> LightHeadRCNN:
+def light_head_l_release(num_classes: int = 80, **options: Unpack[Counts]) -> LightHeadRCNN:
     """Setting L with the head of the authors' code: a box for every class, bins' maxima."""
     return light_head_l(num_classes, class_agnostic=False, pooling="max", **options)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from livevision.nets.layers import Classifier, ConvNorm
+from livevision.nets.layers import Backbone, Classifier, ConvNorm
 
 # Table 2. t: how many times wider a block is inside; c: channels out; n: blocks; s: first stride.
 _ROWS = (
@@ -51,7 +51,7 @@ class InvertedResidual(nn.Module):
         return x + projected if self.adds_input else projected
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Backbone):
     """The backbone: returns the last map of each of the strides 2, 4, 8, 16 and 32.
 
     Args:

@@ -46,5 +46,5 @@ def without_numbers(name: str, options: Mapping[str, Any]) -> nn.Module:
 
 
 def _table(net: nn.Module) -> Mapping[str, str]:
-    table: Mapping[str, str] = (net.net if isinstance(net, OnOtherPixels) else net).PARTS  # type: ignore[assignment,union-attr]
+    table: Mapping[str, str] = (net.net if isinstance(net, OnOtherPixels) else net).PARTS  # type: ignore[assignment]
     return table

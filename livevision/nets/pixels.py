@@ -21,6 +21,9 @@ class OnOtherPixels(nn.Module):
         our_mean, our_std: of the images that come in.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(
         self,
         net: nn.Module,
@@ -37,7 +40,8 @@ class OnOtherPixels(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What the net gives."""
-        return self.net(images * self.scale + self.shift)
+        given: Tensor | tuple[Tensor, ...] = self.net(images * self.scale + self.shift)
+        return given
 
 
 def pixel_change(

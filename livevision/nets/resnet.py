@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from livevision.nets.layers import Classifier, ConvNorm
+from livevision.nets.layers import Backbone, Classifier, ConvNorm
 
 
 class Residual(nn.Module):
@@ -55,7 +55,7 @@ class Bottleneck(Residual):
         super().__init__(residual, in_channels, 4 * width, stride)
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """The backbone: returns C2, C3, C4 and C5, at strides 4, 8, 16 and 32.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from livevision.nets.layers import Classifier, ConvNorm, channel_shuffle
+from livevision.nets.layers import Backbone, Classifier, ConvNorm, channel_shuffle
 
 DOWNSAMPLE_STYLES = ("torchvision", "megvii")
 
@@ -94,10 +94,10 @@ class Unit(nn.Module):
                 f"a unit of stride {stride} cannot map {in_channels} to {out_channels} channels"
             )
         self.stride = stride
-        self.half = out_channels // 2
+        self.half_channels = out_channels // 2
         self.shuffles_last = downsample_style == "torchvision"
-        left = self.half if self.shuffles_last or stride == 1 else in_channels
-        branch_in = in_channels if stride == 2 else self.half
+        left = self.half_channels if self.shuffles_last or stride == 1 else in_channels
+        branch_in = in_channels if stride == 2 else self.half_channels
         step = 1 if dilation > 1 else stride
         slope = slope_of(activation)
 
@@ -107,9 +107,9 @@ class Unit(nn.Module):
             )
 
         self.right = nn.Sequential(
-            ConvNorm(branch_in, self.half, slope=slope),
-            depthwise(self.half, step),
-            ConvNorm(self.half, out_channels - left, slope=slope),
+            ConvNorm(branch_in, self.half_channels, slope=slope),
+            depthwise(self.half_channels, step),
+            ConvNorm(self.half_channels, out_channels - left, slope=slope),
         )
         if star:
             self.right.insert(0, depthwise(branch_in, 1))
@@ -121,7 +121,7 @@ class Unit(nn.Module):
         if self.stride == 2:
             x = torch.cat((self.left(x), self.right(x)), 1)
         elif self.shuffles_last:
-            untouched, branch = x.split(self.half, 1)
+            untouched, branch = x.split(self.half_channels, 1)
             x = torch.cat((untouched, self.right(branch)), 1)
         else:
             x = torch.cat((x[:, 0::2], self.right(x[:, 1::2])), 1)
@@ -145,7 +145,7 @@ def stage(
     return nn.Sequential(first, *rest)
 
 
-class ShuffleNetV2(nn.Module):
+class ShuffleNetV2(Backbone):
     """The backbone: returns the maps at strides 4, 8, 16 and 32.
 
     Args:

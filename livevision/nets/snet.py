@@ -6,15 +6,15 @@ and the authors' released net both have 4, 8 and 4 units, which is what is built
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
-from livevision.nets.layers import Classifier, ConvNorm
+from livevision.nets.layers import Backbone, Classifier, ConvNorm
 from livevision.nets.shufflenetv2 import slope_of, stage
 
 
-class SNet(nn.Module):
+class SNet(Backbone):
     """The backbone: returns C4 at 1/16 and C5 at 1/32.
 
     Args:
@@ -48,6 +48,11 @@ class SNet(nn.Module):
         self.conv5: nn.Module = ConvNorm(c5, last, slope=slope) if last else nn.Identity()
         self.channels = (c4, last or c5)
 
+    @property
+    def first(self) -> ConvNorm:
+        """The first layer."""
+        return cast(ConvNorm, self.stem[0])
+
     def unshuffle(self) -> tuple[list[int], list[int]]:
         """Take the shuffles out, for export, in eval mode; the maps' channels change places.
 
@@ -56,7 +61,7 @@ class SNet(nn.Module):
         """
         from livevision.nets.unshuffled import Unshuffled, permute_inputs
 
-        order = list(range(self.stem[0][0].out_channels))
+        order = list(range(self.first.conv.out_channels))
         orders = []
         for name in ("stage2", "stage3", "stage4"):
             stage = Unshuffled(list(getattr(self, name)), order)
@@ -64,7 +69,7 @@ class SNet(nn.Module):
             order = stage.order
             orders.append(order)
         if isinstance(self.conv5, ConvNorm):
-            permute_inputs(self.conv5[0], order)
+            permute_inputs(self.conv5.conv, order)
             order = list(range(self.channels[1]))
         return orders[1], order
 

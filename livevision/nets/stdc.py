@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
-from livevision.nets.layers import ConvNorm, global_average, initialise
+from livevision.nets.layers import Backbone, ConvNorm, global_average, initialise
 
 
 class DenseConcatenation(nn.Module):
@@ -39,7 +39,7 @@ class DenseConcatenation(nn.Module):
         return torch.cat((self.pool(x1), x2, x3, self.conv4(x3)), 1)
 
 
-class STDC(nn.Module):
+class STDC(Backbone):
     """The backbone: returns the maps at 1/4, 1/8, 1/16 and 1/32.
 
     Args:
@@ -80,7 +80,7 @@ class STDCClassifier(nn.Module):
         self.backbone = backbone
         self.conv6 = ConvNorm(channels, 1024)
         self.fc1 = nn.Linear(1024, 1024, bias=False)
-        self.norm = nn.BatchNorm1d(1024)
+        self.norm: nn.BatchNorm1d | nn.Identity = nn.BatchNorm1d(1024)
         self.dropout = nn.Dropout(0.2)
         self.fc2 = nn.Linear(1024, num_classes, bias=False)
         initialise(self)
@@ -94,8 +94,9 @@ class STDCClassifier(nn.Module):
 
     def fold_norms(self) -> None:
         """Fold the norm after a linear layer, which exporters leave; in eval mode only."""
-        self.fc1 = fuse_linear_bn_eval(self.fc1, self.norm)
-        self.norm = nn.Identity()
+        if isinstance(self.norm, nn.BatchNorm1d):
+            self.fc1 = fuse_linear_bn_eval(self.fc1, self.norm)
+            self.norm = nn.Identity()
 
 
 def backbone(name: str) -> STDC:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.nets.anchors import grid_anchors
-from livevision.nets.layers import ConvNorm, global_average, initialise
+from livevision.nets.layers import Backbone, ConvNorm, global_average, initialise
 from livevision.nets.snet import SNet, backbone
 from livevision.nets.two_stage import TwoStageDetector, by_anchor
 from livevision.nets.unshuffled import permute_inputs
@@ -61,7 +61,7 @@ class RegionProposal(nn.Module):
         anchors = len(ANCHOR_SIZES) * len(ANCHOR_RATIOS)
         self.depthwise = ConvNorm(_WIDTH, _WIDTH, 5, groups=_WIDTH)
         self.pointwise = ConvNorm(_WIDTH, 256)
-        self.objectness = nn.Conv2d(256, 2 * anchors, 1)
+        self.objectness: nn.Module = nn.Conv2d(256, 2 * anchors, 1)
         self.codes = nn.Conv2d(256, 4 * anchors, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,7 +103,7 @@ class ThunderNet(TwoStageDetector):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Backbone,
         num_classes: int,
         pre_nms: int = 500,
         proposals: int = 200,
@@ -112,10 +112,10 @@ class ThunderNet(TwoStageDetector):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        c4, c5 = backbone.channels  # type: ignore[misc]
+        c4, c5 = backbone.channels
         self.context = ContextEnhancement(c4, c5)
         self.rpn = RegionProposal()
-        self.attention = SpatialAttention()
+        self.attention: nn.Module = SpatialAttention()
         self.fc = nn.Linear(_WIDTH, 1024)
         self.classes = nn.Linear(1024, num_classes + 1)
         self.boxes = nn.Linear(1024, 4)
@@ -127,8 +127,9 @@ class ThunderNet(TwoStageDetector):
         initialise(self)
         for layer in (self.context.c4, self.context.c5, self.context.c_glb, self.fc):
             nn.init.kaiming_uniform_(layer.weight, a=1)
-        for layer in (self.rpn.objectness, self.rpn.codes):
-            nn.init.normal_(layer.weight, 0.0, 0.01)
+        for module in (self.rpn.objectness, self.rpn.codes):
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, 0.0, 0.01)
 
     def unshuffle(self) -> None:
         """Take the shuffles out of an SNet, for export, in eval mode; the answers stay."""

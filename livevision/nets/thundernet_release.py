@@ -34,7 +34,8 @@ class ThunderNetRelease(ThunderNet):
         super().__init__(backbone, num_classes, pre_nms, **options)
         objectness = nn.Conv2d(256, len(ANCHOR_SIZES) * len(ANCHOR_RATIOS), 1)
         nn.init.normal_(objectness.weight, 0.0, 0.01)
-        nn.init.zeros_(objectness.bias)
+        if objectness.bias is not None:
+            nn.init.zeros_(objectness.bias)
         self.rpn.objectness = nn.Sequential(objectness, SecondLogit())
         self.fc2 = nn.Linear(1024, 1024)
         self.boxes = nn.Linear(1024, 4 * (num_classes + 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,15 @@ from livevision.nets.roi import ps_roi_align
 
 # The second stage's codes are divided by these, so that their targets have a like spread.
 CODE_SCALE = (0.1, 0.1, 0.2, 0.2)
+
+
+class Counts(TypedDict, total=False):
+    """How many boxes a detector looks at; see `TwoStageDetector`."""
+
+    pre_nms: int
+    proposals: int
+    candidates: int
+    detections: int
 
 
 class TwoStageDetector(nn.Module):
@@ -158,7 +167,7 @@ def refine(
     Returns:
         What `choose` returns.
     """
-    codes = codes.unflatten(-1, (-1, 4))
+    codes = torch.unflatten(codes, -1, (-1, 4))
     if int(codes.shape[2]) > 1:
         codes = codes[:, :, 1:]  # the background's box is never asked for
     boxes = decode_boxes(codes, proposals.unsqueeze(2), *size)

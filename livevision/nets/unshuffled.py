@@ -9,11 +9,12 @@ computed is the same: weights change places, and sums their order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from livevision.nets.layers import ConvNorm
+from livevision.nets.layers import ConvNorm, statistics
 from livevision.nets.shufflenetv2 import Unit
 
 Channel = tuple[int, int]
@@ -42,12 +43,12 @@ class Unshuffled(nn.Sequential):
         # Where each channel goes: the unit that takes it, or behind all of them.
         goal = {c: n for n, channels in enumerate([*taken, given]) for c in channels}
         last = len(taken)
-        self._runs: list[
-            list[tuple[int, int]]
-        ] = []  # of each branch: a goal, and how many go there
+        # Of each branch: a goal, and how many of its channels go there.
+        self._runs: list[list[tuple[int, int]]] = []
         of_branch: list[list[int]] = []
         for number, branch in enumerate(branches):
-            own = sorted(range(_channels_of(branch)), key=lambda k, n=number: (goal[n, k], k))
+            width = width_of(branch)
+            own = [k for _, k in sorted((goal[number, k], k) for k in range(width))]
             _give_in_order(branch, own)
             of_branch.append(own)
             goals = [goal[number, k] for k in own]
@@ -61,7 +62,7 @@ class Unshuffled(nn.Sequential):
         self.order = [given.index(channel) for channel in leaves]
 
     def forward(self, x: Tensor) -> Tensor:
-        first, *rest = self
+        first, *rest = cast(list[Unit], list(self))
         waiting: list[list[Tensor]] = [[] for _ in range(len(rest) + 1)]
         self._deal(0, first.left(x), waiting)
         self._deal(1, first.right(x), waiting)
@@ -83,7 +84,7 @@ def branches_of(units: Sequence[Unit]) -> list[nn.Sequential]:
 
 def plan(units: Sequence[Unit]) -> tuple[list[list[Channel]], list[Channel]]:
     """The channels that each unit but the first takes, and those that the last one gives."""
-    widths = [_channels_of(branch) for branch in branches_of(units)]
+    widths = [width_of(branch) for branch in branches_of(units)]
     of_branch = [[(number, k) for k in range(width)] for number, width in enumerate(widths)]
     x = [*of_branch[0], *of_branch[1]]
     taken = []
@@ -91,8 +92,8 @@ def plan(units: Sequence[Unit]) -> tuple[list[list[Channel]], list[Channel]]:
         x = _shuffled(x)
     for unit, new in zip(units[1:], of_branch[2:], strict=True):
         if unit.shuffles_last:
-            taken.append(x[unit.half :])
-            x = _shuffled([*x[: unit.half], *new])
+            taken.append(x[unit.half_channels :])
+            x = _shuffled([*x[: unit.half_channels], *new])
         else:
             taken.append(x[1::2])
             x = [*x[0::2], *new]
@@ -104,9 +105,14 @@ def _shuffled(channels: Sequence[Channel]) -> list[Channel]:
     return [c for pair in zip(channels[:half], channels[half:], strict=True) for c in pair]
 
 
-def _channels_of(branch: nn.Sequential) -> int:
-    layer: nn.Conv2d = branch[-1][0]
-    return layer.out_channels
+def width_of(branch: nn.Sequential) -> int:
+    """How many channels a branch gives."""
+    return layers_of(branch)[-1].conv.out_channels
+
+
+def layers_of(branch: nn.Sequential) -> list[ConvNorm]:
+    """A branch's layers, first to last."""
+    return cast(list[ConvNorm], list(branch))
 
 
 @torch.no_grad()
@@ -115,24 +121,22 @@ def permute_inputs(convolution: nn.Conv2d, order: Sequence[int]) -> None:
     convolution.weight.copy_(convolution.weight[:, list(order)])
 
 
-def _take_in_order(branch: nn.Module, order: Sequence[int]) -> None:
+def _take_in_order(branch: nn.Sequential, order: Sequence[int]) -> None:
     """Change a branch for an input whose channel i is the former `order[i]`."""
-    for layer in branch:
-        convolution: nn.Conv2d = layer[0]
-        if convolution.groups == 1:
-            permute_inputs(convolution, order)
+    for layer in layers_of(branch):
+        if layer.conv.groups == 1:
+            permute_inputs(layer.conv, order)
             return
         _permute_outputs(layer, order)  # depthwise: what comes in goes out
 
 
 def _give_in_order(branch: nn.Sequential, order: Sequence[int]) -> None:
     """Change a branch so that channel i of its output is the former `order[i]`."""
-    _permute_outputs(branch[-1], order)
+    _permute_outputs(layers_of(branch)[-1], order)
 
 
 @torch.no_grad()
 def _permute_outputs(layer: ConvNorm, order: Sequence[int]) -> None:
-    convolution, norm = layer[0], layer[1]
-    numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    for values in (convolution.weight, *numbers):
+    norm = layer.norm
+    for values in (layer.conv.weight, norm.weight, norm.bias, *statistics(norm)):
         values.copy_(values[list(order)])

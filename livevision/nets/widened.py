@@ -16,7 +16,7 @@ from torch import nn
 from livevision.nets.layers import ConvNorm
 from livevision.nets.shufflenetv2 import Unit
 from livevision.nets.snet import SNet
-from livevision.nets.unshuffled import Channel, branches_of, plan
+from livevision.nets.unshuffled import Channel, branches_of, layers_of, plan, width_of
 
 _NO_ROOM = "the wide net has no room for the narrow one's channels"
 
@@ -37,15 +37,15 @@ def widen(narrow: SNet, wide: SNet) -> tuple[list[int], list[int] | None]:
     Raises:
         ValueError: the wide net has no room for the narrow one.
     """
-    places = list(range(narrow.stem[0][0].out_channels))
-    _copy(narrow.stem[0], wide.stem[0], range(3), places)
+    places = list(range(narrow.first.conv.out_channels))
+    _copy(narrow.first, wide.first, range(3), places)
     found = []
     for name in ("stage2", "stage3", "stage4"):
         places = _widen_stage(getattr(narrow, name), getattr(wide, name), places)
         found.append(places)
     if isinstance(narrow.conv5, ConvNorm) != isinstance(wide.conv5, ConvNorm):
         return found[1], None
-    if isinstance(narrow.conv5, ConvNorm):
+    if isinstance(narrow.conv5, ConvNorm) and isinstance(wide.conv5, ConvNorm):
         inputs, places = places, list(range(narrow.channels[1]))
         _copy(narrow.conv5, wide.conv5, inputs, places)
     return found[1], places
@@ -67,7 +67,7 @@ def _widen_stage(narrow: Sequence[Unit], wide: Sequence[Unit], places: Sequence[
         inputs = list(places)
         if number > 1:  # behind the first unit's two, which see all channels
             inputs = [many[number - 2].index(place_of[channel]) for channel in few[number - 2]]
-        outputs = [place_of[number, k][1] for k in range(old[-1][0].out_channels)]
+        outputs = [place_of[number, k][1] for k in range(width_of(old))]
         _widen_branch(old, new, inputs, outputs)
     return [many_given.index(place_of[channel]) for channel in few_given]
 
@@ -87,23 +87,23 @@ def _widen_branch(
     narrow: nn.Sequential, wide: nn.Sequential, inputs: list[int], outputs: list[int]
 ) -> None:
     """Widen a branch, given where its input's and its output's channels are."""
-    for number, (old, new) in enumerate(zip(narrow, wide, strict=True)):
+    for number, (old, new) in enumerate(zip(layers_of(narrow), layers_of(wide), strict=True)):
         last = number == len(narrow) - 1
-        depthwise = old[0].groups > 1
-        places = outputs if last else inputs if depthwise else list(range(old[0].out_channels))
+        depthwise = old.conv.groups > 1
+        places = outputs if last else inputs if depthwise else list(range(old.conv.out_channels))
         _copy(old, new, range(1) if depthwise else inputs, places)
         inputs = places
 
 
 def _copy(narrow: ConvNorm, wide: ConvNorm, inputs: Sequence[int], outputs: Sequence[int]) -> None:
     """Put a layer's weights where its channels are; they take nothing from other channels."""
-    old, new = narrow[0], wide[0]
+    old, new = narrow.conv, wide.conv
     if old.weight.shape[2:] != new.weight.shape[2:]:
         raise ValueError("the two nets differ in more than their widths")
     if any(few > many for few, many in zip(old.weight.shape, new.weight.shape, strict=True)):
         raise ValueError(_NO_ROOM)
     new.weight[outputs] = 0
     new.weight[torch.tensor(outputs)[:, None], torch.tensor(inputs)] = old.weight
-    for name, values in narrow[1].state_dict().items():
+    for name, values in narrow.norm.state_dict().items():
         if values.ndim:
-            getattr(wide[1], name)[outputs] = values
+            getattr(wide.norm, name)[outputs] = values

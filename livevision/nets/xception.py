@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from livevision.nets.layers import Classifier, ConvNorm
+from livevision.nets.layers import Backbone, Classifier, ConvNorm
 
 
 class SeparableConv(nn.Sequential):
@@ -49,7 +49,7 @@ class Block(nn.Module):
         return F.relu(self.residual(x) + self.shortcut(x))
 
 
-class Xception39(nn.Module):
+class Xception39(Backbone):
     """The backbone: returns the maps at 1/8, 1/16 and 1/32 with 64, 128 and 256 channels."""
 
     channels = (64, 128, 256)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from livevision.nets.layers import Classifier, ConvNorm
+from livevision.nets.layers import Backbone, Classifier, ConvNorm
 
 
 class Unit(nn.Module):
@@ -42,7 +42,7 @@ class Unit(nn.Module):
         return F.relu(x + self.residual(x))
 
 
-class XceptionStar(nn.Module):
+class XceptionStar(Backbone):
     """The backbone: returns C4 at stride 16 and C5 at stride 32.
 
     Args:

@@ -22,7 +22,7 @@ from livevision.training.processes import Group
 from livevision.training.recipe import ClassifyOptions, Recipe
 from livevision.training.scores import Scores
 from livevision.training.teachers import AskTeacher, open_teacher
-from livevision.training.views import Colouring, Views, colours, normalised
+from livevision.training.views import Colouring, Views, colours, log_uniform, normalised
 
 # Of what the input could show of a picture along its shorter side, the part that it does show: as
 # the application's centre crop does it.
@@ -166,7 +166,7 @@ def draw_views(
     """Random parts of pictures, of random area and shape, flipped half of the time."""
     count = len(sizes)
     share = np.sqrt(random.uniform(options.smallest_crop, 1, count))
-    stretch = np.exp(random.uniform(*np.log(options.aspect), count) / 2)
+    stretch = np.exp(log_uniform(options.aspect, count, random) / 2)
     extents = np.minimum(sizes * np.stack((share * stretch, share / stretch), 1), sizes)
     corners = random.random((count, 2)) * (sizes - extents)
     rectangles = np.concatenate((corners, corners + extents), 1)

@@ -127,7 +127,8 @@ class DetectionJob:
             sample = cast(BoxSample, self.material.pictures.samples[index])
             single = ~sample.crowd
             theirs = sample.boxes[single]
-            rectangles[n] = view(*sizes[n], theirs, random)
+            width, height = sizes[n]
+            rectangles[n] = view(width, height, theirs, random)
             flip = bool(flips[n])
             moved, shown = move_boxes(theirs, rectangles[n], flip, size)
             crowds = clip_boxes(sample.boxes[sample.crowd], rectangles[n], flip, size)
@@ -164,7 +165,7 @@ class DetectionJob:
                 theirs = [self.material.beside(index, random) for index in theirs]
             parts, found = self._shown(theirs, (x2 - x1, y2 - y1), self.tile_view, random)
             images[chosen, :, y1:y2, x1:x2] = parts
-            corner = np.float32((x1, y1, x1, y1))
+            corner = np.array((x1, y1, x1, y1), np.float32)
             for mine, shown in zip(laid, found, strict=True):
                 mine.append(Objects(shown.boxes + corner, shown.shares, shown.crowds + corner))
         for n, mine in zip(chosen, laid, strict=True):

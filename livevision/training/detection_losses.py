@@ -204,7 +204,7 @@ def _own(codes: Tensor, labels: Tensor) -> Tensor:
     """The codes of each proposal's own class, N x R x 4."""
     if codes.shape[-1] == 4:
         return codes
-    by_class = codes.unflatten(-1, (-1, 4))
+    by_class = torch.unflatten(codes, -1, (-1, 4))
     places = labels[..., None, None].expand(*labels.shape, 1, 4)
     return by_class.gather(2, places)[:, :, 0]
 

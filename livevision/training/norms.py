@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from livevision.nets.layers import statistics
 from livevision.training.processes import sum_over_processes
 
 
@@ -88,14 +89,15 @@ def measure_norms(net: nn.Module, beginnings: Sequence[str], run: Callable[[], o
 
 def _restate(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
     """Another mean and variance, and the scale and shift with which nothing changes."""
-    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    shift = norm.bias.double() - norm.running_mean.double() * scale
+    running_mean, running_variance = statistics(norm)
+    scale = norm.weight.double() / (running_variance.double() + norm.eps).sqrt()
+    shift = norm.bias.double() - running_mean.double() * scale
     # What is always the same in these pictures may not be in others.
     variance = variance.clamp(min=1e-6)
     norm.weight.copy_(scale * (variance + norm.eps).sqrt())
     norm.bias.copy_(shift + mean * scale)
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)
+    running_mean.copy_(mean)
+    running_variance.copy_(variance)
 
 
 def _norms(net: nn.Module) -> list[_BatchNorm]:
@@ -133,8 +135,9 @@ class SyncedNorm(_BatchNorm):
         variance = (square - mean.square()).clamp(min=0)
         with torch.no_grad():
             momentum = self.momentum or 0.1
-            self.running_mean.lerp_(mean, momentum)
-            self.running_var.lerp_(variance * total / (total - 1).clamp(min=1), momentum)
+            running_mean, running_variance = statistics(self)
+            running_mean.lerp_(mean, momentum)
+            running_variance.lerp_(variance * total / (total - 1).clamp(min=1), momentum)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         scale = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * scale

@@ -48,11 +48,13 @@ _TINY = 4  # pixels along a map's shorter side
 def _convolve_unless_tiny(conv: nn.Conv2d, x: Tensor) -> Tensor:
     if min(x.shape[2:]) < _TINY:
         return _convolve_in_float32(conv, x)
-    return conv._conv_forward(x, conv.weight, conv.bias)
+    convolved: Tensor = conv._conv_forward(x, conv.weight, conv.bias)
+    return convolved
 
 
 def _convolve_in_float32(conv: nn.Conv2d, x: Tensor) -> Tensor:
     # With channels first they are three times slower.
     with torch.autocast(x.device.type, enabled=False):
         x = x.to(torch.float32, memory_format=torch.channels_last)
-        return conv._conv_forward(x, conv.weight, conv.bias)
+        convolved: Tensor = conv._conv_forward(x, conv.weight, conv.bias)
+        return convolved

@@ -8,6 +8,7 @@ other once a step, the threads at every layer.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -106,20 +107,21 @@ def sum_over_processes(x: Tensor) -> Tensor:
     """The sum of every process's `x`, through which gradients flow back to all of them."""
     if not (distributed.is_initialized() and distributed.get_world_size() > 1):
         return x
-    return _Sum.apply(x)
+    apply: Callable[[Tensor], Tensor] = _Sum.apply
+    return apply(x)
 
 
 class _Sum(torch.autograd.Function):
     """What every process adds gets the sum of all processes' gradients."""
 
     @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: object, x: Tensor) -> Tensor:
         total = x.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
         total = gradient.clone()
         distributed.all_reduce(total)
         return total

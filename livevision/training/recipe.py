@@ -48,8 +48,8 @@ class Teacher(Part):
     net: str
     weights: str = ""
     net_options: dict[str, Any] = {}
-    weight: float = Field(0.5, ge=0, le=1)
-    temperature: float = Field(2.0, gt=0)
+    weight: float = Field(default=0.5, ge=0, le=1)
+    temperature: float = Field(default=2.0, gt=0)
     maps: bool = True
 
 
@@ -79,14 +79,14 @@ class SegmentOptions(Part):
     crop: Size
     scale: Range = (0.5, 2.0)
     aspect: Range = (1.0, 1.0)
-    jitter: float = Field(0.4, ge=0, lt=1)
-    hue: float = Field(0.0, ge=0, le=180)
-    aux_weight: float = Field(1.0, ge=0)
-    detail_weight: float = Field(1.0, ge=0)
-    rare_weight: float = Field(0.0, ge=0)
-    repeat_rare: float = Field(0.0, ge=0, lt=1)
-    ohem: float = Field(0.0, ge=0, lt=1)
-    iou_weight: float = Field(0.0, ge=0)
+    jitter: float = Field(default=0.4, ge=0, lt=1)
+    hue: float = Field(default=0.0, ge=0, le=180)
+    aux_weight: float = Field(default=1.0, ge=0)
+    detail_weight: float = Field(default=1.0, ge=0)
+    rare_weight: float = Field(default=0.0, ge=0)
+    repeat_rare: float = Field(default=0.0, ge=0, lt=1)
+    ohem: float = Field(default=0.0, ge=0, lt=1)
+    iou_weight: float = Field(default=0.0, ge=0)
     teacher: Teacher | None = None
 
     @field_validator("rare_weight")
@@ -126,18 +126,18 @@ class DetectOptions(Part):
     """
 
     sizes: list[Size] = []
-    zoom_out: float = Field(3.0, ge=1)
-    smallest_crop: float = Field(0.3, gt=0, le=1)
-    mosaic: float = Field(0.0, ge=0, le=1)
-    jitter: float = Field(0.4, ge=0, lt=1)
-    hue: float = Field(0.0, ge=0, le=180)
-    pre_nms: int = Field(600, ge=1)
-    proposals: int = Field(168, ge=1)
-    most_objects: int = Field(32, ge=1)
-    hardest: int = Field(0, ge=0)
-    sampled: int = Field(0, ge=0)
+    zoom_out: float = Field(default=3.0, ge=1)
+    smallest_crop: float = Field(default=0.3, gt=0, le=1)
+    mosaic: float = Field(default=0.0, ge=0, le=1)
+    jitter: float = Field(default=0.4, ge=0, lt=1)
+    hue: float = Field(default=0.0, ge=0, le=180)
+    pre_nms: int = Field(default=600, ge=1)
+    proposals: int = Field(default=168, ge=1)
+    most_objects: int = Field(default=32, ge=1)
+    hardest: int = Field(default=0, ge=0)
+    sampled: int = Field(default=0, ge=0)
     border_anchors: bool = True
-    repeat_rare: float = Field(0.0, ge=0, lt=1)
+    repeat_rare: float = Field(default=0.0, ge=0, lt=1)
     highlight: list[str] = []
     teacher: Teacher | None = None
 
@@ -154,11 +154,11 @@ class ClassifyOptions(Part):
         teacher: whose answers are learned from besides the labels.
     """
 
-    smallest_crop: float = Field(0.35, gt=0, le=1)
+    smallest_crop: float = Field(default=0.35, gt=0, le=1)
     aspect: Range = (0.75, 1.33)
-    jitter: float = Field(0.3, ge=0, lt=1)
-    hue: float = Field(0.0, ge=0, le=180)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    jitter: float = Field(default=0.3, ge=0, lt=1)
+    hue: float = Field(default=0.0, ge=0, le=180)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     teacher: Teacher | None = None
 
 
@@ -227,33 +227,33 @@ class Recipe(Part):
     labels: list[str] = []
     input_size: Size
     licence: str = ""
-    steps: int = Field(0, ge=0)
-    epochs: float = Field(0.0, ge=0, allow_inf_nan=False)
-    batch_size: int = Field(16, ge=1)
+    steps: int = Field(default=0, ge=0)
+    epochs: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    batch_size: int = Field(default=16, ge=1)
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = Field(0.01, gt=0)
+    learning_rate: float = Field(default=0.01, gt=0)
     rates: dict[str, _Factor] = {}
     schedule: Literal["poly", "cosine", "step"] = "poly"
     milestones: list[float] = [0.5, 0.75]
-    warmup_steps: int = Field(100, ge=0)
-    weight_decay: float = Field(5e-4, ge=0)
+    warmup_steps: int = Field(default=100, ge=0)
+    weight_decay: float = Field(default=5e-4, ge=0)
     decay_all: bool = False
-    clip_norm: float = Field(0.0, ge=0)
-    ema_decay: float = Field(0.998, ge=0, lt=1)
+    clip_norm: float = Field(default=0.0, ge=0)
+    ema_decay: float = Field(default=0.998, ge=0, lt=1)
     norm: Literal["batch", "sync", "frozen"] = "batch"
     measure_norms: list[str] = []
     freeze: list[str] = []
     initial_weights: str | list[str] = ""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
     device: str = "auto"
-    memory_gb: float = Field(8.0, ge=0)
-    workers: int = Field(0, ge=0)
-    evaluate_every: int = Field(0, ge=0)
-    save_every_minutes: float = Field(5.0, gt=0)
-    log_every: int = Field(10, ge=1)
-    samples: int = Field(8, ge=0)
+    memory_gb: float = Field(default=8.0, ge=0)
+    workers: int = Field(default=0, ge=0)
+    evaluate_every: int = Field(default=0, ge=0)
+    save_every_minutes: float = Field(default=5.0, gt=0)
+    log_every: int = Field(default=10, ge=1)
+    samples: int = Field(default=8, ge=0)
     tensorboard: bool = False
 
     @model_validator(mode="after")

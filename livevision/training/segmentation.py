@@ -29,7 +29,15 @@ from livevision.training.segmentation_losses import (
     thinned,
 )
 from livevision.training.teachers import load_teacher
-from livevision.training.views import Colouring, Views, classes, colours, normalised, whole
+from livevision.training.views import (
+    Colouring,
+    Views,
+    classes,
+    colours,
+    log_uniform,
+    normalised,
+    whole,
+)
 
 # Pixels between those in which a teacher's answers are compared and the loss of the IoU is taken:
 # logits are enlarged eightfold as it is.
@@ -188,8 +196,8 @@ def draw_views(sizes: np.ndarray, options: SegmentOptions, random: np.random.Gen
         random: what they are drawn with.
     """
     count = len(sizes)
-    scale = np.exp(random.uniform(*np.log(options.scale), count))
-    stretch = np.exp(random.uniform(*np.log(options.aspect), count) / 2)
+    scale = np.exp(log_uniform(options.scale, count, random))
+    stretch = np.exp(log_uniform(options.aspect, count, random) / 2)
     scales = np.stack((scale * stretch, scale / stretch), 1)
     extents = np.array(options.crop) / scales  # what the crop shows, in the picture's pixels
     # A crop lies inside the picture, or holds all of it.

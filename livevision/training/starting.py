@@ -118,7 +118,7 @@ def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
         raise ModelError(f"initial_weights {str(path)!r}: no safetensors file ({error})") from error
     if isinstance(net, DFANet) and any(name.startswith("backbone.") for name in tensors):
         before = {name: value.clone() for name, value in net.state_dict().items()}
-        net.start_from(_Stored(tensors))
+        net.start_from(tensors)
         changed = sum(not torch.equal(before[n], v) for n, v in net.state_dict().items())
         return f"began from the classifier {path}: {changed} of {len(before)} tensors"
     remark = _other_units(path, tensors, recipe, net)
@@ -160,14 +160,3 @@ def _other_units(path: Path, tensors: dict[str, Tensor], recipe: Recipe, net: nn
         f"; trained with {their_activation}, where {recipe.net} has {activation}: "
         f"net_options: {{activation: {their_activation}}} keeps what it computes"
     )
-
-
-class _Stored(nn.Module):
-    """A classifier's weights as they lie in a file, without the classifier."""
-
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        super().__init__()
-        self._stored = tensors
-
-    def state_dict(self, *_: Any, **__: Any) -> dict[str, Tensor]:
-        return self._stored

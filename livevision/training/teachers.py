@@ -18,7 +18,7 @@ from livevision.errors import ModelError, UsageError, missing_package
 from livevision.nets import build
 from livevision.training.material import Material
 from livevision.training.recipe import Teacher
-from livevision.training.weights import load_weights
+from livevision.training.weights import load_weights, move
 
 AskTeacher: TypeAlias = Callable[[Tensor], Tensor]
 """Logits of the labels, N x labels, for images as our nets take them."""
@@ -42,7 +42,7 @@ def load_teacher(settings: Teacher, num_labels: int, device: torch.device) -> nn
         load_weights(net, Path(settings.weights))
     except (TypeError, ValueError) as error:
         raise ModelError(f"the teacher {settings.net} cannot be loaded: {error}") from error
-    return net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return move(net, device).eval().requires_grad_(False)
 
 
 def open_teacher(settings: Teacher, material: Material, device: torch.device) -> AskTeacher:

@@ -118,7 +118,14 @@ class Colouring:
         matrix = brightness * contrast * (turn @ saturate)
         mean = images.mean((1, 2, 3), keepdim=True)[..., 0]
         shift = (1 - contrast) * brightness * mean
-        return (matrix @ images.flatten(2) + shift).view(images.shape).clamp(0, 255)
+        recoloured: Tensor = (matrix @ images.flatten(2) + shift).view(images.shape)
+        return recoloured.clamp(0, 255)
+
+
+def log_uniform(between: tuple[float, float], count: int, random: np.random.Generator) -> Floats:
+    """The logarithms of `count` numbers drawn between two, evenly in their logarithm."""
+    low, high = np.log(between)
+    return random.uniform(low, high, count)
 
 
 def normalised(images: Tensor) -> Tensor:

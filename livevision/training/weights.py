@@ -36,6 +36,13 @@ class AveragedNet:
             ours[name].copy_(theirs[name])
 
 
+def move(net: nn.Module, device: torch.device) -> nn.Module:
+    """Move a net to a device, its weights channels last in memory; returns the net."""
+    # PyTorch's types leave `memory_format` out.
+    moved: nn.Module = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
 def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None:
     """Write a net's weights as float16 safetensors, whole or not at all.
 

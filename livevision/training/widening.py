@@ -92,7 +92,7 @@ def _stored_snet(tensors: Mapping[str, Tensor], like: SNet) -> SNet | None:
         return None
     c3, c4, c5 = (2 * own[name].shape[0] for name in ends)
     last = own["conv5.0.weight"].shape[0] if "conv5.0.weight" in own else 0
-    if isinstance(like.conv5, ConvNorm) and last > like.conv5[0].out_channels:
+    if isinstance(like.conv5, ConvNorm) and last > like.conv5.conv.out_channels:
         own = {name: value for name, value in own.items() if not name.startswith("conv5.")}
         last = 0
     style = "torchvision" if like.stage2[0].shuffles_last else "megvii"

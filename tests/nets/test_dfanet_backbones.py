@@ -41,7 +41,7 @@ def test_encoders_start_from_the_classifier(name: str) -> None:
     classifier, options, _ = NETS[name]
     net, trained = build(name, num_classes=3), build(classifier, **options)
     before = {key: x.clone() for key, x in net.state_dict().items()}
-    net.start_from(trained)
+    net.start_from(trained.state_dict())
     after = net.state_dict()
     theirs = [x for x in trained.state_dict().values() if x.dim() == 4]
 
@@ -71,6 +71,6 @@ def test_the_block_that_joins_does_not_expand() -> None:
 
 
 def test_width_multiplies_the_encoders() -> None:
-    assert build("dfanet-shufflenetv2", width=1.0).encoders[0].enc4[0].half == 232
+    assert build("dfanet-shufflenetv2", width=1.0).encoders[0].enc4[0].half_channels == 232
     narrow = build("dfanet-mobilenetv2", width=0.5).encoders[0]
     assert narrow.enc4[-1].project[0].out_channels == 48
