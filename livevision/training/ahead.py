@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
+
+Batch = TypeVar("Batch")
 
 
 @contextmanager
 def batches_ahead(
-    make: Callable[[int], Any], steps: int, workers: int
-) -> Iterator[Callable[[int], Any]]:
+    make: Callable[[int], Batch], steps: int, workers: int
+) -> Iterator[Callable[[int], Batch]]:
     """Within it, a function that gives the batch of a step, steps in order.
 
     Args:
@@ -22,10 +24,10 @@ def batches_ahead(
     if not workers:
         yield make
         return
-    coming: dict[int, Future[Any]] = {}
+    coming: dict[int, Future[Batch]] = {}
     pool = ThreadPoolExecutor(workers, "batch")
 
-    def take(step: int) -> Any:
+    def take(step: int) -> Batch:
         for ahead in range(step, min(steps, step + workers + 1)):
             if ahead not in coming:
                 coming[ahead] = pool.submit(make, ahead)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from livevision.training.folder import Wishes, epochs_for, recipe_for, settings_over
-from livevision.training.jobs import make_job
-from livevision.training.loop import Job, train
+from livevision.training.jobs import Job, make_job
 from livevision.training.processes import Group, join, leave
 from livevision.training.recipe import Recipe
 from livevision.training.recipe_file import read_recipe, recipe_from, with_settings
+from livevision.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Run:
 
     def train(self, resume: bool = False) -> dict[str, float]:
         """Train; returns and raises as `train_recipe`."""
-        best = train(self.recipe, self.job, self.out, self.group, resume, self.remarks)
+        trainer = Trainer(self.recipe, self.job, self.out, self.group, resume)
+        best = trainer.run(self.remarks)
         leave()
         return best
 

@@ -12,8 +12,7 @@ from torch import nn
 from livevision.errors import ModelError, UsageError
 from livevision.nets import build
 from livevision.training.distillation import answers_loss, maps_loss
-from livevision.training.jobs import make_job
-from livevision.training.loop import Job
+from livevision.training.jobs import Job, make_job
 from livevision.training.processes import Group
 from livevision.training.starting import start_from
 from livevision.training.weights import load_weights, save_weights
