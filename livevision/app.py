@@ -411,8 +411,7 @@ def _in_short(paths: Sequence[str]) -> list[str]:
 
 
 def _source_of(kind: str, uri: str, options: SourceOptions) -> Source:
-    source: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(uri, options)
-    return source
+    return registry.resolve(registry.SOURCES, kind, "kind of source")(uri, options)
 
 
 def _turns(places: Sequence[tuple[str, str]]) -> list[list[int]]:

@@ -6,51 +6,123 @@ A new source, sink, engine or overlay is one file and one line here.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from livevision.errors import UsageError, unknown
 
-SOURCES = {
-    "camera": "livevision.capture.camera:CameraSource",
-    "video_file": "livevision.capture.video_file:VideoFileSource",
-    "stream": "livevision.capture.stream:StreamSource",
-    "images": "livevision.capture.images:ImagesSource",
-    "gstreamer": "livevision.capture.gstreamer:GStreamerSource",
-    "synthetic": "livevision.capture.synthetic:SyntheticSource",
-}
+if TYPE_CHECKING:
+    from livevision.capture.options import SourceOptions
+    from livevision.inference.model_files import ModelFiles
+    from livevision.output.options import OutputOptions
+    from livevision.protocols import Engine, Fit, Overlay, Sink, Source, SourceInfo, Task
 
-ENGINES = {
-    "tensorrt": "livevision.inference.tensorrt_engine:TensorRTEngine",
-    "openvino": "livevision.inference.openvino_engine:OpenVINOEngine",
-    "onnx": "livevision.inference.onnx_engine:OnnxEngine",
-    "onnx-tensorrt": "livevision.inference.onnx_engine:OnnxTensorRTEngine",
-    "torch": "livevision.inference.torch_engine:TorchEngine",
-}
-
-TASKS = {
-    "detect": "livevision.inference.detect:DetectTask",
-    "segment": "livevision.inference.segment:SegmentTask",
-    "classify": "livevision.inference.classify:ClassifyTask",
-}
-
-OVERLAYS = {
-    "segment": "livevision.overlay.class_map:ClassMapOverlay",
-    "detect": "livevision.overlay.boxes:BoxOverlay",
-    "classify": "livevision.overlay.labels:LabelsOverlay",
-    "hud": "livevision.overlay.hud:HudOverlay",
-}
-
-SINKS = {
-    "window": "livevision.output.window:WindowSink",
-    "video_file": "livevision.output.video_file:VideoFileSink",
-    "images": "livevision.output.images:ImagesSink",
-    "records": "livevision.output.records:RecordsSink",
-    "null": "livevision.output.null:NullSink",
-}
+Kind = TypeVar("Kind")
 
 
-def resolve(table: Mapping[str, str], name: str, kind: str) -> Any:
+class Table(dict[str, str], Generic[Kind]):
+    """Names, and where the class behind each is: ``module:Class``, which is a ``Kind``."""
+
+
+class SourceClass(Protocol):
+    """A class of sources."""
+
+    def __call__(self, uri: str, options: SourceOptions) -> Source: ...
+
+
+class EngineClass(Protocol):
+    """A class of engines.
+
+    Attributes:
+        reads: What it takes of a model's files: "weights" or "graph".
+    """
+
+    reads: str
+
+    def __call__(
+        self,
+        files: ModelFiles,
+        device: str,
+        precision: str,
+        threads: int | None = None,
+        **options: bool,
+    ) -> Engine: ...
+
+
+class TaskClass(Protocol):
+    """A class of tasks; the settings are those of detection."""
+
+    def __call__(self, labels: Sequence[str], fit: Fit, **settings: Any) -> Task: ...
+
+
+class OverlayClass(Protocol):
+    """A class of overlays, each with options of its own."""
+
+    def __call__(self, **options: Any) -> Overlay: ...
+
+
+class SinkClass(Protocol):
+    """A class of sinks.
+
+    Attributes:
+        wants_image: As of its sinks.
+    """
+
+    wants_image: bool
+
+    def __call__(self, target: str, info: SourceInfo, options: OutputOptions) -> Sink: ...
+
+
+SOURCES: Table[SourceClass] = Table(
+    {
+        "camera": "livevision.capture.camera:CameraSource",
+        "video_file": "livevision.capture.video_file:VideoFileSource",
+        "stream": "livevision.capture.stream:StreamSource",
+        "images": "livevision.capture.images:ImagesSource",
+        "gstreamer": "livevision.capture.gstreamer:GStreamerSource",
+        "synthetic": "livevision.capture.synthetic:SyntheticSource",
+    }
+)
+
+ENGINES: Table[EngineClass] = Table(
+    {
+        "tensorrt": "livevision.inference.tensorrt_engine:TensorRTEngine",
+        "openvino": "livevision.inference.openvino_engine:OpenVINOEngine",
+        "onnx": "livevision.inference.onnx_engine:OnnxEngine",
+        "onnx-tensorrt": "livevision.inference.onnx_engine:OnnxTensorRTEngine",
+        "torch": "livevision.inference.torch_engine:TorchEngine",
+    }
+)
+
+TASKS: Table[TaskClass] = Table(
+    {
+        "detect": "livevision.inference.detect:DetectTask",
+        "segment": "livevision.inference.segment:SegmentTask",
+        "classify": "livevision.inference.classify:ClassifyTask",
+    }
+)
+
+OVERLAYS: Table[OverlayClass] = Table(
+    {
+        "segment": "livevision.overlay.class_map:ClassMapOverlay",
+        "detect": "livevision.overlay.boxes:BoxOverlay",
+        "classify": "livevision.overlay.labels:LabelsOverlay",
+        "hud": "livevision.overlay.hud:HudOverlay",
+    }
+)
+
+SINKS: Table[SinkClass] = Table(
+    {
+        "window": "livevision.output.window:WindowSink",
+        "video_file": "livevision.output.video_file:VideoFileSink",
+        "images": "livevision.output.images:ImagesSink",
+        "records": "livevision.output.records:RecordsSink",
+        "null": "livevision.output.null:NullSink",
+    }
+)
+
+
+def resolve(table: Table[Kind], name: str, kind: str) -> Kind:
     """The class behind a name, imported now.
 
     Raises:
@@ -59,4 +131,5 @@ def resolve(table: Mapping[str, str], name: str, kind: str) -> Any:
     if name not in table:
         raise UsageError(unknown(kind, name, table))
     module, _, attribute = table[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    found: Kind = getattr(importlib.import_module(module), attribute)
+    return found

@@ -87,8 +87,7 @@ class Model:
     @property
     def reads(self) -> str:
         """What the engine takes of the files: "weights" or "graph"."""
-        reads: str = registry.resolve(registry.ENGINES, self._engine_name, "engine").reads
-        return reads
+        return registry.resolve(registry.ENGINES, self._engine_name, "engine").reads
 
     @property
     def needs_graph(self) -> bool:
@@ -315,8 +314,7 @@ class Model:
                 )
             settings = {}
         kind = registry.resolve(registry.TASKS, self.task, "task")
-        task: Task = kind(self.labels, fit, **settings)
-        return task
+        return kind(self.labels, fit, **settings)
 
     def _warm(self) -> None:
         module = importlib.import_module(registry.TASKS[self.task].partition(":")[0])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from livevision import registry
 from livevision.capture.locate import name_of
@@ -196,8 +196,7 @@ class Delivery:
                 log.error("%s", further)
 
     def _make(self, target: Target, info: SourceInfo) -> Sink:
-        sink: Sink = _sink(target.kind)(target.target, info, self._options)
-        return sink
+        return _sink(target.kind)(target.target, info, self._options)
 
     def _close(
         self, sinks: Iterator[Sink] | Sequence[Sink], told: bool = True
@@ -243,7 +242,7 @@ class _Failed:
     error: OutputError | None = None
 
 
-def _sink(kind: str) -> Any:
+def _sink(kind: str) -> registry.SinkClass:
     return registry.resolve(registry.SINKS, kind, "kind of output")
 
 

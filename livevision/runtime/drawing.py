@@ -92,8 +92,7 @@ class Overlays:
 
     @cached_property
     def _hud(self) -> Overlay:
-        hud: Overlay = registry.resolve(registry.OVERLAYS, "hud", "overlay")()
-        return hud
+        return registry.resolve(registry.OVERLAYS, "hud", "overlay")()
 
     @cached_property
     def _names(self) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from livevision import registry
 from livevision.errors import ModelError
@@ -129,7 +129,7 @@ def _judge(
 
     in_fp32 = "onnx" if find_spec("openvino") is None else "openvino"
     reference = registry.resolve(registry.ENGINES, in_fp32, "engine")(files, "cpu", "fp32")
-    kind: Any = registry.resolve(registry.ENGINES, lowered.engine, "engine")
+    kind = registry.resolve(registry.ENGINES, lowered.engine, "engine")
     engine = kind(other, lowered.device, "auto")
     try:
         found = agreement(card.task, card.labels, reference, engine, frames.batches, frames.source)

@@ -17,7 +17,7 @@ from livevision.frame import Batch, Frame
 from livevision.inference.model_files import ModelFiles
 from livevision.models.catalog import ModelCard
 from livevision.preprocess.fit import make_fit
-from livevision.protocols import Source, Task
+from livevision.protocols import Task
 
 MOST = 300
 """Frames that are kept of all sources together, evenly spread."""
@@ -109,10 +109,8 @@ def split(frames: Frames) -> tuple[Frames, Frames]:
 
 def _frames(places: Sequence[tuple[str, str]]) -> Iterator[Frame]:
     for index, (kind, uri) in enumerate(places):
-        opened: Source = registry.resolve(registry.SOURCES, kind, "kind of source")(
-            uri, SourceOptions(index=index)
-        )
-        with closing(opened):
+        source = registry.resolve(registry.SOURCES, kind, "kind of source")
+        with closing(source(uri, SourceOptions(index=index))) as opened:
             yield from opened
 
 
