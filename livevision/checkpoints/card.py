@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from livevision.errors import OutputError
+from livevision.files import write_whole
 from livevision.models.catalog import ModelCard
 
 
@@ -34,6 +35,6 @@ def write_card(path: Path, card: ModelCard, text: str) -> None:
         fields, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
     )
     try:
-        path.write_text(f"---\n{front}---\n\n# {card.name}\n\n{text}\n", encoding="utf-8")
+        write_whole(path, f"---\n{front}---\n\n# {card.name}\n\n{text}\n")
     except OSError as error:
         raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error

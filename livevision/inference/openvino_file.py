@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import openvino as ov
 
 from livevision.errors import ModelError, OutputError
+from livevision.files import whole
 from livevision.inference.description import GROUP
 
 
@@ -40,16 +40,16 @@ def write_graph(
     """
     for key, value in told.items():
         model.set_rt_info(value, [GROUP, key])
-    # OpenVINO takes the weights' name from that of the .xml, which must end so.
-    part = output.with_name(f".{output.stem}.{os.getpid()}.part.xml")
     try:
-        ov.save_model(model, str(part), compress_to_fp16=half)
-        part.with_suffix(".bin").replace(output.with_suffix(".bin"))
-        part.replace(output)
+        with whole(output) as part:
+            # OpenVINO takes the weights' name from that of the .xml.
+            weights = part.with_suffix(".bin")
+            try:
+                ov.save_model(model, str(part), compress_to_fp16=half)
+                weights.replace(output.with_suffix(".bin"))
+            finally:
+                weights.unlink(missing_ok=True)
     except RuntimeError as error:
         raise OutputError(f"OpenVINO cannot write {str(output)!r}: {error}") from error
     except OSError as error:
         raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
-        part.with_suffix(".bin").unlink(missing_ok=True)

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livevision.errors import ModelError
+from livevision.files import write_whole
 
 SUFFIX = ".graph.npz"
 
@@ -145,7 +146,7 @@ class Template:
             places=np.diff(self.places, prepend=np.int32(0)),
             plan=np.frombuffer(json.dumps(plan).encode(), np.uint8),
         )
-        path.write_bytes(file.getvalue())
+        write_whole(path, file.getvalue())
 
 
 def read_template(path: Path) -> Template:

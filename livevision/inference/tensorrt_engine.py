@@ -18,6 +18,7 @@ import tensorrt as trt
 
 from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.errors import ModelError
+from livevision.files import write_whole
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.cuda_device import CudaDevice
@@ -25,7 +26,6 @@ from livevision.inference.in_flight import AT_ONCE, Places
 from livevision.inference.model_files import OUTPUTS, ModelFiles
 from livevision.inference.precision import settle
 from livevision.inference.tensorrt_build import Logger, build_plan, load_plan
-from livevision.inference.whole_file import write_whole
 from livevision.protocols import EngineSpec, Pending, TensorSpec
 from livevision.version import __version__
 

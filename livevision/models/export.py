@@ -24,6 +24,7 @@ import numpy as np
 
 from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.errors import ModelError, OutputError, missing_package
+from livevision.files import whole
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.inference.static_shapes import fold_shapes
 from livevision.inference.template import read_template
@@ -92,16 +93,12 @@ def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float | No
         if find_spec(package) is None:
             what_for = f"making the graph of {files.name} at {_size(files)}"
             raise ModelError(missing_package(package, what_for, "export"))
-    half_made = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        _write(files, card, half_made)
-        difference = _difference(replace(files, graph=half_made))
-        half_made.replace(output)
+        with whole(output) as half_made:
+            _write(files, card, half_made)
+            return _difference(replace(files, graph=half_made))
     except OSError as error:
         raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
-    finally:
-        half_made.unlink(missing_ok=True)
-    return difference
 
 
 def _template_of(files: ModelFiles, card: ModelCard) -> Path | None:
@@ -136,14 +133,11 @@ def fill_template(template: Path, files: ModelFiles, card: ModelCard, output: Pa
     except (SafetensorError, OSError) as error:
         raise ModelError(f"weights {str(files.weights)!r} cannot be read: {error}") from error
     model = read_template(template).filled(tensors)
-    half_made = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        save(model, files, card, half_made)
-        half_made.replace(output)
+        with whole(output) as half_made:
+            save(model, files, card, half_made)
     except OSError as error:
         raise OutputError(f"cannot write {str(output)!r}: {error.strerror}") from error
-    finally:
-        half_made.unlink(missing_ok=True)
 
 
 def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from livevision.errors import OutputError, UsageError
+from livevision.files import write_whole
 from livevision.output.place import end_of_links, same, special
 
 _OPEN = re.compile(r"/dev/(stdout|stderr|fd/(\d+))")
@@ -50,13 +51,7 @@ def write_report(path: Path, text: str) -> None:
         if _goes_through(path):
             _write_through(path, text)
             return
-        end = end_of_links(path)
-        part = end.with_name(f".livevision-report-{os.getpid()}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(end)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(end_of_links(path), text)
     except OSError as error:
         raise OutputError(f"cannot write the report {path}: {error.strerror}") from error
 

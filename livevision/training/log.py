@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from livevision.files import whole
+
 Row = dict[str, float]
 
 
@@ -53,9 +55,7 @@ class Log:
         return bool(new)
 
     def _write_all(self) -> None:
-        unfinished = self.path.with_suffix(".new")
-        with unfinished.open("w", newline="") as file:
+        with whole(self.path) as unfinished, unfinished.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(self.rows)
-        unfinished.replace(self.path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from livevision.errors import OutputError, UsageError, missing_package
+from livevision.files import write_whole
 from livevision.training.log import Log, Row
 from livevision.training.plots import plot_run, plot_scores
 from livevision.training.recipe import Recipe
@@ -35,7 +36,7 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             resolved = recipe.model_copy(update={"labels": labels})
-            (path / "recipe.yaml").write_text(to_yaml(resolved), encoding="utf-8")
+            write_whole(path / "recipe.yaml", to_yaml(resolved))
             self.log = Log(path / "log.csv", first_step)
         except OSError as error:
             raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from livevision.errors import ModelError, UsageError
+from livevision.files import whole
 from livevision.training.recipe import Recipe
 from livevision.training.recipe_file import recipe_from
 
@@ -21,12 +21,8 @@ _FREE = {
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint; whatever interrupts it, the old file or the new one stands there."""
-    unfinished = path.with_suffix(".new")
-    with unfinished.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    with whole(path, durable=True) as unfinished:
+        torch.save(state, unfinished)
 
 
 def load_state(path: Path, recipe: Recipe, processes: int) -> dict[str, Any]:

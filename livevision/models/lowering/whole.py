@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from livevision.errors import OutputError
-from livevision.inference.whole_file import write_whole
+from livevision.files import write_whole
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
