@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -75,7 +75,7 @@ class DetectionJob:
         self.tile_view = ViewOfBoxes(1.0, self.options.smallest_crop)  # tiles are small enough
         self.colouring = Colouring(self.options.jitter, self.options.hue)
         self.sizes = self.options.sizes or [recipe.input_size]
-        self.propose: Any = TwoStageDetector.propose
+        self.propose: Callable[..., Tensor] = TwoStageDetector.propose
         self._teacher: TwoStageDetector | None = None
         if self.options.teacher is not None:
             teacher = load_teacher(self.options.teacher, len(self.labels), group.device)

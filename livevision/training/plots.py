@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from livevision.cache import lend_cache
 from livevision.training.log import Log
 from livevision.training.scores import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MOST_NAMED = 40  # classes whose names fit beside a plot
 
 
 def plot_run(folder: Path, log: Log, scores: Scores) -> None:
     """`losses.png`, the parts of the loss and the learning rate, and `scores.png`."""
-    figure, (above, below) = _figure(2, 1, (9, 7))
+    figure, (above, below) = _figure(2, (9, 7))
     for name in log.columns:
         if name == "loss" or name.startswith("loss/"):
             above.plot(*log.column(name), label=name, linewidth=1)
@@ -26,7 +31,7 @@ def plot_run(folder: Path, log: Log, scores: Scores) -> None:
     below.set(xlabel="step", ylabel="learning rate")
     figure.savefig(folder / "losses.png")
 
-    figure, axes = _figure(1, 1, (9, 5))
+    figure, (axes,) = _figure(1, (9, 5))
     for name in scores.figures:
         axes.plot(*log.column(name), marker="o", markersize=3, label=name)
     axes.set(xlabel="step", ylabel="score", ylim=(0, None))
@@ -37,7 +42,7 @@ def plot_run(folder: Path, log: Log, scores: Scores) -> None:
 def plot_scores(folder: Path, scores: Scores, labels: list[str]) -> None:
     """`classes.png`, and what there is of `precision_recall.png` and `confusion.png`."""
     known = [i for i in np.argsort(scores.classes) if not np.isnan(scores.classes[i])]
-    figure, axes = _figure(1, 1, (8, max(2.0, 0.22 * len(known) + 1)))
+    figure, (axes,) = _figure(1, (8, max(2.0, 0.22 * len(known) + 1)))
     axes.barh([labels[i] for i in known], scores.classes[known])
     axes.set(xlabel=scores.by, xlim=(0, 1))
     axes.tick_params(axis="y", labelsize=7)
@@ -50,7 +55,7 @@ def plot_scores(folder: Path, scores: Scores, labels: list[str]) -> None:
 
 def _plot_precision(folder: Path, scores: Scores, labels: list[str]) -> None:
     assert scores.precision is not None
-    figure, axes = _figure(1, 1, (9, 6))
+    figure, (axes,) = _figure(1, (9, 6))
     recall = np.linspace(0, 1, scores.precision.shape[1])
     for name, curve, value in zip(labels, scores.precision, scores.classes, strict=True):
         if not np.isnan(value):
@@ -60,11 +65,11 @@ def _plot_precision(folder: Path, scores: Scores, labels: list[str]) -> None:
     figure.savefig(folder / "precision_recall.png")
 
 
-def _plot_confusion(folder: Path, counts: Any, labels: list[str]) -> None:
+def _plot_confusion(folder: Path, counts: npt.NDArray[np.int64], labels: list[str]) -> None:
     names = labels if len(labels) == len(counts) else [*labels, "nothing"]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(14.0, max(4.0, 0.3 * len(names) + 2))
-    figure, axes = _figure(1, 1, (side, side))
+    figure, (axes,) = _figure(1, (side, side))
     axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axes.set(xlabel="found class", ylabel="true class")
     if len(names) <= _MOST_NAMED:
@@ -74,12 +79,12 @@ def _plot_confusion(folder: Path, counts: Any, labels: list[str]) -> None:
     figure.savefig(folder / "confusion.png")
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float]) -> Any:
-    """A figure that needs no display, and its axes."""
+def _figure(rows: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """A figure that needs no display, and its axes from top to bottom."""
     lend_cache("MPLCONFIGDIR", "matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained", dpi=110)
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns)
+    return figure, list(figure.subplots(rows, squeeze=False)[:, 0])

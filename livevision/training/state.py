@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -19,13 +19,40 @@ _FREE = {
 }  # fmt: skip
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
+class State(TypedDict):
+    """What a checkpoint holds.
+
+    Attributes:
+        net, average, optimizer, scaler: the state of each, as PyTorch gives it.
+        step: how many steps were taken.
+        seconds: how long they took.
+        unevaluated: whether an evaluation was due and broken off.
+        best: the figures of the best evaluation, and its "step".
+        best_value: the one that evaluations are compared by.
+        recipe: as given.
+        processes: how many train side by side.
+    """
+
+    net: dict[str, Any]
+    average: dict[str, Any]
+    optimizer: dict[str, Any]
+    scaler: dict[str, Any]
+    step: int
+    seconds: float
+    unevaluated: bool
+    best: dict[str, float]
+    best_value: float
+    recipe: dict[str, Any]
+    processes: int
+
+
+def save_state(path: Path, state: State) -> None:
     """Write a checkpoint; whatever interrupts it, the old file or the new one stands there."""
     with whole(path, durable=True) as unfinished:
         torch.save(state, unfinished)
 
 
-def load_state(path: Path, recipe: Recipe, processes: int) -> dict[str, Any]:
+def load_state(path: Path, recipe: Recipe, processes: int) -> State:
     """Read the checkpoint of a run with this recipe.
 
     Args:
@@ -43,7 +70,7 @@ def load_state(path: Path, recipe: Recipe, processes: int) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"--resume: there is no checkpoint {str(path)!r} to go on from")
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
         theirs, count = _flat(_with_defaults(state["recipe"])), state["processes"]
     except Exception as error:
         raise ModelError(f"{str(path)!r} is no checkpoint of a training run: {error}") from error

@@ -26,7 +26,7 @@ from livevision.training.recipe import Recipe
 from livevision.training.scores import Scores
 from livevision.training.shipping import ship
 from livevision.training.starting import build_net, start_from
-from livevision.training.state import load_state, save_state
+from livevision.training.state import State, load_state, save_state
 from livevision.training.stopping import BrokenOff, Stop, stop_asked
 from livevision.training.threads import Threads
 from livevision.training.weights import AveragedNet, move
@@ -195,7 +195,7 @@ class Trainer:
         """
         if not all(bool(p.isfinite().all()) for p in self.net.parameters()):
             raise LivevisionError(self._broken(self.done))
-        state = {
+        state: State = {
             "net": self.net.state_dict(),
             "average": self.average.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
