@@ -164,6 +164,7 @@ def test_the_watch_itself_sees_what_is_tried(tmp_path: Path) -> None:
         (("127.8.0.1", 80), True),
         (("::1", 80, 0, 0), True),
         ("localhost", True),
+        (os.uname().nodename, True),
         ("camera.invalid", True),
         ("/run/x.sock", True),
         (None, True),

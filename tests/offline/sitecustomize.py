@@ -15,6 +15,7 @@ import traceback
 from typing import Any
 
 NOTES = "LIVEVISION_TEST_CONNECTIONS"
+_OWN_NAME = os.uname().nodename  # which torchrun asks the full form of
 _EVENTS = {
     # Which argument of the event tells the other end.
     "socket.connect": 1,
@@ -38,7 +39,7 @@ def is_here(address: Any) -> bool:
     if not isinstance(host, str) or "/" in host or "\0" in host:
         return True  # no host, or the path of a Unix socket
     # A name that ends so belongs to nobody, by RFC 6761; tests ask for it to find none.
-    if host in ("", "localhost") or host.endswith(".invalid"):
+    if host in ("", "localhost", _OWN_NAME) or host.endswith(".invalid"):
         return True
     try:
         found = ipaddress.ip_address(host.partition("%")[0])
