@@ -1,0 +1,80 @@
+"""A model's passes over a picture: at several sizes, and turned left to right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livevision.frame import Image
+from livevision.labelling.fusing import Boxes, fuse_boxes, fuse_maps, one_thing_each
+
+if TYPE_CHECKING:
+    from livevision.models.model import Model
+
+_FLOOR = 0.02
+"""Score from which boxes are fused, and classes kept beside the best one. It is far below what is
+asked for, since a box that a pass leaves out counts as a score of zero there."""
+
+
+class Passes:
+    """Looks at pictures and fuses what the passes find.
+
+    Args:
+        models: One model at each of the sizes.
+        flip: Look at each picture turned left to right, too.
+    """
+
+    def __init__(self, models: Sequence[Model], flip: bool) -> None:
+        ways = (False, True) if flip else (False,)
+        self._looks = [(model, turned) for model in models for turned in ways]
+        self._labels = list(models[0].labels)
+
+    def boxes(
+        self, image: Image, lowest: float, classes: Sequence[int], soft: bool
+    ) -> tuple[Boxes, NDArray[np.float32]]:
+        """The things in a picture, uint8 H×W×3 BGR.
+
+        Args:
+            image: The picture.
+            lowest: Score from which boxes are wanted.
+            classes: Numbers of the classes that are wanted.
+            soft: Whether the scores of other classes are wanted.
+
+        Returns:
+            Boxes of one class each, and float32 N×classes of scores.
+        """
+        several = len(self._looks) > 1
+        floor = min(lowest, _FLOOR) if several or soft else lowest
+        found = [self._boxes(model, image, turned, floor, classes) for model, turned in self._looks]
+        fused = fuse_boxes(found) if several else found[0]
+        kept, scores = one_thing_each(fused, len(self._labels))
+        rows = np.flatnonzero(kept.scores >= lowest)
+        return kept.take(rows), np.where(scores >= _FLOOR, scores, 0)[rows]
+
+    def class_map(self, image: Image) -> NDArray[np.uint8]:
+        """The class of each pixel of a picture, uint8 H×W×3 BGR."""
+        maps = []
+        for model, turned in self._looks:
+            found = model(_turned(image) if turned else image).class_map
+            maps.append(found[:, ::-1] if turned else found)
+        return np.ascontiguousarray(fuse_maps(maps))
+
+    def _boxes(
+        self, model: Model, image: Image, turned: bool, floor: float, classes: Sequence[int]
+    ) -> Boxes:
+        seen = _turned(image) if turned else image
+        found: Any = model(seen, conf=floor, class_agnostic=False)
+        found = found[np.isin(found.class_id, classes)]
+        boxes = Boxes(
+            np.asarray(found.xyxy, np.float32).reshape(-1, 4),
+            np.asarray(found.confidence, np.float32),
+            np.asarray(found.class_id, np.int64),
+        )
+        return boxes.mirrored(image.shape[1]) if turned else boxes
+
+
+def _turned(image: Image) -> Image:
+    return np.ascontiguousarray(image[:, ::-1])

@@ -1,0 +1,98 @@
+"""What was found in one picture of a data set in the making."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SPLIT = "train"
+"""All pictures are one split; `livevision train` keeps a part of them for scoring."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One object.
+
+    Attributes:
+        corners: x1 y1 x2 y2 in the picture's pixels, to a hundredth.
+        class_id: Index into the data set's labels.
+        score: 0..1.
+        scores: Of the classes that it may be instead, its own among them; empty where not asked.
+        sure: Whether it counts as an object; else nobody knows what is there.
+    """
+
+    corners: tuple[float, float, float, float]
+    class_id: int
+    score: float
+    scores: Mapping[int, float]
+    sure: bool = True
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture.
+
+    Attributes:
+        key: Which picture or frame of the source it is.
+        file: Its name in the data set.
+        width: In pixels, upright.
+        height: Likewise.
+        boxes: Strongest first; none where its labels are a class map, which is a file of its own.
+    """
+
+    key: str
+    file: str
+    width: int
+    height: int
+    boxes: tuple[Box, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending, by which labels go with pictures."""
+        return Path(self.file).stem
+
+    @property
+    def objects(self) -> list[Box]:
+        """The boxes that count."""
+        return [box for box in self.boxes if box.sure]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a line of JSON."""
+        return {
+            "key": self.key,
+            "file": self.file,
+            "size": [self.width, self.height],
+            "boxes": [
+                [list(b.corners), b.class_id, b.score, dict(b.scores), b.sure] for b in self.boxes
+            ],
+        }
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Record:
+        """From what `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is none.
+        """
+        boxes = (
+            Box(
+                (float(c[0]), float(c[1]), float(c[2]), float(c[3])),
+                int(class_id),
+                float(score),
+                {int(k): float(v) for k, v in scores.items()},
+                bool(sure),
+            )
+            for c, class_id, score, scores, sure in told["boxes"]
+        )
+        width, height = map(int, told["size"])
+        return cls(str(told["key"]), str(told["file"]), width, height, tuple(boxes))
+
+
+def put(path: Path, data: str | bytes) -> None:
+    """Write a file whole or not at all, its folder too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    begun = path.with_name(f"{path.name}.part")
+    begun.write_bytes(data.encode() if isinstance(data, str) else data)
+    begun.replace(path)
