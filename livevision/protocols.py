@@ -173,6 +173,28 @@ class Task(Protocol):
     def decode(self, outputs: Mapping[str, Any], placement: Placement) -> Result: ...
 
 
+class Decoder(Protocol):
+    """Brings the outputs of somebody else's net into the form of those of livevision's graphs.
+
+    Attributes:
+        classes: How many classes the net has; None where it does not tell.
+    """
+
+    classes: int | None
+
+    def __call__(
+        self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
+    ) -> dict[str, Any]:
+        """Arrays in by the net's names, out as ``inference.graph`` lays them out.
+
+        Args:
+            outputs: What the net gave.
+            size: (width, height) of its input.
+            conf: Boxes of a lower score are not wanted.
+            iou: Of two boxes of a class that overlap by more than this, the weaker goes.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """What the display shows: a source's rates over the recent past.

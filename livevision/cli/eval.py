@@ -61,6 +61,11 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     metavar="FILE|A,B,C",
     help="Names of the numbers in label PNGs; the model's own by default.",
 )
+@click.option(
+    "--labels",
+    metavar="NAME|FILE",
+    help="Class names of an ONNX file of others: coco80, voc20, cityscapes19 or a text file.",
+)
 @click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16 or bf16.")
@@ -104,6 +109,7 @@ def command(
     renamed: tuple[str, ...],
     ignored: tuple[str, ...],
     names: str | None,
+    labels: str | None,
     engine: str,
     device: str,
     precision: str,
@@ -148,6 +154,7 @@ def command(
         device,
         precision,
         weights=weights,
+        labels=labels,
         imgsz=size_of(imgsz),
         iou=iou,
         max_det=max_det,

@@ -99,6 +99,10 @@ def command(
     if output is not None:
         output = _checked(output, overwrite)
     card = card_of(model, weights)
+    if card.decoder is not None:
+        raise UsageError(
+            f"--weights {weights} is an ONNX file of others, which runs as it is: --model {weights}"
+        )
     files = files_of(card, weights, size, untrained)
     if (kind, precision) == ("onnx", "fp32"):
         assert output is not None

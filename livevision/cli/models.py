@@ -77,7 +77,9 @@ def _describe(path: Path, as_json: bool) -> None:
     from livevision.inference.description import read_description
     from livevision.models.choice import card_of
 
-    card, told = card_of(None, path), read_description(path)
+    card = card_of(None, path)
+    theirs = card.decoder is not None
+    told = {"weights_sha256": "in it"} if theirs else read_description(path)
     precision, agreement = told.get("precision", "fp32"), told.get("agreement", "")
     if as_json:
         row = {**card.summary(), "precision": precision}

@@ -77,12 +77,18 @@ class Settings(BaseModel):
     )
     model: Annotated[tuple[str, ...], Flag(MODEL, "NAME")] = Field(
         default=(),
-        description="A net that `livevision models` lists; with --task both, once for each task.",
+        description="A net that `livevision models` lists, or an ONNX file of anybody's; with "
+        "--task both, once for each task.",
     )
     weights: Annotated[tuple[Path, ...], Flag(MODEL, "FILE")] = Field(
         default=(),
         description="Weights of your own (.safetensors, .onnx, .xml, .engine); with --task "
         "both, once for each task.",
+    )
+    labels: Annotated[str | None, Flag(MODEL, "NAME|FILE")] = Field(
+        default=None,
+        description="Class names of an ONNX file of others: coco80, coco91, voc20, cityscapes19, "
+        "or a text file with one a line.",
     )
     untrained: Annotated[bool, Flag(MODEL)] = Field(
         default=False, description="Use a net without weights, to measure speed."

@@ -57,6 +57,19 @@ def read_description(path: Path) -> dict[str, str]:
     return found
 
 
+def is_ours(path: Path) -> bool:
+    """Whether an ONNX file was written by livevision.
+
+    Raises:
+        ModelError: The file is there and cannot be read.
+    """
+    # A file that is none of ours may be none of ONNX's either, or too large to be read at all.
+    try:
+        return path.stat().st_size < 2**31 and "livevision" in _of_onnx(path)
+    except (ModelError, OSError):
+        return False
+
+
 def _of_onnx(path: Path) -> dict[str, str]:
     import onnx
     from google.protobuf.message import DecodeError

@@ -41,6 +41,8 @@ class ModelFiles:
             have more than one.
         agreement: How far the graph agrees with fp32, as ``agreement.Agreement`` writes it; ""
             where it is fp32 or nobody knows.
+        outputs: Names of what the graph gives, where it is somebody else's and has been given
+            livevision's input alone; empty for a graph of livevision's own.
     """
 
     name: str
@@ -53,3 +55,14 @@ class ModelFiles:
     precision: str = "fp32"
     agreement: str = ""
     batch: int = 1
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return ("image",) if self.outputs else INPUTS[self.task]
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return self.outputs or OUTPUTS[self.task]

@@ -22,6 +22,10 @@ from livevision.version import __version__
 
 _DTYPES = {
     "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(bool)": "bool",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
     "tensor(float)": "float32",
@@ -239,4 +243,6 @@ def _read(graph: Path | None) -> Any:
 
 
 def _spec(port: Any) -> TensorSpec:
-    return TensorSpec(tuple(port.shape), _DTYPES[port.type])
+    # -1 where it is known only once something has been computed, as the number of boxes may be.
+    shape = tuple(n if isinstance(n, int) else -1 for n in port.shape)
+    return TensorSpec(shape, _DTYPES.get(port.type, port.type))

@@ -16,7 +16,7 @@ from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.errors import ModelError, UsageError
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
-from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
+from livevision.inference.model_files import ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
 
 _log = logging.getLogger(__name__)
@@ -89,12 +89,12 @@ class OpenVINOEngine:
         # A port may go by several names once the graph has been simplified.
         names = {name: port for port in compiled.outputs for name in port.get_names()}
         takes = {name: port for port in compiled.inputs for name in port.get_names()}
-        self._outputs = {name: names[name] for name in OUTPUTS[files.task]}
+        self._outputs = {name: names[name] for name in files.gives}
         self.spec = EngineSpec(
             engine="openvino",
             device="cpu",
             precision="int8" if int8 else _NAMES[hint],
-            inputs={name: _spec(takes[name]) for name in INPUTS[files.task]},
+            inputs={name: _spec(takes[name]) for name in files.takes},
             outputs={name: _spec(port) for name, port in self._outputs.items()},
         )
 
@@ -209,4 +209,6 @@ def _precision(core: ov.Core, asked: str) -> str:
 
 def _spec(port: Any) -> TensorSpec:
     dtype = np.dtype(port.get_element_type().to_dtype()).name
-    return TensorSpec(tuple(port.get_shape()), dtype)
+    shape = port.get_partial_shape()
+    # -1 where it is known only once something has been computed, as the number of boxes may be.
+    return TensorSpec(tuple(d.get_length() if d.is_static else -1 for d in shape), dtype)

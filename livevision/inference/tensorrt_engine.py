@@ -23,7 +23,7 @@ from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.cuda_device import CudaDevice
 from livevision.inference.in_flight import AT_ONCE, Places
-from livevision.inference.model_files import OUTPUTS, ModelFiles
+from livevision.inference.model_files import ModelFiles
 from livevision.inference.precision import settle
 from livevision.inference.tensorrt_build import Logger, build_plan, load_plan
 from livevision.protocols import EngineSpec, Pending, TensorSpec
@@ -77,7 +77,7 @@ class TensorRTEngine:
                 device=str(gpu),
                 precision=precision,
                 inputs=inputs,
-                outputs={name: outputs[name] for name in OUTPUTS[files.task]},
+                outputs={name: outputs[name] for name in files.gives},
             )
             self.depth = AT_ONCE if overlap else 1
             self.streams = 1  # copies overlap, computing hardly does

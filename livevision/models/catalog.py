@@ -6,15 +6,18 @@ made from the table in ``livevision.models.untrained``. Neither torch nor numpy 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.models.untrained import NETS
+
+if TYPE_CHECKING:
+    from livevision.protocols import Decoder
 
 DEFAULTS = {
     "detect": "thundernet-mobilenetv2",
@@ -40,9 +43,13 @@ class ModelCard:
         score: ``text``, a line for people, and the figures in it by name; empty until measured.
         licence: Of the weights, the terms of their data included.
         net_options: What ``build`` takes besides the net's name.
-        fit: "stretch", "letterbox" or "centre-crop": how images are laid into the input.
+        fit: "stretch", "letterbox" or another of ``preprocess.fit``: how images are laid in.
         text: The card's text for people, Markdown.
         folder: Where the weights files lie; None for a card read from a graph or made here.
+        fill: Value of the pixels that a letterbox adds; None for ImageNet's mean colour.
+        decoder: Of the outputs of somebody else's graph; None for livevision's own.
+        outputs: Names of what such a graph gives.
+        graph_at: Gives such a graph's file for an input of (width, height).
     """
 
     name: str
@@ -59,6 +66,10 @@ class ModelCard:
     fit: str = "stretch"
     text: str = ""
     folder: Path | None = None
+    fill: int | None = None
+    decoder: Decoder | None = None
+    outputs: tuple[str, ...] = ()
+    graph_at: Callable[[tuple[int, int]], Path] | None = None
 
     @property
     def weights(self) -> Path | None:
@@ -119,13 +130,16 @@ def untrained_names() -> list[str]:
 
 FOREIGN_MODELS = (
     "YOLO's weights are not read; `livevision models` lists the models here, and without --model "
-    "the default of the task is taken"
+    "the default of the task is taken. Exported to ONNX it runs: --model FILE.onnx"
 )
 
 
 def is_foreign(name: str) -> bool:
     """Whether a model is one of Ultralytics', by its name or file."""
-    return name.lower().startswith("yolo") or name.lower().endswith((".pt", ".pth"))
+    lower = name.lower()
+    return lower.endswith((".pt", ".pth")) or (
+        lower.startswith("yolo") and not lower.endswith(".onnx")
+    )
 
 
 def find(name: str) -> ModelCard:
@@ -156,6 +170,10 @@ def find(name: str) -> ModelCard:
     )
 
 
+_NOT_WRITTEN = ("text", "folder", "fill", "decoder", "outputs", "graph_at")
+"""Fields of a card that stand in no file."""
+
+
 def read_card(path: Path) -> ModelCard:
     """Read a card; ``params`` and the other figures may be missing, the first five fields may not.
 
@@ -172,7 +190,7 @@ def read_card(path: Path) -> ModelCard:
         raise ModelError(f"card {str(path)!r}: {error}") from error
     if not isinstance(values, dict):
         raise ModelError(f"card {str(path)!r}: the part between the lines '---' holds no fields")
-    known = [f.name for f in fields(ModelCard) if f.name not in ("text", "folder")]
+    known = [f.name for f in fields(ModelCard) if f.name not in _NOT_WRITTEN]
     for key in values:
         if key not in known:
             raise ModelError(f"card {str(path)!r}: {unknown('field', str(key), known)}")

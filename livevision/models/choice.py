@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from livevision.cache import data_folder
 from livevision.errors import ModelError, UsageError
-from livevision.inference.description import GRAPHS, read_description
+from livevision.inference.description import GRAPHS, is_ours, read_description
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.weights import check_weights
 from livevision.models import catalog
@@ -25,10 +25,12 @@ def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
     """Name and weights of the models that were named, or told by a graph, by task."""
     wanted: dict[str, tuple[str, Path | None]] = {}
     for name in settings.model:
-        task = catalog.find(name).task
+        path = graph_file(name)
+        card = catalog.find(name) if path is None else card_of(None, path, settings.labels)
+        task = card.task
         if task in wanted:
             raise UsageError(f"models {wanted[task][0]!r} and {name!r} both do the task {task}")
-        wanted[task] = (name, None)
+        wanted[task] = (card.name, path)
     unnamed = list(wanted) or list(settings.tasks)
     for path in settings.weights:
         check_weights(path)
@@ -37,7 +39,9 @@ def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
             wanted[beside.task] = (beside.name, path)
             continue
         if path.suffix in GRAPHS:
-            task = read_description(path)["task"]
+            card = _card_of_graph(path, settings.labels)
+            wanted[card.task] = (card.name, path)
+            continue
         elif len(unnamed) == 1 or len(settings.weights) == len(unnamed):
             task = unnamed[min(len(unnamed) - 1, settings.weights.index(path))]
         else:
@@ -47,16 +51,28 @@ def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
     return wanted
 
 
-def card_of(name: str | None, weights: Path | None) -> ModelCard:
-    """The card of a model: the catalog's, or what a graph tells of itself."""
+def graph_file(name: str) -> Path | None:
+    """The file that a model's name is, if it is one: ours or somebody else's."""
+    return Path(name).expanduser() if name.lower().endswith(GRAPHS) else None
+
+
+def card_of(name: str | None, weights: Path | None, labels: str | None = None) -> ModelCard:
+    """The card of a model: the catalog's, or what a graph tells of itself.
+
+    Args:
+        name: The model's, if it was named.
+        weights: Weights or a graph, if one was given.
+        labels: Names of the classes of somebody else's graph, see ``foreign.labels``.
+    """
     if weights is not None:
         check_weights(weights)
         if weights.suffix in GRAPHS:
-            card = _card_of_graph(weights)
-            if name is not None and catalog.find(name).task != card.task:
+            card = _card_of_graph(weights, labels)
+            other = name if name != card.name else None
+            if other is not None and catalog.find(other).task != card.task:
                 raise UsageError(
                     f"weights {str(weights)!r} do the task {card.task}, "
-                    f"model {name!r} does {catalog.find(name).task}"
+                    f"model {other!r} does {catalog.find(other).task}"
                 )
             return card
         beside = _card_beside(weights)
@@ -73,8 +89,12 @@ def _card_beside(weights: Path) -> ModelCard | None:
     return catalog.read_card(path) if weights.suffix not in GRAPHS and path.is_file() else None
 
 
-def _card_of_graph(path: Path) -> ModelCard:
-    """The card inside an exported graph."""
+def _card_of_graph(path: Path, labels: str | None = None) -> ModelCard:
+    """The card inside an exported graph, or that of somebody else's."""
+    if path.suffix == ".onnx" and not is_ours(path):
+        from livevision.models.foreign.opening import open_foreign
+
+        return open_foreign(path, labels).card()
     told = read_description(path)
     try:
         width, height = map(int, told["input_size"].split("x"))
@@ -99,6 +119,8 @@ def files_of(
     if min(size) < 32 or max(size) > 4096:
         raise UsageError(f"imgsz is {size[0]}x{size[1]}; each side takes 32 to 4096 pixels")
     files = ModelFiles(card.name, card.task, card.net, size, card.net_options)
+    if card.graph_at is not None:
+        return replace(files, graph=card.graph_at(size), outputs=card.outputs)
     if own is not None and own.suffix in GRAPHS:
         if size != card.input_size:
             raise UsageError(

@@ -23,7 +23,8 @@ from livevision.inference.description import GRAPHS
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.select import choose_engine
 from livevision.models.catalog import ModelCard
-from livevision.models.choice import card_of, files_of, in_int8
+from livevision.models.choice import card_of, files_of, graph_file, in_int8
+from livevision.models.foreign.task import DecodedTask
 from livevision.preprocess.fit import make_fit
 from livevision.protocols import Engine, EngineSpec, Overlapping, Pending, Task
 from livevision.results import Result
@@ -153,6 +154,9 @@ class Model:
         if self._lowered:
             told = self.agreement or "how far it agrees with fp32 is not known"
             _log.info("%s in %s: %s", self.name, self._files.precision, told)
+        elif self.card.decoder is not None and self._precision not in ("auto", "fp32"):
+            told = f"{self.name} in {self._precision}: how far it agrees with fp32 is not known"
+            _log.info(told)
         elif (self._engine_name, self._precision) == ("openvino", "bf16"):
             _log.info(
                 "%s in bf16: how far it agrees with fp32 is not known; livevision export %s "
@@ -303,7 +307,7 @@ class Model:
 
     def _make_task(self, **changes: Any) -> Task:
         settings = {**self._settings, **changes}
-        fit = make_fit(self.card.fit, self._files.input_size)
+        fit = make_fit(self.card.fit, self._files.input_size, self.card.fill)
         if self.task != "detect":
             if settings.get("classes"):
                 segments = self.task == "segment"
@@ -314,7 +318,8 @@ class Model:
                 )
             settings = {}
         kind = registry.resolve(registry.TASKS, self.task, "task")
-        return kind(self.labels, fit, **settings)
+        task = kind(self.labels, fit, **settings)
+        return task if self.card.decoder is None else DecodedTask(task, self.card.decoder)
 
     def _warm(self) -> None:
         module = importlib.import_module(registry.TASKS[self.task].partition(":")[0])
@@ -323,12 +328,13 @@ class Model:
 
 
 def load(
-    name: str | None = None,
+    name: str | Path | None = None,
     engine: str = "auto",
     device: str = "auto",
     precision: str = "auto",
     *,
     weights: str | Path | None = None,
+    labels: str | Path | None = None,
     imgsz: tuple[int, int] | int | None = None,
     conf: float = 0.25,
     iou: float = 0.5,
@@ -341,14 +347,16 @@ def load(
     """Make a model. The net itself is loaded by ``Model.open``, or when first used.
 
     Args:
-        name: A model that ``livevision models`` lists; may be left out where ``weights`` is a
-            graph, which tells its own name.
+        name: A model that ``livevision models`` lists, or the path of an ONNX file, somebody else's
+            too; may be left out where ``weights`` is a graph, which tells its own name.
         engine: "auto", "tensorrt", "openvino", "onnx", "onnx-tensorrt" or "torch".
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32", "fp16", "bf16", or "int8" where ``livevision export`` has made
             such a file of the model.
         weights: A .safetensors file for the model's net, or a graph (.onnx, .xml or .engine) that
             ``livevision export`` wrote, in place of the shipped ones.
+        labels: Names of the classes of somebody else's graph: "coco80", "coco91", "voc20", "voc21",
+            "cityscapes19" or a text file with one a line.
         imgsz: (width, height) of the net's input in pixels, or one side of a square.
         conf: Boxes of a lower score are left out, 0..1.
         iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
@@ -365,7 +373,21 @@ def load(
     """
     own = None if weights is None else Path(weights)
     size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
-    card = card_of(name, own)
+    name = None if name is None else str(name)
+    if name is not None and own is None:
+        own = graph_file(name)
+        name = name if own is None else None
+    told = None if labels is None else str(labels)
+    card = card_of(name, own, told)
+    if told is not None and card.decoder is None:
+        raise UsageError(
+            f"labels {told!r} were given, and model {card.name!r} has its own; they are for ONNX "
+            "files of others"
+        )
+    if precision == "int8" and card.decoder is not None:
+        raise UsageError(
+            f"--precision int8 is for livevision's own models; {str(own)!r} runs as it is stored"
+        )
     files = files_of(card, own, size, untrained)
     graph = own.suffix if own is not None and own.suffix in GRAPHS else ""
     chosen, place = choose_engine(

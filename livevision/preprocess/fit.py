@@ -32,8 +32,9 @@ _FILL = (104, 116, 124)
 class _Fit:
     """The way back, which is the same for every way in."""
 
-    def __init__(self, input_size: tuple[int, int]) -> None:
+    def __init__(self, input_size: tuple[int, int], fill: tuple[int, ...] = _FILL) -> None:
         self.input_size = input_size
+        self.fill = fill
 
     def boxes(self, boxes: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
         """Lay boxes of the input on the image.
@@ -103,13 +104,25 @@ class Letterbox(_Fit):
         room = self.input_size
         ratio = min(room[0] / width, room[1] / height)
         size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-        left, top = (room[0] - size[0]) // 2, (room[1] - size[1]) // 2
+        left, top = self._corner(room[0] - size[0], room[1] - size[1])
         canvas = np.empty((1, room[1], room[0], 3), np.uint8)
-        canvas[:] = _FILL
+        canvas[:] = self.fill
         canvas[0, top : top + size[1], left : left + size[0]] = shrink(image, size)
         # Taken from the rounded size, so that the way back is exact at any aspect ratio.
         scale = (size[0] / width, size[1] / height)
         return canvas, Placement((width, height), room, scale, (left, top))
+
+    def _corner(self, width: int, height: int) -> tuple[int, int]:
+        """Where the image begins, of the room that is left over."""
+        return width // 2, height // 2
+
+
+class LetterboxTopLeft(Letterbox):
+    """Resizes the image as far as it fits, into the upper left corner, as YOLOX was trained."""
+
+    def _corner(self, width: int, height: int) -> tuple[int, int]:
+        del width, height
+        return 0, 0
 
 
 class CentreCrop(_Fit):
@@ -118,6 +131,8 @@ class CentreCrop(_Fit):
     On wide video it looks at the middle alone; in return it sees things at the size and in the
     shape that classifiers are trained on.
     """
+
+    seen = _SEEN
 
     def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
         """Lay the middle of an image into the input.
@@ -129,7 +144,7 @@ class CentreCrop(_Fit):
             The input, uint8, 1×H×W×3, BGR, and the placement, its offset rounded to whole pixels.
         """
         height, width = image.shape[:2]
-        ratio = _SEEN * min(width / self.input_size[0], height / self.input_size[1])
+        ratio = self.seen * min(width / self.input_size[0], height / self.input_size[1])
         seen = tuple(max(1, round(ratio * side)) for side in self.input_size)
         left, top = (width - seen[0]) // 2, (height - seen[1]) // 2
         middle = image[top : top + seen[1], left : left + seen[0]]
@@ -161,22 +176,35 @@ class CentreCrop(_Fit):
         return np.asarray(class_map[np.ix_(rows, columns)], np.uint8)
 
 
+class CentreSquare(CentreCrop):
+    """Takes all of the middle of the image that has the input's shape."""
+
+    seen = 1.0
+
+
 FITS: dict[str, type[Stretch] | type[Letterbox] | type[CentreCrop]] = {
     "stretch": Stretch,
     "letterbox": Letterbox,
+    "letterbox-top-left": LetterboxTopLeft,
     "centre-crop": CentreCrop,
+    "centre-square": CentreSquare,
 }
 
 
-def make_fit(name: str, input_size: tuple[int, int]) -> Fit:
+def make_fit(name: str, input_size: tuple[int, int], fill: int | None = None) -> Fit:
     """The fit of a name for an input of (width, height) pixels.
+
+    Args:
+        name: One of ``FITS``.
+        input_size: (width, height) in pixels.
+        fill: Value of what a letterbox adds, 0..255; ImageNet's mean colour by default.
 
     Raises:
         UsageError: No fit has that name.
     """
     if name not in FITS:
         raise UsageError(unknown("fit", name, FITS))
-    return FITS[name](input_size)
+    return FITS[name](input_size) if fill is None else FITS[name](input_size, (fill,) * 3)
 
 
 def shrink(image: Image, size: tuple[int, int]) -> Image:

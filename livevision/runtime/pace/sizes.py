@@ -54,6 +54,8 @@ def sizes_of(files: ModelFiles, engine: str, reads: str) -> Sizes:
         engine: Name of its engine.
         reads: What that reads: "weights" or "graph".
     """
+    if files.outputs:
+        return Sizes((files,), f"{files.name} is an ONNX file of others, run at one size")
     if files.graph is not None and files.weights is None:
         return _beside(files, files.graph)
     smaller = [size for size in _scaled(files.input_size) if size != files.input_size]

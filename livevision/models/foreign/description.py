@@ -1,0 +1,179 @@
+"""What livevision has to know of an ONNX file to run it; a YAML file beside it can tell it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from livevision.errors import ModelError, unknown
+
+KEYS = ("output", "input_size", "colour", "mean", "std", "fit", "fill", "labels", "licence")
+_NEEDED = KEYS[:6]
+
+_EXAMPLE: Mapping[str, Any] = {
+    "output": "yolox",
+    "input_size": [640, 640],
+    "colour": "RGB",
+    "mean": [123.675, 116.28, 103.53],
+    "std": [58.395, 57.12, 57.375],
+    "fit": "letterbox",
+    "fill": 114,
+    "labels": "coco80",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """How an image becomes the input, and what the outputs are.
+
+    Attributes:
+        output: A kind of output, such as "yolox" or "logits".
+        input_size: (width, height) in pixels.
+        colour: "RGB" or "BGR": the order of the input's channels.
+        mean, std: In that order and on the scale 0..255: the input is (pixel - mean) / std.
+        fit: How the image is laid into the input, as ``preprocess.fit`` names it.
+        fill: Value of the pixels that a letterbox adds, 0..255.
+        labels: A set's name, a file, a list of names, or None where nothing tells them.
+        licence: Of the weights; "unknown" unless told.
+    """
+
+    output: str
+    input_size: tuple[int, int]
+    colour: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fit: str
+    fill: int = 114
+    labels: str | tuple[str, ...] | None = None
+    licence: str = "unknown"
+
+    def to_yaml(self) -> str:
+        """The text of the file."""
+        values = {key: getattr(self, key) for key in KEYS}
+        plain = {
+            k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v is not None
+        }
+        return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+
+def beside(path: Path) -> Path:
+    """Where the description of a graph lies."""
+    return path.with_suffix(".yaml")
+
+
+def read_fields(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    """``known`` with what the YAML beside a graph says, where there is one.
+
+    Raises:
+        ModelError: It cannot be read, or has a key that is none.
+    """
+    file = beside(path)
+    if not file.is_file():
+        return dict(known)
+    try:
+        told = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        first = " ".join(str(error).split())
+        raise ModelError(f"{str(file)!r} cannot be read: {first}") from error
+    if not isinstance(told, dict):
+        raise ModelError(f"{str(file)!r} holds no keys; {example(known)}")
+    for key in told:
+        if key not in KEYS:
+            raise ModelError(f"{str(file)!r}: {unknown('key', str(key), KEYS)}")
+    return {**known, **told}
+
+
+def described(path: Path, fields: Mapping[str, Any], outputs: Mapping[str, Any]) -> Description:
+    """The description of a graph from its fields.
+
+    Args:
+        path: The graph, for messages.
+        fields: What is known, by key.
+        outputs: The kinds of output.
+
+    Raises:
+        ModelError: A field is missing or wrong.
+    """
+    missing = missing_fields(fields)
+    if missing:
+        raise ModelError(
+            f"{str(path)!r} does not tell its {', '.join(missing)}; put them into "
+            f"{str(beside(path))!r}, {example(fields)}"
+        )
+    kind, colour = str(fields["output"]), str(fields["colour"]).upper()
+    if kind not in outputs:
+        raise ModelError(f"{str(beside(path))!r}: {unknown('output', kind, outputs)}")
+    if colour not in ("RGB", "BGR"):
+        raise ModelError(f"{str(beside(path))!r}: {unknown('colour', colour, ('RGB', 'BGR'))}")
+    from livevision.preprocess.fit import FITS
+
+    if fields["fit"] not in FITS:
+        raise ModelError(f"{str(beside(path))!r}: {unknown('fit', str(fields['fit']), FITS)}")
+    try:
+        mean, std = (tuple(float(v) for v in fields[key]) for key in ("mean", "std"))
+        width, height = (int(v) for v in _pair(fields["input_size"]))
+        fill = int(fields.get("fill", 114))
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{str(beside(path))!r}: input_size takes two numbers, mean and std three, fill one; "
+            f"{example({})}"
+        ) from error
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0 or not 0 <= fill <= 255:
+        raise ModelError(
+            f"{str(beside(path))!r}: mean and std take three numbers, those of std above 0, and "
+            f"fill 0 to 255; {example({})}"
+        )
+    if max(std) < 1:
+        raise ModelError(
+            f"{str(beside(path))!r}: std is {list(std)}; mean and std are on the scale 0..255 "
+            f"here, so multiply them by 255: std {[round(v * 255, 3) for v in std]}"
+        )
+    labels = fields.get("labels")
+    if isinstance(labels, list | tuple):
+        labels = tuple(map(str, labels))
+    elif labels is not None and not isinstance(labels, str):
+        raise ModelError(f"{str(beside(path))!r}: labels takes a list, a set's name or a file")
+    if isinstance(labels, str) and (path.parent / labels).is_file():
+        labels = str(path.parent / labels)
+    licence = str(fields.get("licence") or "unknown")
+    fit = str(fields["fit"])
+    return Description(kind, (width, height), colour, mean, std, fit, fill, labels, licence)
+
+
+def missing_fields(fields: Mapping[str, Any]) -> list[str]:
+    """The keys that have to be told and are not."""
+    return [key for key in _NEEDED if fields.get(key) is None]
+
+
+def unfinished(known: Mapping[str, Any], missing: Sequence[str], labels: str | None) -> str:
+    """The text of a file with what is known, and an example of the rest in comments."""
+    given = {k: list(v) if isinstance(v, tuple) else v for k, v in known.items() if v is not None}
+    if labels is not None:
+        given["labels"] = labels
+    told = yaml.safe_dump(given, sort_keys=False, allow_unicode=True) if given else ""
+    examples = "".join(f"# {key}: {_flow(_EXAMPLE[key])}\n" for key in missing)
+    return f"{told}# To be filled in; mean and std are on the scale 0..255:\n{examples}"
+
+
+def example(known: Mapping[str, Any]) -> str:
+    """A description in one line, as YAML takes it, filled in with what is known."""
+    filled = {**_EXAMPLE, **{k: v for k, v in known.items() if v is not None and k in _EXAMPLE}}
+    if isinstance(filled["labels"], list | tuple) and len(filled["labels"]) > 3:
+        filled["labels"] = "coco80"
+    inside = ", ".join(f"{k}: {_flow(v)}" for k, v in filled.items())
+    return f"for example: {{{inside}}}"
+
+
+def _flow(value: Any) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value).strip('"')
+
+
+def _pair(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.lower().replace("×", "x").split("x")
+    return (value, value) if isinstance(value, int) else value

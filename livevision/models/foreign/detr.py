@@ -1,0 +1,103 @@
+"""The DETR family: RT-DETR, D-FINE, DEIM, RF-DETR and DETR. Nothing overlaps, so none goes.
+
+Three kinds: ``detr-scored`` gives labels, boxes and scores, its boxes in the pixels that
+``orig_target_sizes`` asks for, which is the input's size here; ``detr`` logits, of which each is a
+class of its own, and boxes as centre and size in parts of the input; ``detr-softmax`` the same,
+its last class being none at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from livevision.models.foreign.boxes import FLOOR, Boxes, best, corners, packed, several
+from livevision.models.foreign.family import IMAGENET, UNIT, Found, Kind, dims
+from livevision.models.foreign.graph_file import GraphFile, Port
+
+_MOST = 300
+
+
+def recognise(graph: GraphFile) -> Found | None:
+    """By its names: exports of this family keep them."""
+    names = {port.name for port in graph.outputs}
+    common: dict[str, Any] = {"colour": "RGB", "fit": "stretch"}
+    if graph.sizes is not None and {"labels", "boxes", "scores"} <= names:
+        fields = {**common, **UNIT, "output": "detr-scored"}
+        return Found("a detector like RT-DETR, D-FINE and DEIM", fields)
+    if {"dets", "labels"} <= names:
+        return Found("RF-DETR", {**common, **IMAGENET, "output": "detr"})
+    if {"logits", "pred_boxes"} <= names:
+        logits = next(p for p in graph.outputs if p.name == "logits")
+        shape = dims(logits, 3)
+        if shape is not None and shape[2] == 92:
+            return Found("DETR", {**common, **IMAGENET, "output": "detr-softmax"})
+        # RT-DETR, D-FINE and others name them alike, and do not take pixels alike.
+        return Found(
+            "a detector like RT-DETR, D-FINE and Deformable DETR", {**common, "output": "detr"}
+        )
+    return None
+
+
+class ScoredDecoder:
+    """Decodes labels, boxes and scores."""
+
+    def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
+        self.classes = labels
+
+    def __call__(
+        self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
+    ) -> Boxes:
+        boxes, scores, classes = (
+            np.asarray(outputs[name]).reshape(-1, *([4] if name == "boxes" else []))
+            for name in ("boxes", "scores", "labels")
+        )
+        rows = np.flatnonzero(scores >= max(conf, FLOOR))
+        rows = rows[np.argsort(-scores[rows], kind="stable")]
+        return packed(boxes[rows], scores[rows], classes[rows])
+
+
+class LogitsDecoder:
+    """Decodes logits and boxes, each class by itself."""
+
+    softmax = False
+
+    def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
+        by_width = {(dims(p, 3) or (None,) * 3)[2]: p for p in outputs if dims(p, 3)}
+        names = {p.name: p for p in outputs}
+        boxes = names.get("pred_boxes") or names.get("dets") or by_width.get(4) or outputs[0]
+        logits = names.get("logits") or names.get("labels")
+        logits = logits or next(p for p in (*outputs, outputs[0]) if p is not boxes)
+        self._boxes, self._logits = boxes.name, logits.name
+        width = (dims(logits, 3) or (None,) * 3)[2]
+        self.classes = width - self.softmax if width else labels
+
+    def __call__(
+        self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
+    ) -> Boxes:
+        logits = outputs[self._logits][0].astype(np.float32, copy=False)
+        boxes = outputs[self._boxes][0].astype(np.float32, copy=False)
+        rows, scores, classes = self._chosen(logits, conf)
+        return packed(corners(boxes[rows]) * np.array(size * 2, np.float32), scores, classes)
+
+    def _chosen(self, logits: Any, conf: float) -> tuple[Any, ...]:
+        return several(1 / (1 + np.exp(-logits.clip(-80, 80))), conf, _MOST)
+
+
+class SoftmaxDecoder(LogitsDecoder):
+    """Decodes logits of which the last is no object, and boxes."""
+
+    softmax = True
+
+    def _chosen(self, logits: Any, conf: float) -> tuple[Any, ...]:
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        return best((powers / powers.sum(1, keepdims=True))[:, :-1], conf)
+
+
+KINDS = {
+    "detr-scored": Kind("detect", ScoredDecoder),
+    "detr": Kind("detect", LogitsDecoder),
+    "detr-softmax": Kind("detect", SoftmaxDecoder),
+}

@@ -1,0 +1,189 @@
+"""An ONNX file of somebody else's: what it takes, what it gives and what it tells of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from livevision.errors import ModelError
+
+_LARGEST = 2 * 1024**3
+"""Bytes: protobuf reads no larger message."""
+
+_PIXELS = ("float32", "float16", "uint8")
+_SIZES = "orig_target_sizes"
+"""An input that the DETR family's exports take: width and height to give the boxes in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output: name, shape with None for what is not fixed, numpy's name of its dtype.
+
+    ``shape`` is None where not even the number of dimensions is known.
+    """
+
+    name: str
+    shape: tuple[int | None, ...] | None
+    dtype: str
+
+    def __str__(self) -> str:
+        shape = "?" if self.shape is None else "×".join(str(n or "?") for n in self.shape)
+        return f"{self.name} {self.dtype} {shape}"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFile:
+    """A graph that takes an image.
+
+    Attributes:
+        path: The file.
+        model: An ``onnx.ModelProto``.
+        image: The input for the image.
+        layout: "NCHW", "NHWC", or "CHW" without a batch.
+        size: (width, height) of the image, None for each that is not fixed.
+        sizes: The input that takes a width and a height, or None.
+        outputs: What it gives.
+        metadata: What it tells of itself.
+    """
+
+    path: Path
+    model: Any
+    image: Port
+    layout: str
+    size: tuple[int | None, int | None]
+    sizes: Port | None
+    outputs: tuple[Port, ...]
+    metadata: dict[str, str]
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(width, height) of the image, where the file has it."""
+        width, height = self.size
+        return (width, height) if width and height else None
+
+
+def read_graph(path: Path) -> GraphFile:
+    """Read an ONNX file and find its image.
+
+    Raises:
+        ModelError: It is no ONNX file, takes something else than an image, or has operators that no
+            engine knows.
+    """
+    model = _load(path)
+    _check_operators(path, model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [_port(i) for i in model.graph.input if i.name not in constants]
+    outputs = tuple(_port(o) for o in model.graph.output)
+    images = [p for p in inputs if p.shape is None or len(p.shape) in (3, 4)]
+    others = [p for p in inputs if p not in images]
+    sizes = next((p for p in others if p.name == _SIZES), None)
+    listed = ", ".join(map(str, inputs)) or "nothing"
+    if len(images) != 1 or any(p is not sizes for p in others):
+        raise ModelError(f"{str(path)!r} takes {listed}; livevision gives a graph one image alone")
+    image = images[0]
+    if image.shape is None:
+        raise ModelError(
+            f"{str(path)!r}: its input {image.name!r} has no fixed number of dimensions; export it "
+            "with a shape such as 1×3×H×W"
+        )
+    if image.dtype not in _PIXELS:
+        raise ModelError(
+            f"{str(path)!r} takes images in {image.dtype}; livevision gives {', '.join(_PIXELS)}"
+        )
+    layout = _layout(path, image)
+    batch = image.shape[0] if layout != "CHW" else None
+    if batch not in (None, 1):
+        raise ModelError(f"{str(path)!r} takes {batch} images a call; export it for one")
+    height, width = {
+        "NCHW": image.shape[2:], "NHWC": image.shape[1:3], "CHW": image.shape[1:]
+    }[layout]  # fmt: skip
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    return GraphFile(path, model, image, layout, (width, height), sizes, outputs, told)
+
+
+def _load(path: Path) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        raise ModelError(f"model {str(path)!r}: no such file")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(4)
+        if size == 0:
+            raise ModelError(f"{str(path)!r} is empty")
+        if start[:1] == b"\x80" or start == b"PK\x03\x04":
+            raise ModelError(
+                f"{str(path)!r} is refused: it is a pickle or an archive, which can run any code "
+                "when it is opened, and no ONNX file; export the model to ONNX"
+            )
+        if size >= _LARGEST:
+            raise ModelError(
+                f"{str(path)!r} has {size / 1e9:.1f} GB; an ONNX file has less than 2 GB, larger "
+                "weights stand in files of their own beside it"
+            )
+        model = onnx.load(path)
+    except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
+        first = str(error).partition("\n")[0]
+        raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short ({first})") from error
+    if not model.graph.node:
+        raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short (there are no nodes)")
+    return model
+
+
+def _check_operators(path: Path, model: Any) -> None:
+    import onnx
+
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    own = {(f.domain, f.name) for f in model.functions}
+    newest = onnx.defs.onnx_opset_version()
+    for node in model.graph.node:
+        if (node.domain, node.op_type) in own or node.domain == "com.microsoft":
+            continue
+        if node.domain in ("", "ai.onnx", "ai.onnx.ml"):
+            version = versions.get(node.domain, versions.get("", 0))
+            if version > newest or onnx.defs.has(
+                node.op_type,
+                version,
+                node.domain.removeprefix("ai.onnx") if node.domain == "ai.onnx" else node.domain,
+            ):
+                continue
+        name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+        raise ModelError(
+            f"{str(path)!r} has the operator {name}, which is not among ONNX's; no engine here "
+            "computes it: export the model without it"
+        )
+
+
+def _port(value: Any) -> Port:
+    import onnx
+
+    tensor = value.type.tensor_type
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    except (KeyError, ValueError, TypeError):
+        dtype = "no tensor"
+    if not tensor.HasField("shape"):
+        return Port(value.name, None, dtype)
+    shape = tuple(
+        d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None
+        for d in tensor.shape.dim
+    )
+    return Port(value.name, shape, dtype)
+
+
+def _layout(path: Path, image: Port) -> str:
+    shape = image.shape or ()
+    if len(shape) == 3 and shape[0] == 3:
+        return "CHW"
+    if len(shape) == 4 and shape[1] == 3:
+        return "NCHW"
+    if len(shape) == 4 and shape[3] == 3:
+        return "NHWC"
+    if len(shape) == 4 and shape[1] is None and shape[3] is None:
+        return "NCHW"
+    raise ModelError(
+        f"{str(path)!r} takes {image}; an image has three channels: N×3×H×W or N×H×W×3"
+    )

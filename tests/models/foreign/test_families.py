@@ -1,0 +1,259 @@
+"""Each family's outputs, written by hand, and the boxes, classes and scores that they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import livevision
+from livevision.errors import ModelError
+from livevision.models.foreign.opening import open_foreign
+from tests.models.foreign import making
+
+ENGINES = ("openvino", "onnx")
+IMAGE = np.full((64, 128, 3), 90, np.uint8)
+"""Twice as wide as the input: a letterbox halves it, and leaves half of the input's height."""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def _labels(tmp_path: Path, *names: str) -> str:
+    path = tmp_path / "names.txt"
+    path.write_text("\n".join(names))
+    return str(path)
+
+
+def _found(path: Path, labels: str | None = None, **choices: Any) -> Any:
+    """What both engines find, seen to be the same."""
+    every = []
+    for engine in ENGINES:
+        with livevision.load(path, engine, labels=labels, threads=1, **choices) as model:
+            every.append(model(IMAGE))
+    assert np.array_equal(every[0].xyxy, every[1].xyxy)
+    return every[0]
+
+
+def test_yolox(tmp_path: Path) -> None:
+    rows = np.zeros((1, 84, 7), np.float32)
+    # Stride 16, column 1, row 0: a middle at (1.5, 0.25) strides, 16·e by 16 pixels.
+    rows[0, 64 + 1] = [0.5, 0.25, 0, -np.log(2), 0.9, 0.1, 0.8]
+    rows[0, 64 + 2] = [-0.5, 0.25, 0, -np.log(2), 0.8, 0.1, 0.8]  # the same, weaker
+    rows[0, 80] = [0.5, 0.5, -1, -1, 0.5, 0.6, 0.1]
+    path = making.fixed(tmp_path / "x.onnx", {"output": rows})
+    assert open_foreign(path, _labels(tmp_path, "cat", "dog")).family == "YOLOX"
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    half = 16 / np.e
+    expected = [[32, 0, 64, 16], [32 - 2 * half, 32 - 2 * half, 32 + 2 * half, 32 + 2 * half]]
+    assert found.xyxy == pytest.approx(np.array(expected), abs=1e-3)
+    assert list(found.data["class_name"]) == ["dog", "cat"]
+    assert found.confidence == pytest.approx([0.72, 0.3])
+
+
+META = {"names": "{0: 'cat', 1: 'dog'}", "imgsz": "[64, 64]", "task": "detect"}
+
+
+def _yolo(*boxes: list[float]) -> Any:
+    columns = np.zeros((1, len(boxes[0]), 84), np.float32)
+    for place, box in enumerate(boxes):
+        columns[0, :, place * 5] = box
+    return columns
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["metadata", "shapes"])
+def test_yolo(tmp_path: Path, told: bool) -> None:
+    columns = _yolo([32, 32, 16, 8, 0.1, 0.7], [33, 32, 16, 8, 0.1, 0.6], [8, 24, 4, 8, 0.5, 0])
+    path = making.fixed(tmp_path / "y.onnx", {"output0": columns}, metadata=META if told else {})
+    found = _found(path, None if told else _labels(tmp_path, "cat", "dog"))
+    # The image lies from row 16 to row 48 of the input, at half its size.
+    assert np.array_equal(found.xyxy, [[48, 24, 80, 40], [12, 8, 20, 24]])
+    assert list(found.data["class_name"]) == ["dog", "cat"]
+    assert found.confidence == pytest.approx([0.7, 0.5])
+
+
+def test_yolo_with_masks_and_with_dynamic_shapes(tmp_path: Path) -> None:
+    columns = _yolo([32, 32, 16, 8, 0.1, 0.7, *[9.0] * 32])
+    outputs = {"output0": columns, "output1": np.zeros((1, 32, 16, 16), np.float32)}
+    path = making.fixed(
+        tmp_path / "seg.onnx",
+        outputs,
+        ("batch", 3, "height", "width"),
+        metadata={**META, "task": "segment"},
+        open_shapes=True,
+    )
+    found = _found(path)
+    assert np.array_equal(found.xyxy, [[48, 24, 80, 40]])
+    assert found.confidence == pytest.approx([0.7])
+    with livevision.load(path, "onnx", imgsz=(128, 64)) as model:
+        assert model(IMAGE).xyxy.tolist() == [[24, 28, 40, 36]]
+
+
+def test_yolo_with_objectness(tmp_path: Path) -> None:
+    rows = np.zeros((1, 3 * 84, 7), np.float32)
+    rows[0, 7] = [32, 32, 16, 8, 0.5, 0.1, 0.8]
+    path = making.fixed(tmp_path / "v5.onnx", {"output": rows})
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    assert np.array_equal(found.xyxy, [[48, 24, 80, 40]])
+    assert found.confidence == pytest.approx([0.4])
+    assert found.class_id.tolist() == [1]
+
+
+def test_yolo_end_to_end(tmp_path: Path) -> None:
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, 0] = [24, 28, 40, 36, 0.9, 1]
+    rows[0, 1] = [26, 28, 42, 36, 0.8, 1]  # it overlaps, and is not to go
+    path = making.fixed(tmp_path / "v10.onnx", {"output0": rows}, metadata=META)
+    found = _found(path, class_agnostic=False)
+    assert np.array_equal(found.xyxy, [[48, 24, 80, 40], [52, 24, 84, 40]])
+    assert found.class_id.tolist() == [1, 1]
+
+
+def test_rt_detr_as_its_own_export_gives_it(tmp_path: Path) -> None:
+    outputs = {
+        "labels": np.array([[1, 0]], np.int64),
+        "boxes": np.array([[[0, 16, 32, 48], [8, 8, 16, 16]]], np.float32),
+        "scores": np.array([[0.9, 0.1]], np.float32),
+    }
+    path = making.fixed(tmp_path / "rt.onnx", outputs, sizes=True)
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    # Stretched: twice as wide as high.
+    assert np.array_equal(found.xyxy, [[0, 16, 64, 48]])
+    assert found.data["class_name"].tolist() == ["dog"]
+
+
+def test_rf_detr(tmp_path: Path) -> None:
+    logits = np.full((1, 4, 91), -9, np.float32)
+    logits[0, 2, 18] = 2  # COCO's number of dogs
+    boxes = np.zeros((1, 4, 4), np.float32)
+    boxes[0, 2] = [0.5, 0.5, 0.25, 0.5]
+    path = making.fixed(tmp_path / "rf.onnx", {"dets": boxes, "labels": logits})
+    opened = open_foreign(path, "coco80")
+    assert opened.description.mean == (123.675, 116.28, 103.53)
+    found = _found(path, "coco80")
+    assert np.array_equal(found.xyxy, [[48, 16, 80, 48]])
+    assert found.confidence == pytest.approx([1 / (1 + np.exp(-2))])
+    assert found.data["class_name"].tolist() == ["dog"]
+
+
+def test_detr_with_a_class_for_nothing(tmp_path: Path) -> None:
+    logits = np.zeros((1, 2, 92), np.float32)
+    logits[0, :, 91] = 20
+    logits[0, 1, [17, 91]] = [20, 0]
+    boxes = np.full((1, 2, 4), 0.5, np.float32)
+    path = making.fixed(tmp_path / "detr.onnx", {"logits": logits, "pred_boxes": boxes})
+    found = _found(path)
+    assert np.array_equal(found.xyxy, [[32, 16, 96, 48]])
+    assert found.data["class_name"].tolist() == ["cat"]
+
+
+def _nanodet(rows: int, place: int) -> Any:
+    values = np.zeros((1, rows, 2 + 32), np.float32)
+    values[0, place, 1] = 0.75
+    for side, distance in enumerate((1, 0, 2, 1)):
+        values[0, place, 2 + 8 * side + distance] = 50
+    return values
+
+
+def test_nanodet_plus(tmp_path: Path) -> None:
+    # Stride 16, column 2, row 2, with 64 as the fourth stride: from (32, 32) on.
+    path = making.fixed(tmp_path / "np.onnx", {"output": _nanodet(85, 64 + 10)}, image="data")
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    assert found.xyxy == pytest.approx(np.array([[32, 32, 128, 48]]), abs=1e-3)
+    assert found.confidence == pytest.approx([0.75])
+    assert found.class_id.tolist() == [1]
+
+
+def test_nanodet(tmp_path: Path) -> None:
+    path = making.fixed(tmp_path / "n.onnx", {"output": _nanodet(84, 64 + 5)}, image="data")
+    opened = open_foreign(path, _labels(tmp_path, "cat", "dog"))
+    assert (opened.family, opened.description.fit) == ("NanoDet", "letterbox")
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    # Stride 16, column 1, row 1: its middle is (24, 24); 16 to the left, 32 to the right, 16 down.
+    assert found.xyxy == pytest.approx(np.array([[16, 16, 112, 48]]), abs=1e-3)
+
+
+def test_torchvision_gives_as_many_boxes_as_it_finds(tmp_path: Path) -> None:
+    outputs = {
+        "boxes": np.array([[0, 16, 32, 48], [8, 8, 16, 16]], np.float32),
+        "labels": np.array([18, 1], np.int64),
+        "scores": np.array([0.9, 0.3], np.float32),
+    }
+    path = making.fixed(tmp_path / "tv.onnx", outputs, (3, 64, 64), open_shapes=True)
+    found = _found(path, "coco80")
+    assert np.array_equal(found.xyxy, [[0, 16, 64, 48], [16, 8, 32, 16]])
+    assert found.data["class_name"].tolist() == ["dog", "person"]
+
+
+def test_tensorflow(tmp_path: Path) -> None:
+    outputs = {
+        "detection_boxes": np.array([[[0.25, 0, 0.75, 0.5], [0, 0, 0, 0]]], np.float32),
+        "detection_classes": np.array([[18, 1]], np.float32),
+        "detection_scores": np.array([[0.9, 0.0]], np.float32),
+        "num_detections": np.array([1], np.float32),
+    }
+    path = making.fixed(tmp_path / "tf.onnx", outputs, (1, 64, 64, 3), dtype=2)
+    found = _found(path, "coco80")
+    assert np.array_equal(found.xyxy, [[0, 16, 64, 48]])
+    assert found.data["class_name"].tolist() == ["dog"]
+
+
+def test_ssd_as_a_description_tells_it(tmp_path: Path) -> None:
+    outputs = {
+        "boxes": np.array([[[0, 0.25, 0.5, 0.75], [0.1, 0.25, 0.5, 0.75]]], np.float32),
+        "scores": np.array([[[0.1, 0.9, 0], [0.95, 0.05, 0]]], np.float32),
+    }
+    path = making.fixed(tmp_path / "ssd.onnx", outputs)
+    with pytest.raises(ModelError, match="does not tell its colour, mean, std"):
+        livevision.load(path)
+    path.with_suffix(".yaml").write_text(
+        "colour: RGB\nmean: [127, 127, 127]\nstd: [128, 128, 128]\nlabels: [none, face, hand]\n"
+    )
+    found = _found(path)
+    assert found.xyxy.tolist() == [[0, 16, 64, 48]]
+    assert found.data["class_name"].tolist() == ["face"]
+
+
+DENSE = "colour: RGB\nmean: [0, 0, 0]\nstd: [255, 255, 255]\nlabels: [road, sky]\n"
+
+
+def test_a_segmenter_gives_logits_at_a_quarter(tmp_path: Path) -> None:
+    logits = np.zeros((1, 2, 16, 16), np.float32)
+    logits[0, 1, :8] = 1
+    path = making.fixed(tmp_path / "s.onnx", {"logits": logits})
+    path.with_suffix(".yaml").write_text(DENSE)
+    every = [_class_map(path, engine) for engine in ENGINES]
+    assert np.array_equal(every[0], every[1])
+    assert every[0].shape == (64, 128)
+    assert (every[0][:30] == 1).all()
+    assert (every[0][34:] == 0).all()
+
+
+def test_a_segmenter_gives_classes(tmp_path: Path) -> None:
+    classes = np.zeros((1, 64, 64), np.int64)
+    classes[0, :32] = 1
+    path = making.fixed(tmp_path / "c.onnx", {"classes": classes})
+    path.with_suffix(".yaml").write_text(DENSE)
+    found = _class_map(path, "openvino")
+    assert (found[:32] == 1).all()
+    assert (found[32:] == 0).all()
+
+
+def _class_map(path: Path, engine: str) -> Any:
+    with livevision.load(path, engine, threads=1) as model:
+        assert model.task == "segment"
+        return model(IMAGE).class_map
+
+
+def test_a_classifier_of_logits(tmp_path: Path) -> None:
+    scores = np.array([[0.0, np.log(3)]], np.float32)
+    path = making.fixed(tmp_path / "k.onnx", {"scores": scores})
+    path.with_suffix(".yaml").write_text(DENSE)
+    with livevision.load(path, "openvino") as model:
+        found = model(IMAGE)
+    assert found.class_id.tolist() == [1, 0]
+    assert found.confidence == pytest.approx([0.75, 0.25])

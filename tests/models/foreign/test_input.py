@@ -1,0 +1,256 @@
+"""What somebody else's graph is given: colours, range, layout and dtype, on every engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import livevision
+from livevision.errors import ModelError, UsageError
+from livevision.models.foreign.opening import open_foreign
+from livevision.preprocess.fit import make_fit
+from tests.models.foreign import making
+
+IMAGE = np.empty((32, 32, 3), np.uint8)
+IMAGE[:] = (40, 90, 200)  # blue, green, red
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [
+        ((1, 3, 32, 32), TensorProto.FLOAT),
+        ((1, 32, 32, 3), TensorProto.FLOAT),
+        ((1, 3, 32, 32), TensorProto.FLOAT16),
+    ],
+    ids=["NCHW", "NHWC", "fp16"],
+)
+@pytest.mark.parametrize("colour", ["RGB", "BGR"])
+def test_pixels_are_normalised_in_the_order_asked_for(
+    engine: str, size: tuple[int, ...], dtype: int, colour: str, tmp_path: Path
+) -> None:
+    path = making.mean_colours(tmp_path / "m.onnx", size, dtype)
+    path.with_suffix(".yaml").write_text(
+        f"colour: {colour}\nmean: [10, 20, 30]\nstd: [50, 60, 70]\nlabels: [a, b, c]\n"
+        "fit: stretch\n"
+    )
+    pixels = np.array([200, 90, 40] if colour == "RGB" else [40, 90, 200])
+    expected = (pixels - [10, 20, 30]) / [50, 60, 70]
+    powers = np.exp(expected - expected.max())
+    with livevision.load(path, engine) as model:
+        found = model(IMAGE)
+    scores = np.empty(3)
+    scores[found.class_id] = found.confidence
+    assert scores == pytest.approx(powers / powers.sum(), rel=2e-3)
+
+
+@pytest.mark.parametrize("size", [(1, 3, 32, 32), (1, 32, 32, 3)], ids=["NCHW", "NHWC"])
+def test_a_graph_of_bytes_is_given_bytes(size: tuple[int, ...], tmp_path: Path) -> None:
+    path = making.mean_colours(tmp_path / "u.onnx", size, TensorProto.UINT8)
+    path.with_suffix(".yaml").write_text("colour: RGB\nlabels: [a, b, c]\n")
+    with livevision.load(path, "onnx") as model:
+        found = model(IMAGE)
+    assert found.class_id.tolist()[0] == 0  # red is the brightest
+
+
+def test_an_input_may_be_called_as_ours_is(tmp_path: Path) -> None:
+    scores = np.array([[0.25, 0.75]], np.float32)
+    path = making.fixed(tmp_path / "i.onnx", {"scores": scores}, image="image")
+    path.with_suffix(".yaml").write_text(
+        "colour: RGB\nmean: [0, 0, 0]\nstd: [1, 1, 1]\nlabels: [a, b]\n"
+    )
+    for engine in ("openvino", "onnx"):
+        with livevision.load(path, engine) as model:
+            assert model(IMAGE).confidence == pytest.approx([0.75, 0.25])
+
+
+def test_opened_twice_the_same_file_is_used(tmp_path: Path) -> None:
+    path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 85), np.float32)})
+    before = path.read_bytes()
+    first = open_foreign(path, "coco80").file((64, 64))
+    stamp = first.stat().st_mtime_ns
+    assert open_foreign(path).file((64, 64)) == first
+    assert first.stat().st_mtime_ns == stamp
+    assert path.read_bytes() == before
+    onnx.checker.check_model(onnx.load(first), full_check=True)
+    with pytest.raises(UsageError, match="takes images of 64x64 only; given: 96x96"):
+        livevision.load(path, imgsz=96)
+
+
+def test_letterboxes_by_corner_and_colour() -> None:
+    image = np.full((10, 20, 3), 200, np.uint8)
+    corner, placement = make_fit("letterbox-top-left", (20, 20), 114).place(image)
+    assert (corner[0, :10] == 200).all()
+    assert (corner[0, 10:] == 114).all()
+    assert placement.offset == (0, 0)
+    middle, placement = make_fit("letterbox", (20, 20), 0).place(image)
+    assert (middle[0, 5:15] == 200).all()
+    assert (middle[0, :5] == 0).all()
+    assert placement.offset == (0, 5)
+    wide = np.zeros((10, 30, 3), np.uint8)
+    wide[:, 10:20] = 255
+    square, _ = make_fit("centre-square", (10, 10)).place(wide)
+    assert (square == 255).all()
+
+
+# What tells how a graph is run -------------------------------------------------------------------
+
+
+def test_the_description_says_more_than_the_graph(tmp_path: Path) -> None:
+    path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 7), np.float32)})
+    path.with_suffix(".yaml").write_text(
+        "colour: rgb\nfill: 0\nlabels: names.txt\nlicence: CC0-1.0\n"
+    )
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    card = open_foreign(path).card()
+    assert (card.labels, card.licence, card.fill) == (("cat", "dog"), "CC0-1.0", 0)
+    assert open_foreign(path).description.colour == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("colours: RGB", "unknown key 'colours'. Did you mean 'colour'"),
+        ("colour: CMYK", "unknown colour"),
+        ("fit: squeeze", "unknown fit"),
+        ("output: yolo99", "unknown output"),
+        ("std: [0.229, 0.224, 0.225]", "multiply them by 255"),
+        ("std: [1, 2]", "take three numbers"),
+        ("mean: high", "mean and std three"),
+        ("input_size: [32, 32]", "its description says 32x32"),
+        ("labels: 3", "labels takes a list"),
+        ("- yolox", "holds no keys"),
+        ("a: [", "cannot be read"),
+    ],
+)
+def test_a_description_that_is_wrong(text: str, says: str, tmp_path: Path) -> None:
+    path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 85), np.float32)})
+    path.with_suffix(".yaml").write_text(text)
+    with pytest.raises(ModelError) as caught:
+        livevision.load(path)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_known_is_asked_for_with_an_example(tmp_path: Path) -> None:
+    path = making.mean_colours(tmp_path / "m.onnx", (1, 3, 32, 32))
+    with pytest.raises(ModelError) as caught:
+        livevision.load(path)
+    text = str(caught.value)
+    assert "does not tell its colour, mean, std" in text
+    # The example is YAML that does, once it is put there.
+    example = text.partition("for example: ")[2].replace('"coco80"', "coco80")
+    path.with_suffix(".yaml").write_text(example.replace("labels: coco80", "labels: [a, b, c]"))
+    with livevision.load(path, "onnx") as model:
+        assert len(model(IMAGE).class_id) == 3
+
+
+def test_labels_are_guessed_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for classes, first, says in ((80, "person", "coco80"), (3, "class 0", "their numbers")):
+        rows = np.zeros((1, 84, 5 + classes), np.float32)
+        path = making.fixed(tmp_path / f"{classes}.onnx", {"output": rows})
+        assert livevision.load(path).labels[0] == first
+        assert says in caplog.text
+    caplog.clear()
+    assert livevision.load(tmp_path / "80.onnx", labels="coco80").labels[2] == "car"
+    assert "taken for" not in caplog.text
+
+
+# Files that cannot be run ------------------------------------------------------------------------
+
+
+def _odd(tmp_path: Path, kind: str) -> Path:
+    path = tmp_path / f"{kind}.onnx"
+    scores = {"scores": np.zeros((1, 2), np.float32)}
+    value = helper.make_tensor_value_info
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "pickle":
+        path.write_bytes(b"\x80\x04\x95rest")
+    elif kind == "text":
+        path.write_text("hello, I am no graph")
+    elif kind == "cut":
+        making.fixed(path, scores)
+        path.write_bytes(path.read_bytes()[:-40])
+    elif kind == "large":
+        with path.open("wb") as file:
+            file.truncate(4 * 10**9)  # takes no room on the disk
+    elif kind == "int64":
+        making.fixed(path, scores, dtype=TensorProto.INT64)
+    elif kind == "batch":
+        making.fixed(path, scores, (8, 3, 64, 64))
+    elif kind == "grey":
+        making.fixed(path, scores, (1, 1, 64, 64))
+    elif kind in ("rank", "operator"):
+        rank = None if kind == "rank" else [1, 3, 64, 64]
+        name, domain = ("Flatten", "") if kind == "rank" else ("DeformAttention", "mmdeploy")
+        making.save(
+            path,
+            [helper.make_node(name, ["x"], ["y"], domain=domain)],
+            [value("x", TensorProto.FLOAT, rank)],
+            [value("y", TensorProto.FLOAT, [1, 12288])],
+            domains=["mmdeploy"],
+        )
+    elif kind == "two":
+        both = [value(n, TensorProto.FLOAT, [1, 3, 64, 64]) for n in "ab"]
+        node = helper.make_node("Add", ["a", "b"], ["y"])
+        making.save(path, [node], both, [value("y", TensorProto.FLOAT, [1, 3, 64, 64])])
+    return path
+
+
+ODD = {
+    "missing": "no such file",
+    "empty": "is empty",
+    "pickle": "pickle",
+    "text": "not an ONNX file",
+    "cut": "not an ONNX file, or cut short",
+    "large": "4.0 GB",
+    "int64": "int64",
+    "batch": "takes 8 images a call",
+    "grey": "three channels",
+    "rank": "no fixed number of dimensions",
+    "operator": "mmdeploy.DeformAttention",
+    "two": "one image alone",
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_file_that_is_none(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        livevision.load(_odd(tmp_path, kind))
+    assert ODD[kind] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_as_many_labels_as_classes(tmp_path: Path) -> None:
+    path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 7), np.float32)})
+    with pytest.raises(ModelError, match="it has 2 classes and 80 labels were given"):
+        livevision.load(path, labels="coco80")
+    with pytest.raises(UsageError, match=r"labels 'coco': .*give coco80"):
+        livevision.load(path, labels="coco")
+
+
+def test_a_class_without_a_label(tmp_path: Path) -> None:
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, 0] = [24, 28, 40, 36, 0.9, 2]
+    told = {"names": "{0: 'cat', 1: 'dog'}", "imgsz": "[64, 64]"}
+    path = making.fixed(tmp_path / "e.onnx", {"output0": rows}, metadata=told)
+    with (
+        livevision.load(path, "onnx") as model,
+        pytest.raises(ModelError, match="found class 2 and has 2 labels"),
+    ):
+        model(IMAGE)
+
+
+def test_labels_are_for_others_files(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has its own"):
+        livevision.load("thundernet-snet49", labels="voc20")
