@@ -1,8 +1,10 @@
 """Decoded video frames (PyAV) of any pixel format and colours to BGR pictures, as they are stored.
 
 The stream's own matrix and range are used, 10 bits are rounded to 8, an alpha plane is dropped,
-grey becomes three equal planes. swscale does it in one pass, as fast as OpenCV's conversion, which
-knows BT.601 limited range only. High dynamic range becomes the standard range of BT.709.
+grey becomes three equal planes. swscale does it as fast as OpenCV's conversion, which knows BT.601
+limited range only, and gives the pixels that share a chroma value the same one, so that encoding
+finds that value again: from planes of 8 bits at once, from all else by way of those. High dynamic
+range becomes the standard range of BT.709.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# By the chroma values of 4×4 pixels, across and down: planes that swscale has a short way from.
+_PLANES = {(2, 2): "yuv420p", (2, 4): "yuv422p"}
+_SHORT = frozenset({"yuv420p", "yuv422p", "yuvj420p", "yuvj422p"})
 _HIGH_RANGE = {PQ: "PQ", HLG: "HLG"}
 
 
@@ -31,7 +36,8 @@ class Conversion:
     def __init__(self) -> None:
         from av.video.reformatter import VideoReformatter
 
-        self._reformat = VideoReformatter().reformat
+        # Two, since each remembers what its last call was about.
+        self._reformat, self._to_planes = VideoReformatter().reformat, VideoReformatter().reformat
         self._unknown: set[int] = set()
         self._tone_maps: dict[Colours, ToneMap] = {}
 
@@ -49,10 +55,27 @@ class Conversion:
         else:
             # A matrix means nothing to RGB, but swscale wants one that it knows.
             matrix = BT709 if coding.matrix == RGB else coding.matrix
-            image = self._reformatted(frame, size, "bgr24", matrix, coding.range, FULL)
+            planes = self._in_planes(frame, matrix, coding.range)
+            image = self._reformatted(planes, size, "bgr24", matrix, coding.range, FULL)
         if frame.color_trc in _HIGH_RANGE:
             return self._tone_map(colours_of(frame))(np.ascontiguousarray(image))
         return image
+
+    def _in_planes(self, frame: VideoFrame, matrix: int, colour_range: int) -> VideoFrame:
+        """A frame's values in planes of 8 bits, where swscale would else blur its chroma."""
+        kind = frame.format
+        planes = _PLANES.get((kind.chroma_width(4), kind.chroma_height(4)))
+        if planes is None or kind.name in _SHORT or frame.color_trc in _HIGH_RANGE:
+            return frame  # of high dynamic range the two bits more are worth having
+        return self._to_planes(
+            frame,
+            format=planes,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=colour_range,
+            dst_color_range=colour_range,
+            threads=1,
+        )
 
     def _of_ycgco(self, frame: VideoFrame, size: tuple[int, int], colour_range: int) -> Image:
         """BGR of a matrix that swscale lacks; it only brings all planes to one size and 8 bits."""

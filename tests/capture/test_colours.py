@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from livevision.capture.conversion import Conversion
 from livevision.capture.options import SourceOptions
 from livevision.capture.video_file import VideoFileSource
 from livevision.frame import Colours
@@ -54,6 +55,27 @@ def write_planes(path: Path, planes: Any, pix_fmt: str, tags: Mapping[str, int])
 
 def first_image(path: Path) -> Any:
     return next(iter(VideoFileSource(str(path)))).image
+
+
+@pytest.mark.parametrize(
+    ("pixels", "plain"),
+    [
+        *((pixels, "yuv420p") for pixels in ("yuv420p10le", "yuv420p12le", "p010le", "nv12")),
+        *((pixels, "yuv422p") for pixels in ("yuv422p10le", "yuyv422", "uyvy422", "nv16")),
+    ],
+)
+@pytest.mark.parametrize("full", [True, False])
+def test_pixels_that_share_a_chroma_value_keep_it(pixels: str, plain: str, full: bool) -> None:
+    """However a decoder stores them, so that encoding finds the very value again."""
+    image = bands(PATCHES, (180, 64))
+    image[22:] = image[22:, ::-1]
+    planes = av.VideoFrame.from_ndarray(image, "bgr24").reformat(format=plain)
+    stored = planes.reformat(format=pixels)
+    for frame in (planes, stored):
+        frame.color_range = 2 if full else 1
+    expected = Conversion()(planes, (180, 64)).astype(int)
+    assert np.abs(Conversion()(stored, (180, 64)).astype(int) - expected).max() <= 2
+    assert (expected[:, 0:30:2] == expected[:, 1:31:2]).all()
 
 
 @pytest.mark.parametrize("full", [True, False])
