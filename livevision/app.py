@@ -22,7 +22,7 @@ from livevision.errors import LivevisionError, OutputError, SourceError, UsageEr
 from livevision.frame import Frame, Inferred, Prepared, Rendered
 from livevision.models.for_run import for_tasks, open_specs
 from livevision.models.model import Model
-from livevision.output.report_file import write_report
+from livevision.output.report_file import STANDARD_OUTPUT, write_report
 from livevision.protocols import Source, StopRequested
 from livevision.runtime.delivery import Delivery
 from livevision.runtime.drawing import Overlays
@@ -289,7 +289,8 @@ class Run:
         if path is None:
             return
         write_report(path, json.dumps(self.report(), indent=2) + "\n")
-        log.info("report in %s", path)
+        if path != STANDARD_OUTPUT:
+            log.info("report in %s", path)
 
     def _opened(self, event: Opened) -> None:
         """Begin the outputs of a source, once a target of latency is seen to apply to it."""

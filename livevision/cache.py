@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import logging
 import os
+import shutil
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from livevision.errors import OutputError
+from livevision.home import with_home
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +35,30 @@ def cache_folder(name: str) -> Path | None:
         The folder, or None where none can be written, which is logged: a cache is never needed.
     """
     folder = _under("XDG_CACHE_HOME", "~/.cache") / name
+    if not folder.is_absolute():
+        _log.debug("no cache: neither a home folder nor XDG_CACHE_HOME is known")
+        return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _log.debug("no cache in %s: %s", folder, error)
         return None
     return folder if os.access(folder, os.W_OK) else None
+
+
+@functools.cache
+def passing_folder() -> Path:
+    """A folder for what no cache can hold, one for the process, deleted when that ends.
+
+    Raises:
+        OutputError: None can be made: everything is full, or read only.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="livevision-"))
+    except OSError as error:
+        raise OutputError(f"there is no place for temporary files: {error.strerror}") from error
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def lend_cache(variable: str, name: str) -> None:
@@ -82,4 +107,5 @@ def data_folder(name: str) -> Path:
 
 
 def _under(variable: str, otherwise: str) -> Path:
-    return Path(os.environ.get(variable) or Path(otherwise).expanduser()) / "livevision"
+    """Our folder in another; with `~` at the beginning still where nobody knows a home folder."""
+    return Path(os.environ.get(variable) or with_home(otherwise)) / "livevision"

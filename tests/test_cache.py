@@ -140,3 +140,54 @@ def test_several_processes_may_start_at_once(tmp_path: Path) -> None:
     answers = {process.communicate(timeout=120)[0] for process in started}
     assert [process.returncode for process in started] == [0, 0, 0]
     assert len(answers) == 1
+
+
+def test_without_a_home_there_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(user: object) -> None:
+        raise KeyError(user)
+
+    monkeypatch.chdir(tmp_path)
+    for variable in ("HOME", "USERPROFILE", "HOMEPATH", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    if sys.platform != "win32":
+        monkeypatch.setattr("pwd.getpwuid", unknown)  # as of a container's user
+    assert cache_folder("graphs") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_graphs_pass_where_no_cache_takes_them(
+    cached: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, and no cache at all: the graph is made all the same, once, and goes away."""
+    code = (
+        "import livevision, numpy as np\n"
+        "from contextlib import contextmanager\n"
+        "from livevision import files\n"
+        "from livevision.models import export\n"
+        "made = []\n"
+        "@contextmanager\n"
+        "def whole(path):\n"
+        "    made.append(path)\n"
+        f"    if {str(tmp_path / 'cache')!r} in str(path):\n"
+        "        raise OSError(28, 'No space left on device')\n"
+        "    with files.whole(path) as part:\n"
+        "        yield part\n"
+        "export.whole = whole\n"
+        "for _ in range(2):\n"
+        "    with livevision.load('thundernet-snet49') as model:\n"
+        "        model(np.full((64, 96, 3), 90, np.uint8))\n"
+        "assert len({str(path) for path in made if 'cache' not in str(path)}) == 1, made\n"
+    )
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "cache").mkdir() if cached else (tmp_path / "cache").write_text("in the way")
+    environment = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []

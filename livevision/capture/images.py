@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from livevision.capture.locate import IMAGE_SUFFIXES
-from livevision.capture.names import exists, natural
+from livevision.capture.names import exists, is_file, natural
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pages import later_pages, page_count
 from livevision.errors import SourceError
@@ -141,7 +141,7 @@ def _pictures(uri: str) -> list[Path]:
     else:
         # Path.glob takes no absolute pattern.
         found = [Path(match) for match in glob.glob(uri, recursive=True)]  # noqa: PTH207
-    named = (p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    named = (p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and is_file(p))
     pictures = sorted(named, key=natural)
     if not pictures:
         raise SourceError(f"{uri}: no picture there; known endings: {_known()}")

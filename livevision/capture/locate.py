@@ -14,8 +14,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from livevision.address import ENCODED, split_address
-from livevision.capture.names import exists, natural
+from livevision.capture.names import exists, is_file, natural
 from livevision.errors import SourceError, UsageError, unknown
+from livevision.home import with_home
 from livevision.redact import redact_uri
 
 # fmt: off
@@ -142,11 +143,11 @@ def _check_address(uri: str) -> None:
 
 
 def _on_disk(uri: str) -> list[tuple[str, str]]:
-    path = Path(uri).expanduser()
+    path = with_home(uri)
     if not exists(path) and not any(sign in uri for sign in "*?["):
         raise SourceError(_nothing(uri, f"no such file: {uri}. {_near(path)}"))
     if exists(path) and path.is_dir():
-        media = sorted((entry for entry in path.iterdir() if entry.is_file()), key=natural)
+        media = sorted((entry for entry in path.iterdir() if is_file(entry)), key=natural)
         return _media(media, str(path), f"the folder {uri} holds no video and no picture")
     if exists(path):
         # A pipe or a device has no suffix to go by; FFmpeg finds out what it is.
@@ -154,7 +155,7 @@ def _on_disk(uri: str) -> list[tuple[str, str]]:
     pattern = str(path)
     # Path.glob takes no absolute pattern.
     matches = sorted(map(Path, glob.glob(pattern, recursive=True)), key=natural)  # noqa: PTH207
-    files = [match for match in matches if match.is_file()]
+    files = [match for match in matches if is_file(match)]
     if not files:
         line = f"no file matches the pattern {uri!r}. {_near(path)}"
         raise SourceError(_nothing(uri, line))

@@ -19,5 +19,13 @@ def exists(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Whether a folder's entry is a file, or a link to one that is not there (any more).
+
+    That link is taken for the file that it should lead to: its loss is told, not passed over.
+    """
+    return path.is_file() or (path.is_symlink() and not exists(path))
+
+
 def _piece(text: str) -> tuple[int, int, str]:
     return (0, int(text), text) if text.isdecimal() else (1, 0, text)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from livevision.cli.closed_streams import occupy_descriptors, standard_error
 from livevision.errors import LivevisionError, OutputError, UsageError, missing_module
 from livevision.redact import redact, redact_uri
 from livevision.signals import drop_lost_terminal, ending_signals, leave_if_busy, received
@@ -45,7 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the program's name; those of the process by default.
     """
     own_process = argv is None
-    code = _run(list(sys.argv[1:] if argv is None else argv), own_process)
+    if own_process:
+        occupy_descriptors()
+    with standard_error():
+        code = _run(list(sys.argv[1:] if argv is None else argv), own_process)
     if own_process:
         leave_if_busy(code)
     return code
@@ -76,11 +80,11 @@ def _run(arguments: list[str], own_process: bool) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _drop_stdout()
-            _say(f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}")
+            # Files of ours say their names; what is left is mostly a table or rows for a program.
+            _say(f"error: cannot write {error.filename or 'standard output'}: {error.strerror}")
             return OutputError.exit_code
         if isinstance(error, ModuleNotFoundError):
-            command = arguments[0] if arguments and not arguments[0].startswith("-") else "run"
-            needed = missing_module(error, f"livevision {command}")
+            needed = missing_module(error, _named(arguments))
             if needed is not None:
                 if _debugging(arguments, needed):
                     _print_traceback(arguments)
@@ -93,6 +97,13 @@ def _run(arguments: list[str], own_process: bool) -> int:
             "livevision; please report it with the lines above)"
         )
         return LivevisionError.exit_code
+
+
+def _named(arguments: Sequence[str]) -> str:
+    """The command as the user may call it, with the switch that changes what it does."""
+    command = arguments[0] if arguments and not arguments[0].startswith("-") else "run"
+    switch = " --counts" if command == "models" and "--counts" in arguments else ""
+    return f"livevision {command}{switch}"
 
 
 def _command(arguments: list[str], own_process: bool = False) -> int:
@@ -173,7 +184,7 @@ def _flush_stdout() -> None:
 
 def _drop_stdout() -> None:
     """Let the interpreter's own last flush go nowhere."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

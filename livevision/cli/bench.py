@@ -6,12 +6,13 @@ import json
 import statistics
 import tempfile
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from livevision.errors import UsageError
+from livevision.errors import UsageError, missing_package
 
 if TYPE_CHECKING:
     from livevision.bench.nets import NetTime
@@ -148,6 +149,9 @@ def nets(
         means = f"mean of {repeats} images" if parts else f"median of {repeats} images, whole graph"
         click.echo(f"{processor()}; {threads} threads; {means}")
     if not (as_json or parts):
+        if not (nets or names) and find_spec("torch") is None:
+            needed = missing_package("torch", "making them", "torch")
+            click.echo(f"nets without weights are left out: {needed}", err=True)
         click.echo(f"{'net':<28}{'input':>10}{'MAdds':>10}{'ms':>10}{'from-to':>18}{'MAdds/s':>10}")
     for name in chosen:
         with bench_nets.apart():

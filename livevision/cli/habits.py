@@ -24,6 +24,8 @@ _OTHERS = {
     "benchmark": "speed on this machine: livevision bench nets",
     "pose": "poses are not in this version; livevision finds boxes and class maps",
     "obb": "turned boxes are not in this version; livevision finds upright ones and class maps",
+    "help": "livevision --help, or livevision COMMAND --help",
+    "version": "livevision --version",
     "list": "the models: livevision models",
     "checks": "this machine: livevision doctor",
 }

@@ -13,6 +13,7 @@ from livevision.cli.eval import FORMATS
 from livevision.cli.export import size_of
 from livevision.config.yaml_file import shipped
 from livevision.errors import DataError, UsageError, unknown
+from livevision.home import with_home
 
 
 @click.command("train")
@@ -162,7 +163,7 @@ def _pictures(what: str) -> Path | None:
     Raises:
         DataError: It looks like a folder that is not there.
     """
-    path = Path(what).expanduser()
+    path = with_home(what)
     if path.is_dir() or (path.suffix in (".json", ".zip") and path.is_file()):
         return path
     if path.suffix in (".yaml", ".yml"):
@@ -183,7 +184,7 @@ def _find(recipe: str) -> Path:
     Raises:
         UsageError: There is none.
     """
-    path = Path(recipe).expanduser()
+    path = with_home(recipe)
     if path.is_file():
         return path
     recipes = shipped("train")

@@ -7,7 +7,6 @@ and help.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from pydantic_core import ErrorDetails
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.config.habits import instead_of
 from livevision.errors import UsageError, unknown
+from livevision.home import with_home
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact
 from livevision.registry import ENGINES
@@ -383,10 +383,7 @@ def _text(value: Any) -> Any:
     """A number or path as text, with `~` as the home folder; anything else unchanged."""
     if isinstance(value, int | Path) and not isinstance(value, bool):
         value = str(value)
-    if isinstance(value, str) and value.startswith("~"):
-        with contextlib.suppress(RuntimeError):  # no such user: then "~" is just a character
-            return str(Path(value).expanduser())
-    return value
+    return str(with_home(value)) if isinstance(value, str) and value.startswith("~") else value
 
 
 def _plain(name: str, value: Any) -> Any:

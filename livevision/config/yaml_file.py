@@ -13,6 +13,7 @@ from typing import Any, Literal
 from livevision.config import Settings
 from livevision.config.habits import instead_of
 from livevision.errors import UsageError, unknown
+from livevision.home import with_home
 
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
@@ -46,7 +47,7 @@ def shipped(kind: Literal["run", "train"] = "run") -> dict[str, Path]:
 
 
 def _find(file: Path) -> Path:
-    file = file.expanduser()
+    file = with_home(file)
     if file.exists():
         return file
     ready_made = shipped()

@@ -11,6 +11,7 @@ from livevision.datasets.entry import DataEntry
 from livevision.datasets.parts import part_of
 from livevision.datasets.samples import DataSet, Kind
 from livevision.errors import DataError, UsageError
+from livevision.home import with_home
 
 _FORMATS: dict[Kind, dict[str, str]] = {
     "detect": {
@@ -47,7 +48,7 @@ def open_dataset(
         DataError: Nothing is there, or it is broken; with file and line.
     """
     entry = DataEntry.of(entry)
-    path = entry.path.expanduser()
+    path = with_home(entry.path)
     if root is not None:
         path = root / path
     if not path.exists():

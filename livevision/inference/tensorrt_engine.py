@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorrt as trt
 
-from livevision.cache import MOST_BYTES, cache_folder, prune
+from livevision.cache import MOST_BYTES, cache_folder, passing_folder, prune
 from livevision.errors import ModelError
 from livevision.files import write_whole
 from livevision.frame import Batch
@@ -189,7 +188,7 @@ def _plan(files: ModelFiles, precision: str, gpu: CudaDevice, logger: Logger) ->
     assert files.graph is not None
     if files.graph.suffix == ".engine":
         return _stored_plan(files.graph, gpu, logger)
-    folder = cache_folder("tensorrt") or Path(tempfile.mkdtemp(prefix="livevision-"))
+    folder = cache_folder("tensorrt") or passing_folder()
     path = folder / _file_name(files, precision, gpu)
     with suppress(OSError):
         loaded = load_plan(path.read_bytes(), logger)

@@ -18,6 +18,7 @@ from livevision.datasets.pictures import SUFFIXES
 from livevision.datasets.samples import read_picture
 from livevision.errors import SourceError, UsageError
 from livevision.frame import Image
+from livevision.home import with_home
 from livevision.protocols import Source
 
 
@@ -98,7 +99,7 @@ def _reader(path: Path) -> Callable[[], Image]:
 
 def _found(source: str, besides: Path) -> tuple[Path | None, list[Path]]:
     """The folder that names are counted from, and the files."""
-    root = Path(source).expanduser()
+    root = with_home(source)
     if root.is_dir():
         found = sorted(
             path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from livevision.cache import data_folder
 from livevision.errors import ModelError, UsageError
+from livevision.home import with_home
 from livevision.inference.description import GRAPHS, is_ours, read_description
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.weights import check_weights
@@ -53,7 +54,7 @@ def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
 
 def graph_file(name: str) -> Path | None:
     """The file that a model's name is, if it is one: ours or somebody else's."""
-    return Path(name).expanduser() if name.lower().endswith(GRAPHS) else None
+    return with_home(name) if name.lower().endswith(GRAPHS) else None
 
 
 def card_of(name: str | None, weights: Path | None, labels: str | None = None) -> ModelCard:

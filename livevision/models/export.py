@@ -12,7 +12,6 @@ import json
 import logging
 import math
 import os
-import tempfile
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from livevision.cache import MOST_BYTES, cache_folder, prune
+from livevision.cache import MOST_BYTES, cache_folder, passing_folder, prune
 from livevision.errors import ModelError, OutputError, missing_package
 from livevision.files import whole
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
@@ -48,22 +47,49 @@ def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
     Raises:
         ModelError: The weights do not fit, or a package that exporting takes is not installed.
     """
-    folder = cache_folder("graphs") or Path(tempfile.mkdtemp(prefix="livevision-"))
     several = f"-{files.batch}" if files.batch > 1 else ""
     template = _template_of(files, card)
     key = _key(files, card, template)
-    path = folder / f"{files.name}-{_size(files)}{several}-{key}.onnx"
-    if not path.is_file() and template is not None:
-        fill_template(template, files, card, path)
-        prune(folder, MOST_BYTES)
-    elif not path.is_file():
-        _log.info("exporting %s at %s; later starts use %s", files.name, _size(files), path)
-        export_graph(files, card, path)
-        prune(folder, MOST_BYTES)
-    else:
+    name = f"{files.name}-{_size(files)}{several}-{key}.onnx"
+    folder = cache_folder("graphs")
+    if folder is not None and (folder / name).is_file():
         with suppress(OSError):
-            os.utime(path)  # in use, which `prune` goes by
-    return path
+            os.utime(folder / name)  # in use, which `prune` goes by
+        return folder / name
+    if folder is not None:
+        try:
+            _make(template, files, card, folder / name, f"; later starts use {folder / name}")
+        except OutputError as error:
+            _log.debug("the cache is done without: %s", error)
+        else:
+            prune(folder, MOST_BYTES)
+            return folder / name
+    passing = passing_folder() / name
+    if not passing.is_file():
+        _make(template, files, card, passing)
+    return passing
+
+
+def _make(
+    template: Path | None, files: ModelFiles, card: ModelCard, path: Path, remark: str = ""
+) -> None:
+    if template is not None:
+        fill_template(template, files, card, path)
+        return
+    _refuse_without("torch", files)
+    _log.info("exporting %s at %s%s", files.name, _size(files), remark)
+    export_graph(files, card, path)
+
+
+def _refuse_without(package: str, files: ModelFiles) -> None:
+    """See that a package is installed before it is said that a graph is being made with it.
+
+    Raises:
+        ModelError: It is not.
+    """
+    if find_spec(package) is None:
+        what_for = f"making the graph of {files.name} at {_size(files)}"
+        raise ModelError(missing_package(package, what_for, "torch"))
 
 
 def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float | None:
@@ -89,10 +115,8 @@ def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float | No
     if template is not None:
         fill_template(template, files, card, output)
         return None
-    for package in ("torch", "onnx"):
-        if find_spec(package) is None:
-            what_for = f"making the graph of {files.name} at {_size(files)}"
-            raise ModelError(missing_package(package, what_for, "export"))
+    _refuse_without("torch", files)
+    _refuse_without("onnx", files)
     try:
         with whole(output) as half_made:
             _write(files, card, half_made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,15 +12,17 @@ from livevision.errors import OutputError, UsageError
 from livevision.files import write_whole
 from livevision.output.place import end_of_links, same, special
 
-_OPEN = re.compile(r"/dev/(stdout|stderr|fd/(\d+))")
-_NAMED = {"stdout": 1, "stderr": 2}
+STANDARD_OUTPUT = Path("-")
+_OPEN = re.compile(r"-|/dev/(stdout|stderr|fd/(\d+))")
+_NAMED = {None: 1, "stdout": 1, "stderr": 2}
 
 
 def check_report(path: Path, inputs: Iterable[Path] = ()) -> None:
     """Find out that a report cannot be written before the work is done, not after.
 
     Args:
-        path: The report. An older one is replaced; a pipe or a device is written to.
+        path: The report. An older one is replaced; a pipe or a device is written to, and standard
+            output where it is "-".
         inputs: Files that the run reads.
 
     Raises:
@@ -30,6 +33,10 @@ def check_report(path: Path, inputs: Iterable[Path] = ()) -> None:
         raise UsageError(f"--report {path} is a folder; it must be a file, such as {path}/run.json")
     if any(source.exists() and same(source, path) for source in inputs):
         raise UsageError(f"--report {path} is the input; give the report another name")
+    if path == STANDARD_OUTPUT:
+        if sys.stdout is None:
+            raise OutputError("--report -: standard output is closed; give --report a file")
+        return
     if _goes_through(path):
         if not os.access(path, os.W_OK):
             raise OutputError(f"--report {path} is not writable")

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from livevision.errors import OutputError
+
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 4096  # bytes that a pipe takes without waiting, once it takes any
@@ -27,6 +29,7 @@ class StandardOutput:
         stopping: Whether the run has been told to end.
 
     Raises:
+        OutputError: Standard output is closed.
         BrokenPipeError: From ``write``: whoever read went away.
     """
 
@@ -35,6 +38,8 @@ class StandardOutput:
         self._lost = 0
         self._patience = _PATIENCE_S
         self._descriptor: int | None = None
+        if sys.stdout is None:
+            raise OutputError("cannot write to standard output: it is closed; give --output a file")
         sys.stdout.flush()
         # In a notebook there is none, and on Windows pipes cannot be asked.
         if os.name != "nt":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from livevision.errors import OutputError, UsageError, unknown
+from livevision.home import with_home
 from livevision.output import display
 from livevision.output.names import LONGEST, NAMED, PICTURES, fits, fitting, is_pattern
 from livevision.output.place import end_of_links, identity, refuse_special, same
@@ -72,7 +73,7 @@ def locate(uri: str, *, sources: int = 1) -> Target:
         raise UsageError(
             f"output {shown!r}: {unknown('scheme', scheme, SCHEMES)} Or use {ALLOWED}."
         )
-    path = Path(uri).expanduser()
+    path = with_home(uri)
     if not fits(path.name):
         raise OutputError(f"cannot write {uri}: a file's name has {LONGEST} bytes at most")
     suffix = path.suffix.lower()
@@ -212,7 +213,8 @@ def refuse_same(targets: Iterable[Target], report: Path | None = None) -> None:
     Raises:
         UsageError: Two of them do.
     """
-    named = [("two outputs", Path(t.target)) for t in targets if t.target not in ("", "-")]
+    beside = ("",) if report == Path(STANDARD_OUTPUT) else ("", STANDARD_OUTPUT)
+    named = [("two outputs", Path(t.target)) for t in targets if t.target not in beside]
     named += [("an output and the report", report)] if report is not None else []
     taken: dict[object, Path] = {}
     for what, path in named:

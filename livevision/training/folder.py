@@ -17,6 +17,7 @@ import torch
 from livevision.datasets import Kind, kinds_of, splits_of
 from livevision.datasets.splits import choose_split
 from livevision.errors import DataError, UsageError, unknown
+from livevision.home import with_home
 from livevision.models import catalog
 from livevision.models.untrained import NETS
 from livevision.nets import names
@@ -157,7 +158,7 @@ def _beginning(model: str) -> _Beginning:
         UsageError: it stands for nothing, or its file has no card.
         ModelError: its card cannot be read.
     """
-    path = Path(model).expanduser()
+    path = with_home(model)
     if path.suffix == ".safetensors":
         if not path.is_file():
             raise UsageError(f"--model {model}: there is no such file")
@@ -176,6 +177,8 @@ def _beginning(model: str) -> _Beginning:
         row = NETS[model]
         return _Beginning(row.task, model, _trained(row.options), "", None)
     else:
+        if catalog.is_foreign(model):
+            raise UsageError(f"--model {model}: {catalog.FOREIGN_MODELS}")
         known = sorted({*catalog.names(), *(net for net in NETS if net in names())})
         raise UsageError(f"--model: {unknown('model or net', model, known)}")
     return _Beginning(card.task, card.net, _trained(card.net_options), weights, card.input_size)

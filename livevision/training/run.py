@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livevision.errors import DataError
 from livevision.training.folder import Wishes, epochs_for, recipe_for, settings_over
 from livevision.training.jobs import Job, make_job
 from livevision.training.processes import Group, join, leave
@@ -125,6 +126,11 @@ def run_of_folder(
     recipe = recipe_from({**values, "epochs": 1.0} if chosen else values)
     group = join(recipe.device)
     job = make_job(recipe, Path(), group)
+    if recipe.task == "classify" and len(job.labels) < 2:
+        raise DataError(
+            f"{data}: all pictures are in one folder, {job.labels[0]}, and no other labels were "
+            "found; a classifier takes a folder for each of two classes or more"
+        )
     pictures = job.pictures_per_epoch()
     if chosen:
         recipe = recipe_from({**values, "epochs": epochs_for(recipe.task, pictures)})

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from livevision.errors import ModelError, UsageError, unknown
+from livevision.home import with_home
 from livevision.models import catalog
 from livevision.nets import build, names
 from livevision.nets.dfanet import DFANet
@@ -90,7 +91,7 @@ def _find(given: str) -> Path:
     Raises:
         UsageError: there is neither.
     """
-    path = Path(given).expanduser()
+    path = with_home(given)
     if path.is_file():
         return path
     if path.name != given or path.suffix == ".safetensors":

@@ -28,6 +28,9 @@ def refused(words: str, capfd: pytest.CaptureFixture[str]) -> str:
     [
         ("predict source=in.mp4", "livevision --source in.mp4"),
         ("source=in.mp4", "livevision --source in.mp4"),
+        ("help", "livevision COMMAND --help"),
+        ("help train", "livevision COMMAND --help"),
+        ("version", "livevision --version"),
         ("source=0 show=True", "livevision --source 0 --output window"),
         ("detect predict source=a.mp4", "livevision --task detect --source a.mp4"),
         ("task=segment mode=predict source=a.mp4", "livevision --task segment --source a.mp4"),

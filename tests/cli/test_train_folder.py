@@ -259,3 +259,20 @@ def test_the_flags_are_a_recipe_s_too(tmp_path: Path, capfd: pytest.CaptureFixtu
     recipe = yaml.safe_load(Path("runs/mine/recipe.yaml").read_text())
     assert (recipe["epochs"], recipe["batch_size"], recipe["input_size"]) == (2.0, 4, [64, 64])
     assert out[-1].startswith("run it: livevision ")
+
+
+def test_one_folder_of_pictures_is_no_class(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    yolo(tmp_path / "mine")
+    _, err = run(capfd, tmp_path / "mine" / "images", code=3)
+    assert "all pictures are in one folder, train" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_model_of_ultralytics_is_answered(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    yolo(tmp_path / "mine")
+    _, err = run(capfd, tmp_path / "mine", "--model", "yolov8n.pt", code=2)
+    assert "YOLO's weights are not read" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,26 @@ def test_pictures_that_cannot_be_read_are_listed(tmp_path: Path, livevision: Cal
     assert told["frames_out"] == 2
 
 
+@pytest.mark.parametrize("source", ["in", "in/*"])
+def test_links_that_lead_nowhere_are_lost_files(
+    source: str, tmp_path: Path, livevision: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    clips.constant_rate(Path("in/a.mp4"), frames=3)
+    cv2.imwrite("in/c.png", clips.numbered(0))
+    for name in ("b.mp4", "d.png"):
+        Path("in", name).symlink_to(f"gone-{name}")
+    outcome = livevision("--source", source, *LIGHT, "--output", "runs/", "--report", "r.json")
+    assert outcome.code == 3, outcome.err
+    told = {Path(s["source"]).name: s for s in json.loads(Path("r.json").read_text())["sources"]}
+    assert told["a.mp4"]["error"] is None
+    assert "b.mp4" in told["b.mp4"]["error"]
+    pictures = told[Path(source).name]
+    assert "d.png" in pictures["error"]
+    assert (pictures["frames_out"], pictures["losses"]["broken"]) == (1, 1)
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "png"])
 def test_pictures_are_written_without_a_word_of_opencv(
     suffix: str, tmp_path: Path, livevision: Call
@@ -270,6 +291,24 @@ class TestReport:
         assert outcome.code == 2
         assert "on one path" in outcome.one_line()
         assert not Path("out.jsonl").exists()
+
+    def test_one_on_standard_output(
+        self,
+        tmp_path: Path,
+        livevision: Call,
+        monkeypatch: pytest.MonkeyPatch,
+        start: Callable[..., subprocess.Popen[str]],
+    ) -> None:
+        clip = clips.constant_rate(tmp_path / "in.mp4", frames=3)
+        monkeypatch.chdir(tmp_path)
+        words = ("--source", clip.path, *LIGHT, "--headless", "--report", "-")
+        out, err = start(*words).communicate(timeout=120)
+        assert json.loads(out)["frames_out"] == 3, err
+        assert "report in" not in err
+        outcome = livevision(*words, "--output", "-")
+        assert outcome.code == 2
+        assert "on one path" in outcome.one_line()
+        assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
     def test_one_on_the_path_of_the_input_is_refused(
         self, tmp_path: Path, livevision: Call

@@ -72,3 +72,26 @@ def test_pictures_of_a_folder_keep_their_names(tmp_path: Path, livevision: Call)
     assert [(row["source"], row["frame"], row["time"]) for row in found] == [
         (name, number, None) for number, name in enumerate(names)
     ]
+
+
+@pytest.mark.parametrize("stem", ["~", "~draft", "~nobody-of-this-name/a"])
+def test_a_tilde_of_no_user_is_a_character(
+    stem: str, tmp_path: Path, livevision: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in", "out"):
+        (tmp_path / name / stem).parent.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "in")
+    clips.constant_rate(Path(f"./{stem}.mp4"), frames=2)
+    outcome = livevision("--source", f"{stem}.mp4", *NO_BOXES, "--output", f"{stem}.jsonl")
+    assert outcome.code == 0, outcome.err
+    assert len(rows(tmp_path / "in" / f"{stem}.jsonl")) == 2
+
+
+@pytest.mark.parametrize("flag", ["--source", "--output", "--weights", "--config"])
+def test_a_tilde_of_no_user_is_no_bug(flag: str, tmp_path: Path, livevision: Call) -> None:
+    clip = clips.constant_rate(tmp_path / "in.mp4", frames=2)
+    outcome = livevision("--source", clip.path, flag, "~nobody-of-this-name")
+    assert outcome.code in (2, 3, 4)
+    assert "~nobody-of-this-name" in outcome.one_line()
+    assert "internal error" not in outcome.err

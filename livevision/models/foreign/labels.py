@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from livevision.errors import UsageError
+from livevision.home import with_home
 
 
 def _listed(names: str, between: str) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def named_labels(given: str, classes: int | None, from_one: bool) -> tuple[str, 
             return SETS[longer]
         return SETS[given]
     try:
-        lines = Path(given).expanduser().read_text(encoding="utf-8-sig").splitlines()
+        lines = with_home(given).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(
