@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 
 import livevision  # noqa: F401 - before any package that it keeps from reporting home
 from tests.offline import sitecustomize
+
+if hasattr(signal, "SIGHUP"):
+    # Under nohup it is ignored, and so in all that tests start, where it is to end a run.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
