@@ -92,8 +92,8 @@ def test_wheel_holds_the_package_its_weights_and_configs(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         names = set(opened.namelist())
         for folder in ("weights", "configs"):
-            for file in (ROOT / folder).iterdir():
-                packed = f"livevision/{folder}/{file.name}"
+            for file in (path for path in (ROOT / folder).rglob("*") if path.is_file()):
+                packed = f"livevision/{file.relative_to(ROOT).as_posix()}"
                 assert packed in names
                 assert opened.read(packed) == file.read_bytes()
         metadata = opened.read(f"livevision-{__version__}.dist-info/METADATA").decode()

@@ -65,7 +65,9 @@ def test_the_command_prints_the_ratios(tmp_path: Path, capsys: pytest.CaptureFix
     ratio = re.search(r"^plain loop +.* x([\d.]+)", said, re.M)
     assert ratio is not None
     assert float(ratio[1]) == pytest.approx(fps["pipeline"] / fps["plain loop"], rel=0.05)
-    assert "bottleneck" in said
+    # Which stage limits so short a run, if any does, is a matter of the machine.
+    busy = dict(re.findall(r"^ +(\w+) .* busy +(\d+)%", said, re.M))
+    assert {"capture", "inference", "output"} <= busy.keys()
     assert "µs a frame" in said
 
 

@@ -58,8 +58,12 @@ WINDOW_ONLY = "LIVEVISION_TEST_WINDOW_ONLY"
 if WINDOW_ONLY in os.environ:
     TARGETS = [("window", "", lambda path: FRAMES)]
 FILES = [case for case in TARGETS if case[0] not in ("null", "window")]
-names = pytest.mark.parametrize(("kind", "name", "count"), TARGETS, ids=lambda v: str(v))
-files = pytest.mark.parametrize(("kind", "name", "count"), FILES, ids=lambda v: str(v))
+names = pytest.mark.parametrize(
+    ("kind", "name", "count"), TARGETS, ids=[f"{k}-{n}" for k, n, _ in TARGETS]
+)
+files = pytest.mark.parametrize(
+    ("kind", "name", "count"), FILES, ids=[f"{k}-{n}" for k, n, _ in FILES]
+)
 
 
 def make(kind: str, target: Path | str, **options: Any) -> Any:
