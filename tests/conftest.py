@@ -17,6 +17,19 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names that are no UTF-8 as ASCII: test ids travel between the processes of the suite."""
+    return ascii(val)[1:-1] if isinstance(val, str) and not _is_utf8(val) else None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="session")
 def _connections(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The file in which every try is noted; Pythons that tests start note theirs there as well."""
