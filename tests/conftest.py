@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,16 @@ if hasattr(signal, "SIGHUP"):
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Names that are no UTF-8 as ASCII: test ids travel between the processes of the suite."""
     return ascii(val)[1:-1] if isinstance(val, str) and not _is_utf8(val) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test printed travels as well, such names in it."""
+    report = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 def _is_utf8(text: str) -> bool:
