@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None, parts: Sequence[Field] = FIELDS
     """Measure, and write `speed.csv` and `speed.svg`."""
     parser = argparse.ArgumentParser(prog="bench_scores", description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="Folder of the data sets.")
-    parser.add_argument("--out", type=Path, default=Path("weights"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--precision", nargs="+", default=["fp32"], help="(default fp32)")
     parser.add_argument("--rounds", type=int, default=3, help="(default 3)")
     parser.add_argument("--repeats", type=int, default=30, help="Images of a round (default 30).")
