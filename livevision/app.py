@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision import registry
+from livevision.analysis.tracking import Tracking
 from livevision.capture.locate import expand, name_of
 from livevision.capture.options import SourceOptions
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
@@ -136,6 +137,10 @@ class Run:
         self._draw = draw or self.delivery.wants_image
         spare_core = not every_frame or (self._draw and _large(places[0]))
         self._models: Sequence[Model] = for_tasks(settings, spare_core)
+        self._tracking: Tracking | None = None
+        if settings.track is not None:
+            # Weaker boxes, where --conf lets them through, only go on with a track.
+            self._tracking = Tracking(settings.track, activation=max(settings.conf, 0.25))
         self._adaptive: Adaptive | None = None
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, self._models, self.meter)
@@ -164,7 +169,7 @@ class Run:
         )
         self._places = places
         self.pipeline = Pipeline(
-            [partial(self.open_source, position) for position in range(len(places))],
+            [partial(self._open_followed, position) for position in range(len(places))],
             _turns(places),
             self.stages,
             self.meter,
@@ -292,6 +297,13 @@ class Run:
         if path != STANDARD_OUTPUT:
             log.info("report in %s", path)
 
+    def _open_followed(self, position: int) -> Source:
+        """Open a source, and tell tracking of it before its first frame."""
+        source = self.open_source(position)
+        if self._tracking is not None:
+            self._tracking.opened(position, source.info)
+        return source
+
     def _opened(self, event: Opened) -> None:
         """Begin the outputs of a source, once a target of latency is seen to apply to it."""
         if self._adaptive is not None and not self.pipeline.freshest(event.source):
@@ -308,6 +320,8 @@ class Run:
 
     def _ended(self, event: Ended) -> None:
         failed = self.delivery.close(event.source)
+        if self._tracking is not None:
+            self._tracking.ended(event.source)
         for error in (event.error, failed):
             if error is not None:
                 self._failed(event.source, error)
@@ -394,6 +408,8 @@ class Run:
         return min(model.streams for model in self._models)
 
     def _overlay(self, inferred: Inferred) -> Rendered:
+        if self._tracking is not None:
+            inferred = self._tracking(inferred)
         image = self._overlays.draw(inferred) if self._draw else inferred.frame.image
         return Rendered(inferred.frame, inferred.results, image)
 

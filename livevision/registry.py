@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from livevision.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from livevision.analysis.trackers import Tracker
     from livevision.capture.options import SourceOptions
     from livevision.inference.model_files import ModelFiles
     from livevision.output.options import OutputOptions
@@ -73,6 +74,16 @@ class SinkClass(Protocol):
     def __call__(self, target: str, info: SourceInfo, options: OutputOptions) -> Sink: ...
 
 
+class TrackerMaker(Protocol):
+    """Makes a tracker for a source of ``rate`` frames per second.
+
+    A box begins a track from a score of ``activation`` on, and a track that is not seen ends after
+    ``lost_for`` seconds.
+    """
+
+    def __call__(self, rate: float, activation: float, lost_for: float) -> Tracker: ...
+
+
 SOURCES: Table[SourceClass] = Table(
     {
         "camera": "livevision.capture.camera:CameraSource",
@@ -118,6 +129,15 @@ SINKS: Table[SinkClass] = Table(
         "images": "livevision.output.images:ImagesSink",
         "records": "livevision.output.records:RecordsSink",
         "null": "livevision.output.null:NullSink",
+    }
+)
+
+TRACKERS: Table[TrackerMaker] = Table(
+    {
+        "bytetrack": "livevision.analysis.trackers:bytetrack",
+        "ocsort": "livevision.analysis.trackers:ocsort",
+        "botsort": "livevision.analysis.trackers:botsort",
+        "sort": "livevision.analysis.trackers:sort",
     }
 )
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import click
 from livevision.cli import messages
 from livevision.cli.export import size_of
 from livevision.errors import OutputError, UsageError
+from livevision.registry import TRACKERS
 
 if TYPE_CHECKING:
     from livevision.evaluation import Evaluation
@@ -25,6 +27,11 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
 
 
 @click.command("eval")
+@click.option(
+    "--task",
+    metavar="TASK",
+    help="track: follow objects through labelled sequences (MOT); else the model's own task.",
+)
 @click.option("--model", "name", metavar="NAME", help="A model that 'livevision models' lists.")
 @click.option(
     "--weights",
@@ -95,12 +102,38 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     help="Write a row for each class and one for all.",
 )
 @click.option(
+    "--track",
+    "tracker",
+    default="bytetrack",
+    show_default=True,
+    help=f"With --task track, the tracker: {', '.join(TRACKERS)}.",
+)
+@click.option(
+    "--classes",
+    metavar="A,B",
+    help="With --task track, the classes of the model that are labelled; person by default.",
+)
+@click.option(
+    "--drop",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    help="With --task track, leave out every Nth frame, to see what that costs.",
+)
+@click.option(
+    "--tracks",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="With --task track, write the tracks, a file in MOT's form for each sequence.",
+)
+@click.option(
     "--plots",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
     help="Write plots as PNG: figures by class, precision-recall, confusion.",
 )
 def command(
+    task: str | None,
     name: str | None,
     weights: Path | None,
     data: Path,
@@ -122,9 +155,16 @@ def command(
     as_json: bool,
     report: Path | None,
     table_file: Path | None,
+    tracker: str,
+    classes: str | None,
+    drop: int,
+    tracks: Path | None,
     plots: Path | None,
 ) -> None:
     """Score a model on labelled pictures: AP and AP50, mIoU, or top-1 and top-5.
+
+    With --task track the data are sequences of the MOT Challenge's form (gt/gt.txt, and img1/ or a
+    video), and the scores HOTA, IDF1 and MOTA. Without --model the boxes of det/det.txt are taken.
 
     The model runs as it does on video, engine and resizing included. Exit code 3 where the data are
     missing or broken.
@@ -137,18 +177,20 @@ def command(
         "ignore": "others" if "others" in ignored else list(ignored),
         "names": _names(names),
     }
-    for flag, path in (("--report", report), ("--csv", table_file), ("--plots", plots)):
+    for flag, path in (
+        *(("--report", report), ("--csv", table_file)),
+        *(("--plots", plots), ("--tracks", tracks)),
+    ):
         if path is not None:
-            _check_writable(flag, path, folder=path is plots)
+            _check_writable(flag, path, folder=path is plots or path is tracks)
     if not data.exists():
         from livevision.errors import DataError
 
         raise DataError(f"--data {data}: there is no such file or folder")
-    messages.set_up()
-    from livevision.evaluation import evaluate
     from livevision.models.model import load
 
-    with load(
+    opened = partial(
+        load,
         name,
         engine,
         device,
@@ -160,7 +202,29 @@ def command(
         max_det=max_det,
         class_agnostic=class_agnostic,
         threads=threads,
-    ) as model:
+    )
+    if task == "track":
+        _refuse_with_tracks({"--csv": table_file, "--plots": plots})
+        from livevision.cli import eval_tracks
+
+        given = name is not None or weights is not None
+        eval_tracks.run(
+            data,
+            tracker,
+            load=opened if given else None,
+            conf=conf,
+            classes=tuple(_names(classes)),
+            drop=drop,
+            as_json=as_json,
+            report=report,
+            folder=tracks,
+        )
+        return
+    messages.set_up()
+    from livevision.evaluation import evaluate
+
+    with opened() as model:
+        _check_task(task, model.task)
         scores = evaluate(model, entry, conf=conf, progress=None)
     click.echo(_table(scores), err=as_json)
     text = json.dumps(scores.to_dict(), indent=2, ensure_ascii=False)
@@ -178,6 +242,18 @@ def command(
     for path in (report, table_file, plots):
         if path is not None:
             click.echo(f"livevision: written: {path}", err=True)
+
+
+def _refuse_with_tracks(given: dict[str, Path | None]) -> None:
+    for flag, value in given.items():
+        if value is not None:
+            raise UsageError(f"{flag} is not for --task track, which writes --report and --tracks")
+
+
+def _check_task(wanted: str | None, task: str) -> None:
+    """Refuse a task that is not the model's."""
+    if wanted is not None and wanted != task:
+        raise UsageError(f"--task {wanted!r} is neither track nor the model's own task, {task}")
 
 
 def _pair(item: str) -> tuple[str, str]:

@@ -117,7 +117,7 @@ def _translated(words: Sequence[str]) -> tuple[list[str], list[str]]:
         elif word in _TASKS:
             flags += ["--task", _TASKS[word]]
         elif word == "track":
-            notes.append(f"{instead_of(word)}")
+            flags.append("--track")
         elif word in _SWITCHES:
             flags += _SWITCHES[word]
         elif word not in ("predict", "run") and (flag := next(plain, None)):

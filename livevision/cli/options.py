@@ -94,9 +94,10 @@ def _option(name: str) -> click.Option:
     return SettingOption(
         [*filter(None, [flag.short]), long],
         heading=flag.group,
-        metavar=flag.metavar,
+        metavar=f"[{flag.metavar}]" if flag.bare else flag.metavar,
         multiple=get_origin(kind_of(field)) is tuple and name != "imgsz",
         type=click.UNPROCESSED,
         default=None,
         help=f"{text} [{'; '.join(notes)}]" if notes else text,
+        **({"is_flag": False, "flag_value": flag.bare} if flag.bare else {}),
     )

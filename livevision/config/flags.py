@@ -20,6 +20,7 @@ class Flag:
         short: One-letter form such as "-v", if it has one.
         choices: Every value that is allowed, where those are few.
         allowed: What a value must be, to follow "is not"; by default told from type and bounds.
+        bare: The value of the flag where none is given; nothing where one has to be.
     """
 
     group: str
@@ -27,6 +28,7 @@ class Flag:
     short: str = ""
     choices: tuple[str, ...] = ()
     allowed: str = ""
+    bare: str = ""
 
 
 def flag_of(field: FieldInfo) -> Flag:

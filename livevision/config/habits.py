@@ -48,7 +48,7 @@ _INSTEAD = {
     "--config FILE.yaml": "cfg settings",
     "classes come with the model; --classes person,car keeps some": "data names label-file",
     "videos keep the times of their source": "fps output-fps framerate frame-rate",
-    "tracking is not in this version": "track tracker persist track-id",
+    "--track, or --track bytetrack (ocsort, botsort, sort)": "tracker persist track-id tracking",
     _RATES_OFF: (
         "line-width line-thickness hide-labels hide-conf show-labels show-conf show-boxes overlay"
     ),

@@ -29,7 +29,7 @@ from livevision.errors import UsageError, unknown
 from livevision.home import with_home
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact
-from livevision.registry import ENGINES
+from livevision.registry import ENGINES, TRACKERS
 
 INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (
     "What to look at",
@@ -129,6 +129,14 @@ class Settings(BaseModel):
     class_agnostic: Annotated[bool, Flag(RESULTS)] = Field(
         default=True,
         description="Of boxes of different classes on one object (IoU over 0.7), keep the best.",
+    )
+
+    track: Annotated[
+        str | None, Flag(RESULTS, "NAME", choices=tuple(TRACKERS), bare="bytetrack")
+    ] = Field(
+        default=None,
+        description="Give each object a number that it keeps from frame to frame; bytetrack where "
+        "no name is given.",
     )
 
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
@@ -276,12 +284,20 @@ class Settings(BaseModel):
             raise ValueError("the same output was given twice")
         return value
 
-    @field_validator("task", "engine", "precision", "mode", "decoder", "encoder", "preset")
+    @field_validator("track", mode="before")
     @classmethod
-    def _known(cls, value: str, info: ValidationInfo) -> str:
+    def _switch(cls, value: Any) -> Any:
+        """In YAML and Python, true and false do as well as a name."""
+        if not isinstance(value, bool):
+            return value
+        return flag_of(cls.model_fields["track"]).bare if value else None
+
+    @field_validator("task", "engine", "precision", "mode", "decoder", "encoder", "preset", "track")
+    @classmethod
+    def _known(cls, value: str | None, info: ValidationInfo) -> str | None:
         name = info.field_name or ""
         choices = flag_of(cls.model_fields[name]).choices
-        if value not in choices:
+        if value is not None and value not in choices:
             raise ValueError(unknown(name, value, choices))
         return value
 
@@ -340,6 +356,10 @@ class Settings(BaseModel):
     def _fits_together(self) -> Self:
         if self.verbose and self.quiet:
             raise ValueError("verbose and quiet were both given: choose one")
+        if self.track is not None and self.task_given and "detect" not in self.tasks:
+            raise ValueError(
+                f"track follows boxes, and task {self.task} finds none: take task detect or both"
+            )
         if self.preset != "auto" and self.encoder not in ("auto", SOFTWARE_ENCODER):
             raise ValueError(
                 f"preset {self.preset} is {SOFTWARE_ENCODER}'s, and encoder {self.encoder} was "

@@ -141,7 +141,8 @@ def _detections(result: sv.Detections) -> Iterator[dict[str, Any]]:
             found["class_id"] = int(result.class_id[i])
         if result.confidence is not None:
             found["confidence"] = round(float(result.confidence[i]), 4)
-        if result.tracker_id is not None:
+        # Trackers write -1 for a box whose track they are not sure of yet.
+        if result.tracker_id is not None and result.tracker_id[i] >= 0:
             found["track_id"] = int(result.tracker_id[i])
         yield found
 

@@ -109,7 +109,7 @@ class BoxOverlay:
             words.append(str(names[i]))
         elif result.class_id is not None:
             words.append(str(int(result.class_id[i])))
-        if result.tracker_id is not None:
+        if result.tracker_id is not None and result.tracker_id[i] >= 0:
             words.append(f"#{int(result.tracker_id[i])}")
         if not self._confidence or result.confidence is None:
             return [" ".join(words)] if words else []

@@ -97,7 +97,7 @@ def test_every_command_has_help(name: str) -> None:
     [
         (["rnu"], ["unknown command 'rnu'", "Did you mean 'run'?"]),
         (["in.mp4"], ["--source"]),
-        (["--tsk", "detect"], ["--tsk", "Did you mean '--task'?"]),
+        (["--tsk", "detect"], ["--tsk", "Did you mean", "'--task'"]),
         (["--source"], ["--source", "requires an argument"]),
         (["--source", "--task", "detect"], ["--source needs a value"]),
         (["--source", "a.mp4", "b.mp4"], ["'b.mp4'", "quote a glob"]),

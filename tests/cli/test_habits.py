@@ -48,7 +48,7 @@ def refused(words: str, capfd: pytest.CaptureFixture[str]) -> str:
         ("predict --source a.mp4 --conf 0.5", "livevision --source a.mp4 --conf 0.5"),
         ("predict source=a.mp4 line_width=2", "line-width: boxes and labels are always drawn"),
         ("predict source=a.mp4 nonsense=2", "nonsense: there is nothing of that name"),
-        ("track source=0", "tracking is not in this version"),
+        ("track source=0 tracker=a.yaml", "livevision --track --source 0; tracker: --track"),
         ("val data=coco8.yaml", "livevision eval --model NAME --data FOLDER"),
         ("pose predict source=a.mp4", "poses are not in this version"),
         ("detectnet /dev/video0 out.mp4", "livevision --task detect --source /dev/video0 --output "
