@@ -19,6 +19,7 @@ from livevision.frame import STANDARD_COLOURS, Batch, Colours, Frame, Image, Pla
 from livevision.results import Result
 
 if TYPE_CHECKING:
+    from livevision.capture.life import Life
     from livevision.media.extras import Extras
     from livevision.overlay.room import Room
 
@@ -61,11 +62,14 @@ class Source(Protocol):
 
     Iteration ends with the source. It raises SourceError when the source breaks off or goes silent;
     a live source has by then tried to reconnect. Frames lost on the way in (undecodable packets,
-    reconnections) are counted in ``losses``, by cause.
+    reconnections) are counted in ``losses``, by cause. ``life`` says, on any thread and at any
+    moment, whether it connects, is live, tries again or has ended; it is ``SourceOptions.life``
+    where that was given.
     """
 
     info: SourceInfo
     losses: dict[str, int]
+    life: Life
 
     def __iter__(self) -> Iterator[Frame]: ...
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from livevision.capture.life import Life
 from livevision.frame import Frame, Inferred, Prepared, Rendered
 from livevision.protocols import SourceInfo
 from livevision.runtime.pipeline import Pipeline, Stages
@@ -124,6 +125,7 @@ def overhead_us(frames: int = 20_000, size: tuple[int, int] = (1280, 720)) -> fl
     class Nothing:
         info = SourceInfo("nothing", False, size)
         losses: dict[str, int] = {}  # noqa: RUF012 - never written to
+        life = Life()
 
         def __iter__(self) -> Iterator[Frame]:
             for index in range(frames):

@@ -6,15 +6,15 @@ import logging
 import os
 import re
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from livevision.capture.life import BackOff, Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
 from livevision.errors import SourceError
@@ -24,7 +24,6 @@ from livevision.protocols import SourceInfo
 log = logging.getLogger(__name__)
 
 _WANTED_SIZE = (1280, 720)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 # OpenCV waits ten seconds for a frame that does not come; close() would have to wait as long.
 _SELECT_SECONDS = "2"
 
@@ -56,16 +55,12 @@ class CameraSource:
         self._number = int(number[0])
         self._source, self._stride = options.index, options.stride
         self._retry_for = options.retry_for
-        self._closed = threading.Event()
+        self.life = options.life or Life()
         self.losses = {"reconnects": 0}
         self._name = uri if uri.startswith("/") else f"camera {uri}"
-        self._capture = self._open()
-        first = _read(self._capture)
-        if first is None:
-            self._capture.release()
-            raise SourceError(
-                f"{self._name}: it opens but gives no picture: is it in use by another program?"
-            )
+        self._back_off = BackOff(self.life, self._name, options.retry_for)
+        with self.life.opening():
+            self._capture, first = self._open_first()
         self._waiting: tuple[float, Image] | None = (time.monotonic(), first)
         rate = _rate(self._capture)
         self.info = SourceInfo(
@@ -74,6 +69,17 @@ class CameraSource:
             size=(first.shape[1], first.shape[0]),
             rate=rate / self._stride if rate else None,
         )
+
+    def _open_first(self) -> tuple[Any, Image]:
+        capture = self._open()
+        first = _read(capture)
+        if first is None:
+            capture.release()
+            raise SourceError(
+                f"{self._name}: it opens but gives no picture: is it in use by another program?"
+            )
+        self._back_off.came()
+        return capture, first
 
     def _open(self) -> Any:
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", _SELECT_SECONDS)
@@ -95,56 +101,52 @@ class CameraSource:
         return capture
 
     def __iter__(self) -> Iterator[Frame]:
-        number, opened = 0, None
         try:
-            while not self._closed.is_set():
-                taken, self._waiting = self._waiting or self._take(), None
-                if taken is None:
-                    return
-                wall_time, image = taken
-                opened = wall_time if opened is None else opened
-                if number % self._stride == 0:
-                    yield Frame(self._source, number, wall_time - opened, wall_time, image)
-                number += 1
+            yield from self.life.followed(self._all())
         finally:
             self.close()
             self._capture.release()
 
+    def _all(self) -> Generator[Frame]:
+        number, opened = 0, None
+        while not self.life.closing.is_set():
+            taken, self._waiting = self._waiting or self._take(), None
+            if taken is None:
+                return
+            wall_time, image = taken
+            opened = wall_time if opened is None else opened
+            if number % self._stride == 0:
+                yield Frame(self._source, number, wall_time - opened, wall_time, image)
+            number += 1
+
     def _take(self) -> tuple[float, Image] | None:
         """The next picture, if need be after opening the camera again; None once closed."""
+        self._back_off.asking()
         image = _read(self._capture)
-        if image is not None:
-            return time.monotonic(), image
-        deadline = time.monotonic() + self._retry_for
-        log.warning("%s: no picture comes; opening it again", self._name)
-        why, pause = "it gives no picture", _FIRST_PAUSE
-        self._capture.release()
-        while not self._closed.is_set():
-            left = deadline - time.monotonic()
-            if left <= 0:
+        why = "it gives no picture"
+        while image is None:
+            self._capture.release()
+            if not self._back_off.wait(why):
                 raise SourceError(
                     f"{self._name}: went away and did not come back"
                     f" in {self._retry_for:g} s ({why})"
                 )
-            if self._closed.wait(min(pause, left)):
-                break
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            if self.life.closing.is_set():
+                return None
             try:
                 self._capture = self._open()
             except SourceError as error:
                 why = str(error).removeprefix(f"{self._name}: ")
                 continue
+            why = "it gives no picture"
             image = _read(self._capture)
-            if image is not None:
-                self.losses["reconnects"] += 1
-                log.warning("%s: is back", self._name)
-                return time.monotonic(), image
-            self._capture.release()
-        return None
+        if self._back_off.came():
+            self.losses["reconnects"] += 1
+        return time.monotonic(), image
 
     def close(self) -> None:
         """End the iteration, which lets go of the camera; a wait for a frame takes 2 s at most."""
-        self._closed.set()
+        self.life.close()
         if self._waiting is not None:
             self._capture.release()
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from livevision.cache import lend_cache
+from livevision.capture.life import BackOff, Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
 from livevision.errors import SourceError, UsageError
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 _SINK = "videoconvert ! video/x-raw,format=BGR ! appsink sync=false"
 _LIVE_SINK = f"{_SINK} drop=true max-buffers=1"
 _LONGEST_START = 20.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+_SILENT_S = 5.0  # after which a pipeline that gives nothing is told to be lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +78,24 @@ class GStreamerSource:
         self._name = redact_uri(uri)
         self._source, self._stride = options.index, options.stride
         self._retry_for = options.retry_for
+        self._silent = f"the pipeline stopped and gave no frame for {options.retry_for:g} s"
         self._newest = self._live and not options.every_frame
-        self._closed = threading.Event()
+        self.life = options.life or Life()
+        self._closed = self.life.closing
         self._stopping = options.stopping or self._closed.is_set
         self._handed: queue.Queue[_Taken | _Over] = queue.Queue(1)
         self._rate: Fraction | None = None
         self.losses = {"reconnects": 0, "late": 0}
-        lend_cache("GST_REGISTRY", "gstreamer/registry.bin")
-        _require_gstreamer(self._name)
-        _require_elements(self._name, self._pipeline)
         self._thread = threading.Thread(
             target=self._read, name=f"gstreamer {options.index}", daemon=True
         )
-        self._thread.start()
         try:
-            silent = f"the pipeline gave no frame in {_LONGEST_START:g} s; {self._hint()}"
-            first = self._take(_LONGEST_START, silent)
-            if first is None:
-                why = "given up before its first frame"
-                if not self._stopping():
-                    why = f"the pipeline gives no frame; {self._hint()}"
-                raise SourceError(f"{self._name}: {why}")
-            self._stopping = self._closed.is_set
+            with self.life.opening():
+                first = self._start()
         except BaseException:
             self.close()
             raise
+        self._stopping = self._closed.is_set
         self._waiting: _Taken | None = first
         self.info = SourceInfo(
             name=self._name,
@@ -110,28 +104,45 @@ class GStreamerSource:
             rate=self._rate / self._stride if self._rate else None,
         )
 
+    def _start(self) -> _Taken:
+        """Start the thread of the pipeline; its first frame."""
+        lend_cache("GST_REGISTRY", "gstreamer/registry.bin")
+        _require_gstreamer(self._name)
+        _require_elements(self._name, self._pipeline)
+        self._thread.start()
+        silent = f"the pipeline gave no frame in {_LONGEST_START:g} s; {self._hint()}"
+        first = self._take(_LONGEST_START, silent)
+        if first is None:
+            why = "given up before its first frame"
+            if not (self._stopping() or self._closed.is_set()):
+                why = f"the pipeline gives no frame; {self._hint()}"
+            raise SourceError(f"{self._name}: {why}")
+        return first
+
     def _hint(self) -> str:
         return f"try it alone: gst-launch-1.0 {redact(self._pipeline.split(_SINK)[0])}fakesink"
 
     # On the caller's thread.
 
     def __iter__(self) -> Iterator[Frame]:
-        opened: float | None = None
-        patience = self._retry_for if self._live else float("inf")
-        silent = f"the pipeline stopped and gave no frame for {self._retry_for:g} s"
         try:
-            while not self._closed.is_set():
-                taken, self._waiting = self._waiting or self._take(patience, silent), None
-                if taken is None:
-                    return
-                opened = taken.wall_time if opened is None else opened
-                if taken.number % self._stride == 0:
-                    moment = taken.wall_time - opened
-                    if not self._live:
-                        moment = float(taken.number / (self._rate or 25))
-                    yield Frame(self._source, taken.number, moment, taken.wall_time, taken.image)
+            yield from self.life.followed(self._all())
         finally:
             self.close()
+
+    def _all(self) -> Generator[Frame]:
+        opened: float | None = None
+        patience = self._retry_for if self._live else float("inf")
+        while not self._closed.is_set():
+            taken, self._waiting = self._waiting or self._take(patience, self._silent), None
+            if taken is None:
+                return
+            opened = taken.wall_time if opened is None else opened
+            if taken.number % self._stride == 0:
+                moment = taken.wall_time - opened
+                if not self._live:
+                    moment = float(taken.number / (self._rate or 25))
+                yield Frame(self._source, taken.number, moment, taken.wall_time, taken.image)
 
     def _take(self, patience: float, silent: str) -> _Taken | None:
         """The next frame; None at the end and once closed.
@@ -139,13 +150,16 @@ class GStreamerSource:
         Raises:
             SourceError: None came for so many seconds, which ``silent`` says in words.
         """
-        latest = time.monotonic() + patience
+        asked = time.monotonic()
+        latest = asked + patience
         while not (self._closed.is_set() or self._stopping()):
             try:
                 item = self._handed.get(timeout=0.1)
             except queue.Empty:
                 if time.monotonic() > latest:
                     raise SourceError(f"{self._name}: {silent}") from None
+                if self._live and time.monotonic() > asked + _SILENT_S:
+                    self._fell_silent()
                 continue
             if isinstance(item, _Taken):
                 return item
@@ -154,11 +168,16 @@ class GStreamerSource:
             return None
         return None
 
+    def _fell_silent(self) -> None:
+        """Note that nothing comes, which the thread cannot while it sits in a read."""
+        if self.life.state == "live":
+            self.life.lost(f"no frame for {_SILENT_S:g} s")
+
     def close(self) -> None:
         """End the iteration at once; the pipeline is let go of when OpenCV is back from it."""
-        self._closed.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=0.3)
+        self.life.close()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout=self.life.patience())
 
     # On the thread of the pipeline.
 
@@ -172,22 +191,18 @@ class GStreamerSource:
 
     def _frames(self) -> Iterator[_Taken]:
         """Frames through all restarts of a live pipeline."""
-        number, pause = 0, _FIRST_PAUSE
+        number, back_off = 0, BackOff(self.life, self._name, self._retry_for)
         while not self._closed.is_set():
-            started = number
             for image in self._one_start():
-                if number and number == started:
+                if back_off.came():
                     self.losses["reconnects"] += 1
-                    log.warning("%s: the pipeline gives frames again", self._name)
-                pause = _FIRST_PAUSE
                 yield _Taken(number, time.monotonic(), image)
+                back_off.asking()
                 number += 1
             if not self._live or not number or self._closed.is_set():
                 return
-            level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
-            log.log(level, "%s: the pipeline stopped; starting it again", self._name)
-            self._closed.wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            if not back_off.wait("the pipeline stopped"):
+                raise SourceError(f"{self._name}: {self._silent}")
 
     def _one_start(self) -> Iterator[Image]:
         """Start the pipeline, and give its frames until it stops."""

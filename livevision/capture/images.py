@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from livevision.capture.life import Life
 from livevision.capture.locate import IMAGE_SUFFIXES
 from livevision.capture.names import exists, is_file, natural
 from livevision.capture.options import DEFAULTS, SourceOptions
@@ -51,10 +52,14 @@ class ImagesSource:
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         self._source, self._stride, self._loop = options.index, options.stride, options.loop
-        self._closed = False
+        self.life = options.life or Life()
         self.losses = {"broken": 0}
         self._broken: list[str] = []  # files, and what is wrong with them
-        self._files = _pictures(uri)
+        with self.life.opening():
+            self._files = _pictures(uri)
+            self.info = self._describe(uri)
+
+    def _describe(self, uri: str) -> SourceInfo:
         first = next((image for image in map(_first_of, self._files) if image is not None), None)
         if first is None:
             only = "it cannot" if len(self._files) == 1 else f"none of its {len(self._files)} can"
@@ -62,22 +67,25 @@ class ImagesSource:
         count = len(self._files)
         if count <= _FILES_COUNTED:
             count = sum(page_count(path) or 1 for path in self._files)
-        self.info = SourceInfo(
+        return SourceInfo(
             name=uri,
             live=False,
             size=(first.shape[1], first.shape[0]),
             rate=RATE / self._stride,
             time_base=1 / RATE,
-            frames=None if options.loop else -(-count // self._stride),
+            frames=None if self._loop else -(-count // self._stride),
             still=True,
         )
 
     def __iter__(self) -> Iterator[Frame]:
+        return self.life.followed(self._all())
+
+    def _all(self) -> Generator[Frame]:
         number = 0
         while True:
             for path in self._files:
                 for page in self._pages(path, number):
-                    if self._closed:
+                    if self.life.closing.is_set():
                         return
                     if page is not None:
                         yield page
@@ -129,7 +137,7 @@ class ImagesSource:
         log.warning("%s cannot be read: %s; left out", path, why)
 
     def close(self) -> None:
-        self._closed = True
+        self.life.close()
 
 
 def _pictures(uri: str) -> list[Path]:

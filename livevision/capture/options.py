@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from livevision.capture.life import Life
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class SourceOptions:
         copies: How many outputs copy what a file holds beside its pictures, such as its sound.
         stopping: Asked now and then while a stream is being opened; once it says True, opening is
             given up.
+        life: What the source is to keep as its ``life``, where somebody reads or closes it while it
+            is being opened; it makes one of its own otherwise.
     """
 
     index: int = 0
@@ -31,6 +37,7 @@ class SourceOptions:
     decoder: str = "auto"
     copies: int = 0
     stopping: Callable[[], bool] | None = None
+    life: Life | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.stride < 1:

@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from livevision.capture import hardware
 from livevision.capture.backlog import Backlog
 from livevision.capture.decoder import Decoder, all_wanted
+from livevision.capture.life import BackOff, Life
 from livevision.capture.network import explain, ffmpeg_options, gives_up
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _LONGEST_SILENCE = 10.0
 _HANDED_OVER = 2
 # Formats that hand out several seconds at once, to be played back at their own pace.
@@ -83,14 +83,9 @@ class StreamSource:
 
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
-            arrange=lambda packets: backlog(packets) if self._live else all_wanted(packets),
-            extras=self._extras,
-        )
-        try:
-            self._note(decoder, reconnected)
-            paced = decoder.container.format.name in _PLAYLISTS
-            connection too, unless the address is plainly wrong) and ``stopping`` until the first
-            frame is there; from then on ``close`` does that.
+        options: ``index``, ``stride``, ``every_frame``, ``decoder``, ``copies``, ``life``,
+            ``retry_for`` (for the first connection too, unless the address is plainly wrong) and
+            ``stopping`` until the first frame is there; from then on ``close`` does that.
 
     Raises:
         SourceError: The address is wrong, or no frame came for ``retry_for`` seconds.
@@ -112,7 +107,8 @@ class StreamSource:
         self._frames: int | None = None
         self._bit_rate: int | None = None
         self._extras = Extras(options.copies) if options.copies else None
-        self._closed = threading.Event()
+        self.life = options.life or Life()
+        self._closed = self.life.closing
         self._stopping = options.stopping or self._closed.is_set
         self._touched = time.monotonic()
         self._handed: queue.Queue[_Taken | _Over] = queue.Queue(_HANDED_OVER)
@@ -120,16 +116,13 @@ class StreamSource:
         self._thread = threading.Thread(
             target=self._read, name=f"stream {options.index}", daemon=True
         )
-        self._thread.start()
         try:
-            first = self._take()
-            if first is None:
-                why = "given up" if self._stopping() else "it ended"
-                raise SourceError(f"{self._name}: {why} before its first frame")
-            self._stopping = self._closed.is_set
+            with self.life.opening():
+                first = self._start()
         except BaseException:
             self.close()
             raise
+        self._stopping = self._closed.is_set
         self._waiting: _Taken | None = first
         self._pictures = Pictures(first.frame, first.aspect)
         self.info = SourceInfo(
@@ -147,19 +140,30 @@ class StreamSource:
 
     # On the caller's thread.
 
+    def _start(self) -> _Taken:
+        """Start the reading thread; the first frame."""
+        self._thread.start()
+        first = self._take()
+        if first is None:
+            given_up = self._stopping() or self._closed.is_set()
+            why = "given up" if given_up else "it ended"
+            raise SourceError(f"{self._name}: {why} before its first frame")
+        return first
+
     def __iter__(self) -> Iterator[Frame]:
         try:
-            while not self._closed.is_set():
-                taken, self._waiting = self._waiting or self._take(), None
-                if taken is None:
-                    return
-                if taken.number % self._stride == 0:
-                    image = self._pictures(taken.frame, taken.aspect)
-                    yield Frame(
-                        self._source, taken.number, taken.time, taken.due, image, lag=taken.lag
-                    )
+            yield from self.life.followed(self._all())
         finally:
             self.close()
+
+    def _all(self) -> Generator[Frame]:
+        while not self._closed.is_set():
+            taken, self._waiting = self._waiting or self._take(), None
+            if taken is None:
+                return
+            if taken.number % self._stride == 0:
+                image = self._pictures(taken.frame, taken.aspect)
+                yield Frame(self._source, taken.number, taken.time, taken.due, image, lag=taken.lag)
 
     def _take(self) -> _Taken | None:
         """The next frame; None at the end and once closed."""
@@ -187,9 +191,9 @@ class StreamSource:
 
     def close(self) -> None:
         """End the iteration at once; the connection is closed within its silence limit (10 s)."""
-        self._closed.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=0.3)
+        self.life.close()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout=self.life.patience())
 
     # On the reading thread.
 
@@ -218,38 +222,32 @@ class StreamSource:
         import av
 
         times = LiveTimes(self._name)
-        number, pause = 0, _FIRST_PAUSE
-        last_frame = time.monotonic()
-        connected = False  # whether any frame ever came
+        number, back_off = 0, BackOff(self.life, self._name, self._retry_for)
         replay = Replay(by_pace=self._skips)
         while not self._closed.is_set():
             why = "the stream ended"
             replay.connecting()
             try:
-                for taken in self._connection(times, number, reconnected=connected):
+                for taken in self._connection(times, number, reconnected=back_off.connected):
                     if not self._multipart and replay.repeats(taken.frame):
-                        self.losses["reconnects"] -= 1
                         self._tell_that_it_was_a_file()
                         return
-                    connected, pause = True, _FIRST_PAUSE
-                    last_frame, number = time.monotonic(), taken.number + 1
+                    if back_off.came(taken.lag if self._live else None):
+                        self.losses["reconnects"] += 1
+                    number = taken.number + 1
                     yield taken
+                    back_off.asking()
                 if not self._live or self._closed.is_set():
                     return
                 replay.ended()
             except (av.error.FFmpegError, SourceError) as error:
                 why = explain(error, self._uri, self._silence)
-                if not self._live or (not connected and gives_up(error, self._uri)):
+                if not self._live or (not back_off.connected and gives_up(error, self._uri)):
                     why = why.removeprefix(f"{self._name}: ")
                     raise SourceError(f"{self._name}: {why}") from None
-            left = last_frame + self._retry_for - time.monotonic()
-            if left <= 0 and not self._closed.is_set():
-                what = "no frame" if connected else "no connection"
+            if not back_off.wait(why.removeprefix(f"{self._name}: ")):
+                what = "no frame" if back_off.connected else "no connection"
                 raise SourceError(f"{self._name}: {what} for {self._retry_for:g} s: {why}")
-            level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
-            log.log(level, "%s: %s; trying again for %.0f s", self._name, why, left)
-            self._closed.wait(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _tell_that_it_was_a_file(self) -> None:
         log.log(
@@ -284,9 +282,6 @@ class StreamSource:
             for place, frame in decoder:
                 if self._closed.is_set():
                     return
-                if place == 0 and reconnected:
-                    self.losses["reconnects"] += 1
-                    log.warning("%s: connected again", self._name)
                 now = time.monotonic()
                 moment, due = file_times(frame), now
                 if self._live:

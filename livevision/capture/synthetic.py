@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from urllib.parse import parse_qsl
 
 import numpy as np
 
+from livevision.capture.life import Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.errors import UsageError
 from livevision.frame import Frame, Image
@@ -42,12 +42,14 @@ class SyntheticSource:
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
-        size, rate, frames, self._paced = _parse(uri)
+        self.life = options.life or Life()
+        with self.life.opening():
+            size, rate, frames, self._paced = _parse(uri)
         if frames is None:
             frames = 0 if self._paced else 300
         self._frames = 0 if options.loop else frames
         self._source, self._stride, self._rate = options.index, options.stride, rate
-        self._closed = threading.Event()
+        self._closed = self.life.closing
         self._scene = _scene(size)
         self.losses = {"late": 0}
         self.info = SourceInfo(
@@ -60,6 +62,9 @@ class SyntheticSource:
         )
 
     def __iter__(self) -> Iterator[Frame]:
+        return self.life.followed(self._all())
+
+    def _all(self) -> Generator[Frame]:
         opened, number, period = time.monotonic(), 0, float(1 / self._rate)
         while not self._closed.is_set() and (not self._frames or number < self._frames):
             if self._paced:
@@ -97,7 +102,7 @@ class SyntheticSource:
         return image
 
     def close(self) -> None:
-        self._closed.set()
+        self.life.close()
 
 
 def _scene(size: tuple[int, int]) -> Image:

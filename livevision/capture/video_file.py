@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from livevision.capture import hardware
 from livevision.capture.cut_off import cut_off
 from livevision.capture.decoder import Decoder
+from livevision.capture.life import Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
+from livevision.capture.pipes import is_named_pipe, written_pipe
 from livevision.capture.times import FileTimes
 from livevision.errors import SourceError
 from livevision.frame import Frame
@@ -39,7 +41,8 @@ class VideoFileSource:
 
     Args:
         uri: Path of the file, or ``-``.
-        options: ``index``, ``stride``, ``loop``, ``decoder`` and ``copies``.
+        options: ``index``, ``stride``, ``loop``, ``decoder``, ``copies`` and ``life``; of a pipe
+            that nobody writes to, ``stopping``.
 
     Raises:
         SourceError: It is missing, is no video, holds no frames, or its codec is unknown; and from
@@ -57,25 +60,42 @@ class VideoFileSource:
         self._decoded_by = hardware.choose(options.decoder)
         self.losses = {"corrupt": 0}
         self._lock = threading.Lock()  # the decoder is closed only between two frames
-        self._closed = False
-        self._open()
+        self.life = options.life or Life()
+        self._closed = self.life.closing
         try:
-            first = self._next()
-            if first is None:
-                raise SourceError(f"{self._name}: the video in it has no frames")
-            self._waiting: tuple[int, VideoFrame] | None = first
-            self._pictures = Pictures(first[1], self._decoder.aspect)
-            self.info = self._describe()
+            with self.life.opening():
+                self._open_first(options.stopping or self._closed.is_set)
+                first = self._next()
+                if first is None:
+                    raise SourceError(f"{self._name}: {self._without_frames()}")
+                self._waiting: tuple[int, VideoFrame] | None = first
+                self._pictures = Pictures(first[1], self._decoder.aspect)
+                self.info = self._describe()
         except BaseException:
             self.close()
             raise
 
-    def _open(self, shift: float = 0.0) -> None:
+    def _without_frames(self) -> str:
+        if self._closed.is_set():
+            return "given up before its first frame"
+        return "the video in it has no frames"
+
+    def _open_first(self, stopping: Callable[[], bool]) -> None:
+        if self._uri != STDIN and not is_named_pipe(self._uri):
+            self._open()
+            return
+        path = None if self._uri == STDIN else self._uri
+        with written_pipe(path, lambda: stopping() or self._closed.is_set()) as descriptor:
+            if descriptor is None:
+                raise SourceError(f"{self._name}: given up before its first frame")
+            self._open(url=f"pipe:{descriptor}")
+
+    def _open(self, shift: float = 0.0, url: str | None = None) -> None:
         import av
 
         try:
             self._decoder = Decoder(
-                "pipe:0" if self._uri == STDIN else _url(self._uri),
+                url or _url(self._uri),
                 self._name,
                 self.losses,
                 decoder=self._decoded_by,
@@ -111,7 +131,7 @@ class VideoFileSource:
         import av
 
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 return None
             try:
                 return next(self._frames, None)
@@ -123,26 +143,29 @@ class VideoFileSource:
                 ) from error
 
     def __iter__(self) -> Iterator[Frame]:
-        before, shift = 0, 0.0  # frames and seconds of the rounds before this one
         try:
-            while True:
-                yield from self._round(before, shift)
-                if self._closed:
-                    return
-                self._refuse_if_broken_off()
-                if not self._loop:
-                    if self._extras is not None:
-                        self._extras.end = max(self._times.end, self._decoder.known_end() or 0.0)
-                    return
-                before += self._decoder.count
-                shift += self._times.end - (self._times.first or 0.0)
-                with self._lock:
-                    if self._closed:
-                        return
-                    self._decoder.close()
-                    self._open(shift)
+            yield from self.life.followed(self._all())
         finally:
             self.close()
+
+    def _all(self) -> Generator[Frame]:
+        before, shift = 0, 0.0  # frames and seconds of the rounds before this one
+        while True:
+            yield from self._round(before, shift)
+            if self._closed.is_set():
+                return
+            self._refuse_if_broken_off()
+            if not self._loop:
+                if self._extras is not None:
+                    self._extras.end = max(self._times.end, self._decoder.known_end() or 0.0)
+                return
+            before += self._decoder.count
+            shift += self._times.end - (self._times.first or 0.0)
+            with self._lock:
+                if self._closed.is_set():
+                    return
+                self._decoder.close()
+                self._open(shift)
 
     def _round(self, before: int, shift: float) -> Iterator[Frame]:
         """The file once through."""
@@ -167,9 +190,9 @@ class VideoFileSource:
             )
 
     def close(self) -> None:
-        self._closed = True
-        # While standard input is silent the lock is held; the iteration then closes on its own.
-        if self._lock.acquire(timeout=1.0):
+        self.life.close()
+        # While a pipe is silent the lock is held; the iteration then closes on its own.
+        if self._lock.acquire(timeout=self.life.patience()):
             try:
                 if hasattr(self, "_decoder"):
                     self._decoder.close()

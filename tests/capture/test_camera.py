@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import pytest
 
-from livevision.capture import camera, gstreamer
+from livevision.capture import camera, gstreamer, life
 from livevision.capture.camera import CameraSource
 from livevision.capture.gstreamer import GStreamerSource
 from livevision.capture.options import SourceOptions
@@ -25,7 +25,7 @@ from tests.capture.servers import SYSTEM_PYTHON, FakeCamera, fake_camera
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
-    monkeypatch.setattr(camera, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(life, "FIRST_PAUSE_S", 0.01)
     return fake_camera(monkeypatch)
 
 
@@ -203,7 +203,7 @@ class Stuck:
         self.let_go = threading.Event()
         self.starts = 0
         self._fake = fake
-        monkeypatch.setattr(gstreamer, "_FIRST_PAUSE", 0.01)
+        monkeypatch.setattr(life, "FIRST_PAUSE_S", 0.01)
         monkeypatch.setattr(gstreamer, "_LONGEST_START", 0.2)
         monkeypatch.setattr(cv2, "VideoCapture", self._start)
 
@@ -269,11 +269,17 @@ def test_a_pipeline_that_falls_silent_ends_in_time(
         return read(self)
 
     monkeypatch.setattr(fake, "read", falling_silent)
-    frames = iter(GStreamerSource("gst:v4l2src", SourceOptions(retry_for=0.5)))
+    monkeypatch.setattr(gstreamer, "_SILENT_S", 0.1)
+    source = GStreamerSource("gst:v4l2src", SourceOptions(retry_for=0.5))
+    states: list[str] = []
+    monkeypatch.setattr(source.life, "lost", lambda why: states.append(f"{why}: retrying"))
+    frames = iter(source)
     next(frames)
     silent.set()
     with pytest.raises(SourceError, match="gave no frame for"):
         list(frames)
+    assert "no frame for 0.1 s: retrying" in states
+    assert source.life.state == "ended"
     over.set()
 
 

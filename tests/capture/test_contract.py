@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from livevision.capture.life import Life
 from livevision.capture.options import SourceOptions
 from livevision.protocols import SourceInfo
 from livevision.registry import SOURCES, resolve
@@ -84,6 +85,18 @@ def test_info_is_known_once_open(make: Make) -> None:
     assert source.info.name
     assert source.info.live == (source.info.frames is None)
     assert source.info.frames in (None, FRAMES)
+
+
+def test_it_is_live_once_open_and_ended_once_closed(make: Make) -> None:
+    life = Life()
+    source = make(life=life)
+    assert source.life is life
+    assert life.state == "live"
+    frames = iter(source)
+    next(frames)
+    assert life.state == "live"
+    source.close()
+    assert life.state == "ended"
 
 
 def test_frames_are_numbered_timed_and_upright_bgr(make: Make) -> None:

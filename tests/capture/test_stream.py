@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import pytest
 
-from livevision.capture import network, stream
+from livevision.capture import life, network
 from livevision.capture.options import SourceOptions
 from livevision.capture.stream import StreamSource
 from livevision.errors import SourceError
@@ -273,7 +273,7 @@ def test_a_server_that_is_not_up_yet_is_waited_for(clip: Path) -> None:
 def test_a_server_that_never_comes_is_an_error_in_the_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(stream, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(life, "FIRST_PAUSE_S", 0.05)
     url = f"http://me:geheim@127.0.0.1:{free_port()}/live"
     started = time.monotonic()
     with caplog.at_level(logging.DEBUG), pytest.raises(SourceError) as caught:
