@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import statistics
@@ -14,7 +15,10 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from livevision.inference.description import read_description
+from livevision.inference.model_files import ModelFiles
 from livevision.models import catalog, model
+from livevision.models.choice import graph_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,18 @@ def measure(
         name=name,
         engine=str(spec or ""),
         input_size=(width, height),
-        madds=_madds(card, (width, height)),
+        madds=_madds(card, (width, height), loaded.files),
         ms=statistics.median(times),
         spread_ms=(min(times), max(times)),
     )
 
 
-def _madds(card: catalog.ModelCard, size: tuple[int, int]) -> float:
-    """Multiply-adds at a size: the card's, or counted."""
+def _madds(card: catalog.ModelCard, size: tuple[int, int], files: ModelFiles) -> float:
+    """Multiply-adds at a size: the card's, or counted; 0 where nobody can count them."""
+    if card.decoder is not None:
+        if files.outputs or files.graph is None:
+            return 0.0
+        return float(json.loads(read_description(files.graph)["card"])["madds"])
     if size == card.input_size:
         return card.madds
     from livevision.nets.published import Published
@@ -142,5 +150,6 @@ def chosen(names: Sequence[str]) -> list[str]:
         UsageError: A name is not known.
     """
     for name in names:
-        catalog.find(name)
+        if graph_file(name) is None:
+            catalog.find(name)
     return list(names) or every_net()

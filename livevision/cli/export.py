@@ -61,6 +61,11 @@ _PRECISIONS = {
     type=click.Path(path_type=Path),
     help="Weights of your own (.safetensors), or a graph (.onnx) in fp32.",
 )
+@click.option(
+    "--labels",
+    metavar="NAME|FILE",
+    help="Class names of an ONNX file of others: coco80, voc20, cityscapes19 or a text file.",
+)
 @click.option("--untrained", is_flag=True, help="Export a net without weights, to measure speed.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def command(
@@ -73,24 +78,38 @@ def command(
     force: bool,
     imgsz: str | None,
     weights: Path | None,
+    labels: str | None,
     untrained: bool,
     overwrite: bool,
 ) -> None:
     """Write MODEL as a file that runs without PyTorch: --weights FILE takes it.
+
+    MODEL is a name that `livevision models` lists, or an ONNX file of others.
 
     A file in fp16, bf16 or int8 is compared with fp32 on real frames, and refused where the two
     agree too little: below 0.85 for boxes (AP50), 0.75 for class maps (mIoU), 0.9 for whole images
     (top-1).
     """
     from livevision.cli import messages
-    from livevision.models.choice import card_of, files_of, int8_file
+    from livevision.inference.description import is_ours
+    from livevision.models import lowering
+    from livevision.models.choice import card_of, files_of, graph_file, int8_file
 
     messages.set_up()
     kind = _kind(kind, output, precision)
     _check_wishes(kind, precision, calibrate, check)
+    name: str | None = model
+    own = graph_file(model)
+    if own is not None:
+        if weights is not None:
+            raise UsageError(f"{model} is a file already; --weights is for a model's name")
+        name, weights, model = None, own, own.stem
+    ours = weights is not None and (
+        weights.suffix != ".onnx" or not weights.is_file() or is_ours(weights)
+    )
     if weights is not None and (
         weights.suffix in (".xml", ".engine")
-        or (weights.suffix == ".onnx" and (kind, precision) == ("onnx", "fp32"))
+        or (weights.suffix == ".onnx" and ours and (kind, precision) == ("onnx", "fp32"))
     ):
         raise UsageError(f"--weights {weights} is exported already; give a .safetensors file")
     size = size_of(imgsz)
@@ -98,13 +117,20 @@ def command(
         output = Path(_name(model, size, precision) + _SUFFIXES[kind])
     if output is not None:
         output = _checked(output, overwrite)
-    card = card_of(model, weights)
-    if card.decoder is not None:
-        raise UsageError(
-            f"--weights {weights} is an ONNX file of others, which runs as it is: --model {weights}"
-        )
+    card = card_of(name, weights, labels)
+    if labels is not None and card.decoder is None:
+        raise UsageError(f"--labels {labels}: {model} has its own; they are for files of others")
     files = files_of(card, weights, size, untrained)
-    if (kind, precision) == ("onnx", "fp32"):
+    if files.outputs:
+        raise ModelError(
+            f"{str(weights)!r}: its outputs are decoded outside of its graph, as their shapes or "
+            "kind ask for, so that no file of livevision's can be made of it; it runs as it is"
+        )
+    if card.decoder is not None and (kind, precision) == ("onnx", "fp32"):
+        assert output is not None
+        assert files.graph is not None
+        lowering.write_files({output: files.graph.read_bytes()})
+    elif (kind, precision) == ("onnx", "fp32"):
         assert output is not None
         if files.weights is None and not untrained:
             line = f"model {model!r} has only a graph here; give --weights FILE.safetensors"
@@ -117,8 +143,6 @@ def command(
             told = f"{difference:.2g} {unit}"
             click.echo(f"difference from PyTorch on a test picture: {told}", err=True)
     else:
-        from livevision.models import lowering
-
         if kind == "tensorrt":
             lowering.check_tensorrt()  # before frames are read
         if output is None:

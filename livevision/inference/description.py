@@ -11,7 +11,9 @@ name            the model's name
 task            "detect", "segment" or "classify"
 net             name of the net
 input_size      WIDTHxHEIGHT in pixels
-fit             "stretch", "letterbox" or "centre-crop"
+fit             "stretch", "letterbox" or another of ``preprocess.fit``
+fill            of a letterbox: value of the pixels that it adds, 0..255; ImageNet's mean
+                colour where missing
 colour_order    "BGR"
 labels          JSON list of class names
 card            JSON object: params, madds, data, score, licence

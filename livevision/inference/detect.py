@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from livevision.errors import UsageError, unknown
+from livevision.errors import ModelError, UsageError, unknown
 from livevision.frame import Batch, Image, Placement
 from livevision.inference.across_classes import one_class_each
 from livevision.protocols import Fit
@@ -83,12 +83,22 @@ class DetectTask:
             rows = rows[one_class_each(boxes[rows], classes[rows])]
         rows = rows[: self.max_det]
         ids = classes[rows].astype(np.int64)
+        if len(ids) and not 0 <= ids.min() <= ids.max() < len(self._names):
+            raise ModelError(no_such_class(int(ids.max()), len(self._names)))
         return Detections(
             xyxy=boxes[rows],
             confidence=scores[rows],
             class_id=ids,
             data={"class_name": self._names[ids]},
         )
+
+
+def no_such_class(number: int, labels: int) -> str:
+    """What to say where a net finds a class that has no name."""
+    return (
+        f"the model found class {number} and has {labels} labels; give those that it was trained "
+        "with: --labels coco80, coco91, voc20 or FILE"
+    )
 
 
 def class_ids(classes: Sequence[str | int], labels: Sequence[str]) -> list[int]:

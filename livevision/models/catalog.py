@@ -48,8 +48,8 @@ class ModelCard:
         folder: Where the weights files lie; None for a card read from a graph or made here.
         fill: Value of the pixels that a letterbox adds; None for ImageNet's mean colour.
         decoder: Of the outputs of somebody else's graph; None for livevision's own.
-        outputs: Names of what such a graph gives.
-        graph_at: Gives such a graph's file for an input of (width, height).
+        graph_at: Gives such a graph's file for an input of (width, height), and the names of what
+            it gives where ``decoder`` has to read that: none where it does so itself.
     """
 
     name: str
@@ -68,8 +68,7 @@ class ModelCard:
     folder: Path | None = None
     fill: int | None = None
     decoder: Decoder | None = None
-    outputs: tuple[str, ...] = ()
-    graph_at: Callable[[tuple[int, int]], Path] | None = None
+    graph_at: Callable[[tuple[int, int]], tuple[Path, tuple[str, ...]]] | None = None
 
     @property
     def weights(self) -> Path | None:
@@ -170,7 +169,7 @@ def find(name: str) -> ModelCard:
     )
 
 
-_NOT_WRITTEN = ("text", "folder", "fill", "decoder", "outputs", "graph_at")
+_NOT_WRITTEN = ("text", "folder", "fill", "decoder", "graph_at")
 """Fields of a card that stand in no file."""
 
 

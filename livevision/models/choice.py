@@ -106,6 +106,7 @@ def _card_of_graph(path: Path, labels: str | None = None) -> ModelCard:
             input_size=(width, height),
             labels=tuple(json.loads(told["labels"])),
             fit=told["fit"],
+            fill=int(told["fill"]) if "fill" in told else None,
             **json.loads(told["card"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -121,7 +122,8 @@ def files_of(
         raise UsageError(f"imgsz is {size[0]}x{size[1]}; each side takes 32 to 4096 pixels")
     files = ModelFiles(card.name, card.task, card.net, size, card.net_options)
     if card.graph_at is not None:
-        return replace(files, graph=card.graph_at(size), outputs=card.outputs)
+        graph, outputs = card.graph_at(size)
+        return replace(files, graph=graph, outputs=outputs)
     if own is not None and own.suffix in GRAPHS:
         if size != card.input_size:
             raise UsageError(

@@ -154,7 +154,7 @@ class Model:
         if self._lowered:
             told = self.agreement or "how far it agrees with fp32 is not known"
             _log.info("%s in %s: %s", self.name, self._files.precision, told)
-        elif self.card.decoder is not None and self._precision not in ("auto", "fp32"):
+        elif self._files.outputs and self._precision not in ("auto", "fp32"):
             told = f"{self.name} in {self._precision}: how far it agrees with fp32 is not known"
             _log.info(told)
         elif (self._engine_name, self._precision) == ("openvino", "bf16"):
@@ -162,7 +162,7 @@ class Model:
                 "%s in bf16: how far it agrees with fp32 is not known; livevision export %s "
                 "--precision bf16 --check CLIP.mp4 --output FILE.xml tells it",
                 self.name,
-                self.name,
+                self.name if self.card.decoder is None else f"{self.name}.onnx",
             )
         # supervision takes half a second to import and engines wait for files and compilers.
         waiting = threading.Thread(target=self._warm)
@@ -319,7 +319,9 @@ class Model:
             settings = {}
         kind = registry.resolve(registry.TASKS, self.task, "task")
         task = kind(self.labels, fit, **settings)
-        return task if self.card.decoder is None else DecodedTask(task, self.card.decoder)
+        if self.card.decoder is None or not self._files.outputs:
+            return task
+        return DecodedTask(task, self.card.decoder)
 
     def _warm(self) -> None:
         module = importlib.import_module(registry.TASKS[self.task].partition(":")[0])
@@ -384,11 +386,12 @@ def load(
             f"labels {told!r} were given, and model {card.name!r} has its own; they are for ONNX "
             "files of others"
         )
-    if precision == "int8" and card.decoder is not None:
-        raise UsageError(
-            f"--precision int8 is for livevision's own models; {str(own)!r} runs as it is stored"
-        )
     files = files_of(card, own, size, untrained)
+    if precision == "int8" and files.outputs:
+        raise UsageError(
+            f"--precision int8: the outputs of {str(own)!r} are decoded outside of its graph, as "
+            "their shapes or kind ask for; such a file runs as it is stored"
+        )
     graph = own.suffix if own is not None and own.suffix in GRAPHS else ""
     chosen, place = choose_engine(
         engine, device, precision, registry.ENGINES, graph, files.precision

@@ -8,14 +8,18 @@ its last class being none at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from livevision.models.foreign import inside
 from livevision.models.foreign.boxes import FLOOR, Boxes, best, corners, packed, several
 from livevision.models.foreign.family import IMAGENET, UNIT, Found, Kind, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
+from livevision.models.foreign.inside import Unfit, Values
+from livevision.models.foreign.parts import Parts
 
 _MOST = 300
 
@@ -71,6 +75,7 @@ class LogitsDecoder:
         logits = names.get("logits") or names.get("labels")
         logits = logits or next(p for p in (*outputs, outputs[0]) if p is not boxes)
         self._boxes, self._logits = boxes.name, logits.name
+        self.ports = (boxes, logits)
         width = (dims(logits, 3) or (None,) * 3)[2]
         self.classes = width - self.softmax if width else labels
 
@@ -96,8 +101,52 @@ class SoftmaxDecoder(LogitsDecoder):
         return best((powers / powers.sum(1, keepdims=True))[:, :-1], conf)
 
 
+def scored_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``ScoredDecoder`` does, inside of the graph."""
+    named = {port.name: port for port in outputs}
+    count = math.prod(length or 0 for length in named["scores"].shape or (0,))
+    if not count:
+        raise Unfit("how many boxes there are is known only once something has been computed")
+    boxes = parts.reshape(named["boxes"].name, 1, count, 4)
+    scores, numbers = (parts.reshape(named[name].name, 1, count) for name in ("scores", "labels"))
+    return inside.rows(parts, boxes, scores, numbers, count)
+
+
+def logits_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``LogitsDecoder`` does, inside of the graph."""
+    decoder = LogitsDecoder(outputs, classes)
+    boxes, logits = decoder.ports
+    _, count, width = inside.shape_of(logits, 3)
+    most = min(_MOST, count * width)
+    best, places = parts.top(parts.reshape(logits.name, 1, count * width), most)
+    width_ = parts.constant(width, np.int64)
+    rows = parts.node("Div", places, width_)
+    numbers = parts.node("Sub", places, parts.node("Mul", rows, width_))
+    chosen = parts.gather(boxes.name, parts.reshape(rows, most), 1)
+    placed = parts.times(inside.corners(parts, chosen), size * 2)
+    return inside.rows(parts, placed, parts.node("Sigmoid", best), numbers, most)
+
+
+def softmax_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``SoftmaxDecoder`` does, inside of the graph."""
+    boxes, logits = SoftmaxDecoder(outputs, classes).ports
+    _, count, width = inside.shape_of(logits, 3)
+    every = parts.node("Softmax", parts.reshape(logits.name, count, width), axis=1)
+    every = parts.part(every, 0, width - 1, 1)
+    scores = parts.reshape(parts.highest(every, 1), 1, count)
+    numbers = parts.reshape(inside.class_of(parts, every, 1), 1, count)
+    placed = parts.times(inside.corners(parts, boxes.name), size * 2)
+    return inside.rows(parts, placed, scores, numbers, count)
+
+
 KINDS = {
-    "detr-scored": Kind("detect", ScoredDecoder),
-    "detr": Kind("detect", LogitsDecoder),
-    "detr-softmax": Kind("detect", SoftmaxDecoder),
+    "detr-scored": Kind("detect", ScoredDecoder, scored_inside),
+    "detr": Kind("detect", LogitsDecoder, logits_inside),
+    "detr-softmax": Kind("detect", SoftmaxDecoder, softmax_inside),
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livevision.models.foreign.graph_file import GraphFile, Port
+from livevision.models.foreign.inside import Inside
 from livevision.protocols import Decoder
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -46,10 +47,15 @@ class Kind:
     Attributes:
         task: "detect", "segment" or "classify".
         make: Makes the decoder from a graph's outputs and, where it is known, the number of labels.
+        inside: Does the same inside of the graph; None where that is never possible.
+        cells: How many rows the first output has for an input of (width, height), where its boxes
+            are those of a grid that the decoder adds: such a graph serves other sizes too.
     """
 
     task: str
     make: Callable[[Sequence[Port], int | None], Decoder]
+    inside: Inside | None = None
+    cells: Callable[[tuple[int, int]], int] | None = None
 
 
 Recognise = Callable[[GraphFile], Found | None]

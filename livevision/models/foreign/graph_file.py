@@ -73,8 +73,8 @@ def read_graph(path: Path) -> GraphFile:
     model = _load(path)
     _check_operators(path, model)
     constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [_port(i) for i in model.graph.input if i.name not in constants]
-    outputs = tuple(_port(o) for o in model.graph.output)
+    inputs = [port_of(i) for i in model.graph.input if i.name not in constants]
+    outputs = tuple(port_of(o) for o in model.graph.output)
     images = [p for p in inputs if p.shape is None or len(p.shape) in (3, 4)]
     others = [p for p in inputs if p not in images]
     sizes = next((p for p in others if p.name == _SIZES), None)
@@ -157,7 +157,8 @@ def _check_operators(path: Path, model: Any) -> None:
         )
 
 
-def _port(value: Any) -> Port:
+def port_of(value: Any) -> Port:
+    """An input or output of an ONNX graph."""
     import onnx
 
     tensor = value.type.tensor_type

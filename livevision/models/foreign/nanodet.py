@@ -7,13 +7,17 @@ and measures from their corners.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
+from livevision.models.foreign import inside
 from livevision.models.foreign.boxes import Boxes, best, suppressed
 from livevision.models.foreign.family import Found, Kind, cells, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
+from livevision.models.foreign.inside import Inside, Unfit, Values
+from livevision.models.foreign.parts import Parts
 from livevision.models.foreign.yolox import grid
 
 _BINS = 8
@@ -74,7 +78,44 @@ class PlusDecoder(NanoDetDecoder):
     middle: ClassVar[float] = 0.0
 
 
+def _inside(decoder: type[NanoDetDecoder]) -> Inside:
+    """The same inside of the graph."""
+
+    def decode_inside(
+        parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+    ) -> Values:
+        _, count, width = inside.shape_of(outputs[0], 3)
+        points, strides = grid(size, decoder.strides)
+        if len(points) != count:
+            raise Unfit(f"{outputs[0]} has not a row for each cell")
+        found = outputs[0].name
+        every = parts.part(found, 0, classes, 2)
+        scores, places = inside.picked(parts, parts.highest(every, 2), count)
+        chosen = parts.gather(found, places, 1)
+        best = inside.class_of(parts, parts.part(chosen, 0, classes, 2), 2)
+        bins = parts.reshape(parts.part(chosen, width - _WIDTH, width, 2), 1, -1, 4, _BINS)
+        # No product of matrices: that would be taken for a layer of the net.
+        weighted = parts.times(parts.node("Softmax", bins, axis=3), np.arange(_BINS) * _BINS)
+        means = parts.times(
+            parts.mean(weighted, 3), parts.gather(parts.constant(strides[None]), places, 1)
+        )
+        middles = parts.constant(((points + decoder.middle) * strides)[None])
+        middle = parts.gather(middles, places, 1)
+        boxes = parts.joined(
+            [
+                parts.node("Sub", middle, parts.part(means, 0, 2, 2)),
+                parts.node("Add", middle, parts.part(means, 2, 4, 2)),
+            ],
+            2,
+        )
+        boxes = parts.node("Max", boxes, parts.constant(0.0))
+        boxes = parts.node("Min", boxes, parts.constant(size * 2))
+        return inside.suppressed(parts, boxes, scores, best, count)
+
+    return decode_inside
+
+
 KINDS = {
-    "nanodet": Kind("detect", NanoDetDecoder),
-    "nanodet-plus": Kind("detect", PlusDecoder),
+    name: Kind("detect", decoder, _inside(decoder), partial(cells, strides=decoder.strides))
+    for name, decoder in (("nanodet", NanoDetDecoder), ("nanodet-plus", PlusDecoder))
 }

@@ -28,6 +28,7 @@ from livevision.models.foreign.description import (
 from livevision.models.foreign.family import Found, Kind
 from livevision.models.foreign.graph_file import GraphFile, read_graph
 from livevision.models.foreign.labels import guessed, named_labels
+from livevision.models.foreign.resizing import resized
 from livevision.models.foreign.wrapping import wrapped_file
 from livevision.protocols import Decoder
 
@@ -62,11 +63,6 @@ class Foreign:
     labels: tuple[str, ...]
     guess: str
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of what the graph gives."""
-        return tuple(port.name for port in self.graph.outputs)
-
     def described(self) -> Description:
         """The description with the class names in it."""
         return replace(self.description, labels=self.labels)
@@ -85,24 +81,30 @@ class Foreign:
             text=f"# {self.graph.path.name}\n\nOf others: {self.family or told.output}.\n",
             fill=None if told.fit in _NO_FILL else told.fill,
             decoder=self.decoder,
-            outputs=self.outputs,
             graph_at=self.file,
         )
 
-    def file(self, size: tuple[int, int]) -> Path:
+    def file(self, size: tuple[int, int]) -> tuple[Path, tuple[str, ...]]:
         """A graph for the engines, for images of (width, height).
+
+        Returns:
+            The file, and the names of what it gives where the decoder has to read that.
 
         Raises:
             UsageError: The graph takes other sizes only.
         """
-        for given, fixed in zip(size, self.graph.size, strict=True):
-            if fixed is not None and fixed != given:
-                width, height = (n or "any" for n in self.graph.size)
+        graph, kind = self.graph, KINDS[self.description.output]
+        if any(n not in (None, given) for n, given in zip(graph.size, size, strict=True)):
+            reshaped = resized(graph, kind, size) if kind.cells is not None else None
+            if reshaped is None:
+                width, height = (n or "any" for n in graph.size)
                 raise UsageError(
-                    f"{str(self.graph.path)!r} takes images of {width}x{height} only; given: "
+                    f"{str(graph.path)!r} takes images of {width}x{height} only; given: "
                     f"{size[0]}x{size[1]}. Export it with that size, or with dynamic shapes"
                 )
-        return wrapped_file(self.graph, self.description, size)
+            graph = reshaped
+        made = wrapped_file(graph, self.description, kind, self.labels, size)
+        return made.path, made.outputs
 
 
 def open_foreign(path: Path, labels: str | None = None) -> Foreign:

@@ -9,6 +9,7 @@ import numpy as np
 
 from livevision.errors import ModelError
 from livevision.frame import Batch, Image, Placement
+from livevision.inference.detect import no_such_class
 from livevision.protocols import Decoder, Task
 from livevision.results import Result
 
@@ -46,8 +47,5 @@ class DecodedTask:
             # 255 is what class maps say where there is no class; it is drawn as a class is.
             highest = int(np.max(classes))
             if highest >= self._labels or int(np.min(classes)) < 0:
-                raise ModelError(
-                    f"the model found class {highest} and has {self._labels} labels; give those "
-                    "that it was trained with: --labels coco80, coco91, voc20 or FILE"
-                )
+                raise ModelError(no_such_class(highest, self._labels))
         return self._task.decode(found, placement)

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from livevision.models.foreign import inside
 from livevision.models.foreign.boxes import FLOOR, Boxes, best, packed, suppressed
 from livevision.models.foreign.family import RAW, UNIT, Found, Kind, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
+from livevision.models.foreign.inside import Values
+from livevision.models.foreign.parts import Parts
 
 
 def recognise(graph: GraphFile) -> Found | None:
@@ -78,6 +81,7 @@ class SsdDecoder:
         boxes = next((p for p in outputs if p.name == "boxes"), outputs[0])
         scores = next(p for p in (*outputs, boxes) if p is not boxes or len(outputs) == 1)
         self._boxes, self._scores = boxes.name, scores.name
+        self.ports = (boxes, scores)
         self.classes = (dims(scores, 3) or (None,) * 3)[2] or labels
 
     def __call__(
@@ -90,8 +94,36 @@ class SsdDecoder:
         return suppressed(boxes[rows] * np.array(size * 2, np.float32), highest, classes, iou)
 
 
+def tensorflow_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``TensorFlowDecoder`` does, inside of the graph."""
+    named = {port.name: port for port in outputs}
+    _, count = inside.shape_of(named["detection_scores"], 2)
+    order = parts.constant([1, 0, 3, 2], np.int64)
+    boxes = parts.times(parts.gather(named["detection_boxes"].name, order, 2), size * 2)
+    return inside.rows(
+        parts, boxes, named["detection_scores"].name, named["detection_classes"].name, count
+    )
+
+
+def ssd_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``SsdDecoder`` does, inside of the graph."""
+    boxes, scores = SsdDecoder(outputs, classes).ports
+    _, count, width = inside.shape_of(scores, 3)
+    # Class 0 is none, and nothing's score is the highest.
+    every = parts.part(scores.name, 1, width, 2)
+    best, places = inside.picked(parts, parts.highest(every, 2), count)
+    numbers = inside.class_of(parts, parts.gather(every, places, 1), 2)
+    numbers = parts.node("Add", numbers, parts.constant(1, np.int64))
+    chosen = parts.times(parts.gather(boxes.name, places, 1), size * 2)
+    return inside.suppressed(parts, chosen, best, numbers, count)
+
+
 KINDS = {
     "torchvision": Kind("detect", TorchvisionDecoder),
-    "tensorflow": Kind("detect", TensorFlowDecoder),
-    "ssd": Kind("detect", SsdDecoder),
+    "tensorflow": Kind("detect", TensorFlowDecoder, tensorflow_inside),
+    "ssd": Kind("detect", SsdDecoder, ssd_inside),
 }

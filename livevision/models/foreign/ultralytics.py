@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from livevision.models.foreign import inside
 from livevision.models.foreign.boxes import FLOOR, Boxes, best, corners, packed, suppressed
 from livevision.models.foreign.family import UNIT, Found, Kind, cells, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
+from livevision.models.foreign.inside import Values
+from livevision.models.foreign.parts import Parts
 
 _STRIDES = (8, 16, 32)
 _TASKS = {"detect", "segment", "pose"}
@@ -119,6 +122,45 @@ class EndToEndDecoder:
         return packed(found[:, :4], found[:, 4], found[:, 5])
 
 
+def yolo_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``YoloDecoder`` does, inside of the graph."""
+    _, _, count = inside.shape_of(outputs[0], 3)
+    found = outputs[0].name
+    every = parts.part(found, 4, 4 + classes, 1)
+    scores, places = inside.picked(parts, parts.highest(every, 1), count)
+    best = inside.class_of(parts, parts.gather(every, places, 2), 1)
+    boxes = parts.gather(parts.part(found, 0, 4, 1), places, 2)
+    boxes = inside.corners(parts, parts.node("Transpose", boxes, perm=[0, 2, 1]))
+    return inside.suppressed(parts, boxes, scores, best, count)
+
+
+def objectness_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``ObjectnessDecoder`` does, inside of the graph."""
+    _, count, _ = inside.shape_of(outputs[0], 3)
+    found = outputs[0].name
+    every = parts.part(found, 5, 5 + classes, 2)
+    objectness = parts.reshape(parts.part(found, 4, 5, 2), 1, count)
+    scores, places = inside.picked(parts, parts.times(parts.highest(every, 2), objectness), count)
+    chosen = parts.gather(found, places, 1)
+    best = inside.class_of(parts, parts.part(chosen, 5, 5 + classes, 2), 2)
+    boxes = inside.corners(parts, parts.part(chosen, 0, 4, 2))
+    return inside.suppressed(parts, boxes, scores, best, count)
+
+
+def end_to_end_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``EndToEndDecoder`` does, inside of the graph."""
+    _, count, _ = inside.shape_of(outputs[0], 3)
+    found = outputs[0].name
+    scores, numbers = (parts.reshape(parts.part(found, n, n + 1, 2), 1, count) for n in (4, 5))
+    return inside.rows(parts, parts.part(found, 0, 4, 2), scores, numbers, count)
+
+
 def _names(text: str) -> list[str]:
     """Names by number, from the text of a Python dict or list; [] where it is none."""
     try:
@@ -143,7 +185,7 @@ def _size(text: str) -> tuple[int, int] | None:
 
 
 KINDS = {
-    "yolo": Kind("detect", YoloDecoder),
-    "yolo-objectness": Kind("detect", ObjectnessDecoder),
-    "yolo-end-to-end": Kind("detect", EndToEndDecoder),
+    "yolo": Kind("detect", YoloDecoder, yolo_inside),
+    "yolo-objectness": Kind("detect", ObjectnessDecoder, objectness_inside),
+    "yolo-end-to-end": Kind("detect", EndToEndDecoder, end_to_end_inside),
 }

@@ -1,50 +1,100 @@
-"""Nodes in front of somebody else's graph, so that it takes what every engine here is given.
+"""Livevision's own nodes around somebody else's graph, so that every engine runs it as ours.
 
-The graph then takes ``image``, uint8 1×H×W×3 BGR: cast, normalisation, channel order and layout are
-in it, and its outputs are as they were.
+In front: the graph takes ``image``, uint8 1×H×W×3 BGR; cast, normalisation, channel order and
+layout are in it. Behind, where shapes allow it: decoding and suppression, so that it gives what
+``inference.graph`` tells and describes itself as ``inference.description`` does. Where they do not,
+its outputs are as they were, and a decoder reads them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from livevision.cache import MOST_BYTES, cache_folder, prune
+from livevision.cache import MOST_BYTES, cache_folder, passing_folder, prune
 from livevision.errors import ModelError
+from livevision.models.foreign.counting import multiply_adds, parameters
 from livevision.models.foreign.description import Description
-from livevision.models.foreign.graph_file import GraphFile
+from livevision.models.foreign.family import Kind
+from livevision.models.foreign.graph_file import GraphFile, Port, port_of
+from livevision.models.foreign.inside import IOU, Unfit
+from livevision.models.foreign.parts import OLDEST, PREFIX, Parts
+from livevision.version import __version__
 
-_WRITTEN = 1  # counted up where graphs come out otherwise
-_PREFIX = "livevision_"
+_WRITTEN = 2  # counted up where graphs come out otherwise
+_OURS = ("image", IOU, "boxes", "scores", "classes", "class_map", "probabilities")
+"""Names that a whole graph's inputs and outputs have, and nothing else in it."""
+
+_DTYPES = {"boxes": "float32", "scores": "float32", "probabilities": "float32"} | {
+    "classes": "int32", "class_map": "uint8"
+}  # fmt: skip
 
 
-def wrapped_file(graph: GraphFile, told: Description, size: tuple[int, int]) -> Path:
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A file for the engines.
+
+    Attributes:
+        path: The file.
+        outputs: Names of what it gives, where a decoder has to read that; empty where the file
+            gives what livevision's own graphs give.
+    """
+
+    path: Path
+    outputs: tuple[str, ...] = ()
+
+
+def wrapped_file(
+    graph: GraphFile, told: Description, kind: Kind, names: Sequence[str], size: tuple[int, int]
+) -> Wrapped:
     """A file with the graph for images of a size, made now if it is not in the cache.
+
+    Args:
+        graph: Somebody else's.
+        told: How it is run.
+        kind: Of its outputs.
+        names: Of the classes.
+        size: (width, height) in pixels.
 
     Raises:
         ModelError: It cannot be written.
     """
-    how = repr((_WRITTEN, told.colour, told.mean, told.std, size)).encode()
-    key = hashlib.sha256(graph.model.SerializeToString(deterministic=True) + how).hexdigest()[:16]
-    folder = cache_folder("foreign") or Path(tempfile.mkdtemp(prefix="livevision-"))
-    path = folder / f"{graph.path.stem}-{size[0]}x{size[1]}-{key}.onnx"
-    if path.is_file():
-        return path
+    how = repr((_WRITTEN, __version__, told, tuple(names), size)).encode()
+    content = graph.model.SerializeToString(deterministic=True)
+    key = hashlib.sha256(content + how).hexdigest()[:16]
+    folder = cache_folder("foreign") or passing_folder()
+    outputs = tuple(port.name for port in graph.outputs)
+    start = f"{graph.path.stem}-{size[0]}x{size[1]}-{key}"
+    whole, open_ended = folder / f"{start}.onnx", folder / f"{start}.open.onnx"
+    if whole.is_file():
+        return Wrapped(whole)
+    if open_ended.is_file():
+        return Wrapped(open_ended, outputs)
+    model = wrapped(graph, told, size)
+    try:
+        model = with_ending(model, graph, told, kind, names, size)
+        describe(model, graph, told, kind, names, size)
+        made = Wrapped(whole)
+    except Unfit:
+        made = Wrapped(open_ended, outputs)
+    path = made.path
     half_made = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        half_made.write_bytes(wrapped(graph, told, size).SerializeToString())
+        half_made.write_bytes(model.SerializeToString())
         half_made.replace(path)
     except (OSError, ValueError) as error:
         raise ModelError(f"{str(graph.path)!r} cannot be put into the cache: {error}") from error
     finally:
         half_made.unlink(missing_ok=True)
     prune(folder, MOST_BYTES)
-    return path
+    return made
 
 
 def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
@@ -56,48 +106,32 @@ def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
     model.CopyFrom(graph.model)
     inner = model.graph
     width, height = size
-    nodes: list[Any] = []
-    constants: list[Any] = []
-
-    def constant(name: str, values: Any) -> str:
-        constants.append(numpy_helper.from_array(values, _PREFIX + name))
-        return str(_PREFIX + name)
-
-    def node(kind: str, *inputs: str, **attributes: Any) -> str:
-        output = f"{_PREFIX}{kind.lower()}_{len(nodes)}"
-        nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    image = "image"
+    parts = Parts(opset_of(model), "in")
+    image, renamed = "image", graph.image.name
     taken = {n.name for n in inner.initializer} | {o for n in inner.node for o in n.output}
-    renamed = graph.image.name
     if image in taken or renamed == image:
-        _rename(inner, image, _PREFIX + "their_image")
-        renamed = _PREFIX + "their_image" if renamed == image else renamed
+        _rename(inner, image, PREFIX + "their_image")
+        renamed = PREFIX + "their_image" if renamed == image else renamed
     at = image
     mean, std = np.array(told.mean), np.array(told.std)
     if told.colour == "RGB":  # the pixels come as BGR
         mean, std = mean[::-1], std[::-1]
     if graph.image.dtype != "uint8":
-        at = node("Cast", at, to=TensorProto.FLOAT)
-        if np.any(std != 1):
-            at = node("Mul", at, constant("scale", (1 / std).astype(np.float32)))
-        if np.any(mean != 0):
-            at = node("Add", at, constant("shift", (-mean / std).astype(np.float32)))
+        at = _normalised(parts, parts.cast(at, "float32"), mean, std, size)
         if graph.image.dtype == "float16":
-            at = node("Cast", at, to=TensorProto.FLOAT16)
+            at = parts.cast(at, "float16")
     axis = 3
     if graph.layout != "NHWC":
-        at, axis = node("Transpose", at, perm=[0, 3, 1, 2]), 1
+        at, axis = parts.node("Transpose", at, perm=[0, 3, 1, 2]), 1
     if told.colour == "RGB":
-        at = node("Gather", at, constant("order", np.array([2, 1, 0], np.int64)), axis=axis)
+        at = parts.gather(at, parts.constant([2, 1, 0], np.int64), axis)
     if graph.layout == "CHW":
-        at = node("Reshape", at, constant("chw", np.array([3, height, width], np.int64)))
-    nodes.append(helper.make_node("Identity", [at], [renamed]))
+        at = parts.reshape(at, 3, height, width)
+    parts.named(at, renamed)
     if graph.sizes is not None:
         kind = getattr(np, graph.sizes.dtype)
         asked = numpy_helper.from_array(np.array([[width, height]], kind), graph.sizes.name)
-        constants.append(asked)
+        parts.constants.append(asked)
     ours = helper.make_tensor_value_info(image, TensorProto.UINT8, [1, height, width, 3])
     constant_names = {tensor.name for tensor in inner.initializer}
     # Old files list their constants among the inputs.
@@ -106,8 +140,8 @@ def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
     inner.input.extend([ours, *rest])
     theirs = list(inner.node)
     del inner.node[:]
-    inner.node.extend([*nodes, *theirs])
-    inner.initializer.extend(constants)
+    inner.node.extend([*parts.nodes, *theirs])
+    inner.initializer.extend(parts.constants)
     # Shapes written down for another size or batch would be believed.
     del inner.value_info[:]
     if graph.fixed_size != size:
@@ -115,6 +149,158 @@ def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
             for dim in output.type.tensor_type.shape.dim:
                 dim.Clear()
     return model
+
+
+def _normalised(parts: Parts, at: str, mean: Any, std: Any, size: tuple[int, int]) -> str:
+    """(pixel - mean) / std, by whole rows: three numbers are too few for a processor's vectors."""
+    width, height = size
+    scale, shift = 1 / std, -mean / std
+    alike = len(set(scale)) == 1 and len(set(shift)) == 1
+    if alike:
+        scale, shift = scale[:1], shift[:1]
+    else:
+        at = parts.reshape(at, 1, height, 3 * width)
+        scale, shift = np.tile(scale, width), np.tile(shift, width)
+    if np.any(scale != 1):
+        at = parts.times(at, scale)
+    if np.any(shift != 0):
+        at = parts.plus(at, shift)
+    return at if alike else parts.reshape(at, 1, height, width, 3)
+
+
+def with_ending(
+    model: Any,
+    graph: GraphFile,
+    told: Description,
+    kind: Kind,
+    names: Sequence[str],
+    size: tuple[int, int],
+) -> Any:
+    """A graph that ``wrapped`` gave with its outputs decoded inside of it.
+
+    Raises:
+        Unfit: They cannot be.
+    """
+    from onnx import TensorProto, helper
+
+    if kind.inside is None or opset_of(model) < OLDEST:
+        raise Unfit("this kind of output is decoded outside")
+    inner = model.graph
+    parts = Parts(opset_of(model), "out")
+    ports = [_as_floats(inner, port) for port in _ends(model, graph)]
+    values = dict(kind.inside(parts, ports, size, len(names)))
+    if kind.task == "detect":
+        inner.input.insert(1, helper.make_tensor_value_info(IOU, TensorProto.FLOAT, [1]))
+        if not any(IOU in node.input for node in parts.nodes):
+            # Where nothing is suppressed it is taken all the same; no score is above 1.
+            most = parts.plus(IOU, 1.0)
+            values["scores"] = parts.node("Min", values["scores"], most)
+    _free_names(inner, parts, values)
+    del inner.output[:]
+    for name, value in values.items():
+        parts.named(value, name)
+        dtype = helper.np_dtype_to_tensor_dtype(np.dtype(_DTYPES[name]))
+        inner.output.append(helper.make_tensor_value_info(name, dtype, None))
+    inner.node.extend(parts.nodes)
+    inner.initializer.extend(parts.constants)
+    return _shaped(model)
+
+
+def _ends(model: Any, graph: GraphFile) -> list[Port]:
+    """What a graph gives, with the shapes that follow from its input's."""
+    inferred = {value.name: port_of(value) for value in _inferred(model).graph.output}
+    return [replace(port, shape=inferred[port.name].shape or port.shape) for port in graph.outputs]
+
+
+def _inferred(model: Any) -> Any:
+    import onnx
+
+    try:
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except (onnx.shape_inference.InferenceError, ValueError):  # the latter: more than 2 GB
+        return model
+
+
+def _as_floats(inner: Any, port: Port) -> Port:
+    """An output of another kind of float as float32, under the same name."""
+    from onnx import TensorProto, helper
+
+    if not port.dtype.startswith("float") or port.dtype == "float32":
+        return port
+    raw = f"{PREFIX}raw_{port.name}"
+    _rename(inner, port.name, raw)
+    inner.node.append(helper.make_node("Cast", [raw], [port.name], to=TensorProto.FLOAT))
+    return replace(port, dtype="float32")
+
+
+def _free_names(inner: Any, parts: Parts, values: dict[str, str]) -> None:
+    """Rename their values that are called as a whole graph's inputs and outputs are."""
+    taken = {name for node in inner.node for name in node.output}
+    taken |= {tensor.name for tensor in inner.initializer}
+    for name in sorted(set(_OURS[1:]) & taken):
+        new = f"{PREFIX}their_{name}"
+        _rename(inner, name, new)
+        for node in parts.nodes if name != IOU else ():
+            node.input[:] = [new if given == name else given for given in node.input]
+        values |= {key: new for key, value in values.items() if value == name}
+
+
+def _shaped(model: Any) -> Any:
+    """The model with the shapes of what it gives.
+
+    Raises:
+        Unfit: They are not fixed.
+    """
+    found = {value.name: value for value in _inferred(model).graph.output}
+    for output in model.graph.output:
+        port = port_of(found[output.name])
+        if port.shape is None or not all(port.shape):
+            raise Unfit(f"{port} has no fixed shape")
+        output.CopyFrom(found[output.name])
+    return model
+
+
+def describe(
+    model: Any,
+    graph: GraphFile,
+    told: Description,
+    kind: Kind,
+    names: Sequence[str],
+    size: tuple[int, int],
+) -> None:
+    """Write into a whole graph what it tells of itself, see ``inference.description``."""
+    from onnx import helper
+
+    card = {
+        "params": parameters(graph.model),
+        "madds": multiply_adds(_inferred(model)),
+        "data": "",
+        "score": {},
+        "licence": told.licence,
+    }
+    kept = {"fill": str(told.fill)} if told.fit.startswith("letterbox") else {}
+    props = {
+        "livevision": __version__,
+        "name": graph.path.stem,
+        "task": kind.task,
+        "net": "",
+        "input_size": f"{size[0]}x{size[1]}",
+        "fit": told.fit,
+        **kept,
+        "colour_order": "BGR",
+        "labels": json.dumps(list(names), ensure_ascii=False),
+        "card": json.dumps(card, ensure_ascii=False),
+        "weights_sha256": hashlib.sha256(
+            graph.model.SerializeToString(deterministic=True)
+        ).hexdigest(),
+    }
+    del model.metadata_props[:]
+    helper.set_model_props(model, props)
+
+
+def opset_of(model: Any) -> int:
+    """The version of ONNX's own operators that a graph is written in."""
+    return max((e.version for e in model.opset_import if e.domain in ("", "ai.onnx")), default=0)
 
 
 def _rename(inner: Any, old: str, new: str) -> None:

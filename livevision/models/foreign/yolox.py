@@ -6,13 +6,17 @@ A row is centre and size as offsets, then objectness and the classes' scores, bo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from livevision.models.foreign import inside
 from livevision.models.foreign.boxes import Boxes, best, corners, suppressed
 from livevision.models.foreign.family import RAW, Found, Kind, cells, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
+from livevision.models.foreign.inside import Unfit, Values
+from livevision.models.foreign.parts import Parts
 
 _STRIDES = (8, 16, 32)
 
@@ -60,4 +64,26 @@ def grid(size: tuple[int, int], strides: Sequence[int]) -> tuple[Any, Any]:
     return np.concatenate(points).astype(np.float32), np.concatenate(each).astype(np.float32)
 
 
-KINDS = {"yolox": Kind("detect", YoloxDecoder)}
+def decode_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """The same inside of the graph."""
+    _, count, _ = inside.shape_of(outputs[0], 3)
+    points, strides = grid(size, _STRIDES)
+    if len(points) != count:
+        raise Unfit(f"{outputs[0]} has not a row for each cell")
+    found = outputs[0].name
+    every = parts.part(found, 5, 5 + classes, 2)
+    objectness = parts.reshape(parts.part(found, 4, 5, 2), 1, count)
+    scores, places = inside.picked(parts, parts.times(parts.highest(every, 2), objectness), count)
+    chosen = parts.gather(found, places, 1)
+    stride = parts.gather(parts.constant(strides[None]), places, 1)
+    point = parts.gather(parts.constant(points[None]), places, 1)
+    middle = parts.times(parts.plus(parts.part(chosen, 0, 2, 2), point), stride)
+    extent = parts.times(parts.node("Exp", parts.part(chosen, 2, 4, 2)), stride)
+    boxes = inside.corners(parts, parts.joined([middle, extent], 2))
+    best = inside.class_of(parts, parts.part(chosen, 5, 5 + classes, 2), 2)
+    return inside.suppressed(parts, boxes, scores, best, count)
+
+
+KINDS = {"yolox": Kind("detect", YoloxDecoder, decode_inside, partial(cells, strides=_STRIDES))}

@@ -9,6 +9,7 @@ from livevision.models.lowering.frames import Frames, frames_for
 from livevision.models.lowering.onnx_file import write_onnx
 from livevision.models.lowering.openvino_file import write_openvino
 from livevision.models.lowering.tensorrt_plan import check_tensorrt, write_tensorrt
+from livevision.models.lowering.whole import write_files
 
 __all__ = [
     "BOUNDS",
@@ -16,6 +17,7 @@ __all__ = [
     "Frames",
     "check_tensorrt",
     "frames_for",
+    "write_files",
     "write_onnx",
     "write_openvino",
     "write_tensorrt",

@@ -86,7 +86,7 @@ def frames_for(card: ModelCard, files: ModelFiles, sources: Sequence[str]) -> Fr
     if not sources:
         return None
     kind = registry.resolve(registry.TASKS, card.task, "task")
-    return read_frames(sources, kind(card.labels, make_fit(card.fit, files.input_size)))
+    return read_frames(sources, kind(card.labels, make_fit(card.fit, files.input_size, card.fill)))
 
 
 def split(frames: Frames) -> tuple[Frames, Frames]:

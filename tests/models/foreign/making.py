@@ -21,6 +21,7 @@ def fixed(
     metadata: Mapping[str, str] | None = None,
     sizes: bool = False,
     open_shapes: bool = False,
+    opset: int = 17,
 ) -> Path:
     """A graph that takes an image and gives the same arrays for any.
 
@@ -33,6 +34,7 @@ def fixed(
         metadata: What the file tells of itself.
         sizes: It takes ``orig_target_sizes`` too.
         open_shapes: The first dimension of each output is not told.
+        opset: Of ONNX's own operators; 11 to 17, or from 18 on.
     """
     nodes, given, constants = [], [], []
     # The input takes part, so that no engine drops it: its largest value times nothing.
@@ -51,7 +53,7 @@ def fixed(
     if sizes:
         asked = helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, [1, 2])
         inputs.append(asked)
-    return save(path, nodes, inputs, given, constants, metadata)
+    return save(path, nodes, inputs, given, constants, metadata, opset=opset)
 
 
 def save(
@@ -62,10 +64,11 @@ def save(
     constants: Sequence[Any] = (),
     metadata: Mapping[str, str] | None = None,
     domains: Sequence[str] = (),
+    opset: int = 17,
 ) -> Path:
     """Write a graph."""
     graph = helper.make_graph(nodes, "theirs", inputs, outputs, constants)
-    opsets = [helper.make_opsetid("", 17), *(helper.make_opsetid(d, 1) for d in domains)]
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, 1) for d in domains)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     helper.set_model_props(model, dict(metadata or {}))
     onnx.save(model, str(path))
@@ -82,4 +85,84 @@ def mean_colours(path: Path, size: Sequence[int], dtype: int = TensorProto.FLOAT
     inputs = [helper.make_tensor_value_info("pixels", dtype, size)]
     return save(
         path, nodes, inputs, [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 3])]
+    )
+
+
+def segmenter(path: Path, size: Sequence[Any], classes: int = 3) -> Path:
+    """Two convolutions that give logits at half the size, of random weights."""
+    draw = np.random.default_rng(3)
+    nodes, constants, at = [], [], "pixels"
+    for number, (given, made, stride) in enumerate(((3, 8, 2), (8, classes, 1))):
+        weights = draw.normal(0, 1 / np.sqrt(given * 9), (made, given, 3, 3)).astype(np.float32)
+        bias = draw.normal(0, 0.1, made).astype(np.float32)
+        constants += [
+            numpy_helper.from_array(weights, f"w{number}"),
+            numpy_helper.from_array(bias, f"b{number}"),
+        ]
+        given_to = [at, f"w{number}", f"b{number}"]
+        nodes.append(
+            helper.make_node("Conv", given_to, [f"c{number}"], pads=[1] * 4, strides=[stride] * 2)
+        )
+        at = f"c{number}"
+        if number == 0:
+            nodes.append(helper.make_node("Relu", [at], ["relu"]))
+            at = "relu"
+    inputs = [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, size)]
+    given = [helper.make_tensor_value_info(at, TensorProto.FLOAT, ["n", classes, "h", "w"])]
+    save(path, nodes, inputs, given, constants)
+    path.with_suffix(".yaml").write_text(
+        "colour: RGB\nmean: [123.675, 116.28, 103.53]\nstd: [58.395, 57.12, 57.375]\n"
+        f"labels: [{', '.join('abcdefgh'[:classes])}]\ninput_size: [64, 64]\n"
+    )
+    return path
+
+
+def yolox(path: Path, size: int, *, written: bool) -> Path:
+    """A YOLOX of three convolutions, one for each stride, for two classes.
+
+    Args:
+        path: The file.
+        size: Side of its input in pixels.
+        written: The numbers of cells stand in the graph.
+    """
+    draw = np.random.default_rng(1)
+    nodes, constants, parts = [], [], []
+    for stride in (8, 16, 32):
+        weights = draw.normal(0, 0.003 / stride, (7, 3, stride, stride)).astype(np.float32)
+        cells = (size // stride) ** 2 if written else -1
+        constants += [
+            numpy_helper.from_array(weights, f"w{stride}"),
+            numpy_helper.from_array(np.array([1, 7, cells]), f"s{stride}"),
+        ]
+        nodes += [
+            helper.make_node(
+                "Conv", ["images", f"w{stride}"], [f"c{stride}"], strides=[stride] * 2
+            ),
+            helper.make_node("Reshape", [f"c{stride}", f"s{stride}"], [f"r{stride}"]),
+        ]
+        parts.append(f"r{stride}")
+    ends = [("box", 0, 4), ("rest", 4, 7)]
+    for name, start, stop in ends:
+        constants += [
+            numpy_helper.from_array(np.array([n]), f"{name}{i}")
+            for i, n in enumerate((start, stop, 2))
+        ]
+    nodes += [
+        helper.make_node("Concat", parts, ["all"], axis=2),
+        helper.make_node("Transpose", ["all"], ["turned"], perm=[0, 2, 1]),
+        *(
+            helper.make_node("Slice", ["turned", *(f"{name}{i}" for i in range(3))], [name])
+            for name, _, _ in ends
+        ),
+        helper.make_node("Sigmoid", ["rest"], ["likely"]),
+        helper.make_node("Concat", ["box", "likely"], ["output"], axis=2),
+    ]
+    count = sum((size // stride) ** 2 for stride in (8, 16, 32))
+    return save(
+        path,
+        nodes,
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, size, size])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, count, 7])],
+        constants,
+        opset=11,
     )

@@ -76,9 +76,9 @@ def test_an_input_may_be_called_as_ours_is(tmp_path: Path) -> None:
 def test_opened_twice_the_same_file_is_used(tmp_path: Path) -> None:
     path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 85), np.float32)})
     before = path.read_bytes()
-    first = open_foreign(path, "coco80").file((64, 64))
+    first, _ = open_foreign(path, "coco80").file((64, 64))
     stamp = first.stat().st_mtime_ns
-    assert open_foreign(path).file((64, 64)) == first
+    assert open_foreign(path).file((64, 64)) == (first, ())
     assert first.stat().st_mtime_ns == stamp
     assert path.read_bytes() == before
     onnx.checker.check_model(onnx.load(first), full_check=True)

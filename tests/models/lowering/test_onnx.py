@@ -97,7 +97,7 @@ def test_the_command_puts_it_where_the_name_finds_it(
     card = replace(CARD, name="shallow", input_size=shallow_model.SIZE, folder=tmp_path)
     (tmp_path / "shallow.onnx").write_bytes(shallow.read_bytes())
     monkeypatch.setattr(catalog, "find", lambda name: card)
-    monkeypatch.setattr(choice, "card_of", lambda name, weights: card)
+    monkeypatch.setattr(choice, "card_of", lambda name, weights, labels=None: card)
     with pytest.raises(ModelError, match=r"no int8 file at 96x64 for onnx .* --format onnx "):
         livevision.load("shallow", engine="onnx", precision="int8")
     arguments = ["shallow", "--format", "onnx", "--precision", "int8"]

@@ -184,7 +184,7 @@ def test_int8_by_name_is_found_or_told_how_to_make(
     card = replace(SEGMENT, name="shallow", input_size=SIZE, folder=tmp_path)
     (tmp_path / "shallow.onnx").write_bytes(shallow.read_bytes())
     monkeypatch.setattr(catalog, "find", lambda name: card)
-    monkeypatch.setattr(choice, "card_of", lambda name, weights: card)
+    monkeypatch.setattr(choice, "card_of", lambda name, weights, labels=None: card)
     with pytest.raises(ModelError, match=r"no int8 file at 96x64.*livevision export shallow"):
         livevision.load("shallow", precision="int8")
     arguments = [
