@@ -1,0 +1,127 @@
+"""What is remembered of the tracks of one source: where each was, what it is, how it moves."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+FORGOTTEN_S = 5.0
+"""A track that is not seen for so long has ended; trackers give it up before."""
+
+_MOTION_S = 1.0  # over which a track's motion is measured
+_STILL = 0.25  # shares of a box's shorter side in a second, below which a track stands
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(slots=True)
+class Track:
+    """One object over time.
+
+    Attributes:
+        number: Its number.
+        box: x1 y1 x2 y2 in pixels, where it was seen last.
+        first: Time it was first seen, in seconds of its source.
+        last: Time it was last seen.
+        votes: Sum of confidence by class.
+        way: Time and centre over the last second.
+    """
+
+    number: int
+    box: Box
+    first: float
+    last: float
+    votes: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    way: deque[tuple[float, float, float]] = field(default_factory=deque)
+    name: str = ""
+
+    def see(self, box: Box, name: str, confidence: float, time: float) -> None:
+        """The track was seen."""
+        self.box, self.last = box, time
+        self.votes[name] += confidence
+        if name != self.name and self.votes[name] > self.votes.get(self.name, 0.0):
+            self.name = name
+        self.way.append((time, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+        while time - self.way[0][0] > _MOTION_S and len(self.way) > 2:
+            self.way.popleft()
+
+    def anchor(self, name: str) -> tuple[float, float]:
+        """The point of the box that counts."""
+        x1, y1, x2, y2 = self.box
+        if name == "bottom":
+            return (x1 + x2) / 2, y2
+        if name == "top":
+            return (x1 + x2) / 2, y1
+        if name == "left":
+            return x1, (y1 + y2) / 2
+        if name == "right":
+            return x2, (y1 + y2) / 2
+        return (x1 + x2) / 2, (y1 + y2) / 2
+
+    @property
+    def side(self) -> float:
+        """The shorter side of its box in pixels."""
+        return min(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+    @property
+    def moving(self) -> str | None:
+        """``left``, ``right``, ``up`` or ``down``; None while it stands."""
+        (t0, x0, y0), (t1, x1, y1) = self.way[0], self.way[-1]
+        if t1 <= t0 or math.hypot(x1 - x0, y1 - y0) < _STILL * self.side * (t1 - t0):
+            return None
+        return heading(x1 - x0, y1 - y0)
+
+
+def heading(dx: float, dy: float) -> str:
+    """The way of a move in pixels, the nearest of four."""
+    if abs(dx) >= abs(dy):
+        return "right" if dx > 0 else "left"
+    return "down" if dy > 0 else "up"
+
+
+class Tracks:
+    """The tracks of one source, those of the last seconds; bounded however many there were."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Track] = {}
+
+    def __iter__(self) -> Iterator[Track]:
+        return iter(self._known.values())
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def see(self, found: sv.Detections, time: float) -> tuple[list[Track], list[Track]]:
+        """The tracks in a frame, and those that ended before it."""
+        seen = []
+        if found.tracker_id is not None and len(found):
+            names = found.data.get("class_name")
+            if names is None:
+                names = np.zeros(len(found)) if found.class_id is None else found.class_id
+            sure = np.ones(len(found)) if found.confidence is None else found.confidence
+            for number, box, name, confidence in zip(
+                np.asarray(found.tracker_id).tolist(),
+                np.asarray(found.xyxy).tolist(),
+                np.asarray(names).tolist(),
+                np.asarray(sure).tolist(),
+                strict=True,
+            ):
+                if number < 0:
+                    continue
+                track = self._known.get(number)
+                if track is None:
+                    track = self._known[number] = Track(number, tuple(box), time, time)
+                track.see(tuple(box), str(name), confidence, time)
+                seen.append(track)
+        ended = [track for track in self if time - track.last > FORGOTTEN_S]
+        for track in ended:
+            del self._known[track.number]
+        return seen, ended
