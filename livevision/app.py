@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision import registry
-from livevision.analysis.tracking import Tracking
 from livevision.capture.locate import expand, name_of
 from livevision.capture.options import SourceOptions
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
@@ -25,6 +24,7 @@ from livevision.models.for_run import for_tasks, open_specs
 from livevision.models.model import Model
 from livevision.output.report_file import STANDARD_OUTPUT, write_report
 from livevision.protocols import Source, StopRequested
+from livevision.runtime.analysing import Analysing
 from livevision.runtime.delivery import Delivery
 from livevision.runtime.drawing import Overlays
 from livevision.runtime.pace.adaptive import Adaptive
@@ -137,10 +137,9 @@ class Run:
         self._draw = draw or self.delivery.wants_image
         spare_core = not every_frame or (self._draw and _large(places[0]))
         self._models: Sequence[Model] = for_tasks(settings, spare_core)
-        self._tracking: Tracking | None = None
-        if settings.track is not None:
-            # Weaker boxes, where --conf lets them through, only go on with a track.
-            self._tracking = Tracking(settings.track, activation=max(settings.conf, 0.25))
+        self._analysis: Analysing | None = None
+        if settings.track is not None or settings.scene is not None:
+            self._analysis = Analysing(settings, self._models)
         self._adaptive: Adaptive | None = None
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, self._models, self.meter)
@@ -180,7 +179,7 @@ class Run:
 
     def frames(self, progress: Progress | None = None) -> Generator[Rendered]:
         """Run; every frame, after the run's sinks have taken it."""
-        with closing(self.pipeline.events()) as events, self.delivery:
+        with self._analysed(), closing(self.pipeline.events()) as events, self.delivery:
             try:
                 for event in events:
                     if isinstance(event, Rendered):
@@ -264,6 +263,7 @@ class Run:
             model=joined(m.name for m in self._models),
             agreement={m.name: asdict(m.agreement) for m in self._models if m.agreement},
             **adapted,
+            **({} if self._analysis is None else self._analysis.report()),
         )
 
     @contextmanager
@@ -297,11 +297,22 @@ class Run:
         if path != STANDARD_OUTPUT:
             log.info("report in %s", path)
 
+    @contextmanager
+    def _analysed(self) -> Iterator[None]:
+        """A run whose events are all written at its end."""
+        try:
+            yield
+        finally:
+            if self._analysis is not None:
+                self._analysis.close()
+                if self._analysis.where:
+                    self.delivery.where.append(self._analysis.where)
+
     def _open_followed(self, position: int) -> Source:
-        """Open a source, and tell tracking of it before its first frame."""
+        """Open a source, and tell analysis of it before its first frame."""
         source = self.open_source(position)
-        if self._tracking is not None:
-            self._tracking.opened(position, source.info)
+        if self._analysis is not None:
+            self._analysis.opened(position, source.info)
         return source
 
     def _opened(self, event: Opened) -> None:
@@ -320,8 +331,8 @@ class Run:
 
     def _ended(self, event: Ended) -> None:
         failed = self.delivery.close(event.source)
-        if self._tracking is not None:
-            self._tracking.ended(event.source)
+        if self._analysis is not None:
+            self._analysis.ended(event.source)
         for error in (event.error, failed):
             if error is not None:
                 self._failed(event.source, error)
@@ -408,8 +419,8 @@ class Run:
         return min(model.streams for model in self._models)
 
     def _overlay(self, inferred: Inferred) -> Rendered:
-        if self._tracking is not None:
-            inferred = self._tracking(inferred)
+        if self._analysis is not None:
+            inferred = self._analysis(inferred)
         image = self._overlays.draw(inferred) if self._draw else inferred.frame.image
         return Rendered(inferred.frame, inferred.results, image)
 

@@ -139,6 +139,12 @@ class Settings(BaseModel):
         "no name is given.",
     )
 
+    scene: Annotated[Path | None, Flag(RESULTS, "FILE.yaml")] = Field(
+        default=None,
+        description="Count over lines and in zones, leave out regions and make events by rules, as "
+        "a YAML file says; tracks with bytetrack unless --track names another.",
+    )
+
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),
         description="An .mp4 or .mkv video, .jsonl or .csv results, - for JSON lines on standard "
@@ -146,6 +152,9 @@ class Settings(BaseModel):
     )
     headless: Annotated[bool, Flag(OUTPUT)] = Field(
         default=False, description="Open no window, even where there is a display."
+    )
+    events: Annotated[Path | None, Flag(OUTPUT, "FILE.jsonl")] = Field(
+        default=None, description="Write the events of --scene as lines of JSON."
     )
     report: Annotated[Path | None, Flag(OUTPUT, "FILE")] = Field(
         default=None, description="Write rates, latencies and drops of the run as JSON."
@@ -262,12 +271,12 @@ class Settings(BaseModel):
         items = value if isinstance(value, list | tuple) else (value,)
         return tuple(_text(item) for item in items)
 
-    @field_validator("report", mode="before")
+    @field_validator("report", "scene", "events", mode="before")
     @classmethod
     def _home(cls, value: Any) -> Any:
         return _text(value)
 
-    @field_validator("weights", "report")
+    @field_validator("weights", "report", "scene", "events")
     @classmethod
     def _named(cls, value: Any) -> Any:
         for path in value if isinstance(value, tuple) else (value,):
@@ -356,6 +365,10 @@ class Settings(BaseModel):
     def _fits_together(self) -> Self:
         if self.verbose and self.quiet:
             raise ValueError("verbose and quiet were both given: choose one")
+        if self.events is not None and self.scene is None:
+            raise ValueError(
+                "events come of rules in a scene, and no scene was given: --scene FILE"
+            )
         if self.track is not None and self.task_given and "detect" not in self.tasks:
             raise ValueError(
                 f"track follows boxes, and task {self.task} finds none: take task detect or both"

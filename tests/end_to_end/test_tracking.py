@@ -1,8 +1,9 @@
-"""`--track` from a file to its results: numbers in rows and tables, and none where none is sure."""
+"""`--track` and `--scene` from a file to rows, tables, events and the report."""
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,50 @@ def test_python_has_the_numbers_and_none_without_the_flag(tmp_path: Path) -> Non
     *_, last = livevision.run(clip, max_frames=1, **options)
     assert last.detections is not None
     assert last.detections.tracker_id is None
+
+
+SCENE = """
+zones: {all: {points: [[0, 0], [1, 0], [1, 1], [0, 1]]}}
+lines: {gate: {points: [[0, 0.5], [1, 0.5]]}}
+rules:
+  busy: {when: {zone: all, count: ">= 2", for: 50ms}}
+  crowded: {when: {zone: all, count: ">= 900"}}
+"""
+
+
+def test_events_of_a_scene_and_its_figures(tmp_path: Path, livevision: Call) -> None:
+    scene, events, report = tmp_path / "s.yaml", tmp_path / "e.jsonl", tmp_path / "r.json"
+    scene.write_text(SCENE)
+    clip = still(tmp_path)
+    source = ("--source", clip, "--weights", detector(tmp_path), "--engine", "torch")
+    arguments = (*source, "--conf", 0.3, "--scene", scene, "--report", report)
+    outcome = livevision(*arguments, "--events", events)
+    assert outcome.code == 0, outcome.err
+    assert str(events) in outcome.err
+    began, ended = rows(events)
+    assert (began["rule"], began["phase"], began["place"]) == ("busy", "began", "all")
+    assert (began["source"], began["kind"]) == (str(clip), "count")
+    # Two have numbers from the second frame on; the rule waits for 50 ms more, two frames of 30.
+    assert began["frame"] == 3
+    assert began["value"] == len(began["tracks"]) == len(began["classes"]) >= 2
+    assert (ended["phase"], ended["began"], ended["frame"]) == ("ended", began["id"], 4)
+    figures = json.loads(report.read_text())["scene"][str(clip)]
+    assert sum(figures["zones"]["all"]["in"].values()) >= began["value"]
+    assert figures["lines"] == {"gate": {"in": {}, "out": {}}}
+    refused = livevision(*arguments, "--events", events)
+    assert refused.code == 5
+    assert "--overwrite" in refused.one_line()
+
+
+def test_what_is_wrong_with_a_scene_is_told_before_the_run(
+    tmp_path: Path, livevision: Call
+) -> None:
+    scene = tmp_path / "s.yaml"
+    source = ("--source", still(tmp_path), "--weights", detector(tmp_path), "--engine", "torch")
+    scene.write_text(SCENE.replace("zone: all", "zone: al"))
+    assert "Did you mean 'all'" in livevision(*source, "--scene", scene).one_line()
+    scene.write_text(SCENE.replace("for: 50ms", "class: persom"))
+    outcome = livevision(*source, "--scene", scene)
+    assert outcome.code == 2
+    assert "rule 'busy': unknown class 'persom'. Did you mean 'person'" in outcome.one_line()
+    assert livevision(*source, "--events", tmp_path / "e.jsonl").code == 2

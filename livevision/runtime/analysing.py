@@ -1,0 +1,108 @@
+"""What a run does over time: tracks, the scene, its events and the figures for the report."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from livevision.analysis.event import Event
+from livevision.analysis.stage import Analysis
+from livevision.config.scene import read_scene
+from livevision.frame import Inferred
+from livevision.models.model import Model
+from livevision.output.events_file import EventsFile
+from livevision.protocols import SourceInfo
+
+if TYPE_CHECKING:
+    from livevision.config import Settings
+
+log = logging.getLogger(__name__)
+
+_SURE = 0.25  # weaker boxes, where --conf lets them through, only go on with a track
+
+
+class Analysing:
+    """The analysis of a run, with the file of its events.
+
+    ``opened``, calls and ``ended`` are of one source in turn, but may be on different threads.
+
+    Args:
+        settings: The run's.
+        models: Whose classes a scene may name.
+
+    Raises:
+        UsageError: The scene cannot be read, or names a class that no model knows.
+        OutputError: The file of events cannot be made.
+    """
+
+    def __init__(self, settings: Settings, models: Sequence[Model]) -> None:
+        scene = None if settings.scene is None else read_scene(settings.scene)
+        if scene is not None:
+            scene.check_classes(label for model in models for label in model.labels)
+        self._analysis = Analysis(
+            settings.track, scene, self._happened, activation=max(settings.conf, _SURE)
+        )
+        self._watches = scene is not None
+        self._file: EventsFile | None = None
+        if settings.events is not None:
+            self._file = EventsFile(settings.events, settings.overwrite)
+        self._names: dict[int, str] = {}
+        self._figures: dict[int, dict[str, Any]] = {}
+        self._open: set[int] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def where(self) -> str:
+        """Where events are written; "" for nowhere."""
+        return "" if self._file is None else self._file.where
+
+    def opened(self, source: int, info: SourceInfo) -> None:
+        """The frames of a source will come."""
+        self._names[source] = info.name
+        self._open.add(source)
+        self._analysis.opened(source, info)
+
+    def __call__(self, inferred: Inferred) -> Inferred:
+        """A frame with numbers of tracks; its events have been written."""
+        return self._analysis(inferred)
+
+    def ended(self, source: int) -> None:
+        """A source has given its last frame."""
+        if source in self._open:
+            self._open.discard(source)
+            self._figures[source] = self._analysis.figures(source)
+            self._analysis.ended(source)
+
+    def report(self) -> dict[str, Any]:
+        """What was counted so far, by source; nothing where no scene is watched."""
+        if not self._watches:
+            return {}
+        return {
+            "scene": {
+                name: self._figures.get(source) or self._analysis.figures(source)
+                for source, name in self._names.items()
+            }
+        }
+
+    def close(self) -> None:
+        """The run has ended, and with it all sources.
+
+        Raises:
+            OutputError: The file cannot be finished.
+        """
+        for source in sorted(self._open):
+            self.ended(source)
+        if self._file is not None:
+            self._file.close()
+
+    def _happened(self, event: Event) -> None:
+        with self._lock:
+            log.info(
+                "%s: rule %r %s at %.2f s: %s %s is %g",
+                *(event.source, event.rule, event.phase, event.frame_time),
+                *(event.place, event.kind, event.value),
+            )
+            if self._file is not None:
+                self._file.write(event)
