@@ -119,6 +119,8 @@ OVERLAYS: Table[OverlayClass] = Table(
         "detect": "livevision.overlay.boxes:BoxOverlay",
         "classify": "livevision.overlay.labels:LabelsOverlay",
         "hud": "livevision.overlay.hud:HudOverlay",
+        "hide": "livevision.overlay.hiding:HidingOverlay",
+        "style": "livevision.overlay.styles:styled",
     }
 )
 
@@ -140,6 +142,9 @@ TRACKERS: Table[TrackerMaker] = Table(
         "sort": "livevision.analysis.trackers:sort",
     }
 )
+
+STYLES = ("box", "corner", "mask", "blur", "pixelate", "heatmap", "trace", "dot", "none")
+"""Looks of what is detected."""
 
 
 def resolve(table: Table[Kind], name: str, kind: str) -> Kind:

@@ -29,7 +29,7 @@ from livevision.errors import UsageError, unknown
 from livevision.home import with_home
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact
-from livevision.registry import ENGINES, TRACKERS
+from livevision.registry import ENGINES, STYLES, TRACKERS
 
 INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (
     "What to look at",
@@ -165,6 +165,16 @@ class Settings(BaseModel):
     alpha: Annotated[float, Flag(OUTPUT, "X")] = Field(
         default=0.5, ge=0, le=1, description="How strongly class maps cover the picture."
     )
+    style: Annotated[str, Flag(OUTPUT, "NAME", choices=STYLES)] = Field(
+        default="box", description="Look of what is detected; trace needs --track."
+    )
+    blur: Annotated[tuple[str, ...], Flag(OUTPUT, "A,B", allowed="class names, as person,car")] = (
+        Field(
+            default=(),
+            description="Make these classes unrecognisable in pictures and video: boxes, or what a "
+            "segmenter finds.",
+        )
+    )
     hud: Annotated[bool, Flag(OUTPUT)] = Field(
         default=True,
         description="Draw rates and latency on every frame of video; on pictures where asked for.",
@@ -293,6 +303,17 @@ class Settings(BaseModel):
             raise ValueError("the same output was given twice")
         return value
 
+    @field_validator("blur", mode="before")
+    @classmethod
+    def _name_list(cls, value: Any) -> Any:
+        items = value if isinstance(value, list | tuple) else (value,)
+        if not all(isinstance(item, str) for item in items):
+            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['blur'])}")
+        names = tuple(part.strip() for item in items for part in item.split(","))
+        if "" in names:
+            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['blur'])}")
+        return names
+
     @field_validator("track", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
@@ -301,7 +322,9 @@ class Settings(BaseModel):
             return value
         return flag_of(cls.model_fields["track"]).bare if value else None
 
-    @field_validator("task", "engine", "precision", "mode", "decoder", "encoder", "preset", "track")
+    @field_validator(
+        "task", "engine", "precision", "mode", "decoder", "encoder", "preset", "track", "style"
+    )
     @classmethod
     def _known(cls, value: str | None, info: ValidationInfo) -> str | None:
         name = info.field_name or ""
@@ -365,6 +388,8 @@ class Settings(BaseModel):
     def _fits_together(self) -> Self:
         if self.verbose and self.quiet:
             raise ValueError("verbose and quiet were both given: choose one")
+        if self.style == "trace" and self.track is None and self.scene is None:
+            raise ValueError("style trace draws the ways of tracks, and track was not given")
         if self.events is not None and self.scene is None:
             raise ValueError(
                 "events come of rules in a scene, and no scene was given: --scene FILE"

@@ -31,9 +31,13 @@ class BoxOverlay:
     Args:
         labels: Names of all classes, by which colours are dealt; without them by number.
         confidence: Write the confidence after the class.
+        edges: "box", or "corners" for the ends of the edges alone.
     """
 
-    def __init__(self, labels: Sequence[str] = (), *, confidence: bool = True) -> None:
+    def __init__(
+        self, labels: Sequence[str] = (), *, confidence: bool = True, edges: str = "box"
+    ) -> None:
+        self._outline = _corners if edges == "corners" else _outline
         self._confidence = confidence
         self._colours = box_palette(labels) if labels else bright()
 
@@ -67,7 +71,7 @@ class BoxOverlay:
         sizes = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         # Small ones last, so that their lines lie on those of the large ones behind them.
         for i in np.argsort(-sizes, kind="stable").tolist():
-            _outline(image, boxes[i].tolist(), colours[i], line)
+            self._outline(image, boxes[i].tolist(), colours[i], line)
         size = TextSize.for_picture(image)
         slots = room.memory.slots_of(boxes)
         for i in _order(result, boxes):
@@ -181,6 +185,22 @@ def _outline(image: Image, box: list[int], colour: Colour, line: int) -> None:
         first, last = max(0, start), min(width, start + len(band))
         if first < last and top < bottom:
             image[top:bottom, first:last] = band[first - start : last - start, 0]
+
+
+def _corners(image: Image, box: list[int], colour: Colour, line: int) -> None:
+    """Draw the ends of the four edges, each a quarter of the shorter one."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = box
+    reach = max(2 * line, min(x2 - x1, y2 - y1) // 4)
+    for x, across in ((x1, (x1, x1 + reach)), (x2 - line, (x2 - reach, x2))):
+        for y, down in ((y1, (y1, y1 + reach)), (y2 - line, (y2 - reach, y2))):
+            arms = ((*across, y, y + line), (x, x + line, *down))
+            # All casings before the lines, so that none runs across a corner.
+            for more, shade in ((max(1, line // 3), _CASING), (0, colour)):
+                for left, right, top, bottom in arms:
+                    rows = slice(max(0, top - more), max(0, min(height, bottom + more)))
+                    columns = slice(max(0, left - more), max(0, min(width, right + more)))
+                    image[rows, columns] = shade
 
 
 @lru_cache(maxsize=64)

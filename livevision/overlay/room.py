@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class Memory:
         shown: By the name of a display, what it names.
         boxes: N×4, the boxes of the picture before.
         slots: The place that the label of each had by it; None where it had none.
+        kept: By the name of a look, what that remembers.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -37,6 +39,7 @@ class Memory:
     shown: dict[str, frozenset[int]] = field(default_factory=dict)
     boxes: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), np.int64))
     slots: list[tuple[bool, int] | None] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def slots_of(self, boxes: NDArray[np.int64]) -> list[tuple[bool, int] | None]:
         """For each of N×4 boxes the place of the label of the box that it was, where there is one.
@@ -77,6 +80,7 @@ class Room:
             self.memory.size = (self.width, self.height)
             for kept in (self.memory.costs, self.memory.places, self.memory.shown):
                 kept.clear()
+            self.memory.kept.clear()
             self.memory.boxes, self.memory.slots = np.empty((0, 4), np.int64), []
         self.objects: NDArray[np.float32] = np.empty((0, 4), np.float32)
         self.busy: NDArray[np.uint8] | None = None

@@ -9,12 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from livevision import registry
+from livevision.errors import UsageError, unknown
 from livevision.frame import Inferred
 from livevision.models.for_run import open_specs
 from livevision.models.model import Model
 from livevision.overlay import letters
 from livevision.overlay.room import Memory, Room
 from livevision.protocols import Overlay
+from livevision.results import Label
 from livevision.runtime.pace.adaptive import Adaptive
 from livevision.runtime.report import Meter, joined
 
@@ -34,6 +36,9 @@ class Overlays:
         adaptive: Whose size and stride are shown beside them.
         copy: Leave the frames' own pictures as they are.
         pictures: Positions of the sources that are pictures, and so have no rates.
+
+    Raises:
+        UsageError: A class is to be hidden that no model looks for.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Overlays:
         self._settings = settings
         self._models = models
         self._meter = meter
+        _check_hidden(settings, models)
         self._memories: defaultdict[int, Memory] = defaultdict(Memory)
 
     def warm(self) -> None:
@@ -70,6 +76,9 @@ class Overlays:
             for task, overlay in reversed(self._by_task.items())
         ]
         steps.reverse()
+        if self._hide is not None:
+            hiding = [self._hide.plan(found, room) for found in self._hidable(inferred)]
+            steps = [*hiding, *steps]
         if self._settings.shows_rates(frame.source in self._pictures):
             model, engine = self._names
             if self._adaptive is not None:
@@ -82,13 +91,28 @@ class Overlays:
     def _by_task(self) -> dict[str, Overlay]:
         overlays: dict[str, Overlay] = {}
         for model in self._models:
-            kind = registry.resolve(registry.OVERLAYS, model.task, "overlay")
+            # Boxes have several looks.
+            name = "style" if model.task == "detect" else model.task
+            kind = registry.resolve(registry.OVERLAYS, name, "overlay")
             options: dict[str, dict[str, Any]] = {
                 "segment": {"alpha": self._settings.alpha},
-                "detect": {"labels": model.labels},
+                "detect": {"labels": model.labels, "style": self._settings.style},
             }
             overlays[model.task] = kind(**options.get(model.task, {}))
         return overlays
+
+    @cached_property
+    def _hide(self) -> Overlay | None:
+        """What hides the classes of --blur; None where nothing is hidden."""
+        if not self._settings.blur:
+            return None
+        hide = registry.resolve(registry.OVERLAYS, "hide", "overlay")
+        return hide(classes=frozenset(self._settings.blur))
+
+    @staticmethod
+    def _hidable(inferred: Inferred) -> list[Any]:
+        """Results that tell where something is."""
+        return [found for found in inferred.results.values() if not isinstance(found, Label)]
 
     @cached_property
     def _hud(self) -> Overlay:
@@ -97,3 +121,17 @@ class Overlays:
     @cached_property
     def _names(self) -> tuple[str, str]:
         return joined(m.name for m in self._models), joined(map(str, open_specs(self._models)))
+
+
+def _check_hidden(settings: Settings, models: Sequence[Model]) -> None:
+    """Refuse to hide what nobody looks for: it would stay visible, and nobody be told."""
+    labels = [label for model in models if model.task != "classify" for label in model.labels]
+    kept = {
+        labels[each] if isinstance(each, int) and each < len(labels) else each
+        for each in settings.classes
+    }
+    for name in settings.blur:
+        if name not in labels:
+            raise UsageError(f"--blur: {unknown('class', name, dict.fromkeys(labels))}")
+        if kept and name not in kept:
+            raise UsageError(f"--blur {name}: --classes leaves {name} out, and it would be seen")
