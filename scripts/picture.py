@@ -31,7 +31,9 @@ def picture(clip: Path, frame: int) -> Image.Image:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, help="A clip; the demo's by default, fetched by pip.")
+    parser.add_argument(
+        "--source", type=Path, help="A clip; the demo's by default, fetched by pip."
+    )
     parser.add_argument("--frame", type=int, default=FRAME, help=f"Its number (default {FRAME}).")
     parser.add_argument("--out", type=Path, default=Path("docs/images/bikes.png"))
     given = parser.parse_args(arguments)
