@@ -56,7 +56,7 @@ def test_every_dependency_is_pinned_at_a_version_that_is_allowed(
         assert requirement.specifier.contains(version), requirement
 
 
-@pytest.mark.parametrize("extra", ["onnx", "export", "dev"])
+@pytest.mark.parametrize("extra", ["onnx", "export", "docs", "dev"])
 def test_what_the_tests_need_is_pinned_too(
     project: dict[str, dict[str, list[str]]], extra: str
 ) -> None:
@@ -64,6 +64,13 @@ def test_what_the_tests_need_is_pinned_too(
     for requirement in requirements(project["optional-dependencies"][extra]):
         version = locked[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement
+
+
+def test_the_changelog_has_the_version() -> None:
+    content = (ROOT / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## \[([\d.]+)\] – \d{4}-\d\d-\d\d$", content, re.MULTILINE)
+    assert released[0] == __version__
+    assert content.count("## [Unreleased]") == 1
 
 
 def test_torch_is_held_at_one_version() -> None:
