@@ -30,6 +30,7 @@ REASONS = (  # what an example may need that no test has
     "needs a camera",
     "needs a checkpoint of another project",
     "needs a data set",
+    "needs a file of others",
     "needs a network stream",
     "takes minutes",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,16 @@ def test_the_table_of_models_has_each_with_what_its_card_says(page: str) -> None
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_bytes()) <= 7 * 1024
+
+
+def test_every_page_is_in_the_navigation_the_start_page_and_the_readme() -> None:
+    settings = tomllib.loads((ROOT / "zensical.toml").read_text())
+    listed = {file for entry in settings["project"]["nav"] for file in entry.values()}
+    pages = {page.name for page in DOCS.glob("*.md")}
+    assert listed == pages
+    for page in pages - {"index.md"}:
+        assert f"]({page})" in (DOCS / "index.md").read_text(), page
+        assert f"](docs/{page})" in (ROOT / "README.md").read_text(), page
 
 
 @pytest.mark.parametrize("page", ["README.md", *OTHERS])
