@@ -105,6 +105,22 @@ def test_links_of_pages_outside_of_the_site_lead_somewhere(page: str) -> None:
             assert anchor in slugs, f"{page}: {target}"
 
 
+def test_the_architecture_names_what_lies_at_the_top_and_nothing_that_is_not_there() -> None:
+    content = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`([\w./]+)`", content))
+    package = ROOT / "livevision"
+    left_out = {"__init__.py", "__main__.py", "__pycache__", "py.typed", "version.py"}
+    for entry in package.iterdir():
+        name = f"{entry.name}/" if entry.is_dir() else entry.name
+        assert entry.name in left_out or name in named, name
+    there = {path.name for path in package.rglob("*.py")}
+    for name in named:
+        if name.endswith(".py") and "/" not in name:
+            assert name in there, name
+        elif name.endswith((".py", "/")):
+            assert (package / name).exists() or (ROOT / name).exists(), name
+
+
 def test_pages_name_no_path_of_one_machine() -> None:
     for page in (*PAGES, *(ROOT / other for other in OTHERS)):
         assert not re.search(r"/(work|tmp|root|home)/", page.read_text()), page
