@@ -18,6 +18,7 @@ COMMANDS = {
     "export": "Write a model as a file that runs without torch.",
     "import": "Convert a checkpoint of another project into weights of ours.",
     "train": "Train a net on a folder of labelled pictures, or as a recipe says.",
+    "cutouts": "Cut objects out of labelled pictures by their masks, to be pasted in training.",
     "label": "Have a model label pictures or video: a data set to train on.",
     "eval": "Score a model on labelled pictures, run as on video.",
     "bench": "Measure nets, engines and the whole pipeline on this machine.",

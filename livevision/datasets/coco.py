@@ -13,9 +13,9 @@ annotation neither the file nor the id.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from livevision.datasets.boxes import BoxList, FlatBoxes
 from livevision.datasets.entry import DataEntry
@@ -51,6 +51,65 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
         UsageError: The split or the classes do not fit.
         DataError: The JSON is broken, or a picture is missing.
     """
+    opened = _open(path, entry, labels, default_split)
+    flat = FlatBoxes()
+    means = (opened.place_of, opened.table, flat)
+    samples = [
+        _sample(image, opened.of_image[i], opened.folder, opened.file, means)
+        for i, image in opened.images.items()
+    ]
+    flat.tell(opened.name)
+    return DataSet("detect", list(opened.table.labels), samples, opened.table.marked, opened.name)
+
+
+class Masked(NamedTuple):
+    """An object with its mask as COCO stores it: a list of polygons, or run lengths."""
+
+    class_id: int  # into the labels
+    segmentation: Any
+    place: str  # where it stands, for errors
+
+
+def masked(
+    path: Path, entry: DataEntry, labels: list[str] | None, default_split: str
+) -> tuple[list[str], Iterator[tuple[Path, list[Masked]]]]:
+    """The labels, and for each picture the objects whose masks are told; crowds are left out.
+
+    Raises:
+        UsageError, DataError: As of `read`.
+    """
+    opened = _open(path, entry, labels, default_split)
+
+    def pictures() -> Iterator[tuple[Path, list[Masked]]]:
+        for number, image in opened.images.items():
+            objects = []
+            for row in opened.of_image[number]:
+                ours = opened.table.ours[opened.place_of[row["category_id"]]]
+                if ours is not None and row.get("segmentation") and not row.get("iscrowd"):
+                    objects.append(Masked(ours, row["segmentation"], row["place"]))
+            yield opened.folder / str(image["file_name"]), objects
+
+    return list(opened.table.labels), pictures()
+
+
+class _Opened(NamedTuple):
+    """One split's JSON, checked."""
+
+    file: Path
+    folder: Path  # of the pictures
+    name: str
+    place_of: dict[Any, int]  # of a category in the table
+    table: ClassTable
+    images: dict[Any, dict[str, Any]]
+    of_image: dict[Any, list[dict[str, Any]]]
+
+
+def _open(path: Path, entry: DataEntry, labels: list[str] | None, default_split: str) -> _Opened:
+    """Find and load one split.
+
+    Raises:
+        UsageError, DataError: As of `read`.
+    """
     if path.suffix == ".json":
         split, file, root = bare(path.stem.removeprefix("instances_")), path, path.parent
         if root.name == "annotations":
@@ -68,14 +127,8 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
         raise DataError(f"{file}: its list of images is empty")
     of_image = _annotations_of(told, images, categories, file)
     folder = _picture_folder(file, root, split, str(next(iter(images.values()))["file_name"]))
-    flat = FlatBoxes()
     place_of = {category: index for index, category in enumerate(order)}
-    samples = [
-        _sample(image, of_image[i], folder, file, (place_of, table, flat))
-        for i, image in images.items()
-    ]
-    flat.tell(name)
-    return DataSet("detect", list(table.labels), samples, table.marked, name)
+    return _Opened(file, folder, name, place_of, table, images, of_image)
 
 
 def _files(folder: Path) -> dict[str, Path]:

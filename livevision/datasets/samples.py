@@ -129,11 +129,20 @@ class ClassSample:
         """
         if not self.member:
             return read_picture(self.path)
+        return decode_picture(self.data(), f"{self.path}: {self.member}")
+
+    def data(self) -> bytes:
+        """The bytes of the picture's file.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        if not self.member:
+            return _bytes_of(self.path)
         try:
-            data = _archive(self.path, os.getpid()).read(self.member)
+            return _archive(self.path, os.getpid()).read(self.member)
         except (OSError, zipfile.BadZipFile, KeyError) as error:
             raise DataError(f"{self.path}: {self.member} cannot be read: {error}") from error
-        return decode_picture(data, f"{self.path}: {self.member}")
 
 
 Sample: TypeAlias = BoxSample | ClassMapSample | ClassSample
@@ -168,11 +177,14 @@ def read_picture(path: Path) -> Image:
     Raises:
         DataError: There is no such file, it is empty, or no picture that can be decoded.
     """
+    return decode_picture(_bytes_of(path), str(path))
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: the picture cannot be read: {error.strerror}") from error
-    return decode_picture(data, str(path))
 
 
 def decode_picture(data: bytes, name: str) -> Image:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from livevision.datasets.aliases import among
 from livevision.datasets.entry import OTHERS, DataEntry
 from livevision.errors import UsageError, unknown
 
@@ -37,6 +38,8 @@ def fit_table(
 ) -> ClassTable:
     """Lead each class of a data set to a label: by its new name, by the same name, or to nothing.
 
+    What Pascal VOC and COCO call differently is one class (`aliases`), unless it is renamed.
+
     Args:
         theirs: Class names of the data set.
         labels: The model's; None makes them of `theirs`, as renamed and without the ignored.
@@ -63,20 +66,20 @@ def fit_table(
         labels = list(dict.fromkeys(called))
     _check_distinct(labels, "the model's table of classes")
     for ours_name in [*rename.values(), *([rest] if rest else [])]:
-        if ours_name not in labels:
+        if among(ours_name, labels) is None:
             raise UsageError(
                 f"{name}: rename to {ours_name!r}: {unknown('label', ours_name, labels)}"
             )
     ours: list[int | None] = []
     lacking = []
     for their_name in theirs:
-        called_now = rename.get(their_name, their_name)
+        called_now = among(rename.get(their_name, their_name), labels)
         if their_name in ignore:
             ours.append(None)
-        elif called_now in labels:
+        elif called_now is not None:
             ours.append(labels.index(called_now))
         elif rest is not None:
-            ours.append(labels.index(rest))
+            ours.append(labels.index(among(rest, labels) or rest))
         else:
             ours.append(None)
             lacking.append(their_name)

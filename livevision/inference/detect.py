@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from livevision.datasets.aliases import among
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.frame import Batch, Image, Placement
 from livevision.inference.across_classes import one_class_each
@@ -104,14 +105,17 @@ def no_such_class(number: int, labels: int) -> str:
 def class_ids(classes: Sequence[str | int], labels: Sequence[str]) -> list[int]:
     """Numbers of classes given by name or by number, "2" included.
 
+    Where Pascal VOC and COCO call a class differently, either name will do.
+
     Raises:
         UsageError: A name is none of the labels, or a number is too high.
     """
     ids = []
     for given in classes:
         name = str(given).strip()
-        if name in labels:
-            ids.append(list(labels).index(name))
+        known = among(name, labels)
+        if known is not None:
+            ids.append(list(labels).index(known))
         elif name.isdigit() and int(name) < len(labels):
             ids.append(int(name))
         elif name.isdigit():

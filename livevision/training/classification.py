@@ -14,15 +14,17 @@ from torch.nn import functional as F
 from livevision.datasets.samples import ClassSample
 from livevision.scoring.confusion import ConfusionMatrix
 from livevision.training.batches import batch_number, views_random
+from livevision.training.compiling import compiled
 from livevision.training.distillation import answers_loss
 from livevision.training.drawings import draw_class
 from livevision.training.marks import Marks, mask_unmarked
 from livevision.training.material import Material
 from livevision.training.processes import Group
+from livevision.training.ragged import Ragged, Views, on_device
 from livevision.training.recipe import ClassifyOptions, Recipe
 from livevision.training.scores import Scores
 from livevision.training.teachers import AskTeacher, open_teacher
-from livevision.training.views import Colouring, Views, colours, log_uniform, normalised
+from livevision.training.views import Colouring, colours, log_uniform, normalised
 
 # Of what the input could show of a picture along its shorter side, the part that it does show: as
 # the application's centre crop does it.
@@ -71,16 +73,16 @@ class ClassificationJob:
         """Images and class numbers of a step."""
         random = views_random(self.recipe.seed, batch_number(step, self.group))
         indices = self.material.indices(step)
-        pictures, sizes = self.material.pictures.batch(indices)
-        views = draw_views(sizes, self.options, self.recipe.input_size, random)
-        grid = views.grid(pictures)
-        images = normalised(self.colouring(colours(pictures, grid), random))
-        labels = torch.from_numpy(self.classes[indices]).to(self.group.device)
+        pictures = self.material.pictures.some(indices)
+        device = self.group.device
+        views = draw_views(pictures.sizes, self.options, self.recipe.input_size, random, device)
+        images = normalised(self.colouring(colours(pictures, views), random))
+        labels = on_device(self.classes[indices], device)
         return Batch(images, labels, self.marks.of(indices))
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The whole net, compiled."""
-        return cast(nn.Module, torch.compile(net))
+        return cast(nn.Module, compiled(net, self.group.device))
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy with smoothed labels and, where there is a teacher, with its answers."""
@@ -104,8 +106,7 @@ class ClassificationJob:
         matrix = ConfusionMatrix(count)
         hits = total = 0
         for indices in self.material.val_batches(64):
-            pictures, sizes = self.material.val_pictures.batch(indices)
-            answers = self._answers(net, pictures, sizes)
+            answers = self._answers(net, self.material.val_pictures.some(indices))
             truth = self._truth(indices)
             best = answers.topk(min(5, count), 1).indices.cpu().numpy()
             matrix.add(best[:, 0], truth)
@@ -119,11 +120,10 @@ class ClassificationJob:
         samples = self.material.val_pictures.samples
         return np.array([cast(ClassSample, samples[i]).class_id for i in indices], np.int64)
 
-    def _answers(self, net: nn.Module, pictures: Tensor, sizes: np.ndarray) -> Tensor:
+    def _answers(self, net: nn.Module, pictures: Ragged) -> Tensor:
         """Logits of the labels, from the middle of each picture."""
-        views = middle(sizes, self.recipe.input_size)
-        grid = views.grid(pictures)
-        logits: Tensor = net(normalised(colours(pictures, grid)))
+        views = middle(pictures.sizes, self.recipe.input_size, self.group.device)
+        logits: Tensor = net(normalised(colours(pictures, views)))
         return logits[:, : len(self.labels)]
 
     @torch.no_grad()
@@ -131,8 +131,8 @@ class ClassificationJob:
         """Write pictures of the validation split with the class found."""
         net.eval()
         for index in self.material.drawn():
-            pictures, sizes = self.material.val_pictures.batch([index])
-            found = int(self._answers(net, pictures, sizes).argmax())
+            pictures = self.material.val_pictures.some([index])
+            found = int(self._answers(net, pictures).argmax())
             true = int(self._truth([index])[0])
             path = folder / f"{index:05}.jpg"
             draw_class(path, pictures[0].cpu().numpy(), self.labels[true], self.labels[found])
@@ -162,6 +162,7 @@ def draw_views(
     options: ClassifyOptions,
     input_size: tuple[int, int],
     random: np.random.Generator,
+    device: torch.device,
 ) -> Views:
     """Random parts of pictures, of random area and shape, flipped half of the time."""
     count = len(sizes)
@@ -170,13 +171,13 @@ def draw_views(
     extents = np.minimum(sizes * np.stack((share * stretch, share / stretch), 1), sizes)
     corners = random.random((count, 2)) * (sizes - extents)
     rectangles = np.concatenate((corners, corners + extents), 1)
-    return Views(rectangles, random.random(count) < 0.5, input_size)
+    return Views.of(rectangles, random.random(count) < 0.5, input_size, device)
 
 
-def middle(sizes: np.ndarray, input_size: tuple[int, int]) -> Views:
+def middle(sizes: np.ndarray, input_size: tuple[int, int], device: torch.device) -> Views:
     """The middle of each picture, in the input's shape, as the application shows it to a net."""
     ratio = _SEEN * (sizes / np.array(input_size)).min(1, keepdims=True)
     extents = ratio * np.array(input_size)
     corners = (sizes - extents) / 2
     rectangles = np.concatenate((corners, corners + extents), 1)
-    return Views(rectangles, np.zeros(len(sizes), np.bool_), input_size)
+    return Views.of(rectangles, np.zeros(len(sizes), np.bool_), input_size, device)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -18,30 +18,25 @@ from livevision.scoring.average_precision import Found, check_installed, score_b
 from livevision.scoring.confusion import mean_of_known
 from livevision.scoring.matching import Matches
 from livevision.training.batches import batch_number, size_of_step, views_random
+from livevision.training.compiling import compiled
 from livevision.training.detection_losses import (
     first_stage_loss,
     second_stage_loss,
     unknown_boxes,
 )
-from livevision.training.detection_views import ViewOfBoxes, clip_boxes, move_boxes, tiles
+from livevision.training.detection_views import ViewOfBoxes, seen, tiles
 from livevision.training.distillation import answers_loss, maps_loss
 from livevision.training.drawings import draw_boxes
 from livevision.training.marks import Marks
 from livevision.training.material import Material, name_of
+from livevision.training.objects import Objects, ObjectTable, exists, side_by_side, stacked
+from livevision.training.pasting import Pasting
 from livevision.training.processes import Group
+from livevision.training.ragged import on_device
 from livevision.training.recipe import DetectOptions, Recipe
 from livevision.training.scores import Scores
 from livevision.training.teachers import load_teacher
-from livevision.training.views import Colouring, Views, colours, normalised, whole
-
-
-class Objects(NamedTuple):
-    """What a view shows."""
-
-    boxes: npt.NDArray[np.float32]  # x1 y1 x2 y2 in pixels
-    shares: npt.NDArray[np.float32]  # of the classes, N x classes, each row adding up to 1
-    crowds: npt.NDArray[np.float32]  # boxes in which nobody knows what is an object
-
+from livevision.training.views import Colouring, colours, normalised, whole
 
 _SHOWN = 0.3  # least score of a box that is drawn
 
@@ -74,6 +69,11 @@ class DetectionJob:
         self.view = ViewOfBoxes(self.options.zoom_out, self.options.smallest_crop)
         self.tile_view = ViewOfBoxes(1.0, self.options.smallest_crop)  # tiles are small enough
         self.colouring = Colouring(self.options.jitter, self.options.hue)
+        self.pasting: Pasting | None = None
+        if self.options.paste is not None:
+            self.pasting = Pasting(
+                self.options.paste, self.material.train, self.labels, data, group.device
+            )
         self.sizes = self.options.sizes or [recipe.input_size]
         self.propose: Callable[..., Tensor] = TwoStageDetector.propose
         self._teacher: TwoStageDetector | None = None
@@ -85,98 +85,92 @@ class DetectionJob:
 
     def about(self) -> list[str]:
         """Lines that say what is trained on."""
-        return self.material.about()
+        pasting = [str(self.pasting)] if self.pasting is not None else []
+        return self.material.about() + pasting
 
     def pictures_per_epoch(self) -> int:
         """How many pictures an epoch looks at."""
         return len(self.material.epoch)
 
+    @cached_property
+    def objects(self) -> ObjectTable:
+        """The boxes of the training pictures."""
+        samples = cast(list[BoxSample], self.material.pictures.samples)
+        return ObjectTable(samples, len(self.labels), self.group.device)
+
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        recipe, most = self.recipe, self.options.most_objects
+        recipe = self.recipe
         number = batch_number(step, self.group)
         random = views_random(recipe.seed, number)
         size = self.sizes[size_of_step(recipe.seed, step, len(self.sizes))]
         indices = self.material.indices(step)
-        images, objects = self._shown(indices, size, self.view, random)
-        if self.options.mosaic:
-            self._lay_mosaics(images, objects, indices, size, random)
-        device = self.group.device
-        most_crowds = max(1, *(len(shown.crowds) for shown in objects))
-        return Batch(
-            number,
-            normalised(self.colouring(images, random)),
-            _padded([shown.boxes for shown in objects], most).to(device),
-            _padded([shown.shares for shown in objects], most).to(device),
-            _padded([shown.crowds for shown in objects], most_crowds).to(device),
-            self.marks.of(indices),
+        images, objects = self._laid(indices, size, random)
+        if self.pasting is not None:
+            sets = [self.material.set_of(index) for index in indices]
+            objects = self.pasting(images, objects, sets, random).first(self.options.most_objects)
+        images = normalised(self.colouring(images, random))
+        return Batch(number, images, *objects, self.marks.of(indices))
+
+    def _laid(
+        self, indices: Sequence[int], size: tuple[int, int], random: np.random.Generator
+    ) -> tuple[Tensor, Objects]:
+        """Views and mosaics, N x 3 x H x W of 0..255, and what they show."""
+        most = self.options.most_objects
+        is_mosaic = random.random(len(indices)) < self.options.mosaic
+        images = torch.empty(
+            (len(indices), 3, size[1], size[0]),
+            device=self.group.device,
+            memory_format=torch.channels_last,
         )
+        parts = []
+        for rows, lay in ((~is_mosaic, self._views), (is_mosaic, self._mosaics)):
+            places = np.flatnonzero(rows)
+            if len(places):
+                shown, objects = lay([indices[int(n)] for n in places], size, random)
+                images[on_device(places, images.device)] = shown
+                parts.append((places.tolist(), objects.first(most)))
+        return images, stacked(parts, len(indices))
 
-    def _shown(
+    def _views(
         self,
         indices: Sequence[int],
         size: tuple[int, int],
-        view: ViewOfBoxes,
         random: np.random.Generator,
-    ) -> tuple[Tensor, list[Objects]]:
-        """A random view of each picture, N x 3 x H x W of 0..255, and its objects in that view."""
-        pictures, sizes = self.material.pictures.batch(indices)
-        rectangles, objects = np.zeros((len(indices), 4)), []
-        flips = random.random(len(indices)) < 0.5
-        for n, index in enumerate(indices):
-            sample = cast(BoxSample, self.material.pictures.samples[index])
-            single = ~sample.crowd
-            theirs = sample.boxes[single]
-            width, height = sizes[n]
-            rectangles[n] = view(width, height, theirs, random)
-            flip = bool(flips[n])
-            moved, shown = move_boxes(theirs, rectangles[n], flip, size)
-            crowds = clip_boxes(sample.boxes[sample.crowd], rectangles[n], flip, size)
-            objects.append(Objects(moved, self._shares(sample)[single][shown], crowds))
-        grid = Views(rectangles, flips, size).grid(pictures)
-        return colours(pictures, grid), objects
+        draw: ViewOfBoxes | None = None,
+    ) -> tuple[Tensor, Objects]:
+        """A random view of each picture, and what it shows."""
+        pictures, objects = self.material.pictures.some(indices), self.objects.of(indices)
+        views = (draw or self.view)(pictures.sizes, objects.boxes, size, random)
+        return colours(pictures, views), seen(objects, views)
 
-    def _shares(self, sample: BoxSample) -> npt.NDArray[np.float32]:
-        """The classes' shares of a picture's boxes, N x classes."""
-        if sample.shares is not None:
-            return sample.shares
-        return np.eye(len(self.labels), dtype=np.float32)[sample.classes]
+    def _mosaics(
+        self, indices: Sequence[int], size: tuple[int, int], random: np.random.Generator
+    ) -> tuple[Tensor, Objects]:
+        """Mosaics of four pictures of one data set, the first tile of each the picture itself.
 
-    def _lay_mosaics(
-        self,
-        images: Tensor,
-        objects: list[Objects],
-        indices: Sequence[int],
-        size: tuple[int, int],
-        random: np.random.Generator,
-    ) -> None:
-        """Put mosaics in the place of some of a batch's views, each of one data set's pictures.
-
-        A mosaic's first tile shows the picture whose place it takes. All of a batch are split at
-        one point, so that a tile is one `grid_sample` for all of them.
+        All of a batch are split at one point, so that a tile is one call for all of them.
         """
-        chosen = np.flatnonzero(random.random(len(indices)) < self.options.mosaic).tolist()
-        if not chosen:
-            return
-        laid: list[list[Objects]] = [[] for _ in chosen]
+        images = torch.empty(len(indices), 3, size[1], size[0], device=self.group.device)
+        parts = []
         for number, (x1, y1, x2, y2) in enumerate(tiles(size, random)):
-            theirs = [indices[n] for n in chosen]
-            if number:
-                theirs = [self.material.beside(index, random) for index in theirs]
-            parts, found = self._shown(theirs, (x2 - x1, y2 - y1), self.tile_view, random)
-            images[chosen, :, y1:y2, x1:x2] = parts
-            corner = np.array((x1, y1, x1, y1), np.float32)
-            for mine, shown in zip(laid, found, strict=True):
-                mine.append(Objects(shown.boxes + corner, shown.shares, shown.crowds + corner))
-        for n, mine in zip(chosen, laid, strict=True):
-            objects[n] = Objects(*map(np.concatenate, zip(*mine, strict=True)))
+            theirs = [self.material.beside(i, random) for i in indices] if number else indices
+            shown, found = self._views(theirs, (x2 - x1, y2 - y1), random, self.tile_view)
+            images[:, :, y1:y2, x1:x2] = shown
+            corner = on_device(np.array((x1, y1, x1, y1), np.float32), found.boxes.device)
+            boxes, crowds = (
+                (part + corner) * exists(part)[..., None] for part in (found.boxes, found.crowds)
+            )
+            parts.append(Objects(boxes, found.shares, crowds))
+        return images, side_by_side(parts)
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The net with its two stages compiled; what lies between them has no gradient."""
         detector = cast(Any, net)
-        detector.features = torch.compile(detector.features)
-        detector.second_stage = torch.compile(detector.second_stage)
-        self.propose = torch.compile(TwoStageDetector.propose)
+        device = self.group.device
+        detector.features = compiled(detector.features, device)
+        detector.second_stage = compiled(detector.second_stage, device)
+        self.propose = compiled(TwoStageDetector.propose, device)
         return net
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -188,9 +182,13 @@ class DetectionJob:
         size = (int(batch.images.shape[2]), int(batch.images.shape[3]))
         maps, objectness, codes = detector.features(batch.images)
         anchors = detector.anchors(maps)
-        random = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + batch.number)
-        # The padding in which a batch has no object at all would cost time in matching.
-        most = max(1, int((batch.boxes[..., 2] > batch.boxes[..., 0]).sum(1).max()))
+        device = batch.boxes.device
+        random = torch.Generator(device).manual_seed(self.recipe.seed * 1_000_003 + batch.number)
+        most = batch.boxes.shape[1]
+        if device.type == "cpu":
+            # The padding in which a batch has no object at all would cost time in matching. A GPU
+            # would have to be waited for to know it.
+            most = max(1, int(exists(batch.boxes).sum(1).max()))
         truth = batch.boxes[:, :most]
         inside = None if self.options.border_anchors else size
         object_loss, anchor_loss = first_stage_loss(
@@ -290,12 +288,11 @@ class DetectionJob:
 
     def _answers(self, net: nn.Module, indices: list[int]) -> list[Found]:
         """What the net finds in validation pictures, in their own pixels."""
-        pictures, sizes = self.material.val_pictures.batch(indices)
-        views = whole(sizes, self.recipe.input_size)
-        grid = views.grid(pictures)
-        outputs = (o.cpu().numpy() for o in net(normalised(colours(pictures, grid))))
+        pictures = self.material.val_pictures.some(indices)
+        images = colours(pictures, whole(pictures, self.recipe.input_size))
+        outputs = (o.cpu().numpy() for o in net(normalised(images)))
         answers = []
-        for size, boxes, scores, classes in zip(sizes, *outputs, strict=True):
+        for size, boxes, scores, classes in zip(pictures.sizes, *outputs, strict=True):
             scale = np.tile(size / np.array(self.recipe.input_size), 2).astype(np.float32)
             kept = scores > 0
             answers.append(Found(boxes[kept] * scale, scores[kept], classes[kept]))
@@ -307,24 +304,16 @@ class DetectionJob:
         net.eval()
         for index in self.material.drawn():
             (found,) = self._answers(net, [index])
-            pictures, _ = self.material.val_pictures.batch([index])
+            (picture,) = self.material.val_pictures.some([index])
             kept = found.scores >= _SHOWN
             draw_boxes(
                 folder / f"{index:05}.jpg",
-                pictures[0].cpu().numpy(),
+                picture.cpu().numpy(),
                 found.boxes[kept],
                 found.classes[kept],
                 found.scores[kept],
                 self.labels,
             )
-
-
-def _padded(parts: list[npt.NDArray[np.float32]], most: int) -> Tensor:
-    """Arrays of K x anything, K at most `most`, as one tensor with zeros behind them."""
-    together = np.zeros((len(parts), most, *parts[0].shape[1:]), np.float32)
-    for row, part in zip(together, parts, strict=True):
-        row[: len(part)] = part[:most]
-    return torch.from_numpy(together)
 
 
 def _only(found: Found, marked: frozenset[int]) -> Found:

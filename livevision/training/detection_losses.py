@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,6 +11,7 @@ from livevision.nets.anchors import encode_boxes
 from livevision.nets.nms import box_iou
 from livevision.nets.two_stage import CODE_SCALE
 from livevision.training.marks import mask_unmarked
+from livevision.training.ragged import on_device
 
 ANCHOR_SAMPLES = 256  # anchors of an image that the first stage's loss looks at
 _FOREGROUND_IOU, _BACKGROUND_IOU = 0.7, 0.3
@@ -45,14 +47,14 @@ def sample(
 
     Args:
         labels: int64 N x A: 1 object, 0 background, -1 neither.
-        random: what they are drawn with; on the CPU, so that a seed means the same everywhere.
+        random: what they are drawn with; one of the labels' own device spares a copy.
         count: how many to choose.
         objects: the largest share of objects; where there are fewer, background takes their place.
 
     Returns:
         Their places, int64 N x up to (1 + objects) * count, and which of these places count, bool.
     """
-    noise = torch.rand(labels.shape, generator=random).to(labels.device)
+    noise = torch.rand(labels.shape, generator=random, device=random.device).to(labels.device)
     available = labels.shape[1]
     # Those of the other kind get noise below zero: the best are those asked for, at random.
     most, all_of_them = min(int(objects * count), available), min(count, available)
@@ -85,7 +87,7 @@ def first_stage_loss(
     """
     labels, match = match_anchors(anchors, boxes)
     if inside is not None:
-        ends = anchors.new_tensor((inside[1], inside[0]))
+        ends = on_device(np.array((inside[1], inside[0]), np.float32), anchors.device)
         outside = (anchors[:, :2] < 0).any(1) | (anchors[:, 2:] > ends).any(1)
         labels = labels.masked_fill(outside, -1)
     if crowds is not None:
@@ -148,7 +150,8 @@ def second_stage_loss(
         entropy = F.cross_entropy(masked, labels, reduction="none")
     else:
         entropy = _soft_entropy(masked, classes, match, is_object)
-    targets = encode_boxes(_rows(boxes, match), proposals) / boxes.new_tensor(CODE_SCALE)
+    scale = on_device(np.array(CODE_SCALE, np.float32), boxes.device)
+    targets = encode_boxes(_rows(boxes, match), proposals) / scale
     distance = F.smooth_l1_loss(_own(codes, labels).float(), targets, reduction="none")
     distance = distance.sum(-1) * is_object
 
@@ -157,11 +160,15 @@ def second_stage_loss(
         places, counted = sample(kinds, random, sampled, objects=0.25)
         chosen = torch.zeros_like(kinds).scatter_reduce(1, places, counted.long(), "amax")
         valid = valid & (chosen > 0)
-    count = hardest * len(logits) if hardest else int(valid.sum())
-    difficulty = torch.where(valid, (entropy + distance).detach(), -1.0).flatten()
-    kept = difficulty.topk(min(count, int(valid.sum()))).indices
-    entropy, distance = entropy.flatten()[kept], distance.flatten()[kept]
-    return entropy.mean(), 2 * distance.mean()
+    # How many are valid is not asked, since a GPU would have to be waited for.
+    entropy, distance, counted = entropy.flatten(), distance.flatten(), valid.flatten()
+    if hardest:
+        difficulty = torch.where(counted, (entropy + distance).detach(), -1.0)
+        kept = difficulty.topk(min(hardest * len(logits), len(difficulty))).indices
+        entropy, distance, counted = entropy[kept], distance[kept], counted[kept]
+    number = counted.sum().clamp(min=1)
+    entropy, distance = (torch.where(counted, x, 0).sum() / number for x in (entropy, distance))
+    return entropy, 2 * distance
 
 
 def unknown_boxes(proposals: Tensor, boxes: Tensor, crowds: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""Random views of pictures with boxes, as SSD draws them (arXiv 1512.02325, section 2.2)."""
+"""Random views of pictures with boxes, as SSD draws them (arXiv 1512.02325, section 2.2).
+
+All views of a batch are drawn at once, on the device of the boxes. Only the random numbers come
+from the CPU, so many for each view whatever is done with them: a seed means the same everywhere.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-Boxes = npt.NDArray[np.float32]
-Rectangle = npt.NDArray[np.float64]
+from livevision.training.objects import Objects, exists
+from livevision.training.ragged import Views, on_device
 
 _TRIES = 50
 _LEAST_OVERLAPS = (1.0, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # 1: no crop at all
 _SPLIT = (0.3, 0.7)  # where a mosaic's tiles meet, as a share of its sides
+_NUMBERS = 6 + 4 * _TRIES
 
 
 @dataclass(frozen=True)
 class ViewOfBoxes:
-    """Draws which part of a picture is shown.
+    """Draws which parts of pictures are shown.
 
     Attributes:
-        zoom_out: the most by which the picture's sides are extended, half of the time.
+        zoom_out: the most by which a picture's sides are extended, half of the time.
         smallest_crop: shortest side of a crop, as a share of the picture's.
     """
 
@@ -28,47 +35,72 @@ class ViewOfBoxes:
     smallest_crop: float
 
     def __call__(
-        self, width: int, height: int, boxes: Boxes, random: np.random.Generator
-    ) -> Rectangle:
-        """A rectangle of the picture, x1 y1 x2 y2, which may reach beyond it."""
-        view = np.array([0, 0, width, height], np.float64)
-        if random.random() < 0.5:
-            extent = view[2:] * random.uniform(1, self.zoom_out)
-            corner = -random.random(2) * (extent - view[2:])
-            view = np.concatenate((corner, corner + extent))
-        return self._crop(view, boxes, random)
+        self,
+        sizes: npt.NDArray[np.int64],
+        boxes: Tensor,
+        size: tuple[int, int],
+        random: np.random.Generator,
+    ) -> Views:
+        """A view of each picture, which may reach beyond it; flipped half of the time.
 
-    def _crop(self, view: Rectangle, boxes: Boxes, random: np.random.Generator) -> Rectangle:
-        """A part of the view that overlaps every object it shows by some least IoU."""
-        least = random.choice(_LEAST_OVERLAPS)
-        if least == 1 or not len(boxes):
-            return view
-        extent = view[2:] - view[:2]
-        sides = random.uniform(self.smallest_crop, 1, (_TRIES, 2)) * extent
-        corners = view[:2] + random.random((_TRIES, 2)) * (extent - sides)
-        crops = np.concatenate((corners, corners + sides), 1)
-        shape = sides[:, 0] / sides[:, 1]
-        inside = _centres_inside(boxes, crops)
-        overlap = np.where(inside, _overlap(boxes, crops), np.inf).min(1)
-        good = (shape >= 0.5) & (shape <= 2) & inside.any(1) & (overlap >= least)
-        return crops[good.argmax()] if good.any() else view
+        Args:
+            sizes: N x 2, widths and heights of the pictures.
+            boxes: N x G x 4 in the pictures' pixels, empty ones in padding.
+            size: width and height that views are stretched to.
+            random: gives `_NUMBERS` for each.
+        """
+        numbers = on_device(random.random((len(sizes), _NUMBERS)), boxes.device)
+        return self.drawn(on_device(sizes, boxes.device).double(), boxes, size, numbers)
+
+    def drawn(self, sizes: Tensor, boxes: Tensor, size: tuple[int, int], numbers: Tensor) -> Views:
+        """The views that some numbers mean.
+
+        Args:
+            sizes: float64 N x 2.
+            boxes, size: as of a call.
+            numbers: N x `_NUMBERS`, from 0 to 1: whether to extend, by how much, where the picture
+                then lies (2), the least overlap, whether to flip; the sides of all tries, and where
+                they lie.
+        """
+        extended = sizes * (1 + numbers[:, 1:2] * (self.zoom_out - 1))
+        corners = -numbers[:, 2:4] * (extended - sizes)
+        views = torch.cat((corners, corners + extended), 1)
+        pictures = torch.cat((torch.zeros_like(sizes), sizes), 1)
+        views = torch.where(numbers[:, :1] < 0.5, views, pictures)
+        overlaps = on_device(np.array(_LEAST_OVERLAPS), numbers.device)
+        least = overlaps[(numbers[:, 4] * len(_LEAST_OVERLAPS)).long()]
+        tries = numbers[:, 6:].unflatten(1, (2, _TRIES, 2))
+        views = self._crop(views, boxes.double(), least[:, None], tries[:, 0], tries[:, 1])
+        return Views(views, numbers[:, 5] < 0.5, size)
+
+    def _crop(
+        self, views: Tensor, boxes: Tensor, least: Tensor, sides: Tensor, places: Tensor
+    ) -> Tensor:
+        """The first try that overlaps every object it shows by some least IoU, or all of a view."""
+        extents = (views[:, 2:] - views[:, :2])[:, None]
+        sides = (self.smallest_crop + (1 - self.smallest_crop) * sides) * extents
+        corners = views[:, None, :2] + places * (extents - sides)
+        crops = torch.cat((corners, corners + sides), 2)
+        shapes = sides[..., 0] / sides[..., 1]
+        inside = _centres_inside(boxes, crops) & exists(boxes)[:, None]
+        overlap = torch.where(inside, _overlap(boxes, crops), torch.inf).amin(2)
+        good = (shapes >= 0.5) & (shapes <= 2) & inside.any(2) & (overlap >= least) & (least < 1)
+        first = good.long().argmax(1)
+        chosen = crops[torch.arange(len(crops), device=crops.device), first]
+        return torch.where(good.any(1, keepdim=True), chosen, views)
 
 
-def move_boxes(
-    boxes: Boxes, view: Rectangle, flip: bool, size: tuple[int, int]
-) -> tuple[Boxes, npt.NDArray[np.bool_]]:
-    """Boxes in the pixels of a view stretched to a size, and which of them the view shows.
+def seen(objects: Objects, views: Views) -> Objects:
+    """What views show, in their pixels.
 
-    Those whose centre lies outside are not shown; the others are clipped to it.
+    Objects whose centre lies outside are not shown, the others are clipped, and so are crowds.
     """
-    shown = _centres_inside(boxes, view[None])[0]
-    return _moved(boxes[shown], view, flip, size), shown
-
-
-def clip_boxes(boxes: Boxes, view: Rectangle, flip: bool, size: tuple[int, int]) -> Boxes:
-    """The parts of boxes that a view shows, in its pixels; those outside of it are left out."""
-    moved = _moved(boxes, view, flip, size)
-    return moved[(moved[:, 2:] > moved[:, :2]).all(1)]
+    shown = _centres_inside(objects.boxes.double(), views.rectangles[:, None])[:, 0]
+    shown &= exists(objects.boxes)
+    boxes = _moved(objects.boxes, views) * shown[..., None]
+    crowds = _moved(objects.crowds, views)
+    crowds *= (exists(crowds) & exists(objects.crowds))[..., None]
+    return Objects(boxes, objects.shares * shown[..., None], crowds)
 
 
 def tiles(size: tuple[int, int], random: np.random.Generator) -> list[tuple[int, int, int, int]]:
@@ -86,25 +118,29 @@ def tiles(size: tuple[int, int], random: np.random.Generator) -> list[tuple[int,
     return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
 
 
-def _moved(boxes: Boxes, view: Rectangle, flip: bool, size: tuple[int, int]) -> Boxes:
-    """Boxes in the pixels of a view stretched to a size, clipped to it."""
-    scale = np.array(size) / (view[2:] - view[:2])
-    moved = ((boxes.reshape(-1, 2, 2) - view[:2]) * scale).clip(0, size).reshape(-1, 4)
-    if flip:
-        moved[:, [0, 2]] = size[0] - moved[:, [2, 0]]
-    return moved.astype(np.float32)
+def _moved(boxes: Tensor, views: Views) -> Tensor:
+    """Boxes in the pixels of the views, clipped to them, float32."""
+    corners, ends = views.rectangles[:, None, None].split(2, 3)
+    size = on_device(np.array(views.size, np.float64), boxes.device)
+    points = (boxes.double().unflatten(2, (2, 2)) - corners) * (size / (ends - corners))
+    points = torch.minimum(points.clamp(min=0), size)
+    x1, y1, x2, y2 = points.flatten(2).unbind(2)
+    flips = views.flips[:, None]
+    left = torch.where(flips, size[0] - x2, x1)
+    right = torch.where(flips, size[0] - x1, x2)
+    return torch.stack((left, y1, right, y2), 2).float()
 
 
-def _centres_inside(boxes: Boxes, crops: Rectangle) -> npt.NDArray[np.bool_]:
-    """crops x boxes: whether a box's centre lies in a crop."""
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    inside = (centres > crops[:, None, :2]) & (centres < crops[:, None, 2:])
-    return np.asarray(inside.all(2))
+def _centres_inside(boxes: Tensor, crops: Tensor) -> Tensor:
+    """N x crops x boxes: whether a box's centre lies in a crop."""
+    centres = ((boxes[..., :2] + boxes[..., 2:]) / 2)[:, None]
+    return ((centres > crops[:, :, None, :2]) & (centres < crops[:, :, None, 2:])).all(3)
 
 
-def _overlap(boxes: Boxes, crops: Rectangle) -> npt.NDArray[np.float64]:
-    """crops x boxes: their IoU."""
-    ends = np.minimum(boxes[:, 2:], crops[:, None, 2:])
-    shared = (ends - np.maximum(boxes[:, :2], crops[:, None, :2])).clip(0).prod(2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (crops[:, 2:] - crops[:, :2]).prod(1)[:, None]
-    return np.asarray(shared / (areas - shared))
+def _overlap(boxes: Tensor, crops: Tensor) -> Tensor:
+    """N x crops x boxes: their IoU."""
+    boxes, crops = boxes[:, None], crops[:, :, None]
+    ends = torch.minimum(boxes[..., 2:], crops[..., 2:])
+    shared = (ends - torch.maximum(boxes[..., :2], crops[..., :2])).clamp(min=0).prod(3)
+    areas = (boxes[..., 2:] - boxes[..., :2]).prod(3) + (crops[..., 2:] - crops[..., :2]).prod(3)
+    return shared / (areas - shared)

@@ -36,6 +36,7 @@ class Material:
         self.labels = list(recipe.labels)
         self.train = [self._open(entry, data, "train") for entry in recipe.data.train]
         self.val = [self._open(entry, data, "val") for entry in recipe.data.val]
+        self._ends = np.cumsum([len(s) for s in self.train])
         self.epoch = np.arange(sum(len(s) for s in self.train))  # a picture may come repeatedly
 
     def _open(self, entry: dict[str, Any], data: Path, split: str) -> DataSet:
@@ -54,7 +55,9 @@ class Material:
     @cached_property
     def val_pictures(self) -> Pictures:
         """The pictures that scores are taken on; a score asks for each once, so few are held."""
-        left = self.recipe.memory_gb * 2**30 - (self.pictures.bytes if self.pictures.held else 0)
+        left = self.recipe.memory_gb * 2**30 - (
+            self.pictures.bytes if self.pictures.held is not None else 0
+        )
         return Pictures(self.val, self.group.device, left)
 
     def about(self) -> list[str]:
@@ -99,12 +102,13 @@ class Material:
 
     def beside(self, index: int, random: np.random.Generator) -> int:
         """Some training picture of the same data set as another, which may be that one itself."""
-        first = 0
-        for data_set in self.train:
-            if index < first + len(data_set):
-                break
-            first += len(data_set)
-        return first + int(random.integers(len(data_set)))
+        number = self.set_of(index)
+        first = int(self._ends[number]) - len(self.train[number])
+        return first + int(random.integers(len(self.train[number])))
+
+    def set_of(self, index: int) -> int:
+        """The number of a training picture's data set."""
+        return int(np.searchsorted(self._ends, index, side="right"))
 
     def val_batches(self, size: int) -> Iterator[list[int]]:
         """All validation pictures, `size` at a time."""

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from livevision.datasets.samples import IGNORED, ClassMapSample, DataSet, Sample
+from livevision.datasets.samples import BoxSample, ClassMapSample, DataSet, Sample
+from livevision.training.ragged import Ragged
 
 _TRIED = 32  # pictures by which the size of all is judged
-_BESIDE = (124, 116, 104, IGNORED)  # what lies beside a picture: ImageNet's mean colour, no class
 
 
 class Pictures:
@@ -27,48 +26,46 @@ class Pictures:
         sets: data sets of one kind.
         device: where the pictures are kept.
         limit: bytes that they may take.
+
+    Attributes:
+        held: all of them, where they are in memory.
     """
 
     def __init__(self, sets: Sequence[DataSet], device: torch.device, limit: float) -> None:
         self.samples: list[Sample] = [s for data_set in sets for s in data_set.samples]
         self.device = device
         count = len(self.samples)
-        tried = [self.samples[i * count // _TRIED] for i in range(_TRIED)][:count]
-        self.bytes = sum(_read(s).nbytes for s in tried) // len(tried) * count
-        self.held: list[Tensor] = []
+        chosen = [self.samples[i * count // _TRIED] for i in range(_TRIED)][:count]
+        tried = [_read(sample) for sample in chosen]
+        self.bytes = sum(p.nbytes for p in tried) // len(tried) * count
+        self.held: Ragged | None = None
         if self.bytes <= limit:
+            expected = _pixels(self.samples) or int(1.1 * self.bytes) // tried[0].shape[2]
             with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-                self.held = [torch.from_numpy(p).to(device) for p in pool.map(_read, self.samples)]
+                self.held = Ragged.of(pool.map(_read, self.samples), device, expected)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __str__(self) -> str:
         size = f"{len(self)} pictures, {self.bytes / 2**30:.2g} GiB decoded,"
-        if self.held:
+        if self.held is not None:
             return f"{size} held in memory on {self.device}"
         return f"{size} more than memory_gb allows: read anew for every batch"
 
-    def batch(self, indices: Sequence[int]) -> tuple[Tensor, npt.NDArray[np.int64]]:
-        """Some of the pictures.
+    def some(self, indices: Sequence[int]) -> Ragged:
+        """Some of the pictures, on the device."""
+        if self.held is not None:
+            return self.held.some(indices)
+        pictures = [_read(self.samples[i]) for i in indices]
+        return Ragged.of(pictures, self.device, sum(p.shape[0] * p.shape[1] for p in pictures))
 
-        Returns:
-            uint8 N x H x W x C on the device, H and W those of the largest of them, ImageNet's
-            mean colour and no class beside the others; and widths and heights, N x 2.
-        """
-        if self.held:
-            parts = [self.held[i] for i in indices]
-        else:
-            parts = [torch.from_numpy(_read(self.samples[i])).to(self.device) for i in indices]
-        sizes = np.array([(p.shape[1], p.shape[0]) for p in parts], np.int64)
-        width, height = sizes.max(0)
-        if (sizes == sizes[0]).all():
-            return torch.stack(parts), sizes
-        beside = torch.tensor(_BESIDE[: parts[0].shape[2]], dtype=torch.uint8, device=self.device)
-        together = beside.repeat(len(parts), height, width, 1)
-        for place, part in zip(together, parts, strict=True):
-            place[: part.shape[0], : part.shape[1]] = part
-        return together, sizes
+
+def _pixels(samples: Sequence[Sample]) -> int:
+    """How many pixels pictures have, where that is known without reading them; else 0."""
+    if not all(isinstance(s, BoxSample) for s in samples):
+        return 0
+    return sum(s.width * s.height for s in samples if isinstance(s, BoxSample))
 
 
 def _read(sample: Sample) -> npt.NDArray[np.uint8]:

@@ -97,6 +97,30 @@ class SegmentOptions(Part):
         return value
 
 
+class Paste(Part):
+    """How cut-outs are set into a detector's pictures (copy-paste, arXiv 2012.07177).
+
+    Attributes:
+        data: sets of them, each an entry with the path of a folder as `livevision cutouts` makes
+            it, and what is renamed or ignored.
+        share: of the views, mosaics too, into which any are set.
+        most: cut-outs in such a view; there are 1 to so many.
+        pixels: range of their longer sides in the net's input, drawn evenly in its logarithm.
+    """
+
+    data: list[dict[str, Any]] = Field(min_length=1)
+    share: float = Field(default=0.5, ge=0, le=1)
+    most: int = Field(default=4, ge=1, le=32)
+    pixels: tuple[Annotated[float, Field(ge=4)], Annotated[float, Field(ge=4, le=1024)]] = (16, 64)
+
+    @field_validator("pixels")
+    @classmethod
+    def _rising(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError("it takes the smaller number first")
+        return value
+
+
 class DetectOptions(Part):
     """How a two-stage detector is trained.
 
@@ -106,6 +130,7 @@ class DetectOptions(Part):
         smallest_crop: shortest side of a crop, as a share of the picture's.
         mosaic: share of the views that are mosaics of four pictures of one data set (YOLOv4, arXiv
             2004.10934, section 3.3), whose objects are smaller.
+        paste: cut-outs that are set into the views; none by default.
         jitter: largest relative change of brightness, contrast and saturation.
         hue: largest turn of the hue, in degrees.
         pre_nms: proposals that enter the first stage's suppression in training.
@@ -129,6 +154,7 @@ class DetectOptions(Part):
     zoom_out: float = Field(default=3.0, ge=1)
     smallest_crop: float = Field(default=0.3, gt=0, le=1)
     mosaic: float = Field(default=0.0, ge=0, le=1)
+    paste: Paste | None = None
     jitter: float = Field(default=0.4, ge=0, lt=1)
     hue: float = Field(default=0.0, ge=0, le=180)
     pre_nms: int = Field(default=600, ge=1)
@@ -205,7 +231,7 @@ class Recipe(Part):
             channels to spare, see `nets.widened`.
         seed: of the weights and of every batch.
         precision: "fp32", "bf16", or on GPUs "fp16" (with a scaled loss).
-        compile: use torch.compile.
+        compile: use torch.compile; on a GPU the compiled parts run as CUDA graphs.
         device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1".
         memory_gb: the most that decoded pictures may occupy on the device; those of a larger data
             set are read anew for every batch.

@@ -14,11 +14,13 @@ from torch.nn import functional as F
 from livevision.datasets.samples import ClassMapSample
 from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
 from livevision.training.batches import batch_number, views_random
+from livevision.training.compiling import compiled
 from livevision.training.distillation import answers_loss
 from livevision.training.drawings import draw_class_map
 from livevision.training.marks import Marks
 from livevision.training.material import Material
 from livevision.training.processes import Group
+from livevision.training.ragged import Ragged, Views
 from livevision.training.recipe import Recipe, SegmentOptions
 from livevision.training.scores import Scores
 from livevision.training.segmentation_losses import (
@@ -31,7 +33,6 @@ from livevision.training.segmentation_losses import (
 from livevision.training.teachers import load_teacher
 from livevision.training.views import (
     Colouring,
-    Views,
     classes,
     colours,
     log_uniform,
@@ -79,7 +80,7 @@ class SegmentationJob:
         pictures = self.material.pictures
         counts = np.zeros(256, np.int64)
         for i, sample in enumerate(pictures.samples):
-            if pictures.held:
+            if pictures.held is not None:
                 labels = pictures.held[i][..., 3].cpu().numpy()
             else:
                 labels = cast(ClassMapSample, sample).read_labels()
@@ -95,16 +96,15 @@ class SegmentationJob:
         """Images and labels of a step."""
         random = views_random(self.recipe.seed, batch_number(step, self.group))
         indices = self.material.indices(step)
-        pictures, sizes = self.material.pictures.batch(indices)
-        views = draw_views(sizes, self.options, random)
-        grid = views.grid(pictures)
-        images = self.colouring(colours(pictures[..., :3], grid), random)
-        labels = classes(pictures[..., 3], grid)
+        pictures = self.material.pictures.some(indices)
+        views = draw_views(pictures.sizes, self.options, random, self.group.device)
+        images = self.colouring(colours(pictures, views), random)
+        labels = classes(pictures.channel(3), views)
         return Batch(normalised(images), labels, self.marks.of(indices))
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The whole net, compiled."""
-        return cast(nn.Module, torch.compile(net))
+        return cast(nn.Module, compiled(net, self.group.device))
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of the main head and, weighted, of the auxiliary ones; STDC's details.
@@ -140,10 +140,9 @@ class SegmentationJob:
         count = len(self.labels)
         matrix = ConfusionMatrix(count)
         for indices in self.material.val_batches(8):
-            pictures, sizes = self.material.val_pictures.batch(indices)
-            maps = self._answers(net, pictures, sizes)
-            for found, picture, (width, height) in zip(maps, pictures, sizes, strict=True):
-                matrix.add(found.cpu().numpy(), picture[:height, :width, 3].cpu().numpy())
+            pictures = self.material.val_pictures.some(indices)
+            for found, picture in zip(self._answers(net, pictures), pictures, strict=True):
+                matrix.add(found.cpu().numpy(), picture[..., 3].cpu().numpy())
         unmarked = [i for i in range(count) if not any(i in s.marked for s in self.material.val)]
         iou = matrix.iou()
         iou[unmarked] = np.nan
@@ -151,14 +150,13 @@ class SegmentationJob:
         scored_on = self.material.scored_on()
         return Scores("mIoU", figures, "IoU", iou, scored_on, confusion=matrix.counts)
 
-    def _answers(self, net: nn.Module, pictures: Tensor, sizes: np.ndarray) -> list[Tensor]:
+    def _answers(self, net: nn.Module, pictures: Ragged) -> list[Tensor]:
         """The class map of each picture, H x W, from the net's input laid over it."""
-        views = whole(sizes, self.recipe.input_size)
-        grid = views.grid(pictures)
-        found = net(normalised(colours(pictures[..., :3], grid))).argmax(1, keepdim=True)
+        images = colours(pictures, whole(pictures, self.recipe.input_size))
+        found = net(normalised(images)).argmax(1, keepdim=True)
         return [
             F.interpolate(f[None].float(), (int(h), int(w)), mode="nearest-exact")[0, 0].long()
-            for f, (w, h) in zip(found, sizes, strict=True)
+            for f, (w, h) in zip(found, pictures.sizes, strict=True)
         ]
 
     @torch.no_grad()
@@ -166,10 +164,10 @@ class SegmentationJob:
         """Draw the net's answers on pictures of the validation split."""
         net.eval()
         for index in self.material.drawn():
-            pictures, sizes = self.material.val_pictures.batch([index])
-            answer = self._answers(net, pictures, sizes)[0].cpu().numpy()
+            pictures = self.material.val_pictures.some([index])
+            answer = self._answers(net, pictures)[0].cpu().numpy()
             path = folder / f"{index:05}.jpg"
-            draw_class_map(path, pictures[0, ..., :3].cpu().numpy(), answer, self.labels)
+            draw_class_map(path, pictures[0][..., :3].cpu().numpy(), answer, self.labels)
 
 
 def _outputs(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -187,13 +185,16 @@ def _sparse(maps: Tensor) -> Tensor:
     return maps[..., ::_APART, ::_APART]
 
 
-def draw_views(sizes: np.ndarray, options: SegmentOptions, random: np.random.Generator) -> Views:
+def draw_views(
+    sizes: np.ndarray, options: SegmentOptions, random: np.random.Generator, device: torch.device
+) -> Views:
     """Random crops of randomly scaled, stretched and flipped pictures.
 
     Args:
         sizes: N x 2, widths and heights of the pictures.
         options: crop, scale and aspect.
         random: what they are drawn with.
+        device: of the pictures.
     """
     count = len(sizes)
     scale = np.exp(log_uniform(options.scale, count, random))
@@ -203,4 +204,4 @@ def draw_views(sizes: np.ndarray, options: SegmentOptions, random: np.random.Gen
     # A crop lies inside the picture, or holds all of it.
     corners = random.random((count, 2)) * (sizes - extents)
     rectangles = np.concatenate((corners, corners + extents), 1)
-    return Views(rectangles, random.random(count) < 0.5, options.crop)
+    return Views.of(rectangles, random.random(count) < 0.5, options.crop, device)

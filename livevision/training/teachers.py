@@ -129,10 +129,10 @@ def _match(ask: AskTeacher, material: Material) -> list[int]:
             raise UsageError(
                 f"the teacher cannot be matched: no picture of {material.labels[label]!r}"
             )
-        pictures, sizes = material.pictures.batch(list(map(int, chosen)))
-        views = middle(sizes, material.recipe.input_size)
-        grid = views.grid(pictures)
-        means.append(ask(normalised(colours(pictures, grid))).softmax(1).mean(0).cpu().numpy())
+        pictures = material.pictures.some(list(map(int, chosen)))
+        views = middle(pictures.sizes, material.recipe.input_size, material.group.device)
+        images = normalised(colours(pictures, views))
+        means.append(ask(images).softmax(1).mean(0).cpu().numpy())
     return _assign(np.stack(means))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from livevision.errors import LivevisionError, UsageError
 from livevision.training.ahead import batches_ahead
 from livevision.training.batches import batch_number, seed_step
+from livevision.training.compiling import begin_step
 from livevision.training.jobs import Job
 from livevision.training.meter import Meter
 from livevision.training.norms import enter_training, measure_norms, prepare_norms
@@ -154,6 +155,8 @@ class Trainer:
         rate = set_rate(self.optimizer, self.recipe, number)
         enter_training(self.net)
         seed_step(self.recipe.seed, batch_number(number, self.group))
+        if self.recipe.compile:
+            begin_step(self.group.device)
         with autocast(self.recipe.precision, self.group.device):
             parts = self.job.loss(self.step_net, batch)
         loss = torch.stack(list(parts.values())).sum()

@@ -58,6 +58,28 @@ def test_classes_become_the_models(
 
 
 @pytest.mark.parametrize(
+    ("theirs", "labels", "changes", "found"),
+    [
+        (["sofa", "tvmonitor"], ["tv", "cat", "couch"], {}, [2, 0]),
+        (["dining table", "motorcycle"], ["motorbike", "diningtable"], {}, [1, 0]),
+        (["aeroplane", "cat"], ["cat", "airplane", "aeroplane"], {}, [2, 0]),
+        (["pottedplant", "bike"], ["potted plant", "bicycle", "motorcycle"],
+         {"rename": {"bike": "motorbike"}}, [0, 2]),
+        (["sofa", "cat"], ["couch", "cat", "bed"], {"rename": {"sofa": "bed"}}, [2, 1]),
+    ],
+)  # fmt: skip
+def test_vocs_and_cocos_names_are_one_class(
+    tmp_path: Path, theirs: list[str], labels: list[str], changes: Any, found: list[int]
+) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    coco(tmp_path / "instances_val.json", [BOX, DOG], names=theirs)
+    data = opened(tmp_path, labels, **changes)
+    assert classes(data) == found
+    assert data.labels == labels
+    assert data.marked == set(found)
+
+
+@pytest.mark.parametrize(
     ("labels", "changes", "told"),
     [
         (["dog"], {}, "the model's table lacks 1 of its classes: cat. Rename each to one of"),

@@ -102,6 +102,17 @@ def test_classes_by_name_and_number() -> None:
     assert class_ids(["person", "1", 0], LABELS) == [2, 1, 0]
 
 
+def test_vocs_and_cocos_names_are_one_class() -> None:
+    coco = ["person", "airplane", "couch", "dining table", "motorcycle", "potted plant", "tv"]
+    voc = ["person", "aeroplane", "sofa", "diningtable", "motorbike", "pottedplant", "tvmonitor"]
+    assert class_ids(voc, coco) == class_ids(coco, voc) == list(range(7))
+    assert class_ids(["tv"], ["tvmonitor", "tv"]) == [1]  # its own name comes first
+    with pytest.raises(UsageError, match=r"unknown class 'motorbik'\. Did you mean 'motorcycle'"):
+        class_ids(["motorbik"], ["motorcycle", "person"])
+    with pytest.raises(UsageError, match="unknown class 'sofa'"):
+        class_ids(["sofa"], ["cat", "person"])
+
+
 def test_class_map_at_the_images_size() -> None:
     task = SegmentTask(LABELS, make_fit("stretch", (96, 64)))
     _, placement = task.prepare(np.zeros((359, 641, 3), np.uint8))

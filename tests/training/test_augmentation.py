@@ -3,56 +3,63 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from livevision.datasets.samples import IGNORED
 from livevision.training import classification, segmentation
 from livevision.training.batches import indices_of
-from livevision.training.detection_views import ViewOfBoxes, clip_boxes, move_boxes, tiles
+from livevision.training.detection_views import ViewOfBoxes, seen, tiles
+from livevision.training.objects import Objects, exists
+from livevision.training.ragged import Ragged, Views
 from livevision.training.recipe import ClassifyOptions, SegmentOptions
-from livevision.training.views import Colouring, Views, classes, colours, whole
+from livevision.training.views import Colouring, classes, colours, whole
 
-BOX = np.array([[40, 20, 80, 60]], np.float32)
-
-
-def pictures(count: int, height: int = 80, width: int = 120) -> torch.Tensor:
-    """Black, with a bright rectangle from (40, 20) to (80, 60)."""
-    images = torch.zeros(count, height, width, 3, dtype=torch.uint8)
-    images[:, 20:60, 40:80] = 255
-    return images
+BOX = torch.tensor([[[40.0, 20, 80, 60]]])
+CPU = torch.device("cpu")
 
 
-def seen(views: Views, images: torch.Tensor) -> npt.NDArray[np.float32]:
-    grid = views.grid(images)
-    return np.asarray(colours(images, grid))
+def pictures(count: int, height: int = 80, width: int = 120) -> Ragged:
+    """Black, with a bright rectangle from (40, 20) to (80, 60); its class is behind it."""
+    image = np.zeros((height, width, 4), np.uint8)
+    image[20:60, 40:80, :3] = 255
+    image[20:60, 40:80, 3] = 1
+    return Ragged.of([image] * count, CPU)
+
+
+def as_views(rectangles: object, flips: object, size: tuple[int, int]) -> Views:
+    return Views.of(np.array(rectangles, np.float64), np.array(flips, np.bool_), size, CPU)
 
 
 def test_boxes_follow_what_they_enclose() -> None:
-    view = ViewOfBoxes(zoom_out=3.0, smallest_crop=0.3)
-    shown_in = 0
-    for seed in range(60):
-        random = np.random.default_rng(seed)
-        rectangle, flip = view(120, 80, BOX, random), bool(seed % 2)
-        moved, shown = move_boxes(BOX, rectangle, flip, (64, 48))
-        (image,) = seen(Views(rectangle[None], np.array([flip]), (64, 48)), pictures(1))
-        assert image.shape == (3, 48, 64)
-        assert len(moved) == shown.sum()
-        for x1, y1, x2, y2 in moved:
-            # Beyond the border there is a middle grey: only the rectangle is brighter.
-            rows, columns = np.nonzero(image.min(0) > 200)
-            edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            assert np.abs(np.array(edges) - [x1, y1, x2, y2]).max() < 2
-            shown_in += 1
+    draw = ViewOfBoxes(zoom_out=3.0, smallest_crop=0.3)
+    count, shown_in = 60, 0
+    sizes = np.tile((120, 80), (count, 1))
+    views = draw(sizes, BOX.expand(count, 1, 4), (64, 48), np.random.default_rng(0))
+    objects = Objects(BOX.expand(count, 1, 4), torch.ones(count, 1, 1), torch.zeros(count, 1, 4))
+    found = seen(objects, views)
+    images = colours(pictures(count), views)
+    assert images.shape == (count, 3, 48, 64)
+    assert views.flips.any()
+    assert not views.flips.all()
+    for image, boxes, shares in zip(images, found.boxes, found.shares, strict=True):
+        shown = bool(exists(boxes)[0])
+        assert float(shares.sum()) == shown
+        if not shown:
+            continue
+        # Beyond the border there is a middle grey: only the rectangle is brighter.
+        rows, columns = np.nonzero(image.numpy().min(0) > 200)
+        edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert np.abs(np.array(edges) - boxes[0].numpy()).max() < 2
+        shown_in += 1
     assert shown_in > 30
 
 
 def test_crowds_are_cut_at_the_edges_of_a_view() -> None:
-    crowds = np.array([[40, 20, 80, 60], [0, 0, 10, 10], [90, 70, 120, 80]], np.float32)
-    view = np.array([60.0, 40, 100, 80])
+    crowds = torch.tensor([[[40.0, 20, 80, 60], [0, 0, 10, 10], [90, 70, 120, 80]]])
     # Stretched to twice its size and mirrored; the second box lies outside.
-    found = clip_boxes(crowds, view, flip=True, size=(80, 80))
-    assert found.tolist() == [[40, 0, 80, 40], [0, 60, 20, 80]]
+    views = as_views([[60.0, 40, 100, 80]], [True], (80, 80))
+    nothing = Objects(torch.zeros(1, 0, 4), torch.zeros(1, 0, 1), crowds)
+    assert seen(nothing, views).crowds.tolist() == [[[40, 0, 80, 40], [0] * 4, [0, 60, 20, 80]]]
 
 
 def test_tiles_cover_a_mosaic_and_meet_at_one_point() -> None:
@@ -71,8 +78,10 @@ def test_tiles_cover_a_mosaic_and_meet_at_one_point() -> None:
 
 
 def test_crops_keep_the_overlap_they_promise() -> None:
-    view = ViewOfBoxes(zoom_out=1.0, smallest_crop=0.3)
-    rectangles = np.array([view(120, 80, BOX, np.random.default_rng(seed)) for seed in range(200)])
+    draw = ViewOfBoxes(zoom_out=1.0, smallest_crop=0.3)
+    sizes = np.tile((120, 80), (200, 1))
+    views = draw(sizes, BOX.expand(200, 1, 4), (64, 48), np.random.default_rng(0))
+    rectangles = views.rectangles.numpy()
     sides = rectangles[:, 2:] - rectangles[:, :2]
     assert (rectangles[:, :2] >= 0).all()
     assert (rectangles[:, 2:] <= (120, 80)).all()
@@ -88,12 +97,9 @@ def test_crops_keep_the_overlap_they_promise() -> None:
 
 def test_segmentation_labels_follow_the_picture() -> None:
     images = pictures(40)
-    labels = (images[..., 0] > 0).to(torch.uint8)
     options = SegmentOptions(crop=(48, 64), aspect=(0.75, 1.33))
-    sizes = np.tile((120, 80), (40, 1))
-    views = segmentation.draw_views(sizes, options, np.random.default_rng(0))
-    grid = views.grid(images)
-    found, truth = colours(images, grid), classes(labels, grid)
+    views = segmentation.draw_views(images.sizes, options, np.random.default_rng(0), CPU)
+    found, truth = colours(images, views), classes(images.channel(3), views)
     assert found.shape == (40, 3, 64, 48)
     assert truth.shape == (40, 64, 48)
     outside = truth == IGNORED
@@ -109,24 +115,24 @@ def test_segmentation_labels_follow_the_picture() -> None:
 
 
 def test_a_whole_picture_at_its_own_size_is_unchanged() -> None:
-    random = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (2, 9, 7, 3), dtype=torch.uint8, generator=random)
-    same = seen(whole(np.array([(7, 9), (7, 9)]), (7, 9)), images)
-    np.testing.assert_allclose(same.transpose(0, 2, 3, 1), images.numpy(), atol=0.01)
-    flipped = seen(Views(np.array([[0.0, 0, 7, 9]]), np.array([True]), (7, 9)), images[:1])
-    np.testing.assert_allclose(flipped[0].transpose(1, 2, 0), images[0].numpy()[:, ::-1], atol=0.01)
+    noise = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    images = Ragged.of([noise, noise[::-1]], CPU)
+    same = colours(images, whole(images, (7, 9))).numpy()
+    np.testing.assert_allclose(same.transpose(0, 2, 3, 1), [noise, noise[::-1]], atol=0.01)
+    flipped = colours(images.some([0]), as_views([[0, 0, 7, 9]], [True], (7, 9))).numpy()
+    np.testing.assert_allclose(flipped[0].transpose(1, 2, 0), noise[:, ::-1], atol=0.01)
 
 
 def test_classifiers_see_parts_of_the_asked_area() -> None:
     sizes = np.tile((64, 64), (300, 1))
     options = ClassifyOptions(smallest_crop=0.35)
-    views = classification.draw_views(sizes, options, (32, 32), np.random.default_rng(0))
-    sides = views.rectangles[:, 2:] - views.rectangles[:, :2]
-    areas = sides.prod(1) / 64**2
+    views = classification.draw_views(sizes, options, (32, 32), np.random.default_rng(0), CPU)
+    rectangles = views.rectangles.numpy()
+    areas = (rectangles[:, 2:] - rectangles[:, :2]).prod(1) / 64**2
     assert 0.3 < areas.min() < 0.4
     assert areas.max() > 0.9
-    assert (views.rectangles >= 0).all()
-    assert (views.rectangles <= 64).all()
+    assert (rectangles >= 0).all()
+    assert (rectangles <= 64).all()
 
 
 def test_colours_change_by_the_asked_factors() -> None:

@@ -86,7 +86,9 @@ def test_the_middle_is_what_the_application_shows_a_classifier() -> None:
     from livevision.preprocess.fit import make_fit
 
     for width, height in ((640, 360), (200, 300), (64, 64)):
-        (rectangle,) = middle(np.array([(width, height)]), (64, 64)).rectangles
+        (rectangle,) = middle(
+            np.array([(width, height)]), (64, 64), torch.device("cpu")
+        ).rectangles.numpy()
         blank = np.zeros((height, width, 3), np.uint8)
         _, placement = make_fit("centre-crop", (64, 64)).place(blank)
         shown = (np.array([0, 0, 64, 64]) - np.tile(placement.offset, 2)) / np.tile(

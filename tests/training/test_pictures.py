@@ -22,12 +22,12 @@ def test_held_and_read_pictures_are_the_same(tmp_path: Path) -> None:
     assert "held in memory on cpu" in str(held)
     assert "more than memory_gb allows" in str(read)
     assert held.bytes == 4 * small_data.WIDTH * small_data.HEIGHT * len(maps)
-    one, other = held.batch([3, 0]), read.batch([3, 0])
-    assert torch.equal(one[0], other[0])
-    assert one[1].tolist() == [[small_data.WIDTH, small_data.HEIGHT]] * 2
+    one, other = held.some([3, 0]), read.some([3, 0])
+    assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+    assert one.sizes.tolist() == [[small_data.WIDTH, small_data.HEIGHT]] * 2
     image, labels = maps.samples[3].read()  # type: ignore[misc]
-    assert np.array_equal(one[0][0, ..., :3], image)
-    assert np.array_equal(one[0][0, ..., 3], labels)
+    assert np.array_equal(one[0][..., :3], image)
+    assert np.array_equal(one[0][..., 3], labels)
 
 
 def test_pictures_of_several_sizes_and_sets_come_together(tmp_path: Path) -> None:
@@ -40,10 +40,7 @@ def test_pictures_of_several_sizes_and_sets_come_together(tmp_path: Path) -> Non
         cv2.imwrite(str(tmp_path / name / "labels" / "train" / "1.png"), image[..., 0] // 255)
     labels = ["dark", "bright"]
     sets = [open_dataset({"path": n}, tmp_path, "segment", labels, "train") for n in sizes]
-    together, found = Pictures(sets, CPU, 1e9).batch([0, 1])
-    assert together.shape == (2, 30, 40, 4)
-    assert found.tolist() == [[20, 30], [40, 10]]
-    assert (together[0, :, :20] == torch.tensor([255, 255, 255, 1])).all()
-    # Beside a picture there is no class, and a colour that nets see as nothing.
-    assert (together[0, :, 20:] == torch.tensor([124, 116, 104, 255])).all()
-    assert (together[1, 10:, :, 3] == 255).all()
+    both = Pictures(sets, CPU, 1e9).some([0, 1])
+    assert both.sizes.tolist() == [[20, 30], [40, 10]]
+    assert [tuple(picture.shape) for picture in both] == [(30, 20, 4), (10, 40, 4)]
+    assert all((picture == torch.tensor([255, 255, 255, 1])).all() for picture in both)
