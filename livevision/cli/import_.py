@@ -53,15 +53,20 @@ def command(
     of mmsegmentation; of MediaPipe's Open Images detector (.tflite) the MobileNetV2. Nothing of the
     file is run.
 
-    Of an .onnx file, which runs as it is, a YAML beside it is written with what was recognised: to
-    look over and to correct. --as and --output are not for it.
+    An .onnx or .xml file runs as it is. With --as NAME a copy is kept, so that --model NAME runs it
+    from anywhere and `livevision models` lists it. Without, and of a .tflite file, a YAML beside it
+    is written with what was recognised: to look over and to correct.
     """
-    if file.suffix.lower() == ".onnx":
-        given = {"--as": name, "--output": output, "--net": net, "--net-option": options}
+    kind = file.suffix.lower()
+    if kind in (".onnx", ".xml") or (kind == ".tflite" and name is None):
+        given = {"--output": output, "--net": net, "--net-option": options, "--half": half}
         for flag, value in given.items():
             if value:
-                raise UsageError(f"{flag} is not for .onnx files, which stay where they are")
-        _describe(file, labels, overwrite)
+                raise UsageError(f"{flag} is not for files that run as they are")
+        if name is None:
+            _describe(file, labels, overwrite)
+        else:
+            _keep(file, name, labels, overwrite)
         return
     if name is None:
         raise UsageError("--as NAME is needed: the name of the model that it becomes")
@@ -95,6 +100,20 @@ def command(
     click.echo(f"licence: {made.card.licence}", err=True)
     click.echo(str(made.weights))
     click.echo(str(made.card_file))
+
+
+def _keep(file: Path, name: str, labels: str | None, overwrite: bool) -> None:
+    """Keep a copy of a file of somebody else's under a name."""
+    from livevision.cli import messages
+    from livevision.models import imported
+    from livevision.models.keeping import keep_file
+
+    messages.set_up()
+    path = keep_file(name, file, labels, overwrite)
+    licence = imported.summary(name)["licence"]
+    click.echo(f"licence: {licence}", err=True)
+    click.echo(f"livevision --model {name} runs it", err=True)
+    click.echo(str(path))
 
 
 def _describe(file: Path, given: str | None, overwrite: bool) -> None:

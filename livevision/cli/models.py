@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
 from livevision.cli.table import table
-from livevision.models import catalog
+from livevision.errors import UsageError, unknown
+from livevision.models import catalog, imported
 from livevision.models.catalog import ModelCard
+from livevision.models.pinned import PINNED
 
 _HEAD = ("name", "task", "input", "params", "MAdds", "score", "licence", "data")
 _NUMBERS = ("input", "params", "MAdds")
@@ -24,27 +27,59 @@ _COUNTS_NUMBERS = _COUNTS_HEAD[2:-1]
 
 
 @click.command("models")
-@click.argument("name", required=False)
+@click.argument("words", nargs=-1, metavar="[get] [NAME]")
 @click.option("--all", "everything", is_flag=True, help="List the nets without weights too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("--counts", is_flag=True, help="Count the nets, and print the papers' figures too.")
-def command(name: str | None, everything: bool, as_json: bool, counts: bool) -> None:
+@click.option(
+    "--from",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With get: the file, fetched by hand.",
+)
+@click.option("--overwrite", is_flag=True, help="With get: replace what is there.")
+def command(
+    words: tuple[str, ...],
+    everything: bool,
+    as_json: bool,
+    counts: bool,
+    file: Path | None,
+    overwrite: bool,
+) -> None:
     """List the models that come with livevision, or print the card of one, NAME.
 
     A star marks the model that a task takes where none is named. With --all the nets that nobody
     has trained yet follow: those can be run with weights of your own, or with --untrained to
     measure their speed. A narrow terminal gets what fits; --json and a model's card have it all.
     NAME may be a file that `livevision export` wrote; how far one of lower precision agrees with
-    fp32 is printed.
+    fp32 is printed. Models that you imported with --as or fetched are listed too.
+
+    `livevision models get NAME` fetches one of a few models of others from a public repository, at
+    a commit and with a hash that are known, and keeps it; nothing else is ever fetched.
     """
     from livevision.inference.description import GRAPHS
+
+    if words[:1] == ("get",):
+        _get(words[1:], file, overwrite)
+        return
+    if file is not None or overwrite:
+        raise UsageError("--from and --overwrite are for 'livevision models get NAME'")
+    if len(words) > 1:
+        raise UsageError(f"one NAME is taken; given: {' '.join(words)}")
+    name = words[0] if words else None
 
     if name is not None and Path(name).suffix in GRAPHS:
         _describe(Path(name), as_json)
         return
     untrained = catalog.untrained_names()
     listed = [*catalog.names(), *(untrained if everything or counts else ())]
-    cards = [catalog.find(n) for n in (listed if name is None else [name])]
+    if name is not None and imported.path_of(name) is not None:
+        cards = [_kept(name)]
+    else:
+        cards = [catalog.find(n) for n in (listed if name is None else [name])]
+    if name is None and not counts:
+        cards += [_kept(n) for n in imported.names()]
     if counts:
         rows = list(_counts(cards))
         if as_json:
@@ -59,9 +94,55 @@ def command(name: str | None, everything: bool, as_json: bool, counts: bool) -> 
     else:
         click.echo(_listed(cards))
         click.echo("\n* the default of its task", err=True)
+        left = [n for n in PINNED if imported.path_of(n) is None]
+        if left:
+            click.echo(f"to be fetched: livevision models get {' | '.join(left)}", err=True)
         if not everything:
             click.echo(f"{len(untrained)} nets without trained weights: --all", err=True)
         click.echo("A model's card: livevision models NAME", err=True)
+
+
+def _kept(name: str) -> ModelCard:
+    """The card of a model that the user imported or fetched, without its graph being read."""
+    told = imported.summary(name)
+    known = {f.name for f in fields(ModelCard)}
+    kept = {key: value for key, value in told.items() if key in known and key != "net_options"}
+    width, height = kept.pop("input_size")
+    kept["labels"] = tuple(kept["labels"])
+    return ModelCard(
+        input_size=(width, height), graph_at=_elsewhere, folder=imported.folder(), **kept
+    )
+
+
+def _elsewhere(size: tuple[int, int]) -> tuple[Path, tuple[str, ...]]:
+    raise NotImplementedError  # such a card is for lists alone
+
+
+def _get(words: tuple[str, ...], file: Path | None, overwrite: bool) -> None:
+    """Fetch a model of others."""
+    from tqdm import tqdm
+
+    from livevision.cli import messages
+    from livevision.models.keeping import get
+
+    if len(words) != 1:
+        raise UsageError(f"give one of: livevision models get {' | '.join(PINNED)}")
+    (name,) = words
+    if name not in PINNED:
+        raise UsageError(unknown("model to fetch", name, PINNED))
+    messages.set_up()
+    model = PINNED[name]
+    with tqdm(
+        total=model.size, desc=name, unit="B", unit_scale=True, disable=None, leave=False
+    ) as bar:
+
+        def advance(there: int) -> None:
+            bar.update(there - bar.n)
+
+        path = get(name, file, overwrite, advance)
+    click.echo(f"licence: {model.licence}, from {model.page}", err=True)
+    click.echo(f"livevision --model {name} runs it", err=True)
+    click.echo(str(path))
 
 
 def _listed(cards: Sequence[ModelCard], trained: object = None) -> str:
@@ -113,7 +194,9 @@ def _agreement(precision: str, text: str) -> str:
 
 def _row(card: ModelCard, trained: object = None) -> tuple[str, ...]:
     width, height = card.input_size
-    untrained = "" if card.weights or card.graph or trained else "no trained weights yet"
+    untrained = (
+        "" if card.weights or card.graph or card.graph_at or trained else "no trained weights yet"
+    )
     return (
         f"{card.name} *" if card.name in catalog.DEFAULTS.values() else card.name,
         card.task,

@@ -36,9 +36,9 @@ from xml.etree import ElementTree
 
 from livevision.errors import ModelError
 
-GRAPHS = (".onnx", ".xml", ".engine")
-"""Suffixes of the files that hold a graph: ONNX, OpenVINO's own, beside a ``.bin``, and plans of
-TensorRT, beside a ``.json``."""
+GRAPHS = (".onnx", ".xml", ".engine", ".tflite")
+"""Suffixes of the files that hold a graph: ONNX, OpenVINO's own, beside a ``.bin``, plans of
+TensorRT, beside a ``.json``, and TensorFlow Lite's, which are of others alone."""
 
 GROUP = "livevision"
 """Where in an OpenVINO file's ``rt_info`` the description stands."""
@@ -60,11 +60,19 @@ def read_description(path: Path) -> dict[str, str]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether an ONNX file was written by livevision.
+    """Whether a graph was written by livevision, or is no file that could be another's.
 
     Raises:
         ModelError: The file is there and cannot be read.
     """
+    if path.suffix == ".xml":
+        # Also where its weights are missing, or it is cut short: what is said of those is the same.
+        try:
+            return "livevision" in _of_openvino(path)
+        except ModelError:
+            return True
+    if path.suffix != ".onnx":
+        return path.suffix != ".tflite"
     # A file that is none of ours may be none of ONNX's either, or too large to be read at all.
     try:
         return path.stat().st_size < 2**31 and "livevision" in _of_onnx(path)

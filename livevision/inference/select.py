@@ -35,6 +35,7 @@ _OF_GRAPHS = {
     "": _PACKAGES.keys(),
     ".onnx": _PACKAGES.keys() - {"torch"},
     ".xml": {"openvino"},
+    ".tflite": {"openvino"},
     ".engine": {"tensorrt"},
 }
 _IN_INT8 = ("tensorrt", "openvino", "onnx")
@@ -154,8 +155,8 @@ def _check_names(
         raise UsageError(f"an {graph} graph is for --engine {' or '.join(fitting)}; {given}")
     if precision == "int8" and engine not in ("auto", *_IN_INT8):
         raise UsageError(f"--precision int8 is for --engine {' or '.join(_IN_INT8)}; {given}")
-    if device.startswith("cuda") and (graph == ".xml" or engine == "openvino"):
-        what = f"an {graph} graph" if graph == ".xml" else "--engine openvino"
+    if device.startswith("cuda") and (graph in (".xml", ".tflite") or engine == "openvino"):
+        what = f"a graph {graph}" if graph in (".xml", ".tflite") else "--engine openvino"
         raise UsageError(f"{what} is for the device cpu, with openvino; {given}")
     if device == "cpu" and (graph == ".engine" or engine in GPU_ONLY):
         what = f"an {graph} graph" if graph == ".engine" else f"--engine {engine}"

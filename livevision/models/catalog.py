@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from livevision.errors import ModelError, UsageError, unknown
+from livevision.models import imported
+from livevision.models.pinned import PINNED, how_to_get
 from livevision.models.untrained import NETS
 
 if TYPE_CHECKING:
@@ -121,6 +123,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in weights_folder().glob("*.md") if path.stem != "README")
 
 
+def every_name() -> list[str]:
+    """Names of the shipped models, then of the others of livevision's own."""
+    return [*names(), *untrained_names()]
+
+
 def untrained_names() -> list[str]:
     """Names of the nets that can be run though no model of that name is shipped, task by task."""
     shipped = names()
@@ -135,6 +142,8 @@ FOREIGN_MODELS = (
 
 def is_foreign(name: str) -> bool:
     """Whether a model is one of Ultralytics', by its name or file."""
+    if name in PINNED or imported.path_of(name) is not None:
+        return False
     lower = name.lower()
     return lower.endswith((".pt", ".pth")) or (
         lower.startswith("yolo") and not lower.endswith(".onnx")
@@ -151,9 +160,11 @@ def find(name: str) -> ModelCard:
     if name in names():
         return read_card(weights_folder() / f"{name}.md")
     if name not in NETS:
+        if name in PINNED:
+            raise ModelError(how_to_get(name))
         if is_foreign(name):
             raise UsageError(f"unknown model {name!r}: {FOREIGN_MODELS}")
-        raise UsageError(unknown("model", name, [*names(), *untrained_names()]))
+        raise UsageError(unknown("model", name, [*every_name(), *imported.names(), *PINNED]))
     net = NETS[name]
     return ModelCard(
         name,

@@ -15,7 +15,7 @@ from livevision.home import with_home
 from livevision.inference.description import GRAPHS, is_ours, read_description
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.weights import check_weights
-from livevision.models import catalog
+from livevision.models import catalog, imported
 from livevision.models.catalog import ModelCard
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
 
 
 def graph_file(name: str) -> Path | None:
-    """The file that a model's name is, if it is one: ours or somebody else's."""
-    return with_home(name) if name.lower().endswith(GRAPHS) else None
+    """The file that a model's name is or stands for, if it is one: ours or somebody else's."""
+    return with_home(name) if name.lower().endswith(GRAPHS) else imported.path_of(name)
 
 
 def card_of(name: str | None, weights: Path | None, labels: str | None = None) -> ModelCard:
@@ -92,7 +92,7 @@ def _card_beside(weights: Path) -> ModelCard | None:
 
 def _card_of_graph(path: Path, labels: str | None = None) -> ModelCard:
     """The card inside an exported graph, or that of somebody else's."""
-    if path.suffix == ".onnx" and not is_ours(path):
+    if not is_ours(path):
         from livevision.models.foreign.opening import open_foreign
 
         return open_foreign(path, labels).card()

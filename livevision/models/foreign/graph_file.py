@@ -1,4 +1,4 @@
-"""An ONNX file of somebody else's: what it takes, what it gives and what it tells of itself."""
+"""A graph of somebody else's: what it takes, what it gives and what it tells of itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from livevision.errors import ModelError
 
-_LARGEST = 2 * 1024**3
+LARGEST = 2 * 1024**3
 """Bytes: protobuf reads no larger message."""
 
 _PIXELS = ("float32", "float16", "uint8")
@@ -38,7 +38,7 @@ class GraphFile:
 
     Attributes:
         path: The file.
-        model: An ``onnx.ModelProto``.
+        model: An ``onnx.ModelProto``, or an ``openvino.Model``.
         image: The input for the image.
         layout: "NCHW", "NHWC", or "CHW" without a batch.
         size: (width, height) of the image, None for each that is not fixed.
@@ -75,6 +75,18 @@ def read_graph(path: Path) -> GraphFile:
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [port_of(i) for i in model.graph.input if i.name not in constants]
     outputs = tuple(port_of(o) for o in model.graph.output)
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    return image_graph(path, model, inputs, outputs, told)
+
+
+def image_graph(
+    path: Path, model: Any, inputs: list[Port], outputs: tuple[Port, ...], told: dict[str, str]
+) -> GraphFile:
+    """A graph with its image found among its inputs.
+
+    Raises:
+        ModelError: It takes something else than one image.
+    """
     images = [p for p in inputs if p.shape is None or len(p.shape) in (3, 4)]
     others = [p for p in inputs if p not in images]
     sizes = next((p for p in others if p.name == _SIZES), None)
@@ -98,7 +110,6 @@ def read_graph(path: Path) -> GraphFile:
     height, width = {
         "NCHW": image.shape[2:], "NHWC": image.shape[1:3], "CHW": image.shape[1:]
     }[layout]  # fmt: skip
-    told = {entry.key: entry.value for entry in model.metadata_props}
     return GraphFile(path, model, image, layout, (width, height), sizes, outputs, told)
 
 
@@ -119,7 +130,7 @@ def _load(path: Path) -> Any:
                 f"{str(path)!r} is refused: it is a pickle or an archive, which can run any code "
                 "when it is opened, and no ONNX file; export the model to ONNX"
             )
-        if size >= _LARGEST:
+        if size >= LARGEST:
             raise ModelError(
                 f"{str(path)!r} has {size / 1e9:.1f} GB; an ONNX file has less than 2 GB, larger "
                 "weights stand in files of their own beside it"

@@ -13,7 +13,10 @@ from livevision.models.catalog import ModelCard
 from livevision.models.foreign import (
     dense,
     detr,
+    fastestdet,
+    graph_file,
     nanodet,
+    openvino_graph,
     torchvision,
     ultralytics,
     yolox,
@@ -26,15 +29,15 @@ from livevision.models.foreign.description import (
     unfinished,
 )
 from livevision.models.foreign.family import Found, Kind
-from livevision.models.foreign.graph_file import GraphFile, read_graph
+from livevision.models.foreign.graph_file import GraphFile
 from livevision.models.foreign.labels import guessed, named_labels
 from livevision.models.foreign.resizing import resized
-from livevision.models.foreign.wrapping import wrapped_file
+from livevision.models.foreign.wrapping import counts, wrapped, wrapped_file
 from livevision.protocols import Decoder
 
 _log = logging.getLogger(__name__)
 
-_FAMILIES = (ultralytics, nanodet, yolox, detr, torchvision, dense)
+_FAMILIES = (ultralytics, nanodet, yolox, detr, torchvision, fastestdet, dense)
 """The surest first: YOLOX goes by its rows alone, and so takes what NanoDet did not."""
 
 KINDS: dict[str, Kind] = {name: kind for family in _FAMILIES for name, kind in family.KINDS.items()}
@@ -62,6 +65,13 @@ class Foreign:
     decoder: Decoder
     labels: tuple[str, ...]
     guess: str
+
+    def counts(self) -> tuple[int, int]:
+        """Parameters and multiply-adds, as far as the graph tells."""
+        size = self.description.input_size
+        if self.graph.path.suffix in openvino_graph.SUFFIXES:
+            return 0, 0
+        return counts(wrapped(self.graph, self.description, size), self.graph)
 
     def described(self) -> Description:
         """The description with the class names in it."""
@@ -125,7 +135,7 @@ def open_foreign(path: Path, labels: str | None = None) -> Foreign:
 @functools.lru_cache(maxsize=2)
 def _opened(path: Path, labels: str | None, stamps: Any) -> Foreign:
     del stamps  # they are there so that a changed file is read anew
-    graph = read_graph(path)
+    graph = read_file(path)
     found = recognise(graph)
     fields = read_fields(path, _known(graph))
     told = described(path, fields, KINDS)
@@ -157,7 +167,7 @@ def draft(path: Path, labels: str | None = None) -> str:
         ModelError: The file cannot be used.
         UsageError: The labels are unknown.
     """
-    graph = read_graph(path)
+    graph = read_file(path)
     known = _known(graph)
     missing = missing_fields(known)
     if not missing:
@@ -173,6 +183,17 @@ def _known(graph: GraphFile) -> dict[str, Any]:
     if graph.image.dtype == "uint8":  # such a graph normalises itself
         known |= {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     return known
+
+
+def read_file(path: Path) -> GraphFile:
+    """Read a graph of somebody else's, of a kind that its suffix tells.
+
+    Raises:
+        ModelError: It cannot be used.
+    """
+    if path.suffix in openvino_graph.SUFFIXES:
+        return openvino_graph.read_graph(path)
+    return graph_file.read_graph(path)
 
 
 def recognise(graph: GraphFile) -> Found | None:

@@ -46,6 +46,9 @@ def recognise(graph: GraphFile) -> Found | None:
             return None
     known["fit"] = "letterbox"
     kind_of = _kind(graph, len(names))
+    if graph.path.suffix == ".tflite" and kind_of is not None:
+        # TensorFlow's exports give boxes in parts of the image.
+        kind_of = "yolo-parts" if kind_of == "yolo" else None
     return Found("a YOLO of Ultralytics'", {**known, "output": kind_of}) if kind_of else None
 
 
@@ -74,7 +77,7 @@ class YoloDecoder:
     """Decodes 1×(4+C)×N."""
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
-        self._name = outputs[0].name
+        self.name = outputs[0].name
         rows = (dims(outputs[0], 3) or (None,) * 3)[1]
         extra = len(outputs) > 1  # of masks; how wide it is the labels tell
         self.classes = labels if extra or not rows else rows - 4
@@ -84,10 +87,21 @@ class YoloDecoder:
     def __call__(
         self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
     ) -> Boxes:
-        found = outputs[self._name][0].astype(np.float32, copy=False).T
+        found = outputs[self.name][0].astype(np.float32, copy=False).T
         end = None if self.classes is None else 4 + self.classes
         rows, scores, classes = best(found[:, 4:end], conf)
         return suppressed(corners(found[rows, :4]), scores, classes, iou)
+
+
+class PartsDecoder(YoloDecoder):
+    """Decodes the same where boxes are in parts of the input."""
+
+    def __call__(
+        self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
+    ) -> Boxes:
+        found = np.array(outputs[self.name], np.float32)
+        found[:, :4] *= np.array(size * 2, np.float32)[:, None]
+        return super().__call__({self.name: found}, size, conf, iou)
 
 
 class ObjectnessDecoder:
@@ -186,6 +200,7 @@ def _size(text: str) -> tuple[int, int] | None:
 
 KINDS = {
     "yolo": Kind("detect", YoloDecoder, yolo_inside),
+    "yolo-parts": Kind("detect", PartsDecoder),
     "yolo-objectness": Kind("detect", ObjectnessDecoder, objectness_inside),
     "yolo-end-to-end": Kind("detect", EndToEndDecoder, end_to_end_inside),
 }

@@ -20,6 +20,7 @@ import numpy as np
 
 from livevision.cache import MOST_BYTES, cache_folder, passing_folder, prune
 from livevision.errors import ModelError
+from livevision.models.foreign import openvino_graph
 from livevision.models.foreign.counting import multiply_adds, parameters
 from livevision.models.foreign.description import Description
 from livevision.models.foreign.family import Kind
@@ -28,7 +29,7 @@ from livevision.models.foreign.inside import IOU, Unfit
 from livevision.models.foreign.parts import OLDEST, PREFIX, Parts
 from livevision.version import __version__
 
-_WRITTEN = 2  # counted up where graphs come out otherwise
+_WRITTEN = 3  # counted up where graphs come out otherwise
 _OURS = ("image", IOU, "boxes", "scores", "classes", "class_map", "probabilities")
 """Names that a whole graph's inputs and outputs have, and nothing else in it."""
 
@@ -67,11 +68,16 @@ def wrapped_file(
         ModelError: It cannot be written.
     """
     how = repr((_WRITTEN, __version__, told, tuple(names), size)).encode()
-    content = graph.model.SerializeToString(deterministic=True)
+    by_openvino = graph.path.suffix in openvino_graph.SUFFIXES
+    content = (
+        _bytes_of(graph.path) if by_openvino else graph.model.SerializeToString(deterministic=True)
+    )
     key = hashlib.sha256(content + how).hexdigest()[:16]
     folder = cache_folder("foreign") or passing_folder()
     outputs = tuple(port.name for port in graph.outputs)
     start = f"{graph.path.stem}-{size[0]}x{size[1]}-{key}"
+    if by_openvino:
+        return _by_openvino(graph, told, size, folder / f"{start}.xml", outputs)
     whole, open_ended = folder / f"{start}.onnx", folder / f"{start}.open.onnx"
     if whole.is_file():
         return Wrapped(whole)
@@ -83,6 +89,7 @@ def wrapped_file(
         describe(model, graph, told, kind, names, size)
         made = Wrapped(whole)
     except Unfit:
+        model = wrapped(graph, told, size)  # anew, since that one was changed on the way
         made = Wrapped(open_ended, outputs)
     path = made.path
     half_made = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -95,6 +102,37 @@ def wrapped_file(
         half_made.unlink(missing_ok=True)
     prune(folder, MOST_BYTES)
     return made
+
+
+def _by_openvino(
+    graph: GraphFile,
+    told: Description,
+    size: tuple[int, int],
+    path: Path,
+    outputs: tuple[str, ...],
+) -> Wrapped:
+    """A file that OpenVINO reads, wrapped by it."""
+    if not (path.is_file() and path.with_suffix(".bin").is_file()):
+        from livevision.inference.openvino_file import write_graph
+
+        try:
+            write_graph(openvino_graph.wrapped(graph, told, size), {}, path)
+        except RuntimeError as error:
+            first = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"{str(graph.path)!r} cannot be brought to {size[0]}x{size[1]}: {first}"
+            ) from error
+    prune(path.parent, MOST_BYTES)
+    return Wrapped(path, outputs)
+
+
+def _bytes_of(path: Path) -> bytes:
+    """What a file that OpenVINO reads is made of, that of its weights as well."""
+    weights = path.with_suffix(".bin")
+    try:
+        return path.read_bytes() + (weights.read_bytes() if path.suffix == ".xml" else b"")
+    except OSError as error:
+        raise ModelError(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
 
 def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
@@ -207,9 +245,41 @@ def with_ending(
 
 
 def _ends(model: Any, graph: GraphFile) -> list[Port]:
-    """What a graph gives, with the shapes that follow from its input's."""
-    inferred = {value.name: port_of(value) for value in _inferred(model).graph.output}
-    return [replace(port, shape=inferred[port.name].shape or port.shape) for port in graph.outputs]
+    """What a graph gives, with the shapes that follow from its input's.
+
+    What stands in the file counts where nothing follows, and is then made to follow.
+    """
+    import onnx
+
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    for output in bare.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    follows = {value.name: port_of(value).shape for value in _inferred(bare).graph.output}
+    inferred = {value.name: port_of(value).shape for value in _inferred(model).graph.output}
+    ends = []
+    for port in graph.outputs:
+        shape = inferred[port.name] or port.shape
+        if shape is not None and all(shape) and follows[port.name] != shape:
+            _renamed_through(model.graph, port.name, "Reshape", np.array(shape, np.int64))
+        ends.append(replace(port, shape=shape))
+    return ends
+
+
+def _renamed_through(inner: Any, name: str, kind: str, constant: Any = None, **more: Any) -> None:
+    """Put a node before an output, which keeps its name."""
+    from onnx import helper, numpy_helper
+
+    raw = f"{PREFIX}{kind.lower()}_{name}"
+    _rename(inner, name, raw)
+    for output in inner.output:
+        if output.name == raw:
+            output.name = name
+    inputs = [raw]
+    if constant is not None:
+        inputs.append(f"{raw}_constant")
+        inner.initializer.append(numpy_helper.from_array(constant, inputs[-1]))
+    inner.node.append(helper.make_node(kind, inputs, [name], f"{raw}_node", **more))
 
 
 def _inferred(model: Any) -> Any:
@@ -223,13 +293,11 @@ def _inferred(model: Any) -> Any:
 
 def _as_floats(inner: Any, port: Port) -> Port:
     """An output of another kind of float as float32, under the same name."""
-    from onnx import TensorProto, helper
+    from onnx import TensorProto
 
     if not port.dtype.startswith("float") or port.dtype == "float32":
         return port
-    raw = f"{PREFIX}raw_{port.name}"
-    _rename(inner, port.name, raw)
-    inner.node.append(helper.make_node("Cast", [raw], [port.name], to=TensorProto.FLOAT))
+    _renamed_through(inner, port.name, "Cast", to=TensorProto.FLOAT)
     return replace(port, dtype="float32")
 
 
@@ -271,9 +339,10 @@ def describe(
     """Write into a whole graph what it tells of itself, see ``inference.description``."""
     from onnx import helper
 
+    params, madds = counts(model, graph)
     card = {
-        "params": parameters(graph.model),
-        "madds": multiply_adds(_inferred(model)),
+        "params": params,
+        "madds": madds,
         "data": "",
         "score": {},
         "licence": told.licence,
@@ -296,6 +365,11 @@ def describe(
     }
     del model.metadata_props[:]
     helper.set_model_props(model, props)
+
+
+def counts(model: Any, graph: GraphFile) -> tuple[int, int]:
+    """Parameters and multiply-adds of somebody else's graph that was wrapped for a size."""
+    return parameters(graph.model), multiply_adds(_inferred(model))
 
 
 def opset_of(model: Any) -> int:

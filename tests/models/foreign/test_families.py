@@ -177,6 +177,17 @@ def test_nanodet(tmp_path: Path) -> None:
     assert found.xyxy == pytest.approx(np.array([[16, 16, 112, 48]]), abs=1e-3)
 
 
+def test_fastestdet(tmp_path: Path) -> None:
+    maps = np.zeros((1, 7, 4, 4), np.float32)
+    # Column 2, row 1, whose corner is (32, 16): a quarter of the input wide, an eighth high.
+    maps[0, :, 1, 2] = [0.5, 0, 0, -np.log(3), -np.log(7), 0.1, 0.8]
+    path = making.fixed(tmp_path / "f.onnx", {"out": maps}, image="input.1")
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    assert found.xyxy == pytest.approx(np.array([[48, 12, 80, 20]]), abs=1e-3)
+    assert found.confidence == pytest.approx([0.5**0.6 * 0.8**0.4])
+    assert found.class_id.tolist() == [1]
+
+
 def test_torchvision_gives_as_many_boxes_as_it_finds(tmp_path: Path) -> None:
     outputs = {
         "boxes": np.array([[0, 16, 32, 48], [8, 8, 16, 16]], np.float32),

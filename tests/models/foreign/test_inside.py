@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import livevision
 from livevision.errors import ModelError, UsageError
@@ -59,6 +60,10 @@ def _random(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if kind == "nanodet":
         rows = np.concatenate((odds, draw.normal(0, 3, (84, 32))), 1)
         return {"output": rows[None]}, {"image": "data"}
+    if kind == "fastestdet":
+        maps = np.concatenate((draw.uniform(0, 1, (1, 16)), draw.normal(0, 1, (4, 16))))
+        maps = np.concatenate((maps, draw.uniform(0, 1, (3, 16))))
+        return {"output": maps.reshape(1, 8, 4, 4)}, {"image": "data"}
     if kind == "yolo":
         return {"output0": np.concatenate((boxes, odds), 1).T[None]}, {"metadata": told}
     if kind == "yolo-objectness":
@@ -103,7 +108,8 @@ def _random(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 EVERY = (
-    *("yolox", "nanodet", "nanodet-plus", "yolo", "yolo-objectness", "yolo-end-to-end"),
+    *("yolox", "nanodet", "nanodet-plus", "fastestdet"),
+    *("yolo", "yolo-objectness", "yolo-end-to-end"),
     *("detr-scored", "detr", "detr-softmax", "ssd", "tensorflow"),
     *("logits", "logits-40", "scores", "probabilities"),
 )
@@ -214,6 +220,37 @@ def test_what_depends_on_the_picture_is_decoded_outside(tmp_path: Path) -> None:
         assert len(model(IMAGE)) == 1
     with pytest.raises(UsageError, match=r"--precision int8.*decoded outside"):
         livevision.load(path, labels="coco80", precision="int8")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_shapes_that_stand_in_the_file_alone(engine: str, tmp_path: Path) -> None:
+    """What is given follows from a size that only the graph itself works out."""
+    columns = np.zeros((1, 6, 84), np.float32)
+    columns[0, :, 3] = [32, 32, 16, 24, 0.1, 0.75]
+    nodes = [
+        helper.make_node("Cast", ["images"], ["cast"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["cast"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "nothing"], ["zero"]),
+        helper.make_node("Cast", ["zero"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Add", ["whole", "shape"], ["asked"]),
+        helper.make_node("Reshape", ["values", "asked"], ["output0"]),
+    ]
+    value = helper.make_tensor_value_info
+    path = making.save(
+        tmp_path / "y.onnx",
+        nodes,
+        [value("images", TensorProto.FLOAT, [1, 3, 64, 64])],
+        [value("output0", TensorProto.FLOAT, [1, 6, 84])],
+        [
+            numpy_helper.from_array(np.float32(0), "nothing"),
+            numpy_helper.from_array(np.array([1, 6, 84]), "shape"),
+            numpy_helper.from_array(columns.ravel(), "values"),
+        ],
+        {"names": "{0: 'cat', 1: 'dog'}", "imgsz": "[64, 64]"},
+    )
+    with livevision.load(path, engine) as model:
+        assert not model.files.outputs
+        assert model(IMAGE).data["class_name"].tolist() == ["dog"]
 
 
 # Other sizes -------------------------------------------------------------------------------------

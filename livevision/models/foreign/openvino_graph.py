@@ -1,0 +1,125 @@
+"""Files of others that OpenVINO reads: its own IR (.xml with a .bin) and TensorFlow Lite's.
+
+They run on OpenVINO alone. OpenVINO itself puts in front of them what stands in front of an ONNX
+file of others; their outputs are read by a decoder.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from livevision.errors import ModelError, missing_package
+from livevision.models.foreign.description import Description
+from livevision.models.foreign.graph_file import LARGEST, GraphFile, Port, image_graph
+
+SUFFIXES = (".xml", ".tflite")
+_LARGEST_NOTE = 1 << 20
+
+
+def read_graph(path: Path) -> GraphFile:
+    """Read a file and find its image.
+
+    Raises:
+        ModelError: OpenVINO is not installed or cannot read it, or it takes something else than
+            one image.
+    """
+    if not path.is_file():
+        raise ModelError(f"model {str(path)!r}: no such file")
+    if path.stat().st_size >= LARGEST:
+        raise ModelError(f"{str(path)!r} has {path.stat().st_size / 1e9:.1f} GB, which is no graph")
+    if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
+        weights = path.with_suffix(".bin").name
+        raise ModelError(f"{str(path)!r} needs its weights beside it: there is no {weights}")
+    if find_spec("openvino") is None:
+        raise ModelError(missing_package("openvino", f"reading {path.suffix} files", "openvino"))
+    import openvino as ov
+
+    try:
+        model = ov.Core().read_model(str(path))
+    except RuntimeError as error:
+        raise ModelError(
+            f"{str(path)!r}: OpenVINO cannot read it ({_reason(error)}); export it to ONNX"
+        ) from error
+    for number, port in enumerate(model.outputs):
+        if not port.get_names():
+            port.get_tensor().set_names({f"output_{number}"})
+    inputs = [_port(port) for port in model.inputs]
+    outputs = tuple(_port(port) for port in model.outputs)
+    return image_graph(path, model, inputs, outputs, _metadata(path))
+
+
+def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
+    """The graph, an ``openvino.Model``, that takes ``image``, uint8 1×H×W×3 BGR."""
+    import openvino as ov
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+
+    model = ov.Core().read_model(str(graph.path))
+    for number, port in enumerate(model.outputs):
+        if not port.get_names():
+            port.get_tensor().set_names({f"output_{number}"})
+    width, height = size
+    shape = [1, height, width, 3] if graph.layout == "NHWC" else [1, 3, height, width]
+    model.reshape(shape)
+    steps = PrePostProcessor(model)
+    image = steps.input()
+    image.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    image.tensor().set_color_format(ColorFormat.BGR)
+    image.model().set_layout(ov.Layout(graph.layout))
+    if told.colour == "RGB":
+        image.preprocess().convert_color(ColorFormat.RGB)
+    if graph.image.dtype != "uint8":
+        image.preprocess().convert_element_type(ov.Type.f32)
+        image.preprocess().mean(list(told.mean)).scale(list(told.std))
+    model = steps.build()
+    model.inputs[0].get_tensor().set_names({"image"})
+    return model
+
+
+def _port(port: Any) -> Port:
+    shape = port.get_partial_shape()
+    lengths = (
+        None
+        if shape.rank.is_dynamic
+        else tuple(d.get_length() if d.is_static else None for d in shape)
+    )
+    dtype = port.get_element_type()
+    name = "no tensor" if dtype.is_dynamic() else str(np.dtype(dtype.to_dtype()).name)
+    return Port(min(port.get_names() or {port.get_any_name()}), lengths, name)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What Ultralytics writes beside an IR, or into a TensorFlow Lite file: as text by key."""
+    told: Any = None
+    try:
+        if path.suffix == ".xml":
+            beside = path.with_name("metadata.yaml")
+            if beside.is_file() and beside.stat().st_size < _LARGEST_NOTE:
+                told = yaml.safe_load(beside.read_text(encoding="utf-8"))
+        elif zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as notes:
+                first = notes.infolist()[0]
+                text = notes.read(first).decode() if first.file_size < _LARGEST_NOTE else ""
+            told = json.loads(text) if text.startswith('{"') else ast.literal_eval(text)
+    except (OSError, ValueError, SyntaxError, IndexError, zipfile.BadZipFile, yaml.YAMLError):
+        return {}
+    if not isinstance(told, dict):
+        return {}
+    names = told.get("names")
+    if isinstance(names, dict):
+        numbered = {str(key): str(name) for key, name in names.items()}
+        told["names"] = {int(key): name for key, name in numbered.items() if key.isdigit()}
+    return {str(k): value if isinstance(value, str) else repr(value) for k, value in told.items()}
+
+
+def _reason(error: RuntimeError) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return " ".join((told or lines or ["no reason told"])[0].split())[:200]

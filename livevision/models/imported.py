@@ -1,0 +1,119 @@
+"""Models of others that the user keeps under a name: imported files and those that were fetched.
+
+Each is an ONNX file in the user's data folder with the YAML that tells how it is run, and a summary
+for lists, so that listing reads no graph. Neither torch nor numpy is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from livevision.cache import data_folder
+from livevision.errors import ModelError, OutputError, UsageError
+from livevision.files import whole, write_whole
+
+SUFFIXES = (".onnx", ".tflite", ".xml")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def folder() -> Path:
+    """Where they lie; it need not be there."""
+    return data_folder("models")
+
+
+def path_of(name: str) -> Path | None:
+    """The graph that was kept under a name; None for none."""
+    if not _NAME.fullmatch(name):
+        return None
+    candidates = (folder() / f"{name}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def names() -> list[str]:
+    """All names, sorted."""
+    place = folder()
+    found = place.iterdir() if place.is_dir() else ()
+    return sorted(p.stem for p in found if p.suffix in SUFFIXES and not p.name.startswith("."))
+
+
+def summary(name: str) -> dict[str, Any]:
+    """What lists tell of one: as ``ModelCard.summary``, and ``text`` for people.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    path = folder() / f"{name}.json"
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{str(path)!r}, which belongs to the model {name!r}, cannot be read: {error}; "
+            "import the model again, with --overwrite"
+        ) from error
+    return dict(told)
+
+
+def check_name(name: str, taken: Mapping[str, str], overwrite: bool) -> None:
+    """See that a model can be kept under a name.
+
+    Args:
+        name: Wanted.
+        taken: Names that mean something else, and what.
+        overwrite: One that was kept under it may be replaced.
+
+    Raises:
+        UsageError: It is none, or is taken.
+        OutputError: A model was kept under it.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r}: a name takes letters, digits and . _ - only")
+    if name.lower().endswith((*SUFFIXES, ".engine", ".safetensors")):
+        raise UsageError(f"{name!r}: a name does not end as a file's does")
+    if name in taken:
+        raise UsageError(f"{name!r} is {taken[name]}; take another name")
+    if path_of(name) is not None and not overwrite:
+        raise OutputError(f"a model {name!r} is there already; --overwrite replaces it")
+
+
+def keep(name: str, file: Path, description: str, told: Mapping[str, Any]) -> Path:
+    """Keep a copy of a file under a name, replacing what was there.
+
+    Args:
+        name: The name.
+        file: The graph.
+        description: Text of the YAML that tells how it is run.
+        told: For lists, see ``summary``.
+
+    Returns:
+        The copy.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    place = folder()
+    target = place / f"{name}{file.suffix.lower()}"
+    beside = [(file.with_suffix(".bin"), target.with_suffix(".bin"))] if _is_pair(file) else []
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        write_whole(target.with_suffix(".yaml"), description)
+        text = json.dumps(dict(told), ensure_ascii=False, indent=1)
+        write_whole(target.with_suffix(".json"), text)
+        for old in (place / f"{name}{suffix}" for suffix in SUFFIXES):
+            if old != target:
+                old.unlink(missing_ok=True)
+        for source, copy in (*beside, (file, target)):
+            with whole(copy) as part, source.open("rb") as read, part.open("wb") as written:
+                while piece := read.read(1 << 22):
+                    written.write(piece)
+    except OSError as error:
+        why = error.strerror or error
+        raise OutputError(f"{name!r} cannot be kept in {str(place)!r}: {why}") from error
+    return target
+
+
+def _is_pair(file: Path) -> bool:
+    return file.suffix.lower() == ".xml"

@@ -1,0 +1,113 @@
+"""Models of others, kept under a name: imported from a file, or fetched."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from livevision.errors import ModelError, OutputError
+from livevision.models import catalog, imported
+from livevision.models.fetching import fetch, sha256_of
+from livevision.models.foreign.description import beside
+from livevision.models.foreign.opening import open_foreign
+from livevision.models.pinned import PINNED, Pinned
+
+
+def keep_file(
+    name: str,
+    file: Path,
+    labels: str | None = None,
+    overwrite: bool = False,
+    pinned: Pinned | None = None,
+) -> Path:
+    """Keep a copy of somebody else's file under a name.
+
+    Args:
+        name: The name.
+        file: The graph; a YAML beside it is taken into account.
+        labels: See ``foreign.labels``.
+        overwrite: Replace what was kept under the name.
+        pinned: What is known of it, if it was fetched.
+
+    Returns:
+        The copy.
+
+    Raises:
+        UsageError: The name is taken by one of livevision's own, or the labels are unknown.
+        ModelError: The file cannot be run, or not enough is known of it.
+        OutputError: It cannot be written, or is there already.
+    """
+    taken = dict.fromkeys(catalog.every_name(), "one of livevision's own models")
+    if pinned is None:
+        taken |= {known: f"what 'livevision models get {known}' fetches" for known in PINNED}
+    imported.check_name(name, taken, overwrite)
+    opened = open_foreign(file, labels)
+    card = replace(opened.card(), name=name)
+    told = card.summary() | {"weights": [f"{name}{file.suffix.lower()}"]}
+    told |= dict(zip(("params", "madds"), opened.counts(), strict=True))
+    text = f"# {name}\n\nOf others: {opened.family or opened.description.output}"
+    if pinned is None:
+        text += f", imported from {file.name}.\n"
+    else:
+        told |= {"data": pinned.data, "score": dict(pinned.score)}
+        text += f", fetched from {pinned.page}.\n"
+    told["text"] = text
+    return imported.keep(name, file, opened.described().to_yaml(), told)
+
+
+def get(
+    name: str,
+    file: Path | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Path:
+    """Fetch one of the models that are known, check it, and keep it under its name.
+
+    Args:
+        name: One of ``pinned.PINNED``.
+        file: The file, if it was fetched by hand.
+        overwrite: Replace what is there.
+        progress: Told how many bytes are there.
+
+    Raises:
+        ModelError: It cannot be fetched, or is another file.
+        OutputError: It cannot be written, or is there already.
+    """
+    model = PINNED[name]
+    imported.check_name(name, {}, overwrite)
+    place = imported.folder()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".get-", dir=place) as folder:
+            graph = Path(folder) / f"{name}{model.suffix}"
+            if file is not None:
+                _check(file, model)
+                shutil.copyfile(file, graph)
+            else:
+                part = place / f".{name}.part"
+                fetch(model.url, model.sha256, model.size, part, progress)
+                part.replace(graph)
+            lines = {"licence": model.licence, "labels": model.labels, **model.fields}
+            beside(graph).write_text("".join(f"{k}: {v}\n" for k, v in lines.items()))
+            return keep_file(name, graph, None, overwrite=True, pinned=model)
+    except OSError as error:
+        raise OutputError(f"cannot write into {str(place)!r}: {error.strerror or error}") from error
+
+
+def _check(file: Path, model: Pinned) -> None:
+    """See that a file is the one that is known.
+
+    Raises:
+        ModelError: It is not there, or another one.
+    """
+    if not file.is_file():
+        raise ModelError(f"--from {str(file)!r}: no such file")
+    found = sha256_of(file)
+    if found != model.sha256:
+        raise ModelError(
+            f"--from {str(file)!r} is another file than the one that is known: SHA-256 {found}, "
+            f"not {model.sha256}; it lies at {model.page}"
+        )
