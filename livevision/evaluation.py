@@ -1,4 +1,4 @@
-"""How well a model does on labelled pictures, run as on video: engine, resizing and all.
+"""Scores of a model on labelled pictures, run as on video.
 
 scores = livevision.evaluate(livevision.load("thundernet-snet49"), "data/voc12")
 scores.figures["AP50"], scores.by_class["AP50"]["cat"]
@@ -106,12 +106,11 @@ def evaluate(
 ) -> Evaluation:
     """Run a model on every picture of a data set and score what it finds.
 
-    Each picture goes the way of a video's frame: the model's engine, its resizing, its suppression
-    of double boxes. Average precision asks each class for itself: it takes boxes of any score, and
-    those of several classes on one object. Precision, recall and confusion count the boxes that a
-    run shows, one for an object unless the model was loaded with ``class_agnostic=False``. Classes
-    of the model that the data set does not mark are not scored: their boxes are left out, and no
-    mean counts them.
+    Each picture is processed like a frame of video, by the model's engine, resizing and suppression.
+    Average precision takes boxes of any score, and of several classes on one object. Precision,
+    recall and confusion count the boxes that a run shows: one for each object, unless the model was
+    loaded with ``class_agnostic=False``. Classes of the model that the data set does not mark are
+    not scored; no mean counts them.
 
     Args:
         model: From ``livevision.load``, or a name for it.

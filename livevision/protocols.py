@@ -74,7 +74,7 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None:
-        """Let go of the device or file. May be called from another thread to end an iteration."""
+        """Release the device or file. Another thread may call it to end an iteration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +132,11 @@ class Pending(Protocol):
 
 @runtime_checkable
 class Overlapping(Protocol):
-    """An engine that several batches keep busy; any other is called, and waited for.
+    """An engine that takes several batches in flight; any other engine is called batch by batch.
 
     Attributes:
-        streams: How many batches it computes at the same moment; others that were begun wait.
-        depth: How many batches to have begun: as many as it computes at once, and two where that
-            is one, so that the next is at hand; 1 where each is waited for before the next.
+        streams: Batches that the engine computes at once.
+        depth: Batches to keep in flight: the engine's parallelism, at least 2; 1 means no overlap.
     """
 
     streams: int
@@ -254,14 +253,14 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Attentive(Protocol):
-    """A sink that must be seen to while no frame comes, as a window waiting for keys must."""
+    """A sink that needs calls while no frame arrives, such as a window waiting for keys."""
 
     def attend(self) -> None: ...
 
 
 @runtime_checkable
 class Pacing(Protocol):
-    """A sink that holds frames back for their time, which is no work.
+    """A sink that waits for the presentation time of a frame; the wait does not count as work.
 
     Attributes:
         waited: Seconds that it has done so, in all.
@@ -272,7 +271,7 @@ class Pacing(Protocol):
 
 @runtime_checkable
 class Shared(Protocol):
-    """A sink that takes the frames of several sources, and is told of each that opens."""
+    """A sink that takes the frames of several sources; it is called for each that opens."""
 
     def opened(self, source: int, info: SourceInfo) -> None: ...
 

@@ -1,7 +1,7 @@
 """High dynamic range (PQ, HLG) to the standard range of BT.709, by tables and one matrix.
 
-FFmpeg's tonemap filter wants linear light, which comes from zscale, and builds of PyAV lack that.
-swscale's own mapping takes seconds to begin and 35 ms for a picture of 1280x720, this 7.
+FFmpeg's tonemap filter needs linear light from zscale, which builds of PyAV lack. swscale's own
+mapping takes seconds to start and several times as long for a picture.
 
 Diffuse white is at 203 cd/m² (ITU-R BT.2408). What is darker than half of it keeps its light;
 brighter light is rolled off, up to 1000 cd/m², which become the brightest value.

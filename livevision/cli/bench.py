@@ -38,8 +38,8 @@ def _clip(function: Any) -> Any:
 @command.command("pipeline")
 @_clip
 @click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
-@click.option("--model", metavar="NAME", multiple=True, help="A net, as for a run.")
-@click.option("--rounds", default=3, show_default=True, help="Turns that each side takes.")
+@click.option("--model", metavar="NAME", multiple=True, help="The model, as for a run.")
+@click.option("--rounds", default=3, show_default=True, help="Turns of each candidate.")
 @click.option("--threads", type=int, help="Threads of the net; the engine's own choice by default.")
 @click.option("--max-frames", type=int, help="Frames of each turn; all by default.")
 def pipeline(
@@ -99,7 +99,7 @@ def _costs(turns: list[Measured]) -> str:
 @click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
 @click.option("--frames", default=20_000, show_default=True, help="Frames in all.")
 def memory(clip: Path | None, task: str, frames: int) -> int:
-    """Resident memory along a looped run: flat, or it leaks."""
+    """Print the resident memory during a looped run; it must stay flat."""
     from livevision.bench import pipeline as bench
 
     if frames < 10:
@@ -122,7 +122,9 @@ def memory(clip: Path | None, task: str, frames: int) -> int:
 @click.option("--imgsz", metavar="N|WxH", help="Size of the input; each net's own by default.")
 @click.option("--threads", type=click.IntRange(1), help="On the CPU; all of them by default.")
 @click.option("--repeats", default=20, show_default=True, type=click.IntRange(1))
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each net, no table.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a line of JSON for each net instead of a table."
+)
 def nets(
     nets: tuple[str, ...],
     names: tuple[str, ...],

@@ -37,8 +37,8 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     "--weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Weights of your own (.safetensors) or a graph (.onnx); with a card beside it, as "
-    "training writes it, --model can be left away.",
+    help="Your own weights (.safetensors) or a graph (.onnx). --model is not needed with a card "
+    "beside the weights, as training writes it.",
 )
 @click.option(
     "--data",
@@ -54,19 +54,19 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     "renamed",
     metavar="THEIRS=OURS",
     multiple=True,
-    help="What the model calls a class of the data; may be repeated. 'others' stands for the rest.",
+    help="The model's name for a class of the data; repeatable. 'others' means all the rest.",
 )
 @click.option(
     "--ignore",
     "ignored",
     metavar="THEIRS",
     multiple=True,
-    help="Leave a class of the data out; may be repeated. 'others': all that the model lacks.",
+    help="Leave a class of the data out; repeatable. 'others' means all that the model lacks.",
 )
 @click.option(
     "--names",
     metavar="FILE|A,B,C",
-    help="Names of the numbers in label PNGs; the model's own by default.",
+    help="Class names of the numbers in label PNGs; the model's own by default.",
 )
 @click.option(
     "--labels",
@@ -82,15 +82,20 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     "--conf",
     default=0.25,
     show_default=True,
-    help="Boxes from this score on count in precision and recall; AP takes all.",
+    help="Lowest score of a box in precision and recall; AP takes all boxes.",
 )
-@click.option("--iou", default=0.5, show_default=True, help="Overlap beyond which the weaker goes.")
-@click.option("--max-det", default=100, show_default=True, help="Boxes a picture.")
+@click.option(
+    "--iou",
+    default=0.5,
+    show_default=True,
+    help="Overlap (IoU) above which the weaker box is dropped.",
+)
+@click.option("--max-det", default=100, show_default=True, help="Most boxes in a picture.")
 @click.option(
     "--class-agnostic/--no-class-agnostic",
     default=True,
     show_default=True,
-    help="Count one box for an object, whatever its class, in precision and recall; AP takes all.",
+    help="Count one box for each object in precision and recall; AP takes all boxes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; the table goes to stderr.")
 @click.option("--report", metavar="FILE.json", type=click.Path(path_type=Path), help="Write JSON.")

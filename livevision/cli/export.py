@@ -30,43 +30,45 @@ _PRECISIONS = {
     "--format",
     "kind",
     metavar="FORMAT",
-    help="onnx, openvino, or tensorrt for the GPU of this machine; the end of the file's name "
-    "tells it too.",
+    help="onnx, openvino, or tensorrt for the GPU of this machine; by default by the suffix of "
+    "--output.",
 )
 @click.option(
     "--precision",
     default="fp32",
     show_default=True,
     metavar="PREC",
-    help="fp32, fp16 or int8; openvino computes fp16 files in fp32, and has bf16 (arithmetic).",
+    help="fp32, fp16 or int8; for openvino also bf16. OpenVINO computes fp16 files in fp32.",
 )
 @click.option(
     "--calibrate",
     metavar="URI",
     multiple=True,
-    help="int8: a video, folder or pattern of pictures like those it will see. May be repeated.",
+    help="int8: a video, folder or pattern of pictures like those of the application. Repeatable.",
 )
 @click.option(
     "--check",
     metavar="URI",
     multiple=True,
-    help="Compare fp16, bf16 or int8 with fp32 on these; int8 by default on a third of "
-    "--calibrate, which is then not calibrated on.",
+    help="Compare fp16, bf16 or int8 with fp32 on these frames; for int8 by default a third of "
+    "--calibrate, which then does not calibrate.",
 )
-@click.option("--force", is_flag=True, help="Keep a file that agrees too little.")
+@click.option("--force", is_flag=True, help="Keep a file that disagrees with fp32.")
 @click.option("--imgsz", metavar="N|WxH", help="Size of the input; the model's own by default.")
 @click.option(
     "--weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Weights of your own (.safetensors), or a graph (.onnx) in fp32.",
+    help="Your own weights (.safetensors), or an fp32 graph (.onnx).",
 )
 @click.option(
     "--labels",
     metavar="NAME|FILE",
     help="Class names of an ONNX file of others: coco80, voc20, cityscapes19 or a text file.",
 )
-@click.option("--untrained", is_flag=True, help="Export a net without weights, to measure speed.")
+@click.option(
+    "--untrained", is_flag=True, help="Export a net with random weights, to measure speed."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def command(
     model: str,

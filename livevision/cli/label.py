@@ -18,7 +18,7 @@ from livevision.errors import UsageError
     "--weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Weights of your own (.safetensors) or a graph (.onnx, .xml).",
+    help="Your own weights (.safetensors) or a graph (.onnx, .xml).",
 )
 @click.option(
     "--source",
@@ -31,7 +31,7 @@ from livevision.errors import UsageError
     required=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="The data set; one that was begun is gone on with.",
+    help="Folder of the data set; an unfinished one is continued.",
 )
 @click.option(
     "--format",
@@ -39,24 +39,24 @@ from livevision.errors import UsageError
     metavar="FORM",
     help="coco, yolo, voc or cvat for boxes, masks for class maps; coco or masks by default.",
 )
-@click.option("--conf", default=0.25, show_default=True, help="Score from which a box counts.")
+@click.option("--conf", default=0.25, show_default=True, help="Lowest score of a box.")
 @click.option(
     "--unsure",
     type=float,
     metavar="X",
-    help="Boxes of a score from X up to --conf become regions in which nobody knows (iscrowd in "
-    "coco), which training counts neither as objects nor as background.",
+    help="Boxes with scores from X up to --conf become regions that training ignores (iscrowd in "
+    "coco).",
 )
-@click.option("--every", default=10, show_default=True, help="Take each so-manieth video frame.")
-@click.option("--flip", is_flag=True, help="Look at each picture turned left to right, too.")
+@click.option("--every", default=10, show_default=True, help="Label every Nth video frame.")
+@click.option("--flip", is_flag=True, help="Add a pass over the mirrored picture.")
 @click.option(
     "--scales",
     metavar="N|WxH,…",
     help="Input sizes of the passes, such as 320,416; the model's own by default.",
 )
-@click.option("--soft", is_flag=True, help="Keep all class scores of a box, to learn from (coco).")
+@click.option("--soft", is_flag=True, help="Keep the scores of all classes of a box (coco).")
 @click.option("--classes", metavar="A,B", help="Names or numbers of the classes; all by default.")
-@click.option("--link", is_flag=True, help="Hard-link pictures in the place of copying them.")
+@click.option("--link", is_flag=True, help="Hard-link pictures instead of copying them.")
 @click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16 or bf16.")

@@ -30,7 +30,11 @@ _COUNTS_NUMBERS = _COUNTS_HEAD[2:-1]
 @click.argument("words", nargs=-1, metavar="[get] [NAME]")
 @click.option("--all", "everything", is_flag=True, help="List the nets without weights too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-@click.option("--counts", is_flag=True, help="Count the nets, and print the papers' figures too.")
+@click.option(
+    "--counts",
+    is_flag=True,
+    help="Count parameters and multiply-adds; print the papers' beside them.",
+)
 @click.option(
     "--from",
     "file",
@@ -49,14 +53,14 @@ def command(
 ) -> None:
     """List the models that come with livevision, or print the card of one, NAME.
 
-    A star marks the model that a task takes where none is named. With --all the nets that nobody
-    has trained yet follow: those can be run with weights of your own, or with --untrained to
-    measure their speed. A narrow terminal gets what fits; --json and a model's card have it all.
-    NAME may be a file that `livevision export` wrote; how far one of lower precision agrees with
-    fp32 is printed. Models that you imported with --as or fetched are listed too.
+    A star marks the default model of a task. --all adds the nets without trained weights, which run
+    with your own weights, or with --untrained to measure their speed. Models that you imported with
+    --as or fetched are listed too. A narrow terminal shows the columns that fit; --json and a
+    model's card show all. NAME may be a file that `livevision export` wrote; for lower precision
+    its agreement with fp32 is printed.
 
     `livevision models get NAME` fetches one of a few models of others from a public repository, at
-    a commit and with a hash that are known, and keeps it; nothing else is ever fetched.
+    a known commit and with a known hash, and keeps it. Nothing else is ever fetched.
     """
     from livevision.inference.description import GRAPHS
 

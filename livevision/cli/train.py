@@ -80,16 +80,16 @@ def command(
     out: Path | None,
     resume: bool,
 ) -> None:
-    """Train a net on labelled pictures: a FOLDER of them, or as a RECIPE says.
+    """Train a net on a FOLDER of labelled pictures, or as a RECIPE says.
 
-    FOLDER is one of boxes (a data.yaml and its pictures, COCO's JSON, Pascal VOC's XML), of PNGs
-    with the class of each pixel, or of a folder of pictures for each class; the file itself will do
-    (data.yaml, .json, .zip). What is not said is chosen, and told. RECIPE is a YAML file or the
-    name of a shipped one.
+    FOLDER holds boxes (YOLO with a data.yaml, COCO's JSON or Pascal VOC's XML), PNGs with the class
+    of each pixel, or a folder of pictures for each class. The file itself does as well (data.yaml,
+    .json, .zip). livevision chooses what you do not say, and prints its choice. RECIPE is a YAML
+    file or the name of a shipped recipe.
 
-    Ctrl-C stops the run after writing where it was; --resume goes on from there with the very same
-    batches, as it does after a power cut. On several GPUs: torchrun --nproc-per-node N -m
-    livevision train WHAT. Exit code 3 where the data are missing or broken.
+    Ctrl-C stops the run and saves its state; --resume continues with the same batches, also after a
+    power cut. On several GPUs: torchrun --nproc-per-node N -m livevision train WHAT. Exit code 3
+    where the data are missing or broken.
     """
     what, data = _one(words, data)
     size, length = size_of(imgsz), epochs or 0.0

@@ -36,9 +36,9 @@ _log = logging.getLogger(__name__)
 
 
 class Model:
-    """A net ready to look at images, or about to be: ``open`` loads it, as does the first call.
+    """A net with its weights, engine and task; call it with an image.
 
-    One thread at a time may use it.
+    The first call loads the net, as ``open`` does. Use it from one thread at a time.
 
     Attributes:
         name: As ``--model`` takes it.
@@ -110,7 +110,7 @@ class Model:
 
     @property
     def agreement(self) -> Agreement | None:
-        """How far a graph of lower precision agrees with fp32; None for fp32 or where unknown."""
+        """Agreement of a lower-precision graph with fp32; None for fp32 or where unknown."""
         from livevision.inference.agreement import Agreement
 
         text = self._files.agreement
@@ -133,11 +133,10 @@ class Model:
         return self._engine.streams if isinstance(self._engine, Overlapping) else 1
 
     def open(self, overlap: bool = False) -> None:
-        """Load the net; nothing where that is done. Use the model on the thread that opens it.
+        """Load the net, if it is not loaded. Use the model on the thread that opens it.
 
         Args:
-            overlap: Several images will be begun with ``start`` before the first is asked for: set
-                the engine up for throughput, where it can.
+            overlap: Configure the engine for several images in flight (``start``), where it can.
 
         Raises:
             ModelError: The weights or the engine cannot be used.
@@ -181,7 +180,7 @@ class Model:
             waiting.join()
 
     def close(self) -> None:
-        """Let go of the net; the next call would load it again."""
+        """Unload the net; the next call loads it again."""
         if self._engine is not None:
             self._engine.close()
             self._engine = None
@@ -264,14 +263,14 @@ class Model:
         classes: Sequence[str | int] | None = None,
         class_agnostic: bool | None = None,
     ) -> Any:
-        """Look at one image.
+        """Run the net on one image.
 
         Args:
             image: uint8, H×W×3, BGR, as ``cv2.imread`` gives it.
-            conf: Lowest score of a box, 0..1; the model's own setting by default, as the others.
-            iou: Overlap from which two boxes are one object, 0..1.
+            conf: Lowest score of a box, 0..1; like the others, by default as the model was loaded.
+            iou: IoU above which the weaker of two boxes of a class is dropped, 0..1.
             classes: Names or numbers of the classes to keep.
-            class_agnostic: Whether boxes of different classes on one object become one.
+            class_agnostic: True keeps the strongest of boxes of different classes on one object.
 
         Returns:
             ``sv.Detections`` or ``ClassMap``, in the image's own pixels, or ``Label``.
@@ -346,28 +345,28 @@ def load(
     untrained: bool = False,
     threads: int | None = None,
 ) -> Model:
-    """Make a model. The net itself is loaded by ``Model.open``, or when first used.
+    """A model by name or file. ``Model.open`` or the first call loads the net.
 
     Args:
-        name: A model that ``livevision models`` lists, or the path of an ONNX file, somebody else's
-            too; may be left out where ``weights`` is a graph, which tells its own name.
+        name: A model that ``livevision models`` lists, or the path of an ONNX file, also of other
+            projects. Not needed where ``weights`` is a graph, whose description has the name.
         engine: "auto", "tensorrt", "openvino", "onnx", "onnx-tensorrt" or "torch".
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32", "fp16", "bf16", or "int8" where ``livevision export`` has made
             such a file of the model.
         weights: A .safetensors file for the model's net, or a graph (.onnx, .xml or .engine) that
-            ``livevision export`` wrote, in place of the shipped ones.
-        labels: Names of the classes of somebody else's graph: "coco80", "coco91", "voc20", "voc21",
-            "cityscapes19" or a text file with one a line.
+            ``livevision export`` wrote, instead of the shipped ones.
+        labels: Class names of an ONNX file of another project: "coco80", "coco91", "voc20",
+            "voc21", "cityscapes19" or a text file with one a line.
         imgsz: (width, height) of the net's input in pixels, or one side of a square.
-        conf: Boxes of a lower score are left out, 0..1.
-        iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
-        max_det: At most so many boxes an image.
+        conf: Lowest score of a box, 0..1.
+        iou: IoU above which the weaker of two boxes of a class is dropped, 0..1.
+        max_det: Most boxes of an image.
         classes: Names or numbers of the classes to keep; None keeps all. For detection only.
-        class_agnostic: Of boxes of different classes that overlap by an IoU of more than 0.7 only
-            the strongest stays; False keeps them all.
-        untrained: Take the net's random start where the model has no trained weights.
-        threads: Threads to compute with on the CPU; None leaves it to the engine.
+        class_agnostic: True keeps the strongest of boxes of different classes with an IoU over 0.7;
+            False keeps all.
+        untrained: Use random weights where the model has no trained ones.
+        threads: Threads on the CPU; None lets the engine choose.
 
     Raises:
         UsageError: A name or value is unknown or out of range.

@@ -20,9 +20,8 @@ _MOST_BITS_PER_PIXEL, _LEAST_BITS = 0.3, 2e6
 _BUFFER_S, _BURST_S, _LEFT_S = 2.0, 1.5, 0.6
 
 # "auto" is ultrafast with the cheap half of what makes veryfast's files small. What looks ahead and
-# weighs blocks (mbtree, aq) is left out, which saves about a tenth of the work: at a crf two higher
-# four clips of 250 frames at 1280x720 came out at the same size (-1 % to +5 %), with 0.3 to 0.9 dB
-# more of PSNR and the same SSIM (within 0.0005).
+# weighs blocks (mbtree, aq) is left out, which saves about a tenth of the work at the same size and
+# quality with a crf two higher (figures: docs/performance.md, "Video encoder").
 _AUTO = "cabac=1:deblock=0,0:8x8dct=1:aq-mode=0:mbtree=0"
 _AUTO_STEPS = 2
 # Parameter sets that tell nothing of the quality: one encoder can go on with another's track.
@@ -32,10 +31,9 @@ _ALIKE = "stitchable=1"
 def free(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
     """Settings of the encoder that begins a track, which keeps to no cap that would cost time.
 
-    "auto" holds the quantizer itself. A constant rate factor, and any cap, take a look at each
-    picture in small beforehand: a fifth of the encoder's work. At the same number three clips of
-    200 to 250 frames at 1280x720 came out within 8 % in size and 0.4 dB in PSNR, the worst frame
-    0.5 to 1.3 dB better; a fourth, of a still camera, at less than half the size and 48 dB for 51.
+    "auto" holds the quantizer itself. A constant rate factor, and any cap, analyse a small copy of
+    each picture beforehand, which is a fifth of the encoder's work (figures: docs/performance.md,
+    "Video encoder").
     """
     if options.preset == "auto":
         return _settings(info, options, "qp")

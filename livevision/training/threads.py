@@ -4,8 +4,7 @@ A step is thousands of small loops, each shared out to OpenMP's threads, which w
 them before the next begins. Left to itself OpenMP waits by spinning for some milliseconds. Where
 other programs want the processors too, the thread that is waited for gets none while another spins
 on it. Threads that sleep while they wait stay usable there, and one for each processor that others
-leave free is quickest: 12 steps of ThunderNet-SNet49 on two processors that others wanted as well
-took 136 s with two threads that spin, 15 to 29 s with two that sleep, and 11 s with one.
+leave free is fastest (figures: docs/performance.md, "Training on a CPU").
 """
 
 from __future__ import annotations
