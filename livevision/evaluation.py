@@ -106,7 +106,7 @@ def evaluate(
 ) -> Evaluation:
     """Run a model on every picture of a data set and score what it finds.
 
-    Each picture is processed like a frame of video, by the model's engine, resizing and suppression.
+    Each picture is processed like a frame of video: the same engine, resizing and suppression.
     Average precision takes boxes of any score, and of several classes on one object. Precision,
     recall and confusion count the boxes that a run shows: one for each object, unless the model was
     loaded with ``class_agnostic=False``. Classes of the model that the data set does not mark are
