@@ -32,6 +32,8 @@ REASONS = (  # what an example may need that no test has
     "needs a data set",
     "needs a file of others",
     "needs a network stream",
+    "needs the network",
+    "runs in a test of its own",
     "takes minutes",
 )
 SHORT_TRAINING = ("--epochs", "0.5", "--imgsz", "96", "--batch", "2", "--device", "cpu")
