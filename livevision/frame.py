@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,16 +99,42 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """What may change while a source is watched.
+
+    A value is replaced whole, and travels with each frame, so that all work on a frame agrees.
+
+    Attributes:
+        conf: Boxes of a lower score are left out, 0..1.
+        iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
+        classes: Names or numbers of the classes to keep; empty keeps all.
+        paused: No frame of the source is looked at.
+    """
+
+    conf: float = 0.25
+    iou: float = 0.5
+    classes: tuple[str | int, ...] = ()
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A frame with one engine input, and its placement, for each task of the run."""
+    """A frame with the engine input, and its placement, of each model that looks at it.
+
+    Attributes:
+        frame: It.
+        inputs: By the name of the model.
+        settings: Of its source, at this moment; None leaves them to the models.
+    """
 
     frame: Frame
-    inputs: tuple[tuple[Batch, Placement], ...]
+    inputs: Mapping[str, tuple[Batch, Placement]]
+    settings: LiveSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """A frame with what each task found in it, in the frame's own pixels, by the task's name."""
+    """A frame with what each model found in it, in the frame's own pixels, by the model's name."""
 
     frame: Frame
     results: Mapping[str, Result]
@@ -116,7 +142,7 @@ class Inferred:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A frame, its results, and the picture to show: uint8, H×W×3, BGR.
+    """A frame, its results by the models' names, and the picture to show: uint8, H×W×3, BGR.
 
     Where no sink wants a picture nothing is drawn, and ``image`` is the frame's own.
     """
@@ -137,15 +163,22 @@ class Rendered:
 
     @property
     def detections(self) -> sv.Detections | None:
-        """What the detect task found; None where it did not run."""
-        return cast("sv.Detections | None", self.results.get("detect"))
+        """What the first detector found; None where none ran. See ``results`` for several."""
+        from livevision.results import ClassMap, Label
+
+        found = (r for r in self.results.values() if not isinstance(r, ClassMap | Label))
+        return next(found, None)
 
     @property
     def class_map(self) -> ClassMap | None:
-        """What the segment task found; None where it did not run."""
-        return cast("ClassMap | None", self.results.get("segment"))
+        """What the first segmenter found; None where none ran."""
+        from livevision.results import ClassMap
+
+        return next((r for r in self.results.values() if isinstance(r, ClassMap)), None)
 
     @property
     def label(self) -> Label | None:
-        """What the classify task found; None where it did not run."""
-        return cast("Label | None", self.results.get("classify"))
+        """What the first classifier found; None where none ran."""
+        from livevision.results import Label
+
+        return next((r for r in self.results.values() if isinstance(r, Label)), None)

@@ -234,6 +234,23 @@ class Overlay(Protocol):
     def plan(self, result: Any, room: Room) -> Callable[[Image], None]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class OutletPolicy:
+    """What happens where a sink is slower than its frames, or fails.
+
+    Attributes:
+        full: ``wait``: frames of a file wait, so that none is lost, and of a live source the oldest
+            waiting frame goes. ``newest``: only the newest frame is kept, of any source.
+            ``durable``: as ``wait``, with a long queue of results without pictures.
+        failing: ``end``: what it writes is what the user wants, so its source, or the run, ends.
+            ``retry``: the sink is made anew, with pauses from 0.5 s to 10 s, and frames that come
+            meanwhile are counted as dropped.
+    """
+
+    full: str = "wait"
+    failing: str = "end"
+
+
 class Sink(Protocol):
     """Takes finished frames in order. ``close`` always leaves a finished, readable output.
 
@@ -241,6 +258,10 @@ class Sink(Protocol):
         wants_image: False where only the results are kept, so that nothing need be drawn.
         where: Where the user finds what was written, for the last line of a run; "" once closed,
             where that is nothing.
+        policy: Of its class; where there is none, frames wait and its failure ends the run.
+
+    It is made on the main thread; ``write`` and ``close`` are called on one thread of its own, or
+    on the main thread where the sink is ``Attentive``.
     """
 
     wants_image: bool

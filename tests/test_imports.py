@@ -115,10 +115,10 @@ def test_nothing_that_only_posix_has_is_needed_to_start() -> None:
     names = [name for name in modules() if not name.startswith(NEED_TORCH + NEED_NVIDIA)]
     said = python(
         WINDOWS.replace("{names!r}", repr(names))
-        + "from livevision import cli\nfrom livevision.runtime import report, terminal\n"
+        + "from livevision import cli\nfrom livevision.runtime import metering, terminal\n"
         "class Pipeline:\n    def stop(self): pass\n"
         "with terminal.Signals(Pipeline()): pass\n"
-        "print(report.peak_rss_mb(), report.Meter().report()['peak_rss_mb'])\n"
+        "print(metering.peak_rss_mb(), metering.Meter().report()['peak_rss_mb'])\n"
         "assert cli.main(['models']) == 0\n"
     )
     peaks = [float(figure) for figure in said.splitlines()[0].split()]

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,15 +19,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from livevision import registry
 from livevision.capture.life import Life
 from livevision.frame import Frame, Inferred, Prepared, Rendered
-from livevision.protocols import SourceInfo
-from livevision.runtime.pipeline import Pipeline, Stages
-from livevision.runtime.report import Meter
+from livevision.output.options import OutputOptions
+from livevision.output.target import locate
+from livevision.protocols import Sink, SourceInfo
+from livevision.runtime.metering import Meter
+from livevision.runtime.pipeline import Pipeline
+from livevision.runtime.stages import Computing
 
 if TYPE_CHECKING:
-    from livevision.app import Run
     from livevision.config import Settings
+    from livevision.runtime.run import Run
 
 T = TypeVar("T")
 
@@ -73,32 +77,59 @@ def _keep_to_one_core() -> None:
 
 def through_pipeline(settings: Settings) -> tuple[Measured, dict[str, Any]]:
     """The run a user gets, model loading left out, and its report."""
-    from livevision.app import Run
+    from livevision.runtime.run import Run
 
     run = Run(settings, Meter())
-    run.stages.open()
+    _nets(run).open()
     measured = measure(lambda: sum(1 for _ in run.frames()))
     return measured, run.report()
 
 
 def through_loop(settings: Settings) -> Measured:
     """The same calls in the same order on one thread: decode, prepare, infer, draw, write."""
-    from livevision.app import Run
+    from livevision.runtime.run import Run
 
     run = Run(settings, Meter(), overlap=False)
-    run.stages.open()
+    _nets(run).open()
     return measure(lambda: _plain_loop(run))
 
 
+def _nets(run: Run) -> Computing:
+    return next(stage for stage in run.stages if isinstance(stage, Computing))
+
+
 def _plain_loop(run: Run) -> int:
-    stages, source = run.stages, run.open_source(0)
+    source = run.sources.open(0)
     taken = 0
-    with closing(source), run.delivery as sinks:
-        sinks.open(0, source.info)
+    with closing(source), ExitStack() as closed_at_the_end:
+        run.meter.opened(0, source.info, source.losses)
+        for stage in run.stages:
+            stage.opened(0, source.info)
+        sinks = _sinks(run.settings, source.info)
+        for sink in sinks:
+            closed_at_the_end.enter_context(closing(sink))
         for frame in islice(source, run.settings.max_frames):
-            sinks.write(stages.overlay(stages.inference(stages.preprocess(frame))))
+            item: Any = frame
+            for stage in run.stages:
+                item = stage(item)
+            for sink in sinks:
+                sink.write(item)
             taken += 1
     return taken
+
+
+def _sinks(settings: Settings, info: SourceInfo) -> list[Sink]:
+    """The sinks of a run, without outlets around them."""
+    options = OutputOptions(
+        overwrite=settings.overwrite, encoder=settings.encoder, preset=settings.preset
+    )
+    targets = [locate(uri, sources=1) for uri in settings.output]
+    return [
+        registry.resolve(registry.SINKS, target.kind, "kind of output")(
+            target.target, info, options
+        )
+        for target in targets
+    ]
 
 
 def enlarge(
@@ -134,11 +165,24 @@ def overhead_us(frames: int = 20_000, size: tuple[int, int] = (1280, 720)) -> fl
         def close(self) -> None:
             pass
 
-    stages = Stages(
-        preprocess=lambda frame: Prepared(frame, ()),
-        inference=lambda prepared: Inferred(prepared.frame, {}),
-        overlay=lambda inferred: Rendered(inferred.frame, {}, inferred.frame.image),
-    )
+    class Passing:
+        def __init__(self, name: str, work: Callable[[Any], Any]) -> None:
+            self.name, self._work = name, work
+
+        def opened(self, source: int, info: SourceInfo) -> None:
+            pass
+
+        def ended(self, source: int) -> None:
+            pass
+
+        def __call__(self, item: Any) -> Any:
+            return self._work(item)
+
+    stages = [
+        Passing("preprocess", lambda frame: Prepared(frame, {})),
+        Passing("inference", lambda prepared: Inferred(prepared.frame, {})),
+        Passing("overlay", lambda inferred: Rendered(inferred.frame, {}, inferred.frame.image)),
+    ]
     pipeline = Pipeline([Nothing], [[0]], stages, Meter())
     with closing(pipeline.events()) as events:
         measured = measure(lambda: sum(isinstance(event, Rendered) for event in events))
@@ -149,7 +193,7 @@ def memory_mb(settings: Settings, frames: int, every: int) -> Iterator[tuple[int
     """Resident memory in MB (10⁶ bytes) along a looped run: pairs of frames done and memory."""
     import psutil
 
-    from livevision.app import Run
+    from livevision.runtime.run import Run
 
     process = psutil.Process()
     looped = settings.model_copy(update={"loop": True, "max_frames": frames})

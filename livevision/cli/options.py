@@ -11,7 +11,7 @@ from typing import Any, get_origin
 import click
 
 from livevision.config import Settings
-from livevision.config.flags import flag_of, kind_of
+from livevision.config.flags import flag_of, has_flag, kind_of
 from livevision.errors import UsageError
 
 _LONGEST_LIST = 70
@@ -35,8 +35,8 @@ class SettingOption(click.Option):
 
 
 def setting_options() -> list[click.Option]:
-    """One option for each setting, in the order of the fields."""
-    return [_option(name) for name in Settings.model_fields]
+    """One option for each setting that has a flag, in the order of the fields."""
+    return [_option(name) for name, field in Settings.model_fields.items() if has_flag(field)]
 
 
 def given(context: click.Context) -> dict[str, Any]:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from livevision.config.settings import Settings
+from livevision.config.sources import SourceSettings
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "SourceSettings"]

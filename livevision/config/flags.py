@@ -31,6 +31,11 @@ class Flag:
     bare: str = ""
 
 
+def has_flag(field: FieldInfo) -> bool:
+    """Whether a setting is on the command line too, and not in YAML files and Python alone."""
+    return any(isinstance(item, Flag) for item in field.metadata)
+
+
 def flag_of(field: FieldInfo) -> Flag:
     """How the setting of this field appears on the command line."""
     return next(item for item in field.metadata if isinstance(item, Flag))

@@ -25,11 +25,14 @@ from pydantic_core import ErrorDetails
 
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.config.habits import instead_of
+from livevision.config.sources import SourceSettings, check_name
+from livevision.config.values import CLASSES, class_list, plain, text, texts
 from livevision.errors import UsageError, unknown
-from livevision.home import with_home
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact
 from livevision.registry import ENGINES, STYLES, TRACKERS
+
+NO_SOURCE = "no source was given: what should livevision look at? For example --source webcam"
 
 INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (
     "What to look at",
@@ -47,9 +50,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Annotated[tuple[str, ...], Flag(INPUT, "URI")] = Field(
-        min_length=1,
+        default=(),
         description="webcam, a camera number, /dev/videoN, a file, folder or glob, rtsp://…, "
         "http(s)://…, gst:PIPELINE or synthetic. May be repeated.",
+    )
+    sources: dict[str, SourceSettings] = Field(
+        default={}, description="Sources by name, each with settings of its own; in YAML only."
     )
     decoder: Annotated[str, Flag(INPUT, "NAME", choices=("auto", SOFTWARE, *DECODERS))] = Field(
         default="auto",
@@ -123,9 +129,9 @@ class Settings(BaseModel):
     max_det: Annotated[int, Flag(RESULTS, "N")] = Field(
         default=100, ge=1, description="Most boxes in a frame."
     )
-    classes: Annotated[
-        tuple[str | int, ...], Flag(RESULTS, "A,B", allowed="class names or numbers, as person,car")
-    ] = Field(default=(), description="Keep these classes only, by name or number.")
+    classes: Annotated[tuple[str | int, ...], Flag(RESULTS, "A,B", allowed=CLASSES)] = Field(
+        default=(), description="Keep these classes only, by name or number."
+    )
     class_agnostic: Annotated[bool, Flag(RESULTS)] = Field(
         default=True,
         description="Of boxes of different classes on one object (IoU over 0.7), keep the best.",
@@ -272,19 +278,25 @@ class Settings(BaseModel):
         """All settings as YAML, which `--config` reads back to the same settings."""
         import yaml
 
-        values = {n.replace("_", "-"): _plain(n, getattr(self, n)) for n in type(self).model_fields}
+        values = {n.replace("_", "-"): plain(n, getattr(self, n)) for n in type(self).model_fields}
+        values["sources"] = {
+            name: {
+                key.replace("_", "-"): plain(key, value)
+                for key, value in source.model_dump(exclude_defaults=True).items()
+            }
+            for name, source in self.sources.items()
+        }
         return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
     @field_validator("source", "model", "weights", "output", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        items = value if isinstance(value, list | tuple) else (value,)
-        return tuple(_text(item) for item in items)
+        return texts(value)
 
     @field_validator("report", "scene", "events", mode="before")
     @classmethod
     def _home(cls, value: Any) -> Any:
-        return _text(value)
+        return text(value)
 
     @field_validator("weights", "report", "scene", "events")
     @classmethod
@@ -373,19 +385,14 @@ class Settings(BaseModel):
     @field_validator("classes", mode="before")
     @classmethod
     def _class_list(cls, value: Any) -> Any:
-        if value is None:
-            return ()
-        items = value if isinstance(value, list | tuple) else (value,)
-        split = [
-            p for item in items for p in (item.split(",") if isinstance(item, str) else [item])
-        ]
-        names = [p.strip() if isinstance(p, str) else p for p in split]
-        if "" in names or any(isinstance(n, bool) for n in names):
-            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['classes'])}")
-        return tuple(int(n) if isinstance(n, str) and n.isdecimal() else n for n in names)
+        return class_list(value)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if not self.source and not self.sources:
+            raise ValueError(NO_SOURCE)
+        for name in self.sources:
+            check_name(name)
         if self.verbose and self.quiet:
             raise ValueError("verbose and quiet were both given: choose one")
         if self.style == "trace" and self.track is None and self.scene is None:
@@ -411,43 +418,45 @@ class Settings(BaseModel):
                 )
             if self.batch is not None and self.batch > 1:
                 raise ValueError("batch and target-latency were both given: choose one")
-        for name in ("model", "weights"):
-            given = len(getattr(self, name))
-            if given > len(self.tasks):
-                raise ValueError(
-                    f"{given} values of {name} were given, and task {self.task!r} takes "
-                    f"{len(self.tasks)}; for boxes and class maps together: task both"
-                )
+        most = max(len(self.tasks), len(self.model))
+        if len(self.weights) > most:
+            raise ValueError(
+                f"{len(self.weights)} values of weights were given, and task {self.task!r} takes "
+                f"{most}; for boxes and class maps together: task both; for several models of one "
+                "task: name each with --model"
+            )
         return self
 
 
 def _explain(error: ErrorDetails, where: Callable[[str], str]) -> str:
     """One line for one thing that is wrong with the settings given."""
     name = str(error["loc"][0]) if error["loc"] else ""
+    if name == "sources" and len(error["loc"]) > 1:
+        return _explain_source(error, where)
     if error["type"] == "extra_forbidden":
         instead = instead_of(name)
         if instead is not None:
             return f"unknown setting {name!r}. Here, as flag or setting: {instead}"
         return unknown("setting", name, Settings.model_fields)
-    if name == "source" and error["type"] in ("missing", "too_short"):
-        return "no source was given: what should livevision look at? For example --source webcam"
     place = f"{where(name)}: " if name else ""
     if error["type"] == "value_error":
         return f"{place}{redact(str(error['ctx']['error']))}"
     return f"{place}{redact(repr(error['input']))} is not {allowed(Settings.model_fields[name])}"
 
 
-def _text(value: Any) -> Any:
-    """A number or path as text, with `~` as the home folder; anything else unchanged."""
-    if isinstance(value, int | Path) and not isinstance(value, bool):
-        value = str(value)
-    return str(with_home(value)) if isinstance(value, str) and value.startswith("~") else value
-
-
-def _plain(name: str, value: Any) -> Any:
-    """A setting's value as YAML can write it and `--config` reads it."""
-    if name == "imgsz" and value is not None:
-        return "x".join(map(str, value))
-    if isinstance(value, tuple):
-        return [_plain("", item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+def _explain_source(error: ErrorDetails, where: Callable[[str], str]) -> str:
+    """One line for one thing that is wrong with the settings of one source."""
+    source, key = str(error["loc"][1]), str(error["loc"][2]) if len(error["loc"]) > 2 else ""
+    place = where(".".join(("sources", source, key)).rstrip("."))
+    if error["type"] == "extra_forbidden":
+        names = [name.replace("_", "-") for name in SourceSettings.model_fields]
+        return f"{place}: {unknown('setting of a source', key.replace('_', '-'), names)}"
+    if error["type"] == "missing":
+        return f"{place}: a source needs a {key}, such as rtsp://camera/stream or a file"
+    if error["type"] == "value_error":
+        return f"{place}: {redact(str(error['ctx']['error']))}"
+    if not key:
+        return (
+            f"{place}: {redact(repr(error['input']))} is no source; write 'uri: …' below its name"
+        )
+    return f"{place}: {redact(repr(error['input']))}: {error['msg'].lower()}"

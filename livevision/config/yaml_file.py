@@ -37,6 +37,10 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     def where(name: str) -> str:
         return f"--{name.replace('_', '-')}" if name in flags else places.get(name, name)
 
+    if "sources" in values and "source" in flags:
+        # The flag names another thing to look at than the file does.
+        del values["sources"]
+
     return Settings.checked({**values, **flags}, where)
 
 
@@ -98,4 +102,43 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
             raise UsageError(f"{line}: {key} is set a second time")
         values[name] = content[key]
         places[name] = f"{line}: {key}"
+    if isinstance(values.get("sources"), dict):
+        values["sources"] = _with_underscores(values["sources"])
+        top = next(value for key, value in node.value if key.value == "sources")
+        places |= _places(top, ("sources",), file)
     return values, places
+
+
+def _with_underscores(sources: dict[Any, Any]) -> dict[str, Any]:
+    """The settings of sources by field name; a text in place of settings is the URI."""
+    fields: dict[str, Any] = {}
+    for name, given in sources.items():
+        if isinstance(given, str | int) and not isinstance(given, bool):
+            fields[str(name)] = {"uri": given}
+        elif isinstance(given, dict):
+            fields[str(name)] = {str(k).replace("-", "_"): v for k, v in given.items()}
+        else:
+            fields[str(name)] = given
+    return fields
+
+
+def _places(node: Any, above: tuple[str, ...], file: Path) -> dict[str, str]:
+    """Where each key below a key stands, by the names that lead to it, with points between.
+
+    Raises:
+        UsageError: One stands twice.
+    """
+    import yaml
+
+    places: dict[str, str] = {}
+    if not isinstance(node, yaml.MappingNode):
+        return places
+    for key_node, value in node.value:
+        key = str(key_node.value)
+        name = ".".join((*above, key.replace("-", "_") if len(above) > 1 else key))
+        line = f"{file}:{key_node.start_mark.line + 1}: {key}"
+        if name in places:
+            raise UsageError(f"{line} is set a second time")
+        places[name] = line
+        places |= _places(value, (*above, key), file)
+    return places

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,34 +22,62 @@ if TYPE_CHECKING:
     from livevision.config import Settings
 
 
-def named_models(settings: Settings) -> dict[str, tuple[str, Path | None]]:
-    """Name and weights of the models that were named, or told by a graph, by task."""
-    wanted: dict[str, tuple[str, Path | None]] = {}
-    for name in settings.model:
-        path = graph_file(name)
-        card = catalog.find(name) if path is None else card_of(None, path, settings.labels)
-        task = card.task
-        if task in wanted:
-            raise UsageError(f"models {wanted[task][0]!r} and {name!r} both do the task {task}")
-        wanted[task] = (card.name, path)
-    unnamed = list(wanted) or list(settings.tasks)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A model that a run needs: its task, its name, and weights or a graph in place of its own."""
+
+    task: str
+    name: str
+    path: Path | None = None
+
+
+def named(name: str, labels: str | None = None) -> Wanted:
+    """The model that a user names, or whose file.
+
+    Raises:
+        UsageError: There is none of that name.
+        ModelError: The file is none.
+    """
+    path = graph_file(name)
+    card = catalog.find(name) if path is None else card_of(None, path, labels)
+    return Wanted(card.task, card.name, path)
+
+
+def named_models(settings: Settings) -> list[Wanted]:
+    """The models of a run that were named, or told by weights, in the order they were given."""
+    wanted = [named(name, settings.labels) for name in settings.model]
+    for n, one in enumerate(wanted):
+        if one in wanted[:n]:
+            raise UsageError(f"model {settings.model[n]!r} was given twice")
+    # Weights that do not tell their model belong to the named ones, or the tasks, in their order.
+    slots = list(wanted) or [Wanted(task, catalog.DEFAULTS[task]) for task in settings.tasks]
     for path in settings.weights:
         check_weights(path)
         beside = _card_beside(path)
         if beside is not None and (not settings.model or beside.name in settings.model):
-            wanted[beside.task] = (beside.name, path)
-            continue
-        if path.suffix in GRAPHS:
+            _put(wanted, Wanted(beside.task, beside.name, path))
+        elif path.suffix in GRAPHS:
             card = _card_of_graph(path, settings.labels)
-            wanted[card.task] = (card.name, path)
-            continue
-        elif len(unnamed) == 1 or len(settings.weights) == len(unnamed):
-            task = unnamed[min(len(unnamed) - 1, settings.weights.index(path))]
+            _put(wanted, Wanted(card.task, card.name, path))
+        elif len(slots) == 1 or len(settings.weights) == len(slots):
+            slot = slots[min(len(slots) - 1, settings.weights.index(path))]
+            _put(wanted, replace(slot, path=path))
         else:
             raise UsageError(f"--weights {path}: name its model with --model, so that it is clear")
-        name = wanted.get(task, (catalog.DEFAULTS[task], None))[0]
-        wanted[task] = (name, path)
     return wanted
+
+
+def _put(wanted: list[Wanted], one: Wanted) -> None:
+    """Add a model with weights, in the place of the one that was named without any."""
+    for n, other in enumerate(wanted):
+        if other.task == one.task and other.path is None and other.name == one.name:
+            wanted[n] = one
+            return
+    same_task = [n for n, other in enumerate(wanted) if other.task == one.task]
+    if len(same_task) == 1 and wanted[same_task[0]].path is None:
+        wanted[same_task[0]] = one
+    else:
+        wanted.append(one)
 
 
 def graph_file(name: str) -> Path | None:

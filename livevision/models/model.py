@@ -6,6 +6,7 @@ detections = model(image)                  # uint8 H×W×3 BGR -> sv.Detections
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import threading
@@ -18,7 +19,7 @@ import numpy as np
 
 from livevision import registry
 from livevision.errors import ModelError, UsageError
-from livevision.frame import Batch, Image, Placement
+from livevision.frame import Batch, Image, LiveSettings, Placement
 from livevision.inference.description import GRAPHS
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.select import choose_engine
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from livevision.inference.agreement import Agreement
 
 _log = logging.getLogger(__name__)
+
+_SETTINGS_KEPT = 64  # of the sources of a run, and of the last changes
 
 
 class Model:
@@ -55,9 +58,10 @@ class Model:
         engine: tuple[str, str, str],
         untrained: bool = False,
         threads: int | None = None,
+        name: str | None = None,
     ) -> None:
         self.card = card
-        self.name = card.name
+        self.name = name or card.name
         self.task = card.task
         self.labels = list(card.labels)
         self._files = files
@@ -69,6 +73,7 @@ class Model:
         self._spec: EngineSpec | None = None
         self._several: Engine | None = None
         self._job = self._make_task()
+        self._jobs: dict[LiveSettings, Task] = {}
 
     @property
     def files(self) -> ModelFiles:
@@ -98,7 +103,15 @@ class Model:
     def at(self, files: ModelFiles) -> Model:
         """The same model with other files, such as those of another input size; not open yet."""
         engine = (self._engine_name, self._device, self._precision)
-        return Model(self.card, files, self._settings, engine, self._untrained, self._threads)
+        return Model(
+            self.card, files, self._settings, engine, self._untrained, self._threads, self.name
+        )
+
+    def renamed(self, name: str) -> Model:
+        """The same model under another name, beside one that has this one's; not open yet."""
+        model = self.at(self._files)
+        model.name = name
+        return model
 
     @property
     def engine_spec(self) -> EngineSpec | None:
@@ -215,9 +228,14 @@ class Model:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def prepare(self, image: Image) -> tuple[Batch, Placement]:
-        """Lay an image, uint8 H×W×3 BGR, into the net's input."""
-        return self._job.prepare(image)
+    def prepare(
+        self, image: Image, settings: LiveSettings | None = None
+    ) -> tuple[Batch, Placement]:
+        """Lay an image, uint8 H×W×3 BGR, into the net's input.
+
+        ``settings`` take the place of the model's own, here and in ``decode``.
+        """
+        return self._job_for(settings).prepare(image)
 
     def infer(self, batch: Batch) -> dict[str, Any]:
         """Run the net on what ``prepare`` gave."""
@@ -251,9 +269,14 @@ class Model:
         found = self._several(batch)
         return [{name: a[n : n + 1] for name, a in found.items()} for n in range(len(batches))]
 
-    def decode(self, outputs: Mapping[str, Any], placement: Placement) -> Result:
+    def decode(
+        self,
+        outputs: Mapping[str, Any],
+        placement: Placement,
+        settings: LiveSettings | None = None,
+    ) -> Result:
         """Turn what ``infer`` gave into a result in the image's own pixels."""
-        return self._job.decode(outputs, placement)
+        return self._job_for(settings).decode(outputs, placement)
 
     def __call__(
         self,
@@ -285,6 +308,31 @@ class Model:
         job = self._make_task(**changes) if changes else self._job
         batch, placement = job.prepare(image)
         return job.decode(self.infer(batch), placement)
+
+    def _job_for(self, settings: LiveSettings | None) -> Task:
+        """The task with the settings of a moment; classes that the model has not are left out."""
+        if settings is None or self.task != "detect":
+            return self._job
+        job = self._jobs.get(settings)
+        if job is None:
+            changes: dict[str, Any] = {"conf": settings.conf, "iou": settings.iou, "classes": None}
+            if settings.classes:
+                changes["classes"] = self.own_classes(settings.classes)
+            if len(self._jobs) >= _SETTINGS_KEPT:
+                self._jobs = {}
+            job = self._jobs[settings] = self._make_task(**changes)
+        return job
+
+    def own_classes(self, classes: Sequence[str | int]) -> list[str | int]:
+        """Those of the classes, by name or number, that the model has."""
+        from livevision.inference.detect import class_ids
+
+        own = []
+        for given in classes:
+            with contextlib.suppress(UsageError):
+                class_ids([given], self.labels)
+                own.append(given)
+        return own
 
     def _for(self, reads: str) -> ModelFiles:
         """The files with the one that an engine reads, exported now if need be."""

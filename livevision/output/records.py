@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("source", "frame", "time", "class", "class_id", "confidence"),
-    *("x1", "y1", "x2", "y2", "track_id", "share", "wall_time"),
+    *("x1", "y1", "x2", "y2", "track_id", "share", "wall_time", "model"),
 )
 
 
@@ -40,7 +40,8 @@ class RecordsSink:
     shares 0..1 (4 and 6). Frames of live sources have a ``wall_time``: when they were captured, in
     UTC, as ISO 8601 writes it, with milliseconds. A still picture's ``source`` is its file, its
     ``time`` null; one of a file of several has its ``page``, from 1. Standard output takes the same
-    rows.
+    rows. Where several models of one task look at a source, each detection and label has its
+    ``model``, and ``segments`` are by model: ``{model: {class: share}}``.
 
     ``.csv`` has the columns ``COLUMNS`` and one row for each detection (``share`` empty), for each
     class in a class map (``confidence`` and the box empty) and for each label (only a class and a
@@ -96,14 +97,20 @@ class RecordsSink:
         if self._info_of(frame).live:
             record["wall_time"] = _utc(frame.wall_time)
         found: dict[str, Any] = {}
-        for result in rendered.results.values():
+        several = _several(rendered)
+        for model, result in rendered.results.items():
+            of = {"model": model} if type(result) in several else {}
             if isinstance(result, ClassMap):
-                shares = result.shares()
-                found["segments"] = {name: round(share, 6) for name, share in shares.items()}
+                shares = {name: round(share, 6) for name, share in result.shares().items()}
+                if of:
+                    found.setdefault("segments", {})[model] = shares
+                else:
+                    found["segments"] = shares
             elif isinstance(result, Label):
-                found["labels"] = list(_labels(result))
+                found.setdefault("labels", []).extend({**row, **of} for row in _labels(result))
             else:
-                found["detections"] = list(_detections(result))
+                rows = found.setdefault("detections", [])
+                rows.extend({**row, **of} for row in _detections(result))
         # In the same order whatever the order of the run's models.
         record |= {key: found[key] for key in ("detections", "segments", "labels") if key in found}
         if self._as_table:
@@ -163,11 +170,20 @@ def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]
     for found in (*record.get("detections", ()), *record.get("labels", ())):
         corners = dict(zip(("x1", "y1", "x2", "y2"), found.pop("box", ()), strict=False))
         yield {**common, **found, **corners}
-    for result in rendered.results.values():
+    several = _several(rendered)
+    for model, result in rendered.results.items():
         if isinstance(result, ClassMap):
+            of = {"model": model} if ClassMap in several else {}
             labels = list(result.labels)
-            for name, share in record["segments"].items():
-                yield {**common, "class": name, "class_id": labels.index(name), "share": share}
+            for name, share in result.shares().items():
+                row = {"class": name, "class_id": labels.index(name), "share": round(share, 6)}
+                yield {**common, **row, **of}
+
+
+def _several(rendered: Rendered) -> set[type]:
+    """Kinds of result that more than one model gave, so that rows tell whose they are."""
+    kinds = [type(result) for result in rendered.results.values()]
+    return {kind for kind in kinds if kinds.count(kind) > 1}
 
 
 def _csv_line(row: dict[str, Any]) -> bytes:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from livevision import registry
-from livevision.capture.locate import name_of
-from livevision.errors import LivevisionError, OutputError
+from livevision.errors import LivevisionError, OutputError, UsageError
 from livevision.frame import Rendered
 from livevision.output.options import OutputOptions
 from livevision.output.output_file import current_name
 from livevision.output.report_file import check_report
 from livevision.output.target import Target, check, in_folder, locate, refuse_same
-from livevision.protocols import Attentive, Pacing, Shared, Sink, SourceInfo
+from livevision.protocols import Attentive, OutletPolicy, Pacing, Sink, SourceInfo
+from livevision.redact import redact_uri
+from livevision.runtime.metering import Meter
+from livevision.runtime.outlets import Delivered, Outlet, Sent
+from livevision.runtime.sources import Watched
 
 if TYPE_CHECKING:
     from livevision.config import Settings
@@ -28,15 +32,18 @@ _LIVE = ("camera", "stream", "gstreamer")
 
 
 class Delivery:
-    """The sinks of a run. A context: leaving it closes every sink, whatever happened.
+    """The outputs of a run. A context: leaving it finishes every output, whatever happened.
 
     A video, a folder's copy or a window belongs to one source and lives from its opening to its
-    end; records hold all sources and live as long as the run.
+    end; records hold all sources and live as long as the run. Each has an outlet, with a queue and
+    a thread of its own, except windows: their toolkits want the main thread.
 
     Args:
         settings: The run's.
-        places: Kind and URI of each source.
+        sources: What is watched.
+        meter: Counts what is delivered.
         stopping: Whether the run has been told to end.
+        delivered: Called with each frame that the outputs have, on any thread.
 
     Attributes:
         where: Where finished results are found, a line each, in the order they were finished.
@@ -49,23 +56,26 @@ class Delivery:
     def __init__(
         self,
         settings: Settings,
-        places: Sequence[tuple[str, str]],
+        sources: Sequence[Watched],
+        meter: Meter,
         stopping: Callable[[], bool] = lambda: False,
+        delivered: Delivered | None = None,
     ) -> None:
         self._options = OutputOptions(
             overwrite=settings.overwrite,
             encoder=settings.encoder,
             preset=settings.preset,
             stopping=stopping,
-            sources=tuple(name_of(kind, uri) for kind, uri in places),
+            sources=tuple(source.name for source in sources),
         )
-        targets = [locate(uri, sources=len(places)) for uri in settings.output]
+        targets = [locate(uri, sources=len(sources)) for uri in settings.output]
         self._of_run = [t for t in targets if t.kind == "records"]
-        single = [t for t in targets if t.kind not in ("records", "folder")]
-        folders = [t for t in targets if t.kind == "folder"]
-        self._of_source = _copies(places, single, folders)
-        self._window = self._wanted_window(settings, places, targets)
-        inputs = [Path(uri) for kind, uri in places if kind in ("video_file", "images")]
+        self._single = [t for t in targets if t.kind not in ("records", "folder")]
+        self._folders = folders = [t for t in targets if t.kind == "folder"]
+        self._taken: set[str] = set()
+        self._of_source = [self._targets(source) for source in sources]
+        self._window = self._wanted_window(settings, sources, targets)
+        inputs = [Path(s.uri) for s in sources if s.kind in ("video_file", "images")]
         window = [Target("window", "")] if self._window == "must" else []
         copies = [target for mine in self._of_source for target in mine]
         refuse_same([*self._of_run, *copies, *folders], settings.report)
@@ -73,11 +83,33 @@ class Delivery:
             check(target, overwrite=settings.overwrite, inputs=inputs)
         if settings.report is not None:
             check_report(settings.report, inputs)
-        self._alone = len(places) == 1
-        self._run_sinks: list[Sink] = []
+        self._alone = len(sources) == 1 and not settings.sources
+        self._meter, self._delivered = meter, delivered
+        self._run_outlets: list[Outlet] = []
         self._run_open = False
-        self._sinks: dict[int, list[Sink]] = {}
+        self._outlets: dict[int, list[Outlet]] = {}
+        self._windows: dict[int, list[Sink]] = {}
+        self._finishing: list[tuple[int, Outlet]] = []
         self.where: list[str] = []
+
+    def add(self, source: Watched) -> None:
+        """Take up one more source, at the next position.
+
+        Raises:
+            UsageError: An output of it is not known, or cannot hold it.
+            OutputError: One can be seen to fail.
+        """
+        if any(target.kind != "window" for target in self._single):
+            raise UsageError(
+                f"{source.name}: an output of the run holds one source only; write into a folder, "
+                "or give each source outputs of its own"
+            )
+        targets = self._targets(source)
+        others = [target for mine in self._of_source for target in mine]
+        refuse_same([*self._of_run, *others, *targets], None)
+        for target in targets:
+            check(target, overwrite=self._options.overwrite, inputs=[])
+        self._of_source.append(targets)
 
     @property
     def wants_image(self) -> bool:
@@ -90,25 +122,23 @@ class Delivery:
         """How many outputs copy what a source's file holds beside its pictures."""
         return sum(target.kind == "video_file" for target in self._of_source[source])
 
-    @property
-    def waited(self) -> float:
-        """Seconds that the open sinks have held frames back for their time."""
-        sinks = (sink for sinks in self._sinks.values() for sink in sinks)
-        return sum(sink.waited for sink in sinks if isinstance(sink, Pacing))
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        failures = self._close(s for n in list(self._sinks) for s in self._sinks.pop(n))
-        failures += self._close(self._run_sinks)
-        self._run_sinks = []
+        for source in {*self._outlets, *self._windows}:
+            self.close(source)
+        for outlet in self._run_outlets:
+            outlet.end()
+        outlets = [*(outlet for _, outlet in self._finishing), *self._run_outlets]
+        self._finishing, self._run_outlets = [], []
+        failures = [failure for outlet in outlets for failure in self._finished(outlet)]
         for failure in failures[0 if error is not None else 1 :]:
             log.error("%s", failure)
         if failures and error is None:
             raise failures[0]
 
-    def open(self, source: int, info: SourceInfo) -> OutputError | None:
+    def open(self, source: int, info: SourceInfo) -> LivevisionError | None:
         """Begin the outputs of a source.
 
         Returns:
@@ -121,113 +151,179 @@ class Delivery:
         if not self._run_open:
             self._run_open = True
             for target in self._of_run:
-                self._run_sinks.append(self._make(target, info))
-        for sink in self._run_sinks:
-            if isinstance(sink, Shared):
-                sink.opened(source, info)
-        made = self._sinks.setdefault(source, [])
-        with self._apart(source) as failed:
+                self._run_outlets.append(self._make(target, info))
+        for outlet in self._run_outlets:
+            outlet.opened(source, info)
+        made = self._outlets.setdefault(source, [])
+        try:
             for target in self._of_source[source]:
+                if target.kind == "window":
+                    self._windows.setdefault(source, []).append(
+                        _sink("window")(target.target, info, self._options)
+                    )
+                    continue
                 made.append(self._make(target, info))
+                made[-1].opened(source, info)
             if self._window is not None:
-                self._open_window(made, info)
-        return failed.error
+                self._open_window(source, info)
+        except OutputError as error:
+            return self._of_one(source, error)
+        return None
 
-    def write(self, rendered: Rendered) -> OutputError | None:
-        """Give a frame to every sink of its source and of the run.
+    @contextmanager
+    def write(self, rendered: Rendered, live: bool, watched: bool) -> Iterator[None]:
+        """Give a frame to every outlet of its source and of the run, and show it.
 
-        Returns:
-            As ``open`` does; the outputs of the run do not get that frame.
+        A context: what the caller does in it is work on the frame as well.
+
+        Args:
+            rendered: The frame.
+            live: Of a source whose frames push each other out.
+            watched: The caller looks at the frame, too, once it is written, and may draw on it.
 
         Raises:
-            OutputError: A sink of the run, or of its only source, cannot write.
             StopRequested: The user closed the window.
         """
         source = rendered.frame.source
-        with self._apart(source) as failed:
-            for sink in self._sinks[source]:
+        outlets = [*self._outlets.get(source, ()), *self._run_outlets]
+        windows = self._windows.get(source, ())
+        sent = Sent(rendered.frame, self._meter, len(outlets) + 1, self._delivered)
+        for outlet in outlets:
+            outlet.put(sent, rendered, live)
+        seen = bool(windows) or watched or not outlets
+        started, waited = time.perf_counter(), _waited(windows)
+        try:
+            for sink in windows:
                 sink.write(rendered)
-        if failed.error is None:
-            for sink in self._run_sinks:
-                sink.write(rendered)
-        return failed.error
+            begun = time.perf_counter()
+            while watched and not sent.wait_for_others(0.1) and not self._options.stopping():
+                pass
+            started += time.perf_counter() - begun
+            yield
+        finally:
+            # A caller who leaves in the middle has had this frame all the same.
+            seconds = time.perf_counter() - started - (_waited(windows) - waited)
+            sent.done(seconds if seen else 0.0, "" if seen else None)
 
     def attend(self) -> None:
-        """See to the sinks while no frame comes.
+        """See to the windows while no frame comes.
 
         Raises:
             StopRequested: The user closed the window.
         """
-        for sink in (sink for sinks in self._sinks.values() for sink in sinks):
+        for sink in (sink for sinks in self._windows.values() for sink in sinks):
             if isinstance(sink, Attentive):
                 sink.attend()
 
-    def saved(self) -> list[str]:
-        """Where results are found just now, those of unfinished files by the names they have."""
-        unfinished = [sink for sinks in self._sinks.values() for sink in sinks] + self._run_sinks
-        return self.where + [current_name(sink.where) for sink in unfinished if sink.where]
-
-    def close(self, source: int) -> OutputError | None:
-        """Finish the outputs of a source; nothing where it never opened.
-
-        Returns:
-            What went wrong with one of them; all the others are finished.
-        """
-        with self._apart(source, ended=True) as failed:
-            for failure in self._close(self._sinks.pop(source, [])):
-                raise failure
-        return failed.error
-
-    @contextmanager
-    def _apart(self, source: int, ended: bool = False) -> Iterator[_Failed]:
-        """Work on the outputs of one source, whose failure the others have nothing to do with.
+    def failures(self) -> list[tuple[int, LivevisionError]]:
+        """Sources whose outputs have failed since the last call, and how; they are closed.
 
         Raises:
-            OutputError: There are no others, and this one has not ended.
+            LivevisionError: That of the run's outputs, or of its only source's.
         """
-        failed = _Failed()
-        try:
-            yield failed
-        except OutputError as error:
-            if self._alone and not ended:
-                raise
-            failed.error = error
-            for further in self._close(self._sinks.pop(source, []), told=False):
-                log.error("%s", further)
+        for outlet in self._run_outlets:
+            if outlet.error is not None:
+                self._run_outlets.remove(outlet)
+                raise outlet.error
+        failed: list[tuple[int, LivevisionError]] = []
+        for source, outlets in list(self._outlets.items()):
+            for outlet in outlets:
+                if outlet.error is not None:
+                    outlets.remove(outlet)
+                    failed.append((source, self._of_one(source, outlet.error)))
+                    break
+        for source, outlet in [f for f in self._finishing if f[1].ended]:
+            self._finishing.remove((source, outlet))
+            for failure in self._finished(outlet):
+                failed.append((source, failure))
+        return failed
 
-    def _make(self, target: Target, info: SourceInfo) -> Sink:
-        return _sink(target.kind)(target.target, info, self._options)
+    def settle(self) -> list[tuple[int, LivevisionError]]:
+        """Wait for the outputs of the sources that have ended; those that failed, and how."""
+        finishing, self._finishing = self._finishing, []
+        return [(n, failure) for n, outlet in finishing for failure in self._finished(outlet)]
 
-    def _close(
-        self, sinks: Iterator[Sink] | Sequence[Sink], told: bool = True
-    ) -> list[LivevisionError]:
-        """Close sinks, whatever happens, and keep where their results are if that is to be told."""
-        failures: list[LivevisionError] = []
-        for sink in sinks:
-            try:
-                sink.close()
-            except LivevisionError as error:
-                failures.append(error)
-            else:
-                if told and sink.where and sink.where not in self.where:
-                    self.where.append(sink.where)
-        return failures
+    def saved(self) -> list[str]:
+        """Where results are found just now, those of unfinished files by the names they have."""
+        open_ = [outlet for outlets in self._outlets.values() for outlet in outlets]
+        unfinished = [*open_, *(outlet for _, outlet in self._finishing), *self._run_outlets]
+        return self.where + [current_name(outlet.where) for outlet in unfinished if outlet.where]
+
+    def close(self, source: int) -> None:
+        """Finish the outputs of a source, in the background; nothing where it never opened."""
+        for outlet in self._outlets.pop(source, []):
+            outlet.end()
+            self._finishing.append((source, outlet))
+        for sink in self._windows.pop(source, []):
+            sink.close()
+
+    def _of_one(self, source: int, error: BaseException) -> LivevisionError:
+        """What is to be done about an output of one source that has failed: its error, to be told.
+
+        Raises:
+            LivevisionError: The source has no others beside it.
+        """
+        if self._alone or not isinstance(error, LivevisionError):
+            raise error
+        self.close(source)
+        return error
+
+    def _finished(self, outlet: Outlet) -> list[LivevisionError]:
+        """Wait for an outlet that was told to end; what went wrong with it."""
+        outlet.join()
+        if outlet.error is None:
+            if outlet.where and outlet.where not in self.where:
+                self.where.append(outlet.where)
+            return []
+        if isinstance(outlet.error, LivevisionError):
+            return [outlet.error]
+        raise outlet.error
+
+    def _make(self, target: Target, info: SourceInfo) -> Outlet:
+        kind = _sink(target.kind)
+        return Outlet(
+            redact_uri(target.target) or target.kind,
+            lambda: kind(target.target, info, self._options),
+            getattr(kind, "policy", OutletPolicy()),
+            self._meter,
+            self._options.stopping,
+        )
+
+    def _targets(self, source: Watched) -> list[Target]:
+        """Those named for the run's source, the source's own, and its copy in each folder."""
+        own = [locate(uri) for uri in source.settings.outputs]
+        mine = [*self._single, *(target for target in own if target.kind != "folder")]
+        for folder in [*self._folders, *(target for target in own if target.kind == "folder")]:
+            pictures = source.kind == "images"
+            copy = in_folder(
+                folder.target,
+                source.name,
+                pictures=pictures,
+                several=pictures and not _is_one_picture(source.uri),
+                is_file=(source.kind == "video_file" or pictures)
+                and source.uri != "-"
+                and source.named is None,
+                taken=self._taken,
+            )
+            self._taken.add(copy.target)
+            mine.append(copy)
+        return mine
 
     def _wanted_window(
-        self, settings: Settings, places: Sequence[tuple[str, str]], targets: Sequence[Target]
+        self, settings: Settings, sources: Sequence[Watched], targets: Sequence[Target]
     ) -> str | None:
         """``must`` where a window is the only output, ``may`` beside others of a live source."""
         if settings.headless:
             return None
         if not targets:
             return "must"
-        live = any(kind in _LIVE for kind, _ in places)
+        live = any(source.kind in _LIVE for source in sources)
         return "may" if live and all(t.kind != "window" for t in targets) else None
 
-    def _open_window(self, made: list[Sink], info: SourceInfo) -> None:
+    def _open_window(self, source: int, info: SourceInfo) -> None:
         options = replace(self._options, pace=self._window == "must" and not info.live)
         try:
-            made.append(_sink("window")("", info, options))
+            self._windows.setdefault(source, []).append(_sink("window")("", info, options))
         except OutputError as error:
             if self._window == "must":
                 raise
@@ -235,38 +331,13 @@ class Delivery:
             log.info("no window: %s", error)
 
 
-@dataclass
-class _Failed:
-    """What went wrong with the outputs of one source."""
-
-    error: OutputError | None = None
+def _waited(sinks: Sequence[Sink]) -> float:
+    """Seconds that sinks have held frames back for their time, which is no work."""
+    return sum(sink.waited for sink in sinks if isinstance(sink, Pacing))
 
 
 def _sink(kind: str) -> registry.SinkClass:
     return registry.resolve(registry.SINKS, kind, "kind of output")
-
-
-def _copies(
-    places: Sequence[tuple[str, str]], single: Sequence[Target], folders: Sequence[Target]
-) -> list[list[Target]]:
-    """The targets of each source: those named, and its copy in each folder."""
-    taken: set[str] = set()
-    copies = []
-    for kind, uri in places:
-        mine = list(single)
-        for folder in folders:
-            copy = in_folder(
-                folder.target,
-                name_of(kind, uri),
-                pictures=kind == "images",
-                several=kind == "images" and not _is_one_picture(uri),
-                is_file=kind in ("video_file", "images") and uri != "-",
-                taken=taken,
-            )
-            taken.add(copy.target)
-            mine.append(copy)
-        copies.append(mine)
-    return copies
 
 
 def _is_one_picture(uri: str) -> bool:

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from livevision.frame import Frame, Inferred, Prepared
+from livevision.frame import Frame, Inferred
+from livevision.protocols import SourceInfo
 from livevision.runtime.carrying import Carrier
 from livevision.runtime.links import Channel
-from livevision.runtime.stages import Stages
+from livevision.runtime.stages import Computing, Ended, Opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +62,52 @@ class NetTime:
         return seconds / len(self._free)
 
 
-def infer(carrier: Carrier, stages: Stages, inbox: Channel[Any], outbox: Channel[Any]) -> None:
-    """Carry frames through inference the way that the open stages allow, until the end."""
-    if stages.together is not None and stages.most() > 1:
-        _together(carrier, stages.together, stages, inbox, outbox)
-    elif stages.start is not None and stages.depth() > 1:
-        _overlap(carrier, stages.start, stages, inbox, outbox)
+def infer(
+    carrier: Carrier, stage: Computing, inbox: Channel[Any], outbox: Channel[Any], place: str
+) -> None:
+    """Carry frames through inference the way that the open stage allows, until the end.
+
+    Args:
+        carrier: Shared by the run's threads.
+        stage: It.
+        inbox: The link in front of it.
+        outbox: The link behind it.
+        place: The name of the stage behind it.
+    """
+    if stage.most > 1:
+        _together(carrier, stage, inbox, outbox, place)
+    elif stage.depth > 1:
+        _overlap(carrier, stage, inbox, outbox, place)
     else:
-        carrier.carry("inference", inbox, outbox, stages.inference)
+        carrier.carry(stage, inbox, outbox, place)
+
+
+class _Finishing:
+    """The second half of inference: waits for the frames that were begun, oldest first."""
+
+    def __init__(self, carrier: Carrier, stage: Computing) -> None:
+        self.name = stage.name
+        self._meter = carrier.meter
+        self._net = NetTime(stage.streams)
+
+    def opened(self, source: int, info: SourceInfo) -> None:
+        pass
+
+    def ended(self, source: int) -> None:
+        pass
+
+    def __call__(self, item: Begun) -> Inferred:
+        asked = time.perf_counter()
+        result, done = item.finish()
+        if done is not None:
+            decoding = time.perf_counter() - max(asked, done)
+            # The next frame is computed while this one is decoded: the longer of the two counts.
+            self._meter.worked(self.name, max(self._net.of(item.begun, done), decoding))
+        return result
 
 
 def _overlap(
-    carrier: Carrier,
-    start: Callable[[Prepared], Callable[[], tuple[Inferred, float | None]]],
-    stages: Stages,
-    inbox: Channel[Any],
-    outbox: Channel[Any],
+    carrier: Carrier, stage: Computing, inbox: Channel[Any], outbox: Channel[Any], place: str
 ) -> None:
     """Have several frames computed at once; their results go on in the frames' order.
 
@@ -84,23 +115,12 @@ def _overlap(
     ``depth`` + 1 frames, so that the engine has more at hand when the oldest is waited for. Frames
     begun are not overtaken.
     """
-    begun = carrier.link("overlay", stages.depth() - 1)
-    net = NetTime(stages.streams())
-
-    def finish(item: Begun) -> Inferred:
-        asked = time.perf_counter()
-        result, done = item.finish()
-        if done is not None:
-            decoding = time.perf_counter() - max(asked, done)
-            # The next frame is computed while this one is decoded: the longer of the two counts.
-            carrier.meter.worked("inference", max(net.of(item.begun, done), decoding))
-        return result
-
+    begun = carrier.link(place, stage.depth - 1)
     waiting = threading.Thread(
         target=carrier.carry,
-        args=("inference", begun, outbox, finish),
+        args=(_Finishing(carrier, stage), begun, outbox, place),
         kwargs={"measured": True},
-        name="inference",
+        name=stage.name,
         daemon=True,
     )
     waiting.start()
@@ -108,46 +128,44 @@ def _overlap(
         with carrier.until_closed(begun):
             while True:
                 item = inbox.get()
-                if isinstance(item, Prepared):
-                    if carrier.too_old("inference", item.frame):
-                        continue
-                    with carrier.counted("overlay"):
-                        begin = Begun(item.frame, time.perf_counter(), start(item))
-                    carrier.put(begun, "overlay", begin, item.frame, waits=True)
-                else:
+                if isinstance(item, Opened | Ended):
+                    carrier.announce(stage, item)
                     begun.tell(item)
+                    continue
+                if carrier.too_old(stage.name, item.frame):
+                    continue
+                with carrier.counted(place, item.frame):
+                    begin = Begun(item.frame, time.perf_counter(), stage.start(item))
+                carrier.put(begun, place, begin, item.frame, waits=True)
     finally:
         waiting.join()
 
 
 def _together(
-    carrier: Carrier,
-    together: Callable[[Sequence[Prepared]], list[Inferred]],
-    stages: Stages,
-    inbox: Channel[Any],
-    outbox: Channel[Any],
+    carrier: Carrier, stage: Computing, inbox: Channel[Any], outbox: Channel[Any], place: str
 ) -> None:
     """Take frames in one call where as many wait as it takes, and one by one where not.
 
     No frame waits for others to come: that would be latency for nothing.
     """
-    most = stages.most()
+    most = stage.most
     with carrier.until_closed(outbox):
         while True:
             item = inbox.get()
-            if not isinstance(item, Prepared):
+            if isinstance(item, Opened | Ended):
+                carrier.announce(stage, item)
                 outbox.tell(item)
                 continue
             items = [item, *inbox.take(most - 1)]
-            items = [one for one in items if not carrier.too_old("inference", one.frame)]
+            items = [one for one in items if not carrier.too_old(stage.name, one.frame)]
             if not items:
                 continue
             started = time.perf_counter()
-            with carrier.counted("overlay", len(items)):
-                results = together(items) if len(items) > 1 else [stages.inference(items[0])]
+            with carrier.counted(place, *(one.frame for one in items)):
+                results = stage.together(items) if len(items) > 1 else [stage(items[0])]
             seconds = (time.perf_counter() - started) / len(items)
             for done, result in enumerate(results):
-                carrier.meter.worked("inference", seconds)
+                carrier.meter.worked(stage.name, seconds)
                 # Where the link is closed, this frame and those behind it are lost.
-                with carrier.lost_behind("overlay", len(results) - done - 1):
-                    carrier.put(outbox, "overlay", result, result.frame)
+                with carrier.lost_behind(place, [r.frame for r in results[done + 1 :]]):
+                    carrier.put(outbox, place, result, result.frame)

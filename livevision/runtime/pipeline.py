@@ -1,12 +1,11 @@
-"""The five stages and their threads: capture, preprocess, inference, overlay, output.
+"""The stages and their threads, from capture to output.
 
     capture ──► preprocess ──► inference ──► overlay ──► output
     (threads)    (thread)       (thread)     (thread)    (the caller's thread)
 
 The caller iterates over ``Pipeline.events()`` and is the output stage: window toolkits want the
-main thread, and a generator is also the shape a Python user wants. Every other stage is a plain
-function from one frame value to the next, which knows nothing of threads. This file and those
-below it (``inferring.py``, ``carrying.py``, ``channel.py``) are the only ones that do.
+main thread, and a generator is also the shape a Python user wants. The stages between are a list of
+objects that know nothing of threads (``stages.Stage``), so that one more is one more in the list.
 
 Shut-down is always the same: a source's end, ``stop()``, an error in any stage or the caller's
 leaving the loop all close the links, let every thread finish, and raise the first error in the
@@ -27,11 +26,11 @@ from livevision.frame import Frame, Rendered
 from livevision.protocols import Source
 from livevision.runtime.carrying import Carrier
 from livevision.runtime.inferring import infer
-from livevision.runtime.links import Closed
-from livevision.runtime.report import Meter
-from livevision.runtime.stages import Ended, Event, Idle, Item, Opened, Stages
+from livevision.runtime.links import Channel, Closed
+from livevision.runtime.metering import Meter
+from livevision.runtime.stages import Computing, Ended, Event, Idle, Item, Opened, Stage
 
-__all__ = ["Ended", "Event", "Idle", "Opened", "Pipeline", "Stages"]
+__all__ = ["Ended", "Event", "Idle", "Opened", "Pipeline"]
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class Pipeline:
         sources: What opens each source; its position is ``Frame.source``.
         turns: Positions of sources, grouped: each group is read by a thread of its own, one source
             after the other. Files stand in one group, each camera in its own.
-        stages: The work.
+        stages: The work between capture and output, in its order. One of them may be ``Computing``.
         meter: Takes every measurement.
         mode: ``every-frame`` waits for slow stages and loses nothing, ``freshest`` drops what is
             overtaken, ``auto`` does the first for files and the second for live sources.
@@ -57,41 +56,56 @@ class Pipeline:
         capacity: Frames that a waiting link holds. A dropping link holds one.
         stride: Asked at every frame of a source whose frames push each other out: only every so
             many go on, the others are counted as dropped. It may change while running.
+        paused: Asked at every frame of a source: whether it is dropped unseen.
+        stay: Go on without sources, until ``stop``: some may be added.
+        counts: Count a frame as delivered when the caller asks for the next one; False where the
+            caller counts.
     """
 
     def __init__(
         self,
         sources: Sequence[Callable[[], Source]],
         turns: Sequence[Sequence[int]],
-        stages: Stages,
+        stages: Sequence[Stage | Computing],
         meter: Meter,
         *,
         mode: str = "auto",
         max_frames: int | None = None,
         capacity: int = 3,
         stride: Callable[[], int] = lambda: 1,
+        paused: Callable[[int], bool] = lambda _: False,
+        stay: bool = False,
+        counts: bool = True,
     ) -> None:
-        self._sources = sources
+        self._sources = list(sources)
         self._turns = turns
         self._stages = stages
         self._meter = meter
         self._mode = mode
         self._max_frames = max_frames
-        self._stride = stride
+        self._stride, self._paused = stride, paused
+        self._counts = counts
         self._freshest: dict[int, bool] = {}
-        self._carrier = Carrier(meter, self._freshest, self.stop)
-        self._to_preprocess = self._carrier.link("preprocess", capacity)
-        self._to_inference = self._carrier.link("inference", capacity)
-        self._to_overlay = self._carrier.link("overlay", capacity)
-        self._to_output = self._carrier.link("output", capacity)
+        names = [stage.name for stage in stages]
+        meter.follow(names)
+        nets = next((n for n, stage in enumerate(stages) if isinstance(stage, Computing)), -1)
+        self._carrier = Carrier(meter, self._freshest, self.stop, names[: nets + 1])
+        # A link in front of each stage and of the output, and what stands behind the link.
+        self._places = [*names, "output"]
+        self._links = [self._carrier.link(place, capacity) for place in self._places]
         self._ready = threading.Event()
+        if nets < 0:
+            self._ready.set()
         self._stop = threading.Event()
         self._stopped_at: float | None = None
-        self._state = threading.Lock()
-        self._reading = len(turns)
+        self._state = threading.RLock()  # a signal handler may stop what holds it
+        self._reading = len(turns) + stay
+        self._stay = stay
+        self._threads: list[threading.Thread] = []
         self._delivered: dict[int, int] = {}
         self._open: dict[int, Source] = {}
         self._given_up: set[int] = set()
+        self._removed: set[int] = set()
 
     def events(self) -> Generator[Event]:
         """Run, and give what comes out to the caller, who is the output stage.
@@ -102,17 +116,17 @@ class Pipeline:
             LivevisionError: Or whatever else the first stage to fail raised. A source that breaks
                 off is no failure of the run: its ``Ended`` carries the error.
         """
-        threads = [
+        self._threads = [
             threading.Thread(target=work, args=arguments, name=name, daemon=True)
             for name, work, arguments in self._workers()
         ]
-        for thread in threads:
+        for thread in list(self._threads):
             thread.start()
         try:
             while not self._overdue():
                 try:
                     # A wait with no bound could not be interrupted by a signal on every platform.
-                    item = self._to_output.get(_POLL_S)
+                    item = self._links[-1].get(_POLL_S)
                 except TimeoutError:
                     yield Idle()
                     continue
@@ -122,7 +136,7 @@ class Pipeline:
         finally:
             self.stop()
             self._carrier.abort()
-            self._join(threads)
+            self._join(self._threads)
         if self._carrier.error is not None:
             raise self._carrier.error
 
@@ -143,11 +157,47 @@ class Pipeline:
         """
         if self._stopped_at is None:
             self._stopped_at = time.monotonic()
-        self._stop.set()
+        with self._state:
+            first = not self._stop.is_set()
+            self._stop.set()
         self._ready.set()
+        if first and self._stay:
+            self._read_all()
         # At once, as each may take its time: one of many must not hold up the others.
         for source in list(self._open.values()):
             threading.Thread(target=source.close, name="closing", daemon=True).start()
+
+    def add(self, source: Callable[[], Source]) -> int:
+        """Watch one more source, from now on. Safe from any thread.
+
+        Returns:
+            Its position.
+
+        Raises:
+            Closed: The run is ending.
+        """
+        with self._state:
+            if self.stopping or self._reading == 0:
+                raise Closed
+            self._reading += 1
+            self._sources.append(source)
+            position = len(self._sources) - 1
+        thread = threading.Thread(
+            target=self._capture, args=([position],), name="capture", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+        return position
+
+    def remove(self, source: int) -> None:
+        """End a source: no new frames, those on the way are still delivered, then its ``Ended``.
+
+        Safe from any thread.
+        """
+        self._removed.add(source)
+        opened = self._open.get(source)
+        if opened is not None:
+            threading.Thread(target=opened.close, name="closing", daemon=True).start()
 
     def give_up(self, source: int) -> None:
         """Take no more of a source, whose outputs have failed; the others go on.
@@ -166,17 +216,17 @@ class Pipeline:
             return False
         waited = time.monotonic() - self._stopped_at
         if waited > _SOURCES_S:
-            self._to_preprocess.close()
+            self._links[0].close()
         return waited > _DRAIN_S
 
     def _deliver(self, item: Item) -> Iterator[Event]:
         if isinstance(item, Rendered):
             source = item.frame.source
             if source in self._given_up:
-                self._meter.dropped("output", "failed")
+                self._meter.dropped(source, "output", "failed")
                 return
             if self._enough(source):
-                self._meter.dropped("output", "stopped")
+                self._meter.dropped(source, "output", "stopped")
                 return
             if self._carrier.too_old("output", item.frame):
                 return
@@ -186,10 +236,10 @@ class Pipeline:
                 yield item
             finally:
                 # A caller who leaves the loop has had this frame all the same.
-                seconds = time.perf_counter() - started
-                if source in self._given_up:
-                    self._meter.dropped("output", "failed")
-                else:
+                if self._counts and source in self._given_up:
+                    self._meter.dropped(source, "output", "failed")
+                elif self._counts:
+                    seconds = time.perf_counter() - started
                     self._meter.delivered(source, item.frame.wall_time, seconds)
         elif isinstance(item, Opened | Ended):
             yield item
@@ -200,17 +250,9 @@ class Pipeline:
     def _workers(self) -> Iterator[tuple[str, Callable[..., None], tuple[Any, ...]]]:
         for turn in self._turns:
             yield "capture", self._capture, (turn,)
-        yield (
-            "preprocess",
-            self._carrier.carry,
-            ("preprocess", self._to_preprocess, self._to_inference, self._stages.preprocess),
-        )
-        yield "inference", self._infer, ()
-        yield (
-            "overlay",
-            self._carrier.carry,
-            ("overlay", self._to_overlay, self._to_output, self._stages.overlay),
-        )
+        for n, stage in enumerate(self._stages):
+            work = self._compute if isinstance(stage, Computing) else self._carrier.carry
+            yield stage.name, work, (stage, self._links[n], self._links[n + 1], self._places[n + 1])
 
     def _capture(self, turn: Sequence[int]) -> None:
         """Read the sources of one group, one after the other."""
@@ -218,26 +260,33 @@ class Pipeline:
             for source in turn:
                 if self.stopping:
                     break
-                self._read(source)
+                if source not in self._removed:
+                    self._read(source)
         except Closed:
             pass
         except BaseException as error:
             self._carrier.fail(error)
         finally:
-            with self._state:
-                self._reading -= 1
-                last = self._reading == 0
-            if last:
-                self._to_preprocess.close()
+            self._read_all()
+
+    def _read_all(self) -> None:
+        """One that reads, or may yet, has come to its end; behind the last one the links close."""
+        with self._state:
+            self._reading -= 1
+            last = self._reading == 0
+        if last:
+            self._links[0].close()
 
     def _read(self, position: int) -> None:
-        link = self._to_preprocess
+        link = self._links[0]
         try:
             source = self._sources[position]()
         except SourceError as unopened:
-            link.tell(Ended(position, unopened))
+            link.tell(Ended(position, None if position in self._removed else unopened))
             return
         self._open[position] = source
+        if position in self._removed:
+            source.close()
         error: SourceError | None = None
         try:
             info = source.info
@@ -250,7 +299,7 @@ class Pipeline:
             self._ready.wait()
             self._pump(position, source, freshest)
         except SourceError as broken:
-            error = broken
+            error = None if position in self._removed else broken
         finally:
             self._open.pop(position, None)
             source.close()
@@ -262,10 +311,13 @@ class Pipeline:
         clock = None
         if freshest and not source.info.live:
             clock = _Clock(source.info.name, self._stop)
-        while not self.stopping and position not in self._given_up:
+        while not self.stopping and position not in self._given_up | self._removed:
             # A live source is cut where frames are delivered, as some of those taken are dropped.
             if self._enough(position) or (not freshest and taken == self._max_frames):
                 return
+            if not source.info.live and self._paused(position):
+                self._stop.wait(_POLL_S)
+                continue
             started = time.perf_counter()
             frame = next(frames, None)
             if frame is None:
@@ -276,22 +328,29 @@ class Pipeline:
             lag = frame.lag if source.info.live or clock is not None else None
             self._meter.captured(position, seconds, lag)
             taken += 1
-            if freshest and (taken - 1) % self._stride():
-                self._meter.dropped("preprocess", "stride")
+            cause = ""
+            if self._paused(position):
+                cause = "paused"
+            elif freshest and (taken - 1) % self._stride():
+                cause = "stride"
+            if cause:
+                self._meter.dropped(position, self._places[0], cause)
                 continue
-            self._carrier.put(self._to_preprocess, "preprocess", frame, frame)
+            self._carrier.put(self._links[0], self._places[0], frame, frame)
 
-    def _infer(self) -> None:
+    def _compute(
+        self, stage: Computing, inbox: Channel[Any], outbox: Channel[Any], place: str
+    ) -> None:
         try:
-            self._stages.open()
+            stage.open()
         except BaseException as error:
             self._carrier.fail(error)
             return
         self._ready.set()
         try:
-            infer(self._carrier, self._stages, self._to_inference, self._to_overlay)
+            infer(self._carrier, stage, inbox, outbox, place)
         finally:
-            self._stages.close()
+            stage.close()
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
         deadline = (self._stopped_at or time.monotonic()) + _END_S

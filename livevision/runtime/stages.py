@@ -1,10 +1,10 @@
-"""What happens in each stage of a run, and what passes between stages besides frames."""
+"""What a stage is, and what passes between stages besides frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from livevision.errors import SourceError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
@@ -36,35 +36,60 @@ Event: TypeAlias = Opened | Rendered | Ended | Idle
 Item: TypeAlias = Opened | Ended | Frame | Prepared | Inferred | Rendered
 
 
-@dataclass(frozen=True)
-class Stages:
-    """What happens between capture and output, a function a stage.
+class Stage(Protocol):
+    """Work on frames, on a thread of its own: a frame value in, the next one out.
+
+    What a stage keeps of a source it keeps by the source's position, from ``opened`` to ``ended``.
 
     Attributes:
-        preprocess: Runs on its own thread, as do the other two.
-        inference: The net and the decoding of its output.
-        overlay: The picture to show.
-        open: Called once on the inference thread before its first frame: engines are opened on the
-            thread that uses them.
-        close: Called once on that thread after its last frame.
-        start: The same as ``inference`` in two parts: begins on a frame and returns at once with
-            what waits for the result. That is called once, on another thread, and tells as well
-            when the net was done, as ``Pending`` does.
-        depth: How many frames ``start`` may have begun at once, known after ``open``. Where it is
-            1, ``inference`` is called.
-        streams: How many of these the net computes at the same moment, known after ``open``.
-        together: The same as ``inference`` for several frames, in their order.
-        most: How many frames ``together`` takes, known after ``open``; fewer go one by one. Where
-            it is 1, all do.
+        name: As the report names it.
     """
 
-    preprocess: Callable[[Frame], Prepared]
-    inference: Callable[[Prepared], Inferred]
-    overlay: Callable[[Inferred], Rendered]
-    open: Callable[[], None] = field(default=lambda: None)
-    close: Callable[[], None] = field(default=lambda: None)
-    start: Callable[[Prepared], Callable[[], tuple[Inferred, float | None]]] | None = None
-    depth: Callable[[], int] = field(default=lambda: 1)
-    streams: Callable[[], int] = field(default=lambda: 1)
-    together: Callable[[Sequence[Prepared]], list[Inferred]] | None = None
-    most: Callable[[], int] = field(default=lambda: 1)
+    name: str
+
+    def opened(self, source: int, info: SourceInfo) -> None:
+        """Frames of a source follow."""
+
+    def __call__(self, item: Any, /) -> Any: ...
+
+    def ended(self, source: int) -> None:
+        """No frame of the source follows: forget it."""
+
+
+@runtime_checkable
+class Computing(Protocol):
+    """The stage of the nets, which may take several frames at once.
+
+    Attributes:
+        depth: How many frames ``start`` may have begun at once; where it is 1, the stage is called.
+        streams: How many of these the nets compute at the same moment.
+        most: How many frames ``together`` takes; fewer go one by one, and where it is 1, all do.
+            The three are known once the stage is open.
+    """
+
+    name: str
+    depth: int
+    streams: int
+    most: int
+
+    def opened(self, source: int, info: SourceInfo) -> None: ...
+
+    def ended(self, source: int) -> None: ...
+
+    def __call__(self, item: Prepared, /) -> Inferred: ...
+
+    def open(self) -> None:
+        """Load the nets, on the thread that will use them. Frames wait for it."""
+
+    def close(self) -> None:
+        """Let go of them, on the same thread, after the last frame."""
+
+    def start(self, item: Prepared) -> Callable[[], tuple[Inferred, float | None]]:
+        """Begin on a frame, and return at once with what waits for the result.
+
+        That is called once, on another thread, and tells as well when the net was done, as
+        ``Pending`` does.
+        """
+
+    def together(self, items: Sequence[Prepared]) -> list[Inferred]:
+        """Results of several frames, in their order."""

@@ -15,14 +15,14 @@ import av
 import pytest
 
 from livevision import app
-from livevision.app import Run
 from livevision.capture import hardware, jetson
 from livevision.capture.options import SourceOptions
 from livevision.capture.video_file import VideoFileSource
 from livevision.config import Settings
 from livevision.errors import SourceError, UsageError
 from livevision.media.codecs import DECODERS, NOT_BUILT
-from livevision.runtime.report import Meter
+from livevision.runtime.metering import Meter
+from livevision.runtime.run import Run
 from tests import clips
 from tests.clips import frame_number
 

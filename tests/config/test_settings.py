@@ -88,7 +88,7 @@ def test_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"source": "a", "task": "segmnt"}, ["'segmnt'", "Did you mean 'segment'?", "both"]),
         ({"source": "a", "engine": "openvin"}, ["Did you mean 'openvino'?"]),
         ({"source": "a", "tsak": "detect"}, ["'tsak'", "Did you mean 'task'?"]),
-        ({"source": "a", "model": ["a", "b"]}, ["2 values of model", "task both"]),
+        ({"source": "a", "weights": ["a", "b"]}, ["2 values of weights", "task both"]),
         ({"source": "a", "output": ["o.mp4", "o.mp4"]}, ["same output", "twice"]),
         ({"source": "a", "verbose": True, "quiet": True}, ["verbose and quiet"]),
         ({"source": {"a": 1}}, ["source", "is not a text"]),

@@ -74,7 +74,9 @@ def test_an_output_that_fails_costs_its_file_alone(
     accounted_for(told)
     assert len(rows(results)) == told["frames_out"]
     done = {"__init__": 0, "write": 5, "close": 12}[moment]
-    assert told["frames_out"] == 24 + done
+    # The records are written beside the video, and may be some frames ahead when it fails.
+    most = 12 if moment == "write" else done
+    assert 24 + done <= told["frames_out"] <= 24 + most
 
 
 def test_an_output_that_fails_for_all_is_an_output_that_fails(
@@ -122,6 +124,8 @@ def test_a_source_that_never_opened_has_no_table_of_zeros(tmp_path: Path, livevi
             "source": str(tmp_path / "a.mp4"),
             "frames_in": 0,
             "frames_out": 0,
+            "dropped": {},
+            "latency_ms": None,
             "losses": {},
             "error": told["sources"][0]["error"],
         }
@@ -249,7 +253,7 @@ class TestReport:
         def fails(path: Path, text: str) -> None:
             raise OutputError("cannot write the report")
 
-        monkeypatch.setattr("livevision.app.write_report", fails)
+        monkeypatch.setattr("livevision.runtime.run.write_report", fails)
         out = tmp_path / "out.jsonl"
         arguments = ["--source", clip.path, *LIGHT, "--output", out, "--report", tmp_path / "r"]
         outcome = livevision(*arguments)
@@ -268,7 +272,7 @@ class TestReport:
         def fails(path: Path, text: str) -> None:
             raise OutputError("cannot write the report")
 
-        monkeypatch.setattr("livevision.app.write_report", fails)
+        monkeypatch.setattr("livevision.runtime.run.write_report", fails)
         out = tmp_path / "out.jsonl"
         outcome = livevision("--source", clip.path, *LIGHT, "--output", out, "--report", "r.json")
         assert outcome.code == 5

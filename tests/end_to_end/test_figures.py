@@ -14,7 +14,7 @@ import pytest
 
 import livevision as api
 from livevision.overlay import hud
-from livevision.runtime.report import STAGES
+from livevision.runtime.metering import STAGES
 from tests import clips
 from tests.end_to_end.conftest import Outcome
 
@@ -91,6 +91,8 @@ def test_the_figures_of_a_file(
             "source": str(clip.path),
             "frames_in": FRAMES,
             "frames_out": FRAMES,
+            "dropped": {},
+            "latency_ms": None,
             "losses": {"corrupt": 0},
             "error": None,
         }

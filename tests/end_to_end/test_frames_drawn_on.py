@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import livevision
-from livevision.app import Run
 from livevision.config import Settings
-from livevision.runtime.report import Meter
+from livevision.runtime.metering import Meter
+from livevision.runtime.run import Run
 from tests import clips
 
 

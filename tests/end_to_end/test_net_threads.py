@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from livevision.app import Run
 from livevision.config import Settings
 from livevision.models import for_run
-from livevision.runtime.report import Meter
+from livevision.runtime.metering import Meter
+from livevision.runtime.run import Run
 from tests import clips
 
 LIGHT, HEAVY = "thundernet-snet49", "bisenet-mobilenetv2-camvid"

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from livevision import registry
-from livevision.app import Run
 from livevision.config import Settings
 from livevision.frame import Batch
 from livevision.inference.model_files import ModelFiles
 from livevision.protocols import EngineSpec, TensorSpec
-from livevision.runtime.report import Meter
+from livevision.runtime.metering import Meter
+from livevision.runtime.run import Run
 
 CALL_S = 0.03
 

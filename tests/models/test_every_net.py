@@ -80,7 +80,7 @@ def test_a_net_runs_in_the_live_pipeline_by_its_name(name: str) -> None:
     task = NETS[name].task
     rendered = list(livevision.run("synthetic", task=task, max_frames=2, **options))
     assert len(rendered) == 2
-    assert all(tuple(frame.results) == (task,) for frame in rendered)
+    assert all(tuple(frame.results) == (name,) for frame in rendered)
 
 
 def small(name: str) -> tuple[ModelFiles, ModelCard]:

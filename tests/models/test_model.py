@@ -206,18 +206,18 @@ def test_weights_that_do_not_fit_are_told(cards: Path) -> None:
 
 
 def test_models_of_a_run(cards: Path) -> None:
-    both = for_run.for_tasks(_wanted(task="both", classes=("person",)))
+    both = for_run.for_run(_wanted(task="both", classes=("person",))).models
     assert [m.task for m in both] == ["segment", "detect"]
     assert [m.class_agnostic for m in both if m.task == "detect"] == [True]
-    every = for_run.for_tasks(_wanted(task="both", class_agnostic=False))
+    every = for_run.for_run(_wanted(task="both", class_agnostic=False)).models
     assert [m.class_agnostic for m in every if m.task == "detect"] == [False]
-    (alone,) = for_run.for_tasks(_wanted(model=("bisenet-small",)))
+    (alone,) = for_run.for_run(_wanted(model=("bisenet-small",))).models
     assert alone.task == "segment", "a model that is named settles the task"
     graph = small_models.graph("segment")
-    (told,) = for_run.for_tasks(_wanted(weights=(graph,)))
+    (told,) = for_run.for_run(_wanted(weights=(graph,))).models
     assert told.task == "segment", "and so does a graph"
     files = (small_models.weights("segment"), small_models.graph("detect"))
-    assert len(for_run.for_tasks(_wanted(task="both", weights=files))) == 2
+    assert len(for_run.for_run(_wanted(task="both", weights=files)).models) == 2
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_models_of_a_run(cards: Path) -> None:
         ({"task": "segment", "classes": ("car",)}, "detection only"),
         (
             {"task": "both", "model": ("bisenet-small", "bisenet-small")},
-            "both do the task segment",
+            "given twice",
         ),
         ({"imgsz": (16, 16)}, "32 to 4096"),
         ({"classes": ("persn",)}, "Did you mean 'person'"),
@@ -237,7 +237,7 @@ def test_models_of_a_run(cards: Path) -> None:
 )
 def test_runs_that_cannot_be(cards: Path, changes: dict[str, Any], line: str) -> None:
     with pytest.raises(UsageError, match=line):
-        for_run.for_tasks(_wanted(**changes))
+        for_run.for_run(_wanted(**changes))
 
 
 @pytest.mark.parametrize("engine", ["auto", "openvino", "onnx"])

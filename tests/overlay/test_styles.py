@@ -24,8 +24,8 @@ from livevision.overlay.room import Memory, Room
 from livevision.overlay.styles import STYLES, styled
 from livevision.protocols import SourceInfo
 from livevision.results import ClassMap
-from livevision.runtime.drawing import Overlays
-from livevision.runtime.report import Meter
+from livevision.runtime.metering import Meter
+from livevision.runtime.overlay_stage import OverlayStage
 from tests import clips
 from tests.output.feeding import plain_info
 
@@ -65,9 +65,9 @@ def drawn(image: Image, results: dict[str, Any], **settings: Any) -> Image:
     task = "both" if len(results) > 1 else next(iter(results))
     of = {"task": task, "hud": False, "headless": True, **settings}
     models: list[Any] = [SimpleNamespace(task=task, labels=LABELS, name=task) for task in results]
-    overlays = Overlays(Settings.of(source="a.mp4", **of), models, Meter())
-    picture: Image = overlays.draw(Inferred(Frame(0, 0, 0.0, 0.0, image), results))
-    return picture
+    stage = OverlayStage(Settings.of(source="a.mp4", **of), models, Meter())
+    stage.opened(0, SourceInfo("a.mp4", False, (image.shape[1], image.shape[0])))
+    return stage(Inferred(Frame(0, 0, 0.0, 0.0, image), results)).image
 
 
 @pytest.mark.parametrize("fields", [False, True], ids=["blur", "pixelate"])

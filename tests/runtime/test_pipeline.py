@@ -16,8 +16,9 @@ import pytest
 from livevision.errors import SourceError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
 from livevision.protocols import SourceInfo
-from livevision.runtime.pipeline import Ended, Opened, Pipeline, Stages
-from livevision.runtime.report import Meter
+from livevision.runtime.metering import Meter
+from livevision.runtime.pipeline import Ended, Opened, Pipeline
+from tests.runtime.standins import Net, Work
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -52,7 +53,7 @@ class Counting:
 
 
 def do_nothing(frame: Frame) -> Prepared:
-    return Prepared(frame, ())
+    return Prepared(frame, {})
 
 
 def stages(
@@ -61,8 +62,12 @@ def stages(
     overlay: Callable[[Inferred], Rendered] = lambda i: Rendered(i.frame, {}, i.frame.image),
     open: Callable[[], None] = lambda: None,
     close: Callable[[], None] = lambda: None,
-) -> Stages:
-    return Stages(preprocess, inference, overlay, open, close)
+) -> list[Any]:
+    return [
+        Work("preprocess", preprocess),
+        Net(inference, open, close),
+        Work("overlay", overlay),
+    ]
 
 
 def no_threads_left() -> bool:
@@ -138,7 +143,8 @@ def test_live_sources_share_a_slow_net_evenly(rates: tuple[int, ...], batch: int
     def source(position: int, rate: int) -> Callable[[], Counting]:
         return lambda: Counting(position, 2 * rate, live=True, period=1 / rate)
 
-    work = replace(stages(inference=slow), together=together, most=lambda: batch)
+    work = stages()
+    work[1] = Net(slow, together=together, most=batch)
     pipeline = Pipeline(
         [source(position, rate) for position, rate in enumerate(rates)],
         [[position] for position in range(len(rates))],
@@ -210,7 +216,7 @@ def test_a_live_frame_that_grows_old_on_the_way_is_not_shown(place: str) -> None
         if frame.index == 3:
             time.sleep(0.8)
         if place == "preprocess":
-            return Prepared(frame, ())
+            return Prepared(frame, {})
         return Inferred(frame, {}) if place == "inference" else Rendered(frame, {}, IMAGE)
 
     meter = Meter()
@@ -432,18 +438,12 @@ class Overlapping:
         self._seconds, self._broken = seconds, broken
         self._workers = ThreadPoolExecutor(depth)
 
-    def stages(self) -> Stages:
+    def stages(self) -> list[Any]:
         def wrong(_: Prepared) -> Inferred:
             raise AssertionError("an engine of some depth is begun, not called")
 
-        return Stages(
-            do_nothing,
-            wrong,
-            lambda i: Rendered(i.frame, {}, i.frame.image),
-            close=self.close,
-            start=self.start,
-            depth=lambda: self.depth,
-        )
+        net = Net(wrong, close=self.close, start=self.start, depth=self.depth)
+        return [stages()[0], net, stages()[2]]
 
     def start(self, prepared: Prepared) -> Callable[[], tuple[Inferred, float]]:
         frame = prepared.frame
@@ -509,14 +509,8 @@ def test_the_net_is_not_faster_for_being_waited_for_late(streams: int) -> None:
         work = workers.submit(compute)
         return lambda: (Inferred(prepared.frame, {}), work.result())
 
-    several = Stages(
-        do_nothing,
-        lambda prepared: pytest.fail("called"),
-        lambda i: Rendered(i.frame, {}, i.frame.image),
-        start=start,
-        depth=lambda: 2,
-        streams=lambda: streams,
-    )
+    net = Net(lambda prepared: pytest.fail("called"), start=start, depth=2, streams=streams)
+    several = [stages()[0], net, stages()[2]]
     for event in Pipeline([lambda: Counting(count=15)], [[0]], several, meter).events():
         if isinstance(event, Rendered):
             time.sleep(0.06)
@@ -535,7 +529,8 @@ def test_where_an_engine_cannot_tell_when_it_was_done_no_rate_is_told() -> None:
         finish = engine.start(prepared)
         return lambda: (finish()[0], None)
 
-    several = replace(engine.stages(), start=start)
+    several = engine.stages()
+    several[1].start = start
     list(Pipeline([lambda: Counting(count=10)], [[0]], several, meter).events())
     assert meter.report()["inference_fps"] is None
     assert meter.rates(0).model_fps is None
@@ -580,9 +575,9 @@ def test_an_error_on_beginning_a_frame_ends_the_run() -> None:
         raise RuntimeError("no room for it")
 
     meter, engine = Meter(), Overlapping(2)
-    pipeline = Pipeline(
-        [lambda: Counting(count=10_000)], [[0]], replace(engine.stages(), start=refuse), meter
-    )
+    several = engine.stages()
+    several[1].start = refuse
+    pipeline = Pipeline([lambda: Counting(count=10_000)], [[0]], several, meter)
     with pytest.raises(RuntimeError, match="no room for it"):
         list(pipeline.events())
     accounted_for(meter)

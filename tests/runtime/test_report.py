@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from livevision.protocols import SourceInfo
-from livevision.runtime.report import STAGES, Histogram, Meter, RecentRate, Span, as_table
+from livevision.runtime.measures import Histogram, RecentRate, Span
+from livevision.runtime.metering import STAGES, Meter
+from livevision.runtime.report import as_table
 
 
 def test_quantiles_are_within_two_percent_of_the_exact_ones() -> None:
@@ -59,7 +61,7 @@ def make_meter(live: bool = True) -> Meter:
         meter.worked("overlay", 0.003)
     for _ in range(2):
         meter.delivered(0, time.monotonic() - 0.1, 0.004)
-    meter.dropped("inference", "late")
+    meter.dropped(0, "inference", "late")
     return meter
 
 
@@ -69,7 +71,7 @@ def test_the_report_has_the_promised_shape() -> None:
     assert set(report) == {
         "frames_in", "frames_out", "dropped", "capture_fps", "inference_fps", "delivered_fps",
         "first_frame_s", "wall_s", "cpu_s", "peak_rss_mb", "latency_ms", "stages", "bottleneck",
-        "sources", "sources_failed", "engine", "device", "precision", "model",
+        "sources", "outlets", "sources_failed", "engine", "device", "precision", "model",
     }  # fmt: skip
     assert list(report["stages"]) == list(STAGES)
     for row in report["stages"].values():
@@ -77,9 +79,11 @@ def test_the_report_has_the_promised_shape() -> None:
     assert set(report["latency_ms"]) == {"mean", "p50", "p95", "p99"}
     assert (report["frames_in"], report["frames_out"]) == (3, 2)
     assert report["dropped"] == {"inference": {"late": 1}}
-    assert report["sources"][0] == {
+    (source,) = report["sources"]
+    assert source.pop("latency_ms") == report["latency_ms"]
+    assert source == {
         "source": "clip.mp4", "frames_in": 3, "frames_out": 2, "losses": {"corrupt": 2},
-        "error": None,
+        "dropped": {"inference": {"late": 1}}, "error": None,
     }  # fmt: skip
     assert report["inference_fps"] == pytest.approx(20, rel=0.01)
     assert report["latency_ms"]["p50"] == pytest.approx(100, rel=0.1)
@@ -106,7 +110,7 @@ def at_work(shares: dict[str, float], live: bool = False) -> Meter:
     frames = 10
     with pytest.MonkeyPatch.context() as patch:
         for n in range(frames):
-            patch.setattr("livevision.runtime.report.time.monotonic", lambda n=n: now + n)
+            patch.setattr("livevision.runtime.metering.time.monotonic", lambda n=n: now + n)
             meter.captured(0, shares.get("capture", 0) * (frames - 1) / frames)
             for stage in ("preprocess", "inference", "overlay"):
                 meter.worked(stage, shares.get(stage, 0) * (frames - 1) / frames)
@@ -138,17 +142,6 @@ def test_a_bottleneck_is_at_work_most_of_the_time(
     assert ("<- bottleneck" in as_table(report)) == (bottleneck is not None)
 
 
-def test_holding_a_frame_back_for_its_time_is_no_work() -> None:
-    meter = Meter()
-    meter.opened(0, SourceInfo("x", False, (4, 4)), {})
-    for _ in range(2):
-        meter.captured(0, 0.001)
-        meter.held_back(0.03)
-        meter.delivered(0, time.monotonic(), 0.04)
-    meter.delivered(0, time.monotonic(), 0.04)
-    assert meter.report()["stages"]["output"]["mean_ms"] == pytest.approx(20)
-
-
 def test_the_cpu_time_is_that_of_the_run() -> None:
     before = time.process_time()
     while time.process_time() < before + 0.2:
@@ -168,6 +161,7 @@ def test_sources_that_failed_are_counted_and_told() -> None:
     assert report["sources"][0]["frames_in"] == 3
     assert report["sources"][1] == {
         "source": "c.mp4", "frames_in": 0, "frames_out": 0, "losses": {}, "error": "no video",
+        "dropped": {}, "latency_ms": None,
     }  # fmt: skip
 
 
@@ -216,7 +210,7 @@ def test_the_table_leaves_out_stages_that_did_nothing() -> None:
     meter = Meter()
     meter.opened(0, SourceInfo("x", False, (4, 4)), {})
     meter.captured(0, 0.01)
-    meter.dropped("preprocess", "stopped")
+    meter.dropped(0, "preprocess", "stopped")
     lines = [line.split()[0] for line in as_table(meter.report()).splitlines()]
     assert lines == ["stage", "capture", "frames:"]
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from livevision.errors import LivevisionError
-from livevision.frame import Frame, Prepared
+from livevision.frame import Frame
 from livevision.models.model import Model
+from livevision.runtime.metering import Meter
 from livevision.runtime.pace.latency import SHARE, STRIDES, LatencyControl, Level
 from livevision.runtime.pace.sizes import GraphMaker, Sizes, sizes_of
-from livevision.runtime.report import Meter
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Adaptive:
         self._target_ms = target_ms
         self._meter = meter
         self._ladder: list[Sequence[Model]] = [models]
-        self._by_size = {_key(models): models}
+        self._by_size = {_key(model): model for model in models}
         self._control = LatencyControl(target_ms / 1e3, (1.0,))
         self._maker = GraphMaker()
         self._opener: threading.Thread | None = None
@@ -87,9 +87,9 @@ class Adaptive:
         """Size and stride as the display shows them."""
         return _words(self.current, self.stride)
 
-    def models_for(self, prepared: Prepared) -> Sequence[Model]:
-        """The nets that a frame was laid out for."""
-        return self._by_size[tuple(placement.input_size for _, placement in prepared.inputs)]
+    def model(self, name: str, input_size: tuple[int, int]) -> Model:
+        """The net of this name that a frame was laid out for."""
+        return self._by_size[name, input_size]
 
     def delivered(self, frame: Frame, now: float) -> None:
         """A frame of a live source has been taken by all outputs."""
@@ -177,7 +177,7 @@ class Adaptive:
                 # A first call sets things up, and takes as long as many others.
                 width, height = model.files.input_size
                 model.infer(model.prepare(np.full((height, width, 3), 128, np.uint8))[0])
-            self._by_size[_key(models)] = models
+            self._by_size |= {_key(model): model for model in models}
             self._opened = (size, None)
         except BaseException as error:  # raised again, or told of, where frames are delivered
             self._opened = (size, error)
@@ -196,8 +196,8 @@ class Adaptive:
             raise error
 
 
-def _key(models: Sequence[Model]) -> tuple[tuple[int, int], ...]:
-    return tuple(model.files.input_size for model in models)
+def _key(model: Model) -> tuple[str, tuple[int, int]]:
+    return model.name, model.files.input_size
 
 
 def _pixels(models: Sequence[Model]) -> float:

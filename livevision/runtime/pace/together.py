@@ -12,13 +12,13 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from livevision.errors import LivevisionError
 from livevision.frame import Batch, Inferred, Prepared
 from livevision.models.model import Model
+from livevision.results import Result
 
 _log = logging.getLogger(__name__)
 
@@ -70,12 +70,14 @@ def frames_at_once(models: Sequence[Model], sources: int, asked: int | None) -> 
 
 def infer_together(models: Sequence[Model], frames: Sequence[Prepared]) -> list[Inferred]:
     """Results of several frames, each net called once; in the frames' order."""
-    found: list[dict[str, Any]] = [{} for _ in frames]
-    for position, model in enumerate(models):
-        inputs = [frame.inputs[position] for frame in frames]
+    found: list[dict[str, Result]] = [{} for _ in frames]
+    for model in models:
+        inputs = [frame.inputs[model.name] for frame in frames]
         outputs = model.together([batch for batch, _ in inputs])
-        for results, output, (_, placement) in zip(found, outputs, inputs, strict=True):
-            results[model.task] = model.decode(output, placement)
+        for frame, results, output, (_, placement) in zip(
+            frames, found, outputs, inputs, strict=True
+        ):
+            results[model.name] = model.decode(output, placement, frame.settings)
     return [Inferred(frame.frame, results) for frame, results in zip(frames, found, strict=True)]
 
 

@@ -20,11 +20,12 @@ from livevision.models import model
 from livevision.models.model import Model
 from livevision.protocols import EngineSpec, SourceInfo
 from livevision.runtime.links import Channel
+from livevision.runtime.metering import Meter
 from livevision.runtime.pace import together
 from livevision.runtime.pace.together import frames_at_once, infer_together
-from livevision.runtime.pipeline import Pipeline, Stages
-from livevision.runtime.report import Meter
+from livevision.runtime.pipeline import Pipeline
 from tests import small_models
+from tests.runtime.standins import Net, Work
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -75,7 +76,7 @@ def test_results_of_several_tasks_and_frames_are_kept_apart() -> None:
     models = [_model("segment"), _model("detect")]
     pictures = [small_models.picture(150, 90, seed) for seed in (5, 6)]
     frames = [
-        Prepared(Frame(source, 3, 0.0, 0.0, image), tuple(m.prepare(image) for m in models))
+        Prepared(Frame(source, 3, 0.0, 0.0, image), {m.name: m.prepare(image) for m in models})
         for source, image in enumerate(pictures)
     ]
     try:
@@ -84,8 +85,8 @@ def test_results_of_several_tasks_and_frames_are_kept_apart() -> None:
         found = infer_together(models, frames)
         assert [inferred.frame.source for inferred in found] == [0, 1]
         for inferred, image in zip(found, pictures, strict=True):
-            assert list(inferred.results) == ["segment", "detect"]
-            found_map: Any = inferred.results["segment"]
+            assert list(inferred.results) == [m.name for m in models]
+            found_map: Any = inferred.results[models[0].name]
             np.testing.assert_array_equal(found_map.class_map, models[0](image).class_map)
     finally:
         for opened in models:
@@ -181,13 +182,11 @@ def _run(
         time.sleep(0.01)
         return Inferred(prepared.frame, {})
 
-    stages = Stages(
-        lambda frame: Prepared(frame, ()),
-        one,
-        lambda inferred: Rendered(inferred.frame, {}, inferred.frame.image),
-        together=together,
-        most=lambda: 3,
-    )
+    stages = [
+        Work("preprocess", lambda frame: Prepared(frame, {})),
+        Net(one, together=together, most=3),
+        Work("overlay", lambda inferred: Rendered(inferred.frame, {}, inferred.frame.image)),
+    ]
     sources = [lambda n=n: Camera(n, count, 0.004) for n in range(3)]
     pipeline = Pipeline(sources, [[0], [1], [2]], stages, meter)
     with closing(pipeline.events()) as events:

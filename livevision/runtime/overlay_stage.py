@@ -1,24 +1,24 @@
-"""What is drawn on the frames of a run: results, class maps below boxes, and rates."""
+"""The overlay stage: results and rates drawn on each frame, class maps below boxes."""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from livevision import registry
 from livevision.errors import UsageError, unknown
-from livevision.frame import Inferred
+from livevision.frame import Image, Inferred, Rendered
 from livevision.models.for_run import open_specs
 from livevision.models.model import Model
 from livevision.overlay import letters
 from livevision.overlay.room import Memory, Room
-from livevision.protocols import Overlay
+from livevision.protocols import Overlay, SourceInfo
 from livevision.results import Label
+from livevision.runtime.metering import Meter
 from livevision.runtime.pace.adaptive import Adaptive
-from livevision.runtime.report import Meter, joined
+from livevision.runtime.report import joined
 
 if TYPE_CHECKING:
     from livevision.config import Settings
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Overlays:
-    """Everything that is drawn on a frame, made when the first one is drawn.
+class OverlayStage:
+    """Draws on frames. The overlays are made when the first frame is drawn.
 
     Args:
         settings: The run's.
-        models: Whose results are drawn, in the order of drawing.
+        models: Whose results are drawn.
         meter: Whose rates are shown.
         adaptive: Whose size and stride are shown beside them.
+        draw: False passes the frames on as they are, where nobody looks at pictures.
         copy: Leave the frames' own pictures as they are.
         pictures: Positions of the sources that are pictures, and so have no rates.
 
@@ -41,39 +42,50 @@ class Overlays:
         UsageError: A class is to be hidden that no model looks for.
     """
 
+    name = "overlay"
+
     def __init__(
         self,
         settings: Settings,
         models: Sequence[Model],
         meter: Meter,
         adaptive: Adaptive | None = None,
+        draw: bool = True,
         copy: bool = True,
         pictures: Collection[int] = (),
     ) -> None:
-        self._pictures = pictures
-        self._adaptive = adaptive
-        self._copy = copy
-        self._settings = settings
-        self._models = models
-        self._meter = meter
         _check_hidden(settings, models)
-        self._memories: defaultdict[int, Memory] = defaultdict(Memory)
+        self._settings, self._models, self._meter = settings, models, meter
+        self._adaptive, self._draw, self._copy, self._pictures = adaptive, draw, copy, pictures
+        self._memories: dict[int, Memory] = {}
+
+    def opened(self, source: int, info: SourceInfo) -> None:
+        self._memories[source] = Memory()
+
+    def ended(self, source: int) -> None:
+        self._memories.pop(source, None)
+
+    def __call__(self, item: Inferred) -> Rendered:
+        image = self._drawn(item) if self._draw else item.frame.image
+        return Rendered(item.frame, item.results, image)
 
     def warm(self) -> None:
         """Make ahead of the first frame what it would wait for: overlays, colours and letters."""
-        letters.line("0", 12)
-        made = [*self._by_task.values(), self._hud]
-        log.debug("%d overlays are ready", len(made))
+        if self._draw:
+            letters.line("0", 12)
+            made = [*self._overlays.values(), self._hud]
+            log.debug("%d overlays are ready", len(made))
 
-    def draw(self, inferred: Inferred) -> Any:
+    def _drawn(self, inferred: Inferred) -> Image:
         """The picture of a frame with its results and the run's rates, uint8 H×W×3 BGR."""
         frame = inferred.frame
         image = frame.image.copy() if self._copy else frame.image
         room = Room(image, self._memories[frame.source])
         # Planned from the top down: displays keep clear of boxes, and the labels of both.
         steps = [
-            overlay.plan(inferred.results[task], room)
-            for task, overlay in reversed(self._by_task.items())
+            overlay.plan(inferred.results[name], room)
+            for name, overlay in reversed(self._overlays.items())
+            if name in inferred.results
         ]
         steps.reverse()
         if self._hide is not None:
@@ -88,9 +100,10 @@ class Overlays:
         return image
 
     @cached_property
-    def _by_task(self) -> dict[str, Overlay]:
+    def _overlays(self) -> dict[str, Overlay]:
+        """The overlay of each model by its name, in the order of drawing."""
         overlays: dict[str, Overlay] = {}
-        for model in self._models:
+        for model in sorted(self._models, key=lambda model: model.task != "segment"):
             # Boxes have several looks.
             name = "style" if model.task == "detect" else model.task
             kind = registry.resolve(registry.OVERLAYS, name, "overlay")
@@ -98,7 +111,7 @@ class Overlays:
                 "segment": {"alpha": self._settings.alpha},
                 "detect": {"labels": model.labels, "style": self._settings.style},
             }
-            overlays[model.task] = kind(**options.get(model.task, {}))
+            overlays[model.name] = kind(**options.get(model.task, {}))
         return overlays
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What a run does over time: tracks, the scene, its events and the figures for the report."""
+"""The analysis stage: tracks, the scene over time, its events and the figures for the report."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ log = logging.getLogger(__name__)
 _SURE = 0.25  # weaker boxes, where --conf lets them through, only go on with a track
 
 
-class Analysing:
+class AnalysisStage:
     """The analysis of a run, with the file of its events.
-
-    ``opened``, calls and ``ended`` are of one source in turn, but may be on different threads.
 
     Args:
         settings: The run's.
@@ -36,6 +34,8 @@ class Analysing:
         UsageError: The scene cannot be read, or names a class that no model knows.
         OutputError: The file of events cannot be made.
     """
+
+    name = "analysis"
 
     def __init__(self, settings: Settings, models: Sequence[Model]) -> None:
         scene = None if settings.scene is None else read_scene(settings.scene)

@@ -1,0 +1,49 @@
+"""Values as users write them, brought into the form that settings keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from livevision.home import with_home
+
+CLASSES = "class names or numbers, as person,car"
+"""What a choice of classes must be, to follow "is not"."""
+
+
+def text(value: Any) -> Any:
+    """A number or path as text, with ``~`` as the home folder; anything else unchanged."""
+    if isinstance(value, int | Path) and not isinstance(value, bool):
+        value = str(value)
+    return str(with_home(value)) if isinstance(value, str) and value.startswith("~") else value
+
+
+def texts(value: Any) -> Any:
+    """One value or several, as a tuple of texts."""
+    items = value if isinstance(value, list | tuple) else (value,)
+    return tuple(text(item) for item in items)
+
+
+def class_list(value: Any) -> Any:
+    """Names and numbers of classes, from a list or from text with commas.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if value is None:
+        return ()
+    items = value if isinstance(value, list | tuple) else (value,)
+    split = [p for item in items for p in (item.split(",") if isinstance(item, str) else [item])]
+    names = [p.strip() if isinstance(p, str) else p for p in split]
+    if "" in names or any(isinstance(n, bool) for n in names):
+        raise ValueError(f"{value!r} is not {CLASSES}")
+    return tuple(int(n) if isinstance(n, str) and n.isdecimal() else n for n in names)
+
+
+def plain(name: str, value: Any) -> Any:
+    """A setting's value as YAML can write it and ``--config`` reads it."""
+    if name == "imgsz" and value is not None:
+        return "x".join(map(str, value))
+    if isinstance(value, tuple):
+        return [plain("", item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,76 @@
+"""What a user may change while a run goes on, by source."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from livevision.errors import UsageError
+from livevision.frame import LiveSettings
+
+Check = Callable[[int, LiveSettings], None]
+
+
+class Controls:
+    """The ``LiveSettings`` of each source: read by the stages, changed from any thread.
+
+    Args:
+        check: Called with a source's position and its settings to be; raises where they cannot be.
+    """
+
+    def __init__(self, check: Check = lambda source, settings: None) -> None:
+        self._check = check
+        self._settings: dict[int, LiveSettings] = {}
+        self._changing = threading.Lock()
+
+    def begin(self, source: int, settings: LiveSettings) -> None:
+        """Take up a source.
+
+        Raises:
+            UsageError: Its settings cannot be.
+        """
+        if settings.classes:
+            self._check(source, settings)
+        self._settings[source] = settings
+
+    def of(self, source: int) -> LiveSettings:
+        """A source's settings of this moment, whole."""
+        return self._settings[source]
+
+    def paused(self, source: int) -> bool:
+        """Whether no frame of the source is to be looked at."""
+        return self._settings[source].paused
+
+    def change(self, source: int, **values: Any) -> LiveSettings:
+        """Replace some of a source's settings; frames on their way keep those they have.
+
+        Args:
+            source: Its position.
+            values: ``conf``, ``iou``, ``classes`` or ``paused``.
+
+        Raises:
+            UsageError: There is no such source or setting, or a value is not allowed.
+        """
+        if source not in self._settings:
+            raise UsageError(f"there is no source {source}")
+        with self._changing:
+            try:
+                settings = replace(self._settings[source], **values)
+            except TypeError:
+                allowed = ", ".join(LiveSettings.__dataclass_fields__)
+                raise UsageError(
+                    f"{', '.join(values)} cannot be changed while running; {allowed} can"
+                ) from None
+            for name in ("conf", "iou"):
+                value = getattr(settings, name)
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                if not number or not 0 <= value <= 1:
+                    raise UsageError(f"{name} is {value}; it takes a number from 0 to 1")
+            if isinstance(settings.classes, str):
+                settings = replace(settings, classes=(settings.classes,))
+            settings = replace(settings, classes=tuple(settings.classes))
+            self._check(source, settings)
+            self._settings[source] = settings
+        return settings

@@ -1,0 +1,350 @@
+"""An outlet: a queue, a thread and a policy for one sink, so that a slow sink slows no other.
+
+    the caller's thread ──► queue ──► outlet's thread: sink.write
+
+A frame that goes to several outlets is delivered when the last of them has written it, and dropped
+where none of them has.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from livevision.errors import LivevisionError
+from livevision.frame import Frame, Rendered
+from livevision.protocols import OutletPolicy, Shared, Sink, SourceInfo
+from livevision.runtime.metering import Meter, OutletTally
+
+log = logging.getLogger(__name__)
+
+_CAPACITY = {"wait": 3, "newest": 1, "durable": 128}
+_LIVE_CAPACITY = 8  # of a live source's frames, for a sink that has its moments
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+_GIVEN_UP_S = 1.0  # after the run was told to end, no frame waits for room any more
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+
+Delivered = Callable[[Frame, float], None]
+"""Called with a frame that was delivered, and when, by ``time.monotonic()``; on any thread."""
+
+
+class Sent:
+    """A frame on its way to the outputs; it is counted once, when the last of them is done.
+
+    Args:
+        frame: It.
+        meter: Counts it.
+        holders: How many will call ``done``.
+        delivered: Called if any of them has taken it.
+    """
+
+    def __init__(
+        self, frame: Frame, meter: Meter, holders: int, delivered: Delivered | None = None
+    ) -> None:
+        self._frame, self._meter, self._delivered = frame, meter, delivered
+        self._lock = threading.Lock()
+        self._last = threading.Event()
+        self._left = holders
+        if holders <= 1:
+            self._last.set()
+        self._taken = False
+        self._seconds = 0.0
+        self._cause = ""
+
+    def wait_for_others(self, seconds: float) -> bool:
+        """Wait until one holder at most is not done; False where that takes longer."""
+        return self._last.wait(seconds)
+
+    def done(self, seconds: float = 0.0, cause: str | None = "") -> None:
+        """One of the holders is done with the frame.
+
+        Args:
+            seconds: What it worked on the frame.
+            cause: Why it did not take the frame; empty where it did, None where it was not to.
+        """
+        with self._lock:
+            self._left -= 1
+            self._taken |= cause == ""
+            self._cause = self._cause or cause or ""
+            self._seconds = max(self._seconds, seconds)
+            left = self._left
+        if left <= 1:
+            self._last.set()
+        if left:
+            return
+        if not self._taken:
+            self._meter.dropped(self._frame.source, "output", self._cause or "failed")
+            return
+        now = time.monotonic()
+        self._meter.delivered(self._frame.source, self._frame.wall_time, self._seconds, now)
+        if self._delivered is not None:
+            self._delivered(self._frame, now)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    sent: Sent
+    rendered: Rendered
+
+
+class Outlet:
+    """One sink's queue and thread.
+
+    Args:
+        name: What to call it in the report and in messages.
+        make: Makes the sink; called at once, and again after a failure where the policy is to
+            retry.
+        policy: What happens when the queue is full or the sink fails.
+        meter: Gets a tally for it.
+        stopping: Whether the run has been told to end.
+
+    Attributes:
+        error: What ended it, if anything did. It takes no more frames then.
+        sink: The sink of now; None while it is being retried.
+
+    Raises:
+        LivevisionError: The sink cannot be made, and the policy is not to retry.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Sink],
+        policy: OutletPolicy,
+        meter: Meter,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.name = name
+        self.error: BaseException | None = None
+        self.sink: Sink | None = None
+        self._make, self._policy, self._meter, self._stopping = make, policy, meter, stopping
+        self._infos: dict[int, SourceInfo] = {}
+        self._queue: deque[_Waiting | tuple[int, SourceInfo]] = deque()
+        self._frames = 0
+        self._changed = threading.Condition()
+        self._ending = self._over = False
+        self._pause, self._retry_at = _FIRST_PAUSE, 0.0
+        try:
+            self.sink = make()
+        except LivevisionError as error:
+            if policy.failing != "retry":
+                raise
+            self._tally = meter.outlet(name)
+            self._failed(error)
+        else:
+            self._tally = meter.outlet(name)
+        self._thread = threading.Thread(target=self._run, name="outlet", daemon=True)
+        self._thread.start()
+
+    @property
+    def tally(self) -> OutletTally:
+        """Its counters."""
+        return self._tally
+
+    @property
+    def wants_image(self) -> bool:
+        """Whether its sink wants pictures."""
+        return self.sink is None or self.sink.wants_image
+
+    @property
+    def where(self) -> str:
+        """Where the user finds what was written."""
+        return "" if self.sink is None else self.sink.where
+
+    def opened(self, source: int, info: SourceInfo) -> None:
+        """Frames of a source follow."""
+        with self._changed:
+            if not self._over:
+                self._queue.append((source, info))
+                self._changed.notify_all()
+
+    def put(self, sent: Sent, rendered: Rendered, live: bool) -> None:
+        """Give it a frame; waits for room where the policy is to and the source is not live."""
+        if self._policy.full == "durable":
+            rendered = replace(
+                rendered, frame=replace(rendered.frame, image=_NO_IMAGE), image=_NO_IMAGE
+            )
+        waits = not live and self._policy.full != "newest"
+        capacity = _CAPACITY[self._policy.full]
+        if live and self._policy.full == "wait":
+            capacity = _LIVE_CAPACITY
+        with self._changed:
+            with self._meter.counting():
+                self._tally.frames_in += 1
+            stopped_at: float | None = None
+            while waits and self._frames >= capacity and not self._over:
+                # A bound, as a wait without one cannot be interrupted on every platform.
+                self._changed.wait(0.1)
+                if self._stopping():
+                    now = time.monotonic()
+                    stopped_at = now if stopped_at is None else stopped_at
+                    if now - stopped_at > _GIVEN_UP_S:
+                        self._drop(sent, "stopped")
+                        return
+            if self._over or self._ending:
+                self._drop(sent, "failed" if self.error is not None else "stopped")
+                return
+            if self._frames >= capacity:
+                self._drop_oldest()
+            self._queue.append(_Waiting(sent, rendered))
+            self._frames += 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """No frame follows: the sink is closed once it has written those that wait."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+
+    @property
+    def ended(self) -> bool:
+        """Whether its thread has come to its end, with the sink closed or failed."""
+        return not self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended."""
+        self._thread.join(timeout)
+
+    def _drop(self, sent: Sent, cause: str) -> None:
+        with self._meter.counting():
+            self._tally.dropped[cause] += 1
+        sent.done(cause=cause)
+
+    def _drop_oldest(self) -> None:
+        for position, item in enumerate(self._queue):
+            if isinstance(item, _Waiting):
+                del self._queue[position]
+                self._frames -= 1
+                self._drop(item.sent, "late")
+                return
+
+    # On the outlet's thread.
+
+    def _run(self) -> None:
+        try:
+            while (item := self._next()) is not None:
+                if isinstance(item, _Waiting):
+                    self._write(item)
+                else:
+                    self._introduce(*item)
+        except BaseException as error:
+            self.error = error
+        try:
+            if self.sink is not None:
+                self.sink.close()
+        except BaseException as error:
+            self._closing_failed(error)
+        finally:
+            self._finish()
+
+    def _next(self) -> _Waiting | tuple[int, SourceInfo] | None:
+        with self._changed:
+            while not self._queue:
+                if self._ending:
+                    return None
+                self._changed.wait()
+            item = self._queue.popleft()
+            if isinstance(item, _Waiting):
+                self._frames -= 1
+                self._changed.notify_all()
+            return item
+
+    def _introduce(self, source: int, info: SourceInfo) -> None:
+        self._infos[source] = info
+        if isinstance(self.sink, Shared):
+            self.sink.opened(source, info)
+
+    def _write(self, item: _Waiting) -> None:
+        if self.sink is None and not self._made_anew():
+            self._drop(item.sent, "retrying")
+            return
+        assert self.sink is not None
+        started = time.perf_counter()
+        try:
+            self.sink.write(item.rendered)
+        except Exception as error:
+            self._drop(item.sent, "failed")
+            if self._policy.failing != "retry":
+                raise
+            self._failed(error)
+            return
+        except BaseException:
+            self._drop(item.sent, "failed")
+            raise
+        seconds = time.perf_counter() - started
+        with self._meter.counting():
+            self._tally.frames_out += 1
+            self._tally.work.add(seconds)
+            if self._tally.error is not None:
+                self._tally.error = None
+                log.warning("%s: takes frames again", self.name)
+        self._pause = _FIRST_PAUSE
+        item.sent.done(seconds)
+
+    def _made_anew(self) -> bool:
+        """Whether a sink that failed could be made again by now."""
+        if time.monotonic() < self._retry_at:
+            return False
+        try:
+            self.sink = self._make()
+            for source, info in self._infos.items():
+                if isinstance(self.sink, Shared):
+                    self.sink.opened(source, info)
+        except Exception as error:
+            self._failed(error)
+            return False
+        with self._meter.counting():
+            self._tally.retries += 1
+        return True
+
+    def _failed(self, error: BaseException) -> None:
+        """Let go of a sink that failed, and say when to make it anew."""
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            try:
+                sink.close()
+            except Exception as further:
+                log.debug("%s: %s", self.name, further)
+        said = " ".join(str(error).split()) or type(error).__name__
+        with self._meter.counting():
+            first = self._tally.error is None
+            self._tally.error = said
+        log.log(
+            logging.WARNING if first else logging.DEBUG,
+            "%s: %s; trying again, its frames are dropped meanwhile",
+            self.name,
+            said,
+        )
+        self._retry_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _closing_failed(self, error: BaseException) -> None:
+        if self._policy.failing == "retry" and isinstance(error, Exception):
+            log.warning("%s: %s", self.name, error)
+            with self._meter.counting():
+                self._tally.error = " ".join(str(error).split())
+        elif self.error is None:
+            self.error = error
+        else:
+            log.error("%s", error)
+
+    def _finish(self) -> None:
+        """Take nothing more; what still waits is dropped."""
+        with self._changed:
+            self._over = True
+            left: list[Any] = [item for item in self._queue if isinstance(item, _Waiting)]
+            self._queue.clear()
+            self._frames = 0
+            self._changed.notify_all()
+        for item in left:
+            self._drop(item.sent, "failed")
+        if self.error is not None:
+            with self._meter.counting():
+                self._tally.error = " ".join(str(self.error).split())

@@ -1,0 +1,196 @@
+"""The sources of a run: what and where each is, and how it is opened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livevision import registry
+from livevision.capture.life import Life, Vitals
+from livevision.capture.locate import expand, name_of
+from livevision.capture.options import SourceOptions
+from livevision.errors import SourceError
+from livevision.frame import LiveSettings
+from livevision.protocols import Source
+
+if TYPE_CHECKING:
+    from livevision.config import Settings, SourceSettings
+
+log = logging.getLogger(__name__)
+
+FILES = ("video_file", "images")
+"""Kinds of source whose every frame counts, and that are read one after the other."""
+
+_LARGE = 700_000  # pixels of a frame
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A source as a run is told of it.
+
+    Attributes:
+        kind: A name of ``registry.SOURCES``.
+        uri: What the class of that name takes.
+        settings: Of this source; what they leave open is the run's.
+        named: The name that the user gave it; None for one without.
+    """
+
+    kind: str
+    uri: str
+    settings: SourceSettings
+    named: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How the user knows it, without secrets."""
+        return self.named or name_of(self.kind, self.uri)
+
+
+def watched(settings: Settings) -> list[Watched]:
+    """The sources of a run: those of ``source``, folders and patterns spread, and the named ones.
+
+    Raises:
+        SourceError, UsageError: As for ``capture.locate.expand``.
+    """
+    from livevision.config import SourceSettings
+
+    found = [Watched(kind, uri, SourceSettings(uri=uri)) for kind, uri in expand(settings.source)]
+    for name, own in settings.sources.items():
+        places = expand([own.uri])
+        for kind, uri in places:
+            one = name if len(places) == 1 else f"{name}/{Path(uri).name}"
+            found.append(Watched(kind, uri, own, one))
+    return found
+
+
+class Sources:
+    """The sources of a run by their positions: how each is opened, and how it does.
+
+    Args:
+        settings: The run's.
+        sources: What is watched.
+        copies: How many outputs copy what a source's file holds beside its pictures.
+        stopping: Whether the run has been told to end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sequence[Watched],
+        copies: Callable[[int], int],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._settings, self._sources = settings, list(sources)
+        self._copies, self._stopping = copies, stopping
+        self._lives = [Life() for _ in sources]
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, position: int) -> Watched:
+        return self._sources[position]
+
+    def add(self, source: Watched) -> int:
+        """Take up one more source; its position."""
+        self._lives.append(Life())
+        self._sources.append(source)
+        return len(self._sources) - 1
+
+    def now(self, position: int) -> Vitals:
+        """The state of a source at this moment, from any thread."""
+        return self._lives[position].now
+
+    def begin_closing(self, position: int) -> None:
+        """Have a source end soon, even one that is still being opened."""
+        self._lives[position].closing.set()
+
+    def live_settings(self, position: int) -> LiveSettings:
+        """What may be changed of a source, as it begins."""
+        own, run = self._sources[position].settings, self._settings
+        return LiveSettings(
+            conf=run.conf if own.conf is None else own.conf,
+            iou=run.iou if own.iou is None else own.iou,
+            classes=run.classes if own.classes is None else own.classes,
+            paused=own.paused,
+        )
+
+    def open(self, position: int) -> Source:
+        """Open one of the sources.
+
+        Raises:
+            SourceError: It cannot be opened.
+        """
+        source, run = self._sources[position], self._settings
+        own = source.settings
+        decoder = run.decoder if own.decoder is None else own.decoder
+        options = SourceOptions(
+            index=position,
+            stride=run.vid_stride if own.vid_stride is None else own.vid_stride,
+            loop=run.loop if own.loop is None else own.loop,
+            retry_for=run.retry_for if own.retry_for is None else own.retry_for,
+            every_frame=run.mode == "every-frame",
+            decoder=decoder,
+            copies=self._copies(position),
+            stopping=lambda: self._stopping() or self._lives[position].closing.is_set(),
+            life=self._lives[position],
+        )
+        opened = self._opened(source, options, decoder)
+        if source.named is not None:
+            opened.info = replace(opened.info, name=source.named)
+        return opened
+
+    def _opened(self, source: Watched, options: SourceOptions, decoder: str) -> Source:
+        if source.kind == "stream":
+            from livevision.capture.jetson import pipeline_for
+
+            pipeline = pipeline_for(source.uri, decoder)
+            if pipeline is not None:
+                try:
+                    return _made("gstreamer", pipeline, options)
+                except SourceError as error:
+                    log.warning("%s; trying with FFmpeg, in software", error)
+        return _made(source.kind, source.uri, options)
+
+    def turns(self) -> list[list[int]]:
+        """Files are read one after the other; everything else is watched at the same time."""
+        files = [n for n, source in enumerate(self._sources) if source.kind in FILES]
+        others = [[n] for n in range(len(self._sources)) if n not in files]
+        return ([files] if files else []) + others
+
+    @property
+    def pictures(self) -> list[int]:
+        """Positions of the sources that are still pictures."""
+        return [n for n, source in enumerate(self._sources) if source.kind == "images"]
+
+    @property
+    def live(self) -> int:
+        """How many sources' frames push each other out."""
+        if self._settings.mode == "freshest":
+            return len(self._sources)
+        return sum(source.kind not in FILES for source in self._sources)
+
+    @property
+    def every_frame(self) -> bool:
+        """Whether no frame may be dropped, so that throughput counts and not freshness."""
+        if self._settings.mode == "auto":
+            return all(source.kind in FILES for source in self._sources)
+        return self._settings.mode == "every-frame"
+
+    @property
+    def large(self) -> bool:
+        """Whether decoding, drawing and encoding the frames takes as long as a light net does.
+
+        Measured in docs/performance.md, "Threads of a light net".
+        """
+        from livevision.capture.video_file import picture_size
+
+        first = self._sources[0]
+        size = picture_size(first.uri) if first.kind == "video_file" else None
+        return size is None or size[0] * size[1] >= _LARGE
+
+
+def _made(kind: str, uri: str, options: SourceOptions) -> Source:
+    return registry.resolve(registry.SOURCES, kind, "kind of source")(uri, options)
