@@ -24,9 +24,11 @@ class Job(Protocol):
 
     Attributes:
         labels: the model's classes.
+        material: its data sets.
     """
 
     labels: list[str]
+    material: Any
 
     def about(self) -> list[str]:
         """Lines that say what is trained on; pictures are read to memory now."""

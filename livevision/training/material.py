@@ -73,8 +73,8 @@ class Material:
 
     def _seen_before(self) -> list[str]:
         """A line where scores are taken on pictures that are learned from."""
-        learned = {_place(sample) for data_set in self.train for sample in data_set.samples}
-        places = [_place(sample) for data_set in self.val for sample in data_set.samples]
+        learned = {place_of(sample) for data_set in self.train for sample in data_set.samples}
+        places = [place_of(sample) for data_set in self.val for sample in data_set.samples]
         count = sum(place in learned for place in places)
         if not count:
             return []
@@ -123,7 +123,7 @@ class Material:
         return [i * total // count for i in range(count)]
 
 
-def _place(sample: Sample) -> tuple[Path, str]:
+def place_of(sample: Sample) -> tuple[Path, str]:
     """Where a picture lies."""
     return sample.path, getattr(sample, "member", "")
 

@@ -24,10 +24,17 @@ class Part(BaseModel):
 
 
 class Data(Part):
-    """The data sets, each an entry as `livevision.datasets.open_dataset` takes it."""
+    """The data sets, each an entry as `livevision.datasets.open_dataset` takes it.
+
+    Attributes:
+        train: what is learned from.
+        val: what the best weights are chosen by.
+        outside: pictures of another source, on which the best are scored at the end, for the card.
+    """
 
     train: list[dict[str, Any]] = Field(min_length=1)
     val: list[dict[str, Any]] = Field(min_length=1)
+    outside: list[dict[str, Any]] = []
 
 
 class Teacher(Part):

@@ -11,6 +11,7 @@ from typing import Any
 from livevision.errors import DataError
 from livevision.training.folder import Wishes, epochs_for, recipe_for, settings_over
 from livevision.training.jobs import Job, make_job
+from livevision.training.outside import Outside
 from livevision.training.processes import Group, join, leave
 from livevision.training.recipe import Recipe
 from livevision.training.recipe_file import read_recipe, recipe_from, with_settings
@@ -27,6 +28,7 @@ class Run:
         group: the processes that train.
         out: folder of the results.
         remarks: lines for people that say what was chosen.
+        outside: pictures of another source, scored at the end; None where there are none.
     """
 
     recipe: Recipe
@@ -34,11 +36,14 @@ class Run:
     group: Group
     out: Path
     remarks: Sequence[str] = ()
+    outside: Outside | None = None
 
     def train(self, resume: bool = False) -> dict[str, float]:
         """Train; returns and raises as `train_recipe`."""
         trainer = Trainer(self.recipe, self.job, self.out, self.group, resume)
         best = trainer.run(self.remarks)
+        if self.outside is not None and self.group.leads:
+            best = best | self.outside.tell(self.out)
         leave()
         return best
 
@@ -110,7 +115,11 @@ def run_of_recipe(
     elif not isinstance(recipe, Recipe):
         recipe = recipe_from(recipe)
     group = join(recipe.device)
-    return Run(recipe, make_job(recipe, Path(data), group), group, _folder(recipe, out))
+    job = make_job(recipe, Path(data), group)
+    return Run(
+        *(recipe, job, group, _folder(recipe, out)),
+        outside=_outside(recipe, job, Path(data), group),
+    )
 
 
 def run_of_folder(
@@ -144,7 +153,11 @@ def run_of_folder(
         f"{whole.evaluate_every} steps (--epochs N, --batch N)",
         f"results: {folder}, the recipe among them (--out FOLDER; --set KEY=VALUE overrules it)",
     ]
-    return Run(recipe, job, group, folder, lines)
+    return Run(recipe, job, group, folder, lines, _outside(recipe, job, Path(), group))
+
+
+def _outside(recipe: Recipe, job: Job, data: Path, group: Group) -> Outside | None:
+    return Outside(recipe, job, data, group) if recipe.data.outside else None
 
 
 def _folder(recipe: Recipe, out: Path | str | None) -> Path:
