@@ -94,8 +94,8 @@ _TABLE = (
         "Apache-2.0",
         "voc21",
         "VOC 2012 and its extension",
-        {},
-        {"colour": "RGB", "fit": "stretch"},
+        {"text": "mIoU 70.1 on the val part of a VOC 2012 subset (1,061 masks)", "mIoU": 0.701},
+        {"colour": "RGB", "fit": "letterbox-top-left", "fill": 128},
     ),
 )
 
