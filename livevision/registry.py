@@ -1,14 +1,17 @@
 """Names and the classes behind them, as text, so that nothing is imported before it is used.
 
-A new source, sink, engine or overlay is one file and one line here.
+A new source, sink, engine or overlay is one file and one line here. Other packages add theirs by
+entry points (``entry_points.py``).
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from livevision import entry_points
 from livevision.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -22,7 +25,15 @@ Kind = TypeVar("Kind")
 
 
 class Table(dict[str, str], Generic[Kind]):
-    """Names, and where the class behind each is: ``module:Class``, which is a ``Kind``."""
+    """Names, and where the class behind each is: ``module:Class``, which is a ``Kind``.
+
+    Attributes:
+        group: Of the entry points by which other packages add to them; "" where none may.
+    """
+
+    def __init__(self, places: Mapping[str, str], group: str = "") -> None:
+        super().__init__(places)
+        self.group = group
 
 
 class SourceClass(Protocol):
@@ -92,7 +103,8 @@ SOURCES: Table[SourceClass] = Table(
         "images": "livevision.capture.images:ImagesSource",
         "gstreamer": "livevision.capture.gstreamer:GStreamerSource",
         "synthetic": "livevision.capture.synthetic:SyntheticSource",
-    }
+    },
+    entry_points.SOURCES,
 )
 
 ENGINES: Table[EngineClass] = Table(
@@ -102,7 +114,8 @@ ENGINES: Table[EngineClass] = Table(
         "onnx": "livevision.inference.onnx_engine:OnnxEngine",
         "onnx-tensorrt": "livevision.inference.onnx_engine:OnnxTensorRTEngine",
         "torch": "livevision.inference.torch_engine:TorchEngine",
-    }
+    },
+    entry_points.ENGINES,
 )
 
 TASKS: Table[TaskClass] = Table(
@@ -121,7 +134,8 @@ OVERLAYS: Table[OverlayClass] = Table(
         "hud": "livevision.overlay.hud:HudOverlay",
         "hide": "livevision.overlay.hiding:HidingOverlay",
         "style": "livevision.overlay.styles:styled",
-    }
+    },
+    entry_points.OVERLAYS,
 )
 
 SINKS: Table[SinkClass] = Table(
@@ -131,7 +145,8 @@ SINKS: Table[SinkClass] = Table(
         "images": "livevision.output.images:ImagesSink",
         "records": "livevision.output.records:RecordsSink",
         "null": "livevision.output.null:NullSink",
-    }
+    },
+    entry_points.SINKS,
 )
 
 TRACKERS: Table[TrackerMaker] = Table(
@@ -148,13 +163,41 @@ STYLES = ("box", "corner", "mask", "blur", "pixelate", "heatmap", "trace", "dot"
 
 
 def resolve(table: Table[Kind], name: str, kind: str) -> Kind:
-    """The class behind a name, imported now.
+    """The class behind a name, imported now: livevision's own, else that of another package.
 
     Raises:
-        UsageError: The table has no such name.
+        UsageError: Nothing has that name.
+        LivevisionError: The other package cannot be used.
     """
     if name not in table:
-        raise UsageError(unknown(kind, name, table))
+        return added(table, name, kind)
+    if table.group:
+        entry_points.keep(table.group, name)
     module, _, attribute = table[name].partition(":")
     found: Kind = getattr(importlib.import_module(module), attribute)
     return found
+
+
+def added(table: Table[Kind], name: str, kind: str) -> Kind:
+    """The class that another installed package offers under a name.
+
+    Raises:
+        UsageError: None does.
+        LivevisionError: It cannot be used.
+    """
+    plugin = entry_points.find(table.group, name) if table.group and name not in table else None
+    if plugin is None:
+        others = entry_points.names(table.group) if table.group else []
+        raise UsageError(unknown(kind, name, dict.fromkeys([*table, *others])))
+    found: Kind = _loaded(plugin)
+    return found
+
+
+@cache
+def _loaded(plugin: entry_points.Plugin) -> Any:
+    return plugin.load_class()
+
+
+def is_added(table: Table[Any], name: str) -> bool:
+    """Whether another installed package offers something under a name that is not taken here."""
+    return name not in table and entry_points.find(table.group, name) is not None

@@ -131,12 +131,17 @@ class Life:
     def opening(self) -> Iterator[None]:
         """The opening of a source: it is live behind it, or has ended with the error raised.
 
+        Where one opener failed and another is tried, the life begins anew.
+
         Raises:
             SourceError: The life was closed before.
         """
         try:
             if self.closing.is_set():
                 raise SourceError("given up before it was opened")
+            with self._lock:
+                if self._state == "ended":
+                    self._state, self._since = "connecting", time.monotonic()
             yield
         except BaseException as error:
             self.end(str(error) or type(error).__name__)

@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
+from livevision import entry_points
 from livevision.address import ENCODED, split_address
 from livevision.capture.names import exists, is_file, natural
 from livevision.errors import SourceError, UsageError, unknown
 from livevision.home import with_home
 from livevision.redact import redact_uri
+from livevision.registry import SOURCES, is_added
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset((
@@ -39,6 +41,7 @@ _SCHEMES = {
     "synthetic": "synthetic",
     "webcam": "camera",
 }
+_WITHOUT_ADDRESS = ("camera", "video_file", "images", "synthetic")
 _WAYS = (
     "webcam, a camera number, /dev/videoN, csi://0, a file, a folder, a quoted pattern,"
     " rtsp://, http://, https://, udp://, rtmp://, gst:PIPELINE, synthetic,"
@@ -64,7 +67,7 @@ def locate(uri: str) -> tuple[str, str]:
 
 def name_of(kind: str, uri: str) -> str:
     """The name of a source that ``locate`` found: a file's path, an address without secrets."""
-    return redact_uri(uri) if kind in ("stream", "gstreamer") else uri
+    return uri if kind in _WITHOUT_ADDRESS else redact_uri(uri)
 
 
 def expand(uris: Iterable[str]) -> list[tuple[str, str]]:
@@ -90,9 +93,16 @@ def _expand(uri: str) -> list[tuple[str, str]]:
     # A colon is common in names of files, and one letter before it is a Windows drive.
     scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?", uri)
     known = scheme is not None and scheme[1].lower() in (*_SCHEMES, "file")
-    if scheme and (known or scheme[2]) and not exists(Path(uri)):
+    if scheme and (known or scheme[2] or _of_plugin(scheme[1])) and not exists(Path(uri)):
         return [_by_scheme(uri, scheme[1].lower(), bool(scheme[2]))]
+    if not exists(Path(uri)) and _of_plugin(uri):
+        return [(uri.lower(), uri)]
     return _on_disk(uri)
+
+
+def _of_plugin(name: str) -> bool:
+    """Whether another package has a source whose addresses begin with a name."""
+    return name.lower() not in _SCHEMES and is_added(SOURCES, name.lower())
 
 
 def _no_screen() -> str:
@@ -113,9 +123,12 @@ def _by_scheme(uri: str, scheme: str, slashes: bool) -> tuple[str, str]:
     if scheme == "webcam":
         address = split_address(uri)
         return locate(address.host or "0")
+    if _of_plugin(scheme):
+        return scheme, uri
     if scheme not in _SCHEMES:
-        allowed = sorted({*_SCHEMES, "file"})
+        allowed = sorted({*_SCHEMES, "file", *entry_points.names(entry_points.SOURCES)})
         raise UsageError(f"{redact_uri(uri)}: {unknown('scheme', scheme, allowed)}")
+    entry_points.keep(entry_points.SOURCES, scheme)
     kind = _SCHEMES[scheme]
     if kind != "gstreamer" and not slashes:
         raise UsageError(f"{redact_uri(uri)}: // is missing after {scheme}:")

@@ -51,7 +51,7 @@ def command(
     file: Path | None,
     overwrite: bool,
 ) -> None:
-    """List the models that come with livevision, or print the card of one, NAME.
+    """List the models of livevision and of other installed packages, or print NAME's card.
 
     A star marks the default model of a task. --all adds the nets without trained weights, which run
     with your own weights, or with --untrained to measure their speed. Models that you imported with
@@ -76,6 +76,11 @@ def command(
     if name is not None and Path(name).suffix in GRAPHS:
         _describe(Path(name), as_json)
         return
+    if name is not None and imported.path_of(name) is None:
+        graph = catalog.added_graph(name)
+        if graph is not None:
+            _describe(graph, as_json)
+            return
     untrained = catalog.untrained_names()
     listed = [*catalog.names(), *(untrained if everything or counts else ())]
     if name is not None and imported.path_of(name) is not None:
@@ -83,7 +88,9 @@ def command(
     else:
         cards = [catalog.find(n) for n in (listed if name is None else [name])]
     if name is None and not counts:
-        cards += [_kept(n) for n in imported.names()]
+        kept = imported.names()
+        cards += [_kept(n) for n in kept]
+        cards += [_card(n) for n in catalog.added() if n not in kept]
     if counts:
         rows = list(_counts(cards))
         if as_json:
@@ -147,6 +154,13 @@ def _get(words: tuple[str, ...], file: Path | None, overwrite: bool) -> None:
     click.echo(f"licence: {model.licence}, from {model.page}", err=True)
     click.echo(f"livevision --model {name} runs it", err=True)
     click.echo(str(path))
+
+
+def _card(name: str) -> ModelCard:
+    from livevision.models.choice import card_of
+
+    graph = catalog.added_graph(name)
+    return catalog.find(name) if graph is None else card_of(None, graph)
 
 
 def _listed(cards: Sequence[ModelCard], trained: object = None) -> str:

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from livevision import entry_points
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.config.habits import instead_of
 from livevision.config.sources import SourceSettings, check_name
@@ -30,7 +31,7 @@ from livevision.config.values import CLASSES, class_list, plain, text, texts
 from livevision.errors import UsageError, unknown
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact
-from livevision.registry import ENGINES, STYLES, TRACKERS
+from livevision.registry import ENGINES, OVERLAYS, STYLES, TRACKERS
 
 NO_SOURCE = "no source was given: what should livevision look at? For example --source webcam"
 
@@ -185,6 +186,10 @@ class Settings(BaseModel):
         default=True,
         description="Draw rates and latency on every frame of video; on pictures where asked for.",
     )
+    overlay: Annotated[tuple[str, ...], Flag(OUTPUT, "NAME")] = Field(
+        default=(),
+        description="Draw what an installed package offers, too. May be repeated.",
+    )
     encoder: Annotated[str, Flag(OUTPUT, "NAME", choices=("auto", SOFTWARE_ENCODER, *ENCODERS))] = (
         Field(
             default="auto",
@@ -288,7 +293,7 @@ class Settings(BaseModel):
         }
         return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
-    @field_validator("source", "model", "weights", "output", mode="before")
+    @field_validator("source", "model", "weights", "output", "overlay", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return texts(value)
@@ -341,8 +346,23 @@ class Settings(BaseModel):
     def _known(cls, value: str | None, info: ValidationInfo) -> str | None:
         name = info.field_name or ""
         choices = flag_of(cls.model_fields[name]).choices
-        if value is not None and value not in choices:
+        if value is None or value in choices:
+            return value
+        if name == "engine":
+            choices = (*choices, *entry_points.names(ENGINES.group, ENGINES))
+        if value not in choices:
             raise ValueError(unknown(name, value, choices))
+        return value
+
+    @field_validator("overlay")
+    @classmethod
+    def _installed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        there = entry_points.names(OVERLAYS.group, OVERLAYS) if value else []
+        for name in value:
+            if not there:
+                raise ValueError(f"no installed package has an overlay {name!r}, or any other")
+            if name not in there:
+                raise ValueError(unknown("overlay", name, there))
         return value
 
     @field_validator("device", mode="before")

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from livevision import entry_points
 from livevision.errors import ModelError, UsageError, missing_package, unknown
 
 _log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def choose_engine(
     "auto" takes what is installed and fastest on the device at hand: on a CUDA device TensorRT,
     else PyTorch, else ONNX Runtime; on a CPU OpenVINO, else ONNX Runtime, else PyTorch. The log
     says which, and why none before it. Each runs its own files alone, and int8 is for those that
-    have it.
+    have it. Another package's engine is taken only where it is named.
 
     Args:
         engine: "auto" or an engine's name.
@@ -77,12 +78,17 @@ def choose_engine(
         ModelError: The engine's package is not installed, or finds no CUDA device.
     """
     known = tuple(known)
-    if engine != "auto" and engine not in known:
-        raise UsageError(unknown("engine", engine, ("auto", *known)))
+    others = entry_points.names(entry_points.ENGINES, known) if engine not in known else []
+    if engine not in ("auto", *known, *others):
+        raise UsageError(unknown("engine", engine, ("auto", *known, *others)))
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise UsageError(unknown("device", device, ("auto", "cpu", "cuda", "cuda:N")))
     if precision not in PRECISIONS:
         raise UsageError(unknown("precision", precision, PRECISIONS))
+    if engine in others:
+        if precision == "int8":
+            raise UsageError(f"--precision int8 is for --engine {' or '.join(_IN_INT8)}")
+        return engine, "cpu" if device == "auto" else device
     fitting = [e for e in known if e in _OF_GRAPHS.get(graph, ())]
     _check_names(engine, device, precision, graph, fitting)
     wanted = stored if precision == "auto" else precision

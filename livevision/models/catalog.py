@@ -6,13 +6,16 @@ made from the table in ``livevision.models.untrained``. Neither torch nor numpy 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from livevision import entry_points
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.models import imported
 from livevision.models.pinned import PINNED, how_to_get
@@ -20,6 +23,8 @@ from livevision.models.untrained import NETS
 
 if TYPE_CHECKING:
     from livevision.protocols import Decoder
+
+log = logging.getLogger(__name__)
 
 DEFAULTS = {
     "detect": "thundernet-mobilenetv2",
@@ -128,6 +133,25 @@ def every_name() -> list[str]:
     return [*names(), *untrained_names()]
 
 
+def added() -> dict[str, Path]:
+    """The models that other installed packages bring, by name: a card, or an ONNX file alone."""
+    found: dict[str, Path] = {}
+    taken = {*names(), *NETS, *PINNED}
+    for plugin, folder in entry_points.folders():
+        cards = [path for path in sorted(folder.glob("*.md")) if path.stem != "README"]
+        for path in [*cards, *sorted(folder.glob("*.onnx"))]:
+            if path.stem in taken:
+                _told_of(path.stem, plugin)
+            else:
+                found.setdefault(path.stem, path)
+    return found
+
+
+@cache
+def _told_of(name: str, plugin: entry_points.Plugin) -> None:
+    log.warning("the model %r of %s is not used: livevision has one", name, plugin.package)
+
+
 def untrained_names() -> list[str]:
     """Names of the nets that can be run though no model of that name is shipped, task by task."""
     shipped = names()
@@ -150,8 +174,16 @@ def is_foreign(name: str) -> bool:
     )
 
 
+def added_graph(name: str) -> Path | None:
+    """The ONNX file that a model of another installed package consists of, if it does."""
+    if name in NETS or name in names() or name in PINNED or "/" in name:
+        return None
+    path = added().get(name)
+    return path if path is not None and path.suffix == ".onnx" else None
+
+
 def find(name: str) -> ModelCard:
-    """The card of a model, shipped or not trained yet.
+    """The card of a model: shipped, not trained yet, or another installed package's.
 
     Raises:
         UsageError: No model has that name.
@@ -162,9 +194,13 @@ def find(name: str) -> ModelCard:
     if name not in NETS:
         if name in PINNED:
             raise ModelError(how_to_get(name))
+        others = added()
+        if name in others and others[name].suffix == ".md":
+            return read_card(others[name])
         if is_foreign(name):
             raise UsageError(f"unknown model {name!r}: {FOREIGN_MODELS}")
-        raise UsageError(unknown("model", name, [*every_name(), *imported.names(), *PINNED]))
+        known = [*every_name(), *imported.names(), *others, *PINNED]
+        raise UsageError(unknown("model", name, known))
     net = NETS[name]
     return ModelCard(
         name,

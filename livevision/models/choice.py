@@ -82,7 +82,9 @@ def _put(wanted: list[Wanted], one: Wanted) -> None:
 
 def graph_file(name: str) -> Path | None:
     """The file that a model's name is or stands for, if it is one: ours or somebody else's."""
-    return with_home(name) if name.lower().endswith(GRAPHS) else imported.path_of(name)
+    if name.lower().endswith(GRAPHS):
+        return with_home(name)
+    return imported.path_of(name) or catalog.added_graph(name)
 
 
 def card_of(name: str | None, weights: Path | None, labels: str | None = None) -> ModelCard:

@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from livevision import entry_points
 from livevision.errors import OutputError, UsageError, unknown
 from livevision.home import with_home
 from livevision.output import display
 from livevision.output.names import LONGEST, NAMED, PICTURES, fits, fitting, is_pattern
 from livevision.output.place import end_of_links, identity, refuse_special, same
 from livevision.redact import redact_uri
+from livevision.registry import SINKS, added, is_added
 
 VIDEOS = (".mp4", ".mkv", ".mov")
 RECORDS = (".jsonl", ".csv")
@@ -42,12 +44,28 @@ class Target(NamedTuple):
 
     Attributes:
         kind: A name of ``registry.SINKS``, or "folder", which ``in_folder`` turns into one of them
-            for each source.
-        target: Path of a file or folder, or "".
+            for each source; of another package's sink the name of its entry point.
+        target: Path of a file or folder, or ""; what the user wrote, for another package's scheme.
     """
 
     kind: str
     target: str
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the target is a file or folder of ours to look after."""
+        by_name = self.kind not in (*SINKS, "folder") and not self.kind.startswith(".")
+        return not (self.kind in SCHEMES or self.target == STANDARD_OUTPUT or by_name)
+
+    @property
+    def of_run(self) -> bool:
+        """Whether one sink takes the frames of all sources, rather than one for each source.
+
+        Another package's does where it has ``opened`` (``protocols.Shared``).
+        """
+        if self.kind in (*SINKS, "folder"):
+            return self.kind == "records"
+        return hasattr(added(SINKS, self.kind, "kind of output"), "opened")
 
 
 def locate(uri: str, *, sources: int = 1) -> Target:
@@ -65,13 +83,18 @@ def locate(uri: str, *, sources: int = 1) -> Target:
         return Target("records", uri)
     scheme, colon, rest = uri.partition(":")
     if uri in SCHEMES or (colon and scheme in SCHEMES and not rest):
+        entry_points.keep(entry_points.SINKS, scheme)
         return Target(scheme, "")
+    name = uri if not colon else scheme
+    if name not in SCHEMES and is_added(SINKS, name) and not name.startswith("."):
+        return Target(name, uri)
     if "://" in uri:
         shown = redact_uri(uri)
         if scheme == "web":
             raise UsageError(f"output {shown!r}: web pages are not in this version; use {ALLOWED}")
         raise UsageError(
-            f"output {shown!r}: {unknown('scheme', scheme, SCHEMES)} Or use {ALLOWED}."
+            f"output {shown!r}: {unknown('scheme', scheme, (*SCHEMES, *_added_names()))}"
+            f" Or use {ALLOWED}."
         )
     path = with_home(uri)
     if not fits(path.name):
@@ -79,6 +102,8 @@ def locate(uri: str, *, sources: int = 1) -> Target:
     suffix = path.suffix.lower()
     if uri.endswith(("/", os.sep)) or path.is_dir():
         return Target("folder", str(path))
+    if suffix in (*RECORDS, *PICTURES, *VIDEOS):
+        entry_points.keep(entry_points.SINKS, suffix)
     if suffix in RECORDS:
         return Target("records", str(path))
     if suffix in PICTURES:
@@ -89,10 +114,15 @@ def locate(uri: str, *, sources: int = 1) -> Target:
         if sources > 1:
             raise UsageError(_several(uri, "video", sources))
         return Target("video_file", str(path))
+    if suffix and is_added(SINKS, suffix):
+        target = Target(suffix, str(path))
+        if sources > 1 and not target.of_run:
+            raise UsageError(_several(uri, "file", sources))
+        return target
     if suffix in _INSTEAD:
         raise UsageError(f"output {uri!r}: {suffix} is not written; {_INSTEAD[suffix]}")
     if suffix:
-        known = unknown("suffix", suffix, (*VIDEOS, *RECORDS, *PICTURES))
+        known = unknown("suffix", suffix, (*VIDEOS, *RECORDS, *PICTURES, *_added_names(".")))
         raise UsageError(f"output {uri!r}: {known}")
     raise UsageError(f"output {uri!r} has no suffix that tells what it is; use {ALLOWED}")
 
@@ -168,7 +198,7 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
     """
     if target.kind == "window" and (reason := display.why_not()):
         raise OutputError(f"cannot open a window: {reason}; or use --headless and --output FILE")
-    if target.kind in SCHEMES or target.target == STANDARD_OUTPUT:
+    if not target.is_path:
         return
     path = Path(target.target)
     numbered = target.kind == "images" and is_pattern(path.name)
@@ -214,7 +244,11 @@ def refuse_same(targets: Iterable[Target], report: Path | None = None) -> None:
         UsageError: Two of them do.
     """
     beside = ("",) if report == Path(STANDARD_OUTPUT) else ("", STANDARD_OUTPUT)
-    named = [("two outputs", Path(t.target)) for t in targets if t.target not in beside]
+    named = [
+        ("two outputs", Path(t.target))
+        for t in targets
+        if t.target not in beside and (t.is_path or t.target == STANDARD_OUTPUT)
+    ]
     named += [("an output and the report", report)] if report is not None else []
     taken: dict[object, Path] = {}
     for what, path in named:
@@ -222,6 +256,12 @@ def refuse_same(targets: Iterable[Target], report: Path | None = None) -> None:
         if other is not path:
             both = str(path) if str(path) == str(other) else f"{other} and {path}"
             raise UsageError(f"{both}: {what} on one path; give each a path of its own")
+
+
+def _added_names(start: str = "") -> list[str]:
+    """Names of other packages' sinks: suffixes where ``start`` is a dot, else schemes."""
+    names = entry_points.names(entry_points.SINKS, SINKS)
+    return [name for name in names if name.startswith(".") == (start == ".")]
 
 
 def _holds_pictures(source: Path, folder: Path) -> bool:

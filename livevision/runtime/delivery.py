@@ -69,8 +69,8 @@ class Delivery:
             sources=tuple(source.name for source in sources),
         )
         targets = [locate(uri, sources=len(sources)) for uri in settings.output]
-        self._of_run = [t for t in targets if t.kind == "records"]
-        self._single = [t for t in targets if t.kind not in ("records", "folder")]
+        self._of_run = [t for t in targets if t.of_run]
+        self._single = [t for t in targets if not t.of_run and t.kind != "folder"]
         self._folders = folders = [t for t in targets if t.kind == "folder"]
         self._taken: set[str] = set()
         self._of_source = [self._targets(source) for source in sources]

@@ -58,6 +58,9 @@ class OverlayStage:
         self._settings, self._models, self._meter = settings, models, meter
         self._adaptive, self._draw, self._copy, self._pictures = adaptive, draw, copy, pictures
         self._memories: dict[int, Memory] = {}
+        self._added = [
+            registry.added(registry.OVERLAYS, name, "overlay")() for name in settings.overlay
+        ]
 
     def opened(self, source: int, info: SourceInfo) -> None:
         self._memories[source] = Memory()
@@ -91,6 +94,8 @@ class OverlayStage:
         if self._hide is not None:
             hiding = [self._hide.plan(found, room) for found in self._hidable(inferred)]
             steps = [*hiding, *steps]
+        shown = Rendered(frame, inferred.results, frame.image)
+        steps += [overlay.plan(shown, room) for overlay in self._added]
         if self._settings.shows_rates(frame.source in self._pictures):
             model, engine = self._names
             if self._adaptive is not None:

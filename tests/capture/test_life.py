@@ -112,6 +112,20 @@ def test_nothing_leads_back_from_the_end_and_its_first_reason_counts() -> None:
     assert life.closing.is_set()
 
 
+def test_a_life_begins_anew_with_another_opener() -> None:
+    life = Life()
+    with pytest.raises(SourceError), life.opening():
+        raise SourceError("no such decoder")
+    assert life.now.state == "ended"
+    with life.opening():
+        assert life.now.state == "connecting"
+    assert life.now.state == "live"
+    life.close()
+    with pytest.raises(SourceError, match="given up"), life.opening():
+        pass
+    assert life.now.state == "ended"
+
+
 def test_readers_never_see_halves_of_two_states() -> None:
     life, over, wrong = Life(), threading.Event(), []
 

@@ -11,6 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ from livevision.cli.commands import cli as commands_of_livevision
 from tests.docs.pages import PAGES, ROOT, Example, commands, examples
 from tests.docs.workplace import furnish
 
-LANGUAGES = {"sh", "python", "yaml", "json"}
+LANGUAGES = {"sh", "python", "yaml", "json", "toml"}
 REASONS = (  # what an example may need that no test has
     "installs packages",
     "needs GPUs",
@@ -34,6 +35,7 @@ REASONS = (  # what an example may need that no test has
     "needs a network stream",
     "needs the network",
     "runs in a test of its own",
+    "needs the package",
     "takes minutes",
 )
 SHORT_TRAINING = ("--epochs", "0.5", "--imgsz", "96", "--batch", "2", "--device", "cpu")
@@ -79,6 +81,8 @@ def test_examples(page: Path, here: Path, capfd: pytest.CaptureFixture[str]) -> 
             exec(compile(example.text, str(example), "exec", dont_inherit=True), {"__name__": "x"})
         elif example.language == "yaml":
             _keep(example, here)
+        elif example.language == "toml":
+            tomllib.loads(example.text)
         else:
             json.loads(example.text)
 
