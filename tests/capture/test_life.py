@@ -150,60 +150,69 @@ def test_readers_never_see_halves_of_two_states() -> None:
 # The back-off ------------------------------------------------------------------------------------
 
 
+class Pauses:
+    """A clock, and lives whose pauses are not waited for but move it on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.taken: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def life(self) -> Life:
+        life = Life()
+        life.closing.wait = self._wait  # type: ignore[method-assign]
+        return life
+
+    def _wait(self, timeout: float | None = None) -> bool:
+        self.taken.append(timeout or 0.0)
+        self.now += timeout or 0.0
+        return False
+
+
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """How long each pause of a back-off would be; none is waited for, but the clock goes on."""
-    taken: list[float] = []
-    now = [1000.0]
-
-    def wait(self: threading.Event, timeout: float | None = None) -> bool:
-        taken.append(timeout or 0.0)
-        now[0] += timeout or 0.0
-        return self.is_set()
-
-    with monkeypatch.context() as patched:
-        patched.setattr(life_module.time, "monotonic", lambda: now[0])
-        patched.setattr(threading.Event, "wait", wait)
-        yield taken
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    made = Pauses()
+    monkeypatch.setattr(life_module, "time", made)
+    return made
 
 
-def test_pauses_double_to_ten_seconds_and_end_with_the_time_allowed(pauses: list[float]) -> None:
-    life = Life()
+def test_pauses_double_to_ten_seconds_and_end_with_the_time_allowed(pauses: Pauses) -> None:
+    life = pauses.life()
     back_off = BackOff(life, "door", retry_for=60)
     while back_off.wait("refused"):
         pass
-    assert pauses[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
-    assert max(pauses) == 10.0
-    assert sum(pauses) == pytest.approx(60)
-    assert life.retries == len(pauses)
+    assert pauses.taken[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+    assert max(pauses.taken) == 10.0
+    assert sum(pauses.taken) == pytest.approx(60)
+    assert life.retries == len(pauses.taken)
     assert life.now.state == "retrying"
 
 
-def test_a_frame_begins_the_back_off_anew(
-    pauses: list[float], caplog: pytest.LogCaptureFixture
-) -> None:
-    life = Life()
+def test_a_frame_begins_the_back_off_anew(pauses: Pauses, caplog: pytest.LogCaptureFixture) -> None:
+    life = pauses.life()
     back_off = BackOff(life, "door", retry_for=60)
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="livevision"):
         assert not back_off.came()
         for _ in range(3):
             back_off.wait("refused")
         assert back_off.came(lag=0.5)
         assert not back_off.came(lag=0.5)
         back_off.wait("cut")
-    assert pauses == [0.5, 1.0, 2.0, 0.5]
+    assert pauses.taken == [0.5, 1.0, 2.0, 0.5]
     assert (life.retries, life.why) == (4, "cut")
-    levels = [record.levelname for record in caplog.records]
+    levels = [r.levelname for r in caplog.records if r.getMessage().startswith("door: ")]
     # The first loss, two further attempts, the coming back, the next loss.
     assert levels == ["WARNING", "DEBUG", "DEBUG", "WARNING", "WARNING"]
     assert "door: refused; trying again for 60 s" in caplog.text
     assert "door: connected again" in caplog.text
 
 
-def test_time_spent_on_a_frame_is_no_loss(pauses: list[float]) -> None:
-    back_off = BackOff(Life(), "door", retry_for=1)
+def test_time_spent_on_a_frame_is_no_loss(pauses: Pauses) -> None:
+    back_off = BackOff(pauses.life(), "door", retry_for=1)
     back_off.came()
-    threading.Event().wait(30)  # as a run does that waits for an output
+    pauses.now += 30  # as where a run waits for an output
     back_off.asking()
     assert back_off.wait("cut")
 

@@ -1,6 +1,7 @@
 """The README and the pages of docs/, and the examples in them.
 
-An example is a fenced block of sh, python, yaml or json. A line above it may say why it is not run:
+An example is a fenced block of sh, python, yaml, json or toml. A line above it may say why it is
+not run:
 
     <!-- example: needs a camera -->
 """

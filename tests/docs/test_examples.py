@@ -124,6 +124,8 @@ def _check_only(example: Example) -> None:
     if example.language == "python":
         compile(example.text, str(example), "exec")
         return
+    if example.reason == "needs the package":  # tests/end_to_end/test_extending.py runs it
+        return
     for number, line in commands(example):
         words = shlex.split(line, comments=True)
         if words[0] != "livevision":

@@ -99,6 +99,14 @@ def _images(path: Path) -> Iterator[Any]:
         yield image
 
 
+def test_the_documented_command_runs(example: Path, tmp_path: Path) -> None:
+    (command,) = re.findall(r"^livevision (.*--overlay.*)$", PAGE.read_text(), re.M)
+    run = with_example(example, tmp_path, *command.split())
+    assert run.returncode == 0, run.stderr
+    assert len((tmp_path / "counts.txt").read_text().splitlines()) == 50
+    assert len(clips.read_clip(tmp_path / "bars.mp4")) == 50
+
+
 def test_its_file_is_looked_after_as_all_are(example: Path, tmp_path: Path) -> None:
     (tmp_path / "counts.txt").write_text("old")
     words = ("--source", "bars", "--headless", "--output", "counts.txt")
