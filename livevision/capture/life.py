@@ -171,9 +171,8 @@ class Life:
         waits a moment for what the source still holds.
         """
         with self._lock:
-            if not self.closing.is_set():
-                self._closed_at = time.monotonic()
-                self.closing.set()
+            self._closed_at = self._closed_at or time.monotonic()
+            self.closing.set()
         self.end("closed")
 
     def patience(self, seconds: float = _CLOSING_S) -> float:
@@ -182,7 +181,7 @@ class Life:
         They count from the first ``close``, so that sources which were told together are waited
         for together.
         """
-        if not self.closing.is_set():
+        if not self._closed_at:
             return seconds
         return max(0.0, self._closed_at + seconds - time.monotonic())
 
