@@ -21,16 +21,38 @@ from livevision.version import __version__
 
 if TYPE_CHECKING:
     from livevision.app import frames as run
+    from livevision.config import Settings, SourceSettings
+    from livevision.errors import (
+        DataError,
+        LivevisionError,
+        ModelError,
+        OutputError,
+        SourceError,
+        UsageError,
+    )
     from livevision.evaluation import Evaluation, evaluate
+    from livevision.frame import Frame, Rendered
+    from livevision.models.catalog import ModelCard
     from livevision.models.model import Model, load
     from livevision.results import ClassMap, Label
     from livevision.training.run import train_recipe as train
 
 __all__ = [
     "ClassMap",
+    "DataError",
     "Evaluation",
+    "Frame",
     "Label",
+    "LivevisionError",
     "Model",
+    "ModelCard",
+    "ModelError",
+    "OutputError",
+    "Rendered",
+    "Settings",
+    "SourceError",
+    "SourceSettings",
+    "UsageError",
     "__version__",
     "evaluate",
     "load",
@@ -40,9 +62,20 @@ __all__ = [
 
 _HOMES = {
     "ClassMap": "livevision.results:ClassMap",
+    "DataError": "livevision.errors:DataError",
     "Evaluation": "livevision.evaluation:Evaluation",
+    "Frame": "livevision.frame:Frame",
     "Label": "livevision.results:Label",
+    "LivevisionError": "livevision.errors:LivevisionError",
     "Model": "livevision.models.model:Model",
+    "ModelCard": "livevision.models.catalog:ModelCard",
+    "ModelError": "livevision.errors:ModelError",
+    "OutputError": "livevision.errors:OutputError",
+    "Rendered": "livevision.frame:Rendered",
+    "Settings": "livevision.config:Settings",
+    "SourceError": "livevision.errors:SourceError",
+    "SourceSettings": "livevision.config:SourceSettings",
+    "UsageError": "livevision.errors:UsageError",
     "evaluate": "livevision.evaluation:evaluate",
     "load": "livevision.models.model:load",
     "run": "livevision.app:frames",

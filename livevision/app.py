@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from livevision.runtime.metering import Meter
 from livevision.runtime.report import as_table
@@ -17,7 +17,10 @@ from livevision.runtime.run import Run
 from livevision.runtime.terminal import Progress, Signals
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from livevision.config import Settings
+    from livevision.config.run_options import RunOptions
     from livevision.frame import Rendered
 
 log = logging.getLogger(__name__)
@@ -63,7 +66,9 @@ def run(settings: Settings, own_process: bool = False) -> int:
 
 
 def frames(
-    source: str | Path | int | Sequence[str | Path | int], task: str = "detect", **options: Any
+    source: str | Path | int | Sequence[str | Path | int] = (),
+    task: Literal["detect", "segment", "both", "classify"] | None = None,
+    **options: Unpack[RunOptions],
 ) -> Iterator[Rendered]:
     """Run livevision and take its frames one by one.
 
@@ -71,8 +76,10 @@ def frames(
             print(frame.index, frame.time, frame.detections.xyxy)
 
     Args:
-        source: What ``--source`` takes, or several of them.
-        task: ``detect``, ``segment``, ``both`` or ``classify``.
+        source: What ``--source`` takes, or several of them; may be left out where ``sources`` are
+            given by name.
+        task: ``detect``, ``segment``, ``both`` or ``classify``; by default what the models do, and
+            ``detect`` where none is named.
         options: Any other setting of the command line by its name, such as ``conf=0.4`` or
             ``output="out.mp4"``. No window opens unless ``output`` has ``"window"``.
 
@@ -86,7 +93,12 @@ def frames(
     """
     from livevision.config import Settings
 
-    settings = Settings.of(source=source, task=task, **{"headless": True, **options})
+    given: dict[str, Any] = {"headless": True, **options}
+    if source != ():
+        given["source"] = source
+    if task is not None:
+        given["task"] = task
+    settings = Settings.of(**given)
     this = Run(settings, Meter(), draw=True)
     with this.reported(), closing(this.frames()) as rendered:
         yield from rendered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -59,3 +60,13 @@ def _nothing_reports_home(_connections: Path) -> Iterator[None]:
     yield
     tried = _connections.read_text()[before:]
     assert not tried, f"connections to elsewhere:\n{tried}"
+
+
+@pytest.fixture(autouse=True)
+def _quiet_again() -> Iterator[None]:
+    """Commands set livevision's logger up; the next test finds it as it was."""
+    logger = logging.getLogger("livevision")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers

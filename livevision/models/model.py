@@ -13,9 +13,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, cast, overload
 
 import numpy as np
+from typing_extensions import TypeVar
 
 from livevision import registry
 from livevision.errors import ModelError, UsageError
@@ -28,17 +29,43 @@ from livevision.models.choice import card_of, files_of, graph_file, in_int8
 from livevision.models.foreign.task import DecodedTask
 from livevision.preprocess.fit import make_fit
 from livevision.protocols import Engine, EngineSpec, Overlapping, Pending, Task
-from livevision.results import Result
+from livevision.results import ClassMap, Label, Result
 
 if TYPE_CHECKING:
+    import supervision as sv
+
     from livevision.inference.agreement import Agreement
 
 _log = logging.getLogger(__name__)
 
+R = TypeVar("R", default=Any)
+
+Detector: TypeAlias = Literal[
+    "light-head-s",
+    "thundernet-mobilenetv2",
+    "thundernet-snet146",
+    "thundernet-snet49",
+    "thundernet-snet535",
+]
+"""Shipped models that give boxes."""
+
+Segmenter: TypeAlias = Literal[
+    "bisenet-mobilenetv2-camvid",
+    "bisenet-mobilenetv2-person",
+    "bisenet-mobilenetv2-voc",
+    "bisenet-xception39-camvid",
+    "dfanet-a-camvid",
+    "dfanet-b-camvid",
+]
+"""Shipped models that give class maps."""
+
+Classifier: TypeAlias = Literal["mobilenetv2-tiny-imagenet", "shufflenetv2-1.0-tiny-imagenet"]
+"""Shipped models that give the classes of a whole image."""
+
 _SETTINGS_KEPT = 64  # of the sources of a run, and of the last changes
 
 
-class Model:
+class Model(Generic[R]):
     """A net with its weights, engine and task; call it with an image.
 
     The first call loads the net, as ``open`` does. Use it from one thread at a time.
@@ -307,7 +334,7 @@ class Model:
         changes = {name: value for name, value in given.items() if value is not None}
         job = self._make_task(**changes) if changes else self._job
         batch, placement = job.prepare(image)
-        return job.decode(self.infer(batch), placement)
+        return cast(R, job.decode(self.infer(batch), placement))
 
     def _job_for(self, settings: LiveSettings | None) -> Task:
         """The task with the settings of a moment; classes that the model has not are left out."""
@@ -376,6 +403,67 @@ class Model:
             module.warm()
 
 
+@overload
+def load(
+    name: Detector,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    weights: str | Path | None = None,
+    labels: str | Path | None = None,
+    imgsz: tuple[int, int] | int | None = None,
+    conf: float = 0.25,
+    iou: float = 0.5,
+    max_det: int = 100,
+    classes: Sequence[str | int] | None = None,
+    class_agnostic: bool = True,
+    untrained: bool = False,
+    threads: int | None = None,
+) -> Model[sv.Detections]: ...
+
+
+@overload
+def load(
+    name: Segmenter,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    weights: str | Path | None = None,
+    labels: str | Path | None = None,
+    imgsz: tuple[int, int] | int | None = None,
+    conf: float = 0.25,
+    iou: float = 0.5,
+    max_det: int = 100,
+    classes: Sequence[str | int] | None = None,
+    class_agnostic: bool = True,
+    untrained: bool = False,
+    threads: int | None = None,
+) -> Model[ClassMap]: ...
+
+
+@overload
+def load(
+    name: Classifier,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    weights: str | Path | None = None,
+    labels: str | Path | None = None,
+    imgsz: tuple[int, int] | int | None = None,
+    conf: float = 0.25,
+    iou: float = 0.5,
+    max_det: int = 100,
+    classes: Sequence[str | int] | None = None,
+    class_agnostic: bool = True,
+    untrained: bool = False,
+    threads: int | None = None,
+) -> Model[Label]: ...
+
+
+@overload
 def load(
     name: str | Path | None = None,
     engine: str = "auto",
@@ -392,7 +480,26 @@ def load(
     class_agnostic: bool = True,
     untrained: bool = False,
     threads: int | None = None,
-) -> Model:
+) -> Model[Any]: ...
+
+
+def load(
+    name: str | Path | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    weights: str | Path | None = None,
+    labels: str | Path | None = None,
+    imgsz: tuple[int, int] | int | None = None,
+    conf: float = 0.25,
+    iou: float = 0.5,
+    max_det: int = 100,
+    classes: Sequence[str | int] | None = None,
+    class_agnostic: bool = True,
+    untrained: bool = False,
+    threads: int | None = None,
+) -> Model[Any]:
     """A model by name or file. ``Model.open`` or the first call loads the net.
 
     Args:

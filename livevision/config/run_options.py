@@ -1,0 +1,59 @@
+"""The settings of a run as keywords of ``livevision.run``, for editors and type checkers.
+
+`Settings` judges them; a test keeps the two alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from livevision.config.sources import SourceSettings
+
+StrPath: TypeAlias = str | Path
+
+
+class RunOptions(TypedDict, total=False):
+    """What ``livevision.run`` takes beside ``source`` and ``task``: the flags by their names."""
+
+    sources: Mapping[str, SourceSettings | Mapping[str, Any] | str]
+    decoder: str
+    imgsz: int | str | tuple[int, int]
+    vid_stride: int
+    loop: bool
+    retry_for: float
+    model: str | Sequence[str]
+    weights: StrPath | Sequence[StrPath]
+    labels: str
+    untrained: bool
+    engine: Literal["auto", "tensorrt", "openvino", "onnx", "onnx-tensorrt", "torch"]
+    device: str | int
+    precision: Literal["auto", "fp32", "fp16", "bf16", "int8"]
+    batch: int
+    threads: int
+    conf: float
+    iou: float
+    max_det: int
+    classes: str | int | Sequence[str | int]
+    class_agnostic: bool
+    track: bool | str
+    scene: StrPath
+    output: StrPath | Sequence[StrPath]
+    headless: bool
+    events: StrPath
+    report: StrPath
+    overwrite: bool
+    alpha: float
+    style: str
+    blur: str | Sequence[str]
+    hud: bool
+    encoder: str
+    preset: str
+    mode: Literal["auto", "every-frame", "freshest"]
+    target_latency: float
+    max_frames: int
+    progress: bool
+    verbose: bool
+    quiet: bool
