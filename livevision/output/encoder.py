@@ -13,8 +13,7 @@ import numpy as np
 from livevision.errors import OutputError
 from livevision.frame import Image
 from livevision.media.codecs import SOFTWARE_ENCODER
-from livevision.output import hardware as hardware_encoders
-from livevision.output import x264
+from livevision.output import hardware_encoders, x264
 from livevision.output.options import OutputOptions
 from livevision.output.planes import Planes
 from livevision.protocols import SourceInfo

@@ -24,11 +24,7 @@ from livevision.training.ragged import Ragged, Views, on_device
 from livevision.training.recipe import ClassifyOptions, Recipe
 from livevision.training.scores import Scores
 from livevision.training.teachers import AskTeacher, open_teacher
-from livevision.training.views import Colouring, colours, log_uniform, normalised
-
-# Of what the input could show of a picture along its shorter side, the part that it does show: as
-# the application's centre crop does it.
-_SEEN = 224 / 256
+from livevision.training.views import Colouring, colours, log_uniform, middle, normalised
 
 
 class Batch(NamedTuple):
@@ -172,12 +168,3 @@ def draw_views(
     corners = random.random((count, 2)) * (sizes - extents)
     rectangles = np.concatenate((corners, corners + extents), 1)
     return Views.of(rectangles, random.random(count) < 0.5, input_size, device)
-
-
-def middle(sizes: np.ndarray, input_size: tuple[int, int], device: torch.device) -> Views:
-    """The middle of each picture, in the input's shape, as the application shows it to a net."""
-    ratio = _SEEN * (sizes / np.array(input_size)).min(1, keepdims=True)
-    extents = ratio * np.array(input_size)
-    corners = (sizes - extents) / 2
-    rectangles = np.concatenate((corners, corners + extents), 1)
-    return Views.of(rectangles, np.zeros(len(sizes), np.bool_), input_size, device)

@@ -18,6 +18,7 @@ from livevision.errors import ModelError, UsageError, missing_package
 from livevision.nets import build
 from livevision.training.material import Material
 from livevision.training.recipe import Teacher
+from livevision.training.views import colours, middle, normalised
 from livevision.training.weights import load_weights, move
 
 AskTeacher: TypeAlias = Callable[[Tensor], Tensor]
@@ -117,9 +118,6 @@ def _stranger(net: nn.Module, material: Material) -> AskTeacher:
 
 def _match(ask: AskTeacher, material: Material) -> list[int]:
     """For each of our labels the teacher's class, by its mean answer to pictures of ours."""
-    from livevision.training.classification import middle
-    from livevision.training.views import colours, normalised
-
     samples = cast(list[ClassSample], material.pictures.samples)
     classes = np.array([s.class_id for s in samples])
     means = []

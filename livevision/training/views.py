@@ -18,6 +18,10 @@ from livevision.datasets.samples import IGNORED
 from livevision.nets import IMAGE_MEAN, IMAGE_STD
 from livevision.training.ragged import Ragged, Views, on_device
 
+# Of what the input could show of a picture along its shorter side, the part that it does show: as
+# the application's centre crop does it.
+_SEEN = 224 / 256
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -109,3 +113,12 @@ def _turns(angles: Floats) -> Floats:
     cos, sin = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
     turns: Floats = cos * np.eye(3) + sin * cross + (1 - cos) * np.outer(axis, axis)
     return turns
+
+
+def middle(sizes: np.ndarray, input_size: tuple[int, int], device: torch.device) -> Views:
+    """The middle of each picture, in the input's shape, as the application shows it to a net."""
+    ratio = _SEEN * (sizes / np.array(input_size)).min(1, keepdims=True)
+    extents = ratio * np.array(input_size)
+    corners = (sizes - extents) / 2
+    rectangles = np.concatenate((corners, corners + extents), 1)
+    return Views.of(rectangles, np.zeros(len(sizes), np.bool_), input_size, device)

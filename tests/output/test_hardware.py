@@ -18,8 +18,9 @@ from livevision.cli import machine
 from livevision.config import Settings
 from livevision.errors import UsageError
 from livevision.media.codecs import DECODERS, ENCODERS, NOT_BUILT
-from livevision.output import hardware
-from livevision.output.hardware import HardwareEncoder, choose, encoder_of, why_not
+from livevision.output import hardware, hardware_encoders
+from livevision.output.hardware import choose, why_not
+from livevision.output.hardware_encoders import HardwareEncoder, encoder_of
 from livevision.output.options import OutputOptions
 from tests import clips
 from tests.output.feeding import copy, plain_info
@@ -162,7 +163,9 @@ def test_quality_and_bit_rate_reach_the_encoder() -> None:
     encoder = HardwareEncoder("libx264", "nv12", None, settings)
     with av.open(BytesIO(), "w", format="mp4") as output:
         for told in (info, plain_info((1280, 720), rate=Fraction(25))):
-            stream = hardware.add_stream(output, encoder, Fraction(25), told, OutputOptions(crf=30))
+            stream = hardware_encoders.add_stream(
+                output, encoder, Fraction(25), told, OutputOptions(crf=30)
+            )
             assert stream.codec_context.options["g"] == "100"
             stream.width, stream.height, stream.pix_fmt = 1280, 720, "nv12"
     assert seen == [(30, 4_800_000), (30, 2_304_000)]
