@@ -66,6 +66,7 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
 
 
 _EXTRAS = {
+    "apprise": "events",
     "efficientnet_lite_pytorch": "teachers",
     "faster_coco_eval": "train",
     "matplotlib": "train",
@@ -73,6 +74,7 @@ _EXTRAS = {
     "onnx": "export",
     "onnxruntime": "onnx",
     "openvino": "openvino",
+    "paho": "events",
     "tensorboard": "tensorboard",
     "torch": "torch",
 }

@@ -1,0 +1,1 @@
+"""What happens to events: a store on disk, and the senders that read it."""

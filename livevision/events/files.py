@@ -1,0 +1,79 @@
+"""Events as rows of a file: JSON lines, or a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from livevision.errors import OutputError
+from livevision.events.sending import SendError
+from livevision.events.store import Stored
+
+COLUMNS = (
+    *("id", "time", "source", "rule", "phase", "place", "kind", "value", "way", "tracks"),
+    *("classes", "frame", "frame_time", "began", "lasted"),
+)
+"""Of a table; tracks and classes are separated by spaces and ``;``."""
+
+
+class FileSender:
+    """Appends events to a .jsonl or .csv file. After a crash some may stand there twice.
+
+    Args:
+        path: The file; made where it is missing.
+
+    Raises:
+        OutputError: It has another suffix, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        if path.suffix.lower() not in (".jsonl", ".csv"):
+            raise OutputError(f"cannot write {path}: events are written to .jsonl or .csv")
+        self._table = path.suffix.lower() == ".csv"
+        try:
+            self._file = path.open("ab")
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from None
+
+    def send(self, events: Sequence[Stored]) -> None:
+        """Write rows, and have them on the disk."""
+        rows = b"".join(self._row(event) for event in events)
+        start = os.fstat(self._file.fileno()).st_size
+        if self._table and not start:
+            rows = _line(dict(zip(COLUMNS, COLUMNS, strict=True))) + rows
+        try:
+            self._file.write(rows)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            # A row of which a part was written would spoil the next one.
+            self._file = _reopened(self._file.name, start)
+            raise SendError(f"cannot write: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _row(self, event: Stored) -> bytes:
+        if not self._table:
+            return event.text.encode(errors="backslashreplace") + b"\n"
+        body = event.body
+        body["tracks"] = " ".join(map(str, body.get("tracks", ())))
+        body["classes"] = ";".join(body.get("classes", ()))
+        return _line(body)
+
+
+def _line(row: dict[str, object]) -> bytes:
+    text = io.StringIO()
+    csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n").writerow(row)
+    return text.getvalue().encode(errors="backslashreplace")
+
+
+def _reopened(name: str, size: int) -> io.BufferedWriter:
+    file = Path(name).open("ab")  # noqa: SIM115 - it stays open
+    file.truncate(size)
+    return file

@@ -1,0 +1,209 @@
+"""Events to an MQTT broker, and what lets Home Assistant show them by itself.
+
+Topics, under a prefix that is ``livevision`` by default:
+
+    livevision/status              online or offline, kept; the broker says offline where we vanish
+    livevision/events/RULE         each event as JSON
+    livevision/state/RULE          ON or OFF, kept, of rules that last
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from livevision.errors import ModelError, UsageError, missing_package
+from livevision.events.sending import SendError
+from livevision.events.store import Stored
+from livevision.redact import redact_uri
+from livevision.version import __version__
+
+if TYPE_CHECKING:
+    from livevision.config.scene import Rule
+
+_ACK_S = 10.0
+_CONNECT_S = 5.0
+
+
+class MqttSender:
+    """Publishes events with QoS 1: each is delivered once the broker has acknowledged it.
+
+    Args:
+        url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX], or mqtts:// for TLS.
+        rules: What Home Assistant is told of.
+        discovery: Prefix of Home Assistant's discovery; "" to tell it nothing.
+        certificates: File of the authorities that are trusted; None for the machine's.
+
+    Raises:
+        UsageError: The URL is no such one.
+        ModelError: paho-mqtt is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        rules: Sequence[Rule] = (),
+        *,
+        discovery: str = "homeassistant",
+        certificates: str | None = None,
+    ) -> None:
+        self.name = redact_uri(url)
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == -1:
+            raise UsageError(f"{self.name!r} is not a broker such as mqtt://broker.local:1883")
+        try:
+            import paho.mqtt.client  # noqa: F401
+        except ModuleNotFoundError:
+            raise ModelError(missing_package("paho-mqtt", "MQTT", "events")) from None
+        self._host = parts.hostname
+        self._port = port or (8883 if parts.scheme == "mqtts" else 1883)
+        self._prefix = parts.path.strip("/") or "livevision"
+        self._rules, self._discovery = rules, discovery
+        self._login = None
+        if parts.username is not None:
+            self._login = unquote(parts.username), unquote(parts.password or "")
+        self._tls, self._certificates = parts.scheme == "mqtts", certificates
+        self._client = self._new()
+        self._there = threading.Event()
+        self._refused = ""
+        self._running = False
+
+    def send(self, events: Sequence[Stored]) -> None:
+        """Publish, and wait for what the broker acknowledges.
+
+        Raises:
+            SendError: The broker cannot be reached, or does not acknowledge in time.
+        """
+        self._reach()
+        published = []
+        for event in events:
+            rule = topic_of(str(event.body["rule"]))
+            if event.body.get("kind") != "dwell" and "way" not in event.body:
+                state = "ON" if event.body["phase"] == "began" else "OFF"
+                self._client.publish(f"{self._prefix}/state/{rule}", state, qos=1, retain=True)
+            published.append(
+                self._client.publish(f"{self._prefix}/events/{rule}", event.text, qos=1)
+            )
+        for done, message in enumerate(published):
+            try:
+                message.wait_for_publish(_ACK_S)
+            except (RuntimeError, ValueError) as error:
+                self._restart()
+                raise SendError(f"cannot publish: {error}", done) from None
+            if not message.is_published():
+                self._restart()
+                raise SendError("the broker does not acknowledge", done)
+
+    def close(self) -> None:
+        """Say goodbye to the broker, and let go of it."""
+        if self._running:
+            if self._there.is_set():
+                goodbye = self._client.publish(f"{self._prefix}/status", "offline", 1, retain=True)
+                goodbye.wait_for_publish(1.0)
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._running = False
+
+    def _new(self) -> Any:
+        """A client: a new one after each failure, so that nothing gathers in it."""
+        from paho.mqtt import client as mqtt
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+        client.max_inflight_messages_set(50)
+        if self._login is not None:
+            client.username_pw_set(*self._login)
+        if self._tls:
+            client.tls_set(self._certificates, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        client.will_set(f"{self._prefix}/status", "offline", qos=1, retain=True)
+        client.on_connect = self._connected
+        client.on_disconnect = self._gone
+        return client
+
+    def _reach(self) -> None:
+        if not self._running:
+            self._client = self._new()
+            try:
+                self._client.connect(self._host, self._port, keepalive=30)
+            except (OSError, ValueError) as error:
+                raise SendError(f"cannot be reached: {error}") from None
+            self._client.loop_start()
+            self._running = True
+        if not self._there.wait(_CONNECT_S):
+            self._restart()
+            raise SendError(self._refused or "cannot be reached")
+
+    def _restart(self) -> None:
+        """Let go of the connection; the next attempt begins anew."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._running = False
+        self._there.clear()
+
+    def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, more: Any) -> None:
+        if client is not self._client:
+            return
+        if reason.is_failure:
+            self._refused = f"the broker refuses: {reason}"
+            return
+        self._refused = ""
+        for topic, content in discovery(self._rules, self._discovery, self._prefix):
+            client.publish(topic, json.dumps(content), qos=1, retain=True)
+        client.publish(f"{self._prefix}/status", "online", qos=1, retain=True)
+        self._there.set()
+
+    def _gone(self, client: Any, *_: Any) -> None:
+        if client is self._client:
+            self._there.clear()
+
+
+def discovery(
+    rules: Sequence[Rule], discovery_prefix: str, prefix: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """What Home Assistant is told: a topic and its settings for each rule.
+
+    A rule that lasts is a binary sensor, and one that tells of something each time an event.
+    """
+    if not discovery_prefix:
+        return []
+    node = topic_of(prefix)
+    device = {"identifiers": [node], "name": prefix, "manufacturer": "livevision"}
+    found: list[tuple[str, dict[str, Any]]] = []
+    for rule in rules:
+        name = topic_of(rule.name)
+        content: dict[str, Any] = {
+            "name": rule.name,
+            "unique_id": f"{node}_{name}",
+            "availability_topic": f"{prefix}/status",
+            "device": device,
+            "origin": {"name": "livevision", "sw_version": __version__},
+        }
+        if rule.when.measure == "dwell" or (rule.when.line and not rule.when.within):
+            content |= {
+                "state_topic": f"{prefix}/events/{name}",
+                "event_types": ["began"],
+                "value_template": '{"event_type": "{{ value_json.phase }}"}',
+            }
+            kind = "event"
+        else:
+            content |= {
+                "state_topic": f"{prefix}/state/{name}",
+                "json_attributes_topic": f"{prefix}/events/{name}",
+            }
+            kind = "binary_sensor"
+        found.append((f"{discovery_prefix}/{kind}/{node}/{name}/config", content))
+    return found
+
+
+def topic_of(name: str) -> str:
+    """A name as one level of a topic: letters, digits, - and _."""
+    return re.sub(r"[^\w-]", "_", name, flags=re.ASCII) or "_"

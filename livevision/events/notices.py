@@ -1,0 +1,60 @@
+"""Events to mail, chat and telephones, by the package Apprise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from livevision.errors import ModelError, UsageError, missing_package
+from livevision.events.sending import SendError
+from livevision.events.store import Stored
+
+
+class NoticeSender:
+    """Sends each event that begins as a line of text.
+
+    Args:
+        url: An address as Apprise writes them, such as ``mailto://…`` or ``tgram://…``.
+
+    Raises:
+        UsageError: Apprise does not know such addresses.
+        ModelError: Apprise is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            import apprise
+        except ModuleNotFoundError:
+            raise ModelError(missing_package("apprise", "notices", "events")) from None
+        # What follows the service's name is often its secret.
+        self.name = f"{url.partition('://')[0]}://***"
+        self._services: Any = apprise.Apprise()
+        if not self._services.add(url):
+            raise UsageError(f"{self.name!r} is not an address that Apprise knows")
+
+    def send(self, events: Sequence[Stored]) -> None:
+        """Send one after another; what only ended is passed over.
+
+        Raises:
+            SendError: The service did not take one.
+        """
+        for done, event in enumerate(events):
+            body = event.body
+            if body["phase"] != "began":
+                continue
+            title = f"{body['rule']} ({body['source']})"
+            if not self._services.notify(title=title, body=sentence(body)):
+                raise SendError("the service did not take the notice", done)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def sentence(body: dict[str, Any]) -> str:
+    """What happened, in a line."""
+    value = f"{body['value']:.0%}" if body["kind"] == "share" else f"{body['value']:g}"
+    what = {"crosses": "crossed", "dwell": "seconds"}.get(body["kind"], body["kind"])
+    tracks = ", ".join(
+        f"{name} #{number}" for name, number in zip(body["classes"], body["tracks"], strict=True)
+    )
+    return f"{body['time']}: {body['place']}: {what} {value}" + (f" ({tracks})" if tracks else "")

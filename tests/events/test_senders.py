@@ -1,0 +1,335 @@
+"""Senders against real receivers on this machine: files, an HTTP server, a broker."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import hmac
+import json
+import random
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livevision.config.scene import scene_of
+from livevision.errors import OutputError, UsageError
+from livevision.events.files import FileSender
+from livevision.events.notices import NoticeSender, sentence
+from livevision.events.sending import Delivery, SendError
+from livevision.events.store import EventStore, Stored
+from livevision.events.webhook import WebhookSender, is_public
+from tests.events.making import event, until
+
+MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    made = EventStore(tmp_path / "events.sqlite")
+    yield made
+    made.close()
+
+
+def test_rows_and_a_table(tmp_path: Path, store: EventStore) -> None:
+    files = [tmp_path / "e.jsonl", tmp_path / "e.csv"]
+    events = [event(n, way="in" if n % 2 else None) for n in range(20)]
+    for half in (events[:10], events[10:]):
+        deliveries = [Delivery(store, FileSender(file)) for file in files]
+        for each in half:
+            store.add(each)
+        for delivery in deliveries:
+            delivery.close()
+    lines = [json.loads(line) for line in files[0].read_text(encoding="utf-8").splitlines()]
+    assert lines == [each.to_dict() for each in events]
+    with files[1].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == [each.id for each in events]
+    assert (rows[3]["tracks"], rows[3]["classes"]) == ("1 2 3", "person;person;cañon")
+    assert (rows[3]["way"], rows[2]["way"], rows[3]["lasted"]) == ("in", "", "")
+    with pytest.raises(OutputError, match=r"\.jsonl or \.csv"):
+        FileSender(tmp_path / "e.txt")
+
+
+class Receiver(ThreadingHTTPServer):
+    """An HTTP server that answers as it is told, and keeps what it acknowledged."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.answer: Any = lambda number: 200
+        self.requests = 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook?a=1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests += 1
+        status = self.server.answer(self.server.requests)
+        if status is None:
+            self.close_connection = True
+            return
+        if 200 <= abs(status) < 300:
+            self.server.got.append((dict(self.headers.items()), body))
+        if status < 0:
+            self.close_connection = True  # taken, but the answer is lost on its way
+            return
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_that_fails_at_random_has_every_event_in_order(
+    receiver: Receiver, store: EventStore
+) -> None:
+    luck = random.Random(4)
+    receiver.answer = lambda number: luck.choice([200] * 12 + [500, 503, 429, None, -200])
+    sender = WebhookSender(receiver.url, "whsec_" + base64.b64encode(b"key").decode(), private=True)
+    delivery = Delivery(store, sender, first=0.005)
+    events = [event(n) for n in range(400)]
+    for each in events:
+        store.add(each)
+    until(lambda: delivery.sent == 400, 60)
+    delivery.close()
+    names = [headers["webhook-id"] for headers, _ in receiver.got]
+    assert list(dict.fromkeys(names)) == [each.id for each in events]
+    assert len(names) > 400, "answers were lost, and so there are repeats"
+    for headers, body in receiver.got[:20]:
+        assert headers["Idempotency-Key"] == headers["webhook-id"] == json.loads(body)["id"]
+        content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        mac = base64.b64encode(hmac.new(b"key", content, hashlib.sha256).digest()).decode()
+        assert headers["webhook-signature"] == f"v1,{mac}"
+        assert abs(int(headers["webhook-timestamp"]) - time.time()) < 100
+
+
+def stored(*numbers: int) -> list[Stored]:
+    return [Stored(n, f"id{n}", json.dumps(event(n).to_dict())) for n in numbers]
+
+
+def test_what_a_server_will_never_take_and_what_it_may_take_later(receiver: Receiver) -> None:
+    sender = WebhookSender(receiver.url, private=True)
+    for status, refused in ((400, True), (404, True), (408, False), (429, False), (500, False)):
+        receiver.answer = lambda number, status=status: status
+        with pytest.raises(SendError, match=str(status)) as caught:
+            sender.send(stored(1))
+        assert caught.value.refused is refused
+    # A redirect may lead anywhere, and is not followed.
+    before = receiver.requests
+    receiver.answer = lambda number: 302
+    with pytest.raises(SendError, match="302"):
+        sender.send(stored(1))
+    assert receiver.requests == before + 1
+    sender.close()
+
+
+def test_addresses_within_the_own_network_are_refused(receiver: Receiver) -> None:
+    port = receiver.server_port
+    for host in ("127.0.0.1", "localhost"):
+        sender = WebhookSender(f"http://{host}:{port}/")
+        with pytest.raises(SendError, match="own network"):
+            sender.send(stored(1))
+    assert receiver.requests == 0
+    for host in (
+        *("10.0.0.1", "172.16.3.4", "192.168.1.1", "127.9.9.9", "0.0.0.0", "169.254.169.254"),
+        *("100.64.0.1", "224.0.0.1", "::1", "::", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1"),
+    ):
+        assert not is_public(host), host
+    for host in ("8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"):
+        assert is_public(host), host
+    for url in ("ftp://example.com", "https://", "http://a:port/"):
+        with pytest.raises(UsageError):
+            WebhookSender(url)
+    assert "secret" not in WebhookSender("https://me:secret@example.com/?token=secret").name
+
+
+def test_notices_are_sentences_and_their_addresses_stay_secret(tmp_path: Path) -> None:
+    text = sentence(event(3, kind="share", value=0.31, tracks=(), classes=()).to_dict())
+    assert text == "2026-11-29T08:15:30.042Z: till: share 31%"
+    assert "count 3 (person #1, person #2, cañon #7)" in sentence(event(7).to_dict())
+    with pytest.raises(UsageError, match=r"nosuch://\*\*\*"):
+        NoticeSender("nosuch://me:secret@host")
+
+
+def test_a_notice_for_what_begins_alone(receiver: Receiver) -> None:
+    sender = NoticeSender(f"json://127.0.0.1:{receiver.server_port}/hook")
+    each = stored(1, 2)
+    over = Stored(3, "id3", json.dumps(event(3, phase="ended").to_dict()))
+    sender.send([each[0], over, each[1]])
+    told = [json.loads(body) for _, body in receiver.got]
+    assert [t["title"] for t in told] == ["long queue (door)"] * 2
+    receiver.answer = lambda number: 500
+    with pytest.raises(SendError):
+        sender.send(each)
+
+
+class Broker:
+    """A mosquitto on a free port of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+            f"persistence_location {folder}/\nuser root\nautosave_interval 1\n"
+            "autosave_on_changes true\n"
+        )
+        self.start()
+
+    def start(self) -> None:
+        null = subprocess.DEVNULL
+        command = [str(MOSQUITTO), "-c", str(self._config)]
+        self._process = subprocess.Popen(command, stdout=null, stderr=null)
+        until(self._answers)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed (Debian package mosquitto)")
+    made = Broker(tmp_path)
+    yield made
+    made.stop()
+
+
+class Listener:
+    """A client of the broker that keeps what it hears, through restarts of the broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        from paho.mqtt import client as mqtt
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self.heard: list[tuple[str, str]] = []
+        self.client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, "listener", clean_session=False, protocol=mqtt.MQTTv311
+        )
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_message = lambda _, __, m: self.heard.append((m.topic, m.payload.decode()))
+        self.client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self.client.connect("127.0.0.1", broker.port)
+        self.client.loop_start()
+        until(lambda: self.client.is_connected())
+
+    def of(self, topic: str) -> list[str]:
+        return [payload for heard, payload in self.heard if heard == topic]
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+RULES = scene_of(
+    {
+        "zones": {"till": {"points": [[0, 0], [1, 0], [1, 1]]}},
+        "lines": {"gate": {"points": [[0, 0], [1, 1]]}},
+        "rules": {
+            "long queue": {"when": {"zone": "till", "count": ">= 3"}},
+            "came in": {"when": {"line": "gate"}},
+        },
+    }
+).rules
+
+
+def test_a_broker_has_every_event_though_it_was_away(broker: Broker, store: EventStore) -> None:
+    from livevision.events.mqtt import MqttSender
+
+    listener = Listener(broker)
+    sender = MqttSender(f"mqtt://127.0.0.1:{broker.port}/shop", RULES)
+    delivery = Delivery(store, sender, first=0.05)
+    events = [event(n, phase="began" if n % 2 == 0 else "ended") for n in range(300)]
+    for each in events[:100]:
+        store.add(each)
+    until(lambda: len(listener.of("shop/events/long_queue")) >= 100)
+    broker.stop()
+    for each in events[100:200]:
+        store.add(each)
+    time.sleep(0.3)
+    broker.start()
+    until(lambda: listener.client.is_connected())
+    for each in events[200:]:
+        store.add(each)
+    until(lambda: delivery.sent == 300, 40)
+    until(lambda: events[-1].id in str(listener.heard[-40:]))
+    names = [json.loads(text)["id"] for text in listener.of("shop/events/long_queue")]
+    assert list(dict.fromkeys(names)) == [each.id for each in events]
+    assert listener.of("shop/state/long_queue")[-1] == "OFF"
+    assert listener.of("shop/status")[-1] == "online"
+    delivery.close()
+    until(lambda: listener.of("shop/status")[-1] == "offline")
+    listener.close()
+
+
+def test_home_assistant_is_told_and_told_again(broker: Broker, store: EventStore) -> None:
+    from livevision.events.mqtt import MqttSender
+
+    store.add(event(0))
+    delivery = Delivery(store, MqttSender(f"mqtt://127.0.0.1:{broker.port}", RULES))
+    until(lambda: delivery.sent == 1)
+    # One that comes later is told too: what Home Assistant needs is kept by the broker.
+    listener = Listener(broker)
+    queue = "homeassistant/binary_sensor/livevision/long_queue/config"
+    until(lambda: bool(listener.of(queue)) and bool(listener.of("livevision/status")))
+    told = json.loads(listener.of(queue)[0])
+    assert told["unique_id"] == "livevision_long_queue"
+    assert told["availability_topic"] == "livevision/status"
+    assert listener.of(told["state_topic"]) == ["ON"]
+    one_off = json.loads(listener.of("homeassistant/event/livevision/came_in/config")[0])
+    assert one_off["state_topic"] == "livevision/events/came_in"
+    # Where the connection breaks without a word the broker tells that we are gone.
+    sender: Any = delivery._sender
+    sender._client.socket().shutdown(socket.SHUT_RDWR)
+    until(lambda: "offline" in listener.of("livevision/status"))
+    delivery.close()
+    listener.close()
+
+
+def test_a_broker_that_is_not_there_is_waited_for(store: EventStore) -> None:
+    from livevision.events.mqtt import MqttSender
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(SendError, match="cannot be reached"):
+        MqttSender(f"mqtt://127.0.0.1:{port}").send(stored(1))
+    with pytest.raises(UsageError, match="mqtt://broker"):
+        MqttSender("http://broker")
