@@ -24,13 +24,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from livevision import entry_points
+from livevision.config.event_places import is_lines, is_store
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.config.habits import instead_of
 from livevision.config.sources import SourceSettings, check_name
 from livevision.config.values import CLASSES, class_list, plain, text, texts
 from livevision.errors import UsageError, unknown
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
-from livevision.redact import redact
+from livevision.redact import redact, redact_uri
 from livevision.registry import ENGINES, OVERLAYS, STYLES, TRACKERS
 
 NO_SOURCE = "no source was given: what should livevision look at? For example --source webcam"
@@ -160,8 +161,13 @@ class Settings(BaseModel):
     headless: Annotated[bool, Flag(OUTPUT)] = Field(
         default=False, description="Open no window, even where there is a display."
     )
-    events: Annotated[Path | None, Flag(OUTPUT, "FILE.jsonl")] = Field(
-        default=None, description="Write the events of --scene as lines of JSON."
+    events: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
+        default=(),
+        description="Where events of --scene go: a .jsonl file; or a .sqlite store, and what is "
+        "delivered from it: mqtt://…, https://…, a .csv file, any of Apprise. May be repeated.",
+    )
+    events_private: Annotated[bool, Flag(OUTPUT)] = Field(
+        default=False, description="Allow webhooks to addresses within the own network."
     )
     report: Annotated[Path | None, Flag(OUTPUT, "FILE")] = Field(
         default=None, description="Write rates, latencies and drops of the run as JSON."
@@ -293,17 +299,17 @@ class Settings(BaseModel):
         }
         return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
-    @field_validator("source", "model", "weights", "output", "overlay", mode="before")
+    @field_validator("source", "model", "weights", "output", "overlay", "events", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return texts(value)
 
-    @field_validator("report", "scene", "events", mode="before")
+    @field_validator("report", "scene", mode="before")
     @classmethod
     def _home(cls, value: Any) -> Any:
         return text(value)
 
-    @field_validator("weights", "report", "scene", "events")
+    @field_validator("weights", "report", "scene")
     @classmethod
     def _named(cls, value: Any) -> Any:
         for path in value if isinstance(value, tuple) else (value,):
@@ -311,13 +317,13 @@ class Settings(BaseModel):
                 raise ValueError("a file name is needed")
         return value
 
-    @field_validator("source", "output", "model")
+    @field_validator("source", "output", "model", "events")
     @classmethod
     def _distinct(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if any(not item.strip() for item in value):
             raise ValueError(f"an empty {info.field_name} was given")
-        if info.field_name == "output" and len(set(value)) < len(value):
-            raise ValueError("the same output was given twice")
+        if info.field_name in ("output", "events") and len(set(value)) < len(value):
+            raise ValueError(f"the same {info.field_name} was given twice")
         return value
 
     @field_validator("blur", mode="before")
@@ -417,7 +423,16 @@ class Settings(BaseModel):
             raise ValueError("verbose and quiet were both given: choose one")
         if self.style == "trace" and self.track is None and self.scene is None:
             raise ValueError("style trace draws the ways of tracks, and track was not given")
-        if self.events is not None and self.scene is None:
+        stores = [place for place in self.events if is_store(place)]
+        if len(stores) > 1:
+            raise ValueError("several stores of events were given, and a run has one")
+        for place in self.events:
+            if not stores and not is_lines(place):
+                raise ValueError(
+                    f"events: {redact_uri(place)} is delivered from a store, which keeps events "
+                    "until then: add --events events.sqlite"
+                )
+        if self.events and self.scene is None:
             raise ValueError(
                 "events come of rules in a scene, and no scene was given: --scene FILE"
             )

@@ -12,8 +12,8 @@ from livevision.analysis.stage import Analysis
 from livevision.config.scene import read_scene
 from livevision.frame import Inferred
 from livevision.models.model import Model
-from livevision.output.events_file import EventsFile
 from livevision.protocols import SourceInfo
+from livevision.runtime.telling import Telling
 
 if TYPE_CHECKING:
     from livevision.config import Settings
@@ -24,7 +24,7 @@ _SURE = 0.25  # weaker boxes, where --conf lets them through, only go on with a 
 
 
 class AnalysisStage:
-    """The analysis of a run, with the file of its events.
+    """The analysis of a run, with what its events are told to.
 
     Args:
         settings: The run's.
@@ -32,7 +32,8 @@ class AnalysisStage:
 
     Raises:
         UsageError: The scene cannot be read, or names a class that no model knows.
-        OutputError: The file of events cannot be made.
+        OutputError: A file of events cannot be made.
+        ModelError: A package that carries events is not installed.
     """
 
     name = "analysis"
@@ -45,18 +46,21 @@ class AnalysisStage:
             settings.track, scene, self._happened, activation=max(settings.conf, _SURE)
         )
         self._watches = scene is not None
-        self._file: EventsFile | None = None
-        if settings.events is not None:
-            self._file = EventsFile(settings.events, settings.overwrite)
+        self._telling = Telling(
+            settings.events,
+            () if scene is None else scene.rules,
+            settings.overwrite,
+            settings.events_private,
+        )
         self._names: dict[int, str] = {}
         self._figures: dict[int, dict[str, Any]] = {}
         self._open: set[int] = set()
         self._lock = threading.Lock()
 
     @property
-    def where(self) -> str:
-        """Where events are written; "" for nowhere."""
-        return "" if self._file is None else self._file.where
+    def where(self) -> list[str]:
+        """Where events are written."""
+        return self._telling.where
 
     def opened(self, source: int, info: SourceInfo) -> None:
         """The frames of a source will come."""
@@ -94,8 +98,7 @@ class AnalysisStage:
         """
         for source in sorted(self._open):
             self.ended(source)
-        if self._file is not None:
-            self._file.close()
+        self._telling.close()
 
     def _happened(self, event: Event) -> None:
         with self._lock:
@@ -104,5 +107,4 @@ class AnalysisStage:
                 *(event.source, event.rule, event.phase, event.frame_time),
                 *(event.place, event.kind, event.value),
             )
-            if self._file is not None:
-                self._file.write(event)
+            self._telling.take(event)

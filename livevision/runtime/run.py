@@ -300,8 +300,7 @@ class Run:
         finally:
             if self._analysis is not None:
                 self._analysis.close()
-                if self._analysis.where:
-                    self.delivery.where.append(self._analysis.where)
+                self.delivery.where += self._analysis.where
 
     def _models_of(self, source: int) -> Sequence[Model]:
         """The models that look at a source's frames now."""

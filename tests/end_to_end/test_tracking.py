@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import livevision
+from livevision.events.store import EventStore
 from tests import clips, small_models
 from tests.end_to_end.conftest import Outcome, rows
 
@@ -125,3 +126,25 @@ def test_what_is_wrong_with_a_scene_is_told_before_the_run(
     assert outcome.code == 2
     assert "rule 'busy': unknown class 'persom'. Did you mean 'person'" in outcome.one_line()
     assert livevision(*source, "--events", tmp_path / "e.jsonl").code == 2
+
+
+def test_events_in_a_store_and_delivered_from_it(tmp_path: Path, livevision: Call) -> None:
+    scene, store, table = tmp_path / "s.yaml", tmp_path / "e.sqlite", tmp_path / "e.csv"
+    scene.write_text(SCENE)
+    source = ("--source", still(tmp_path), "--weights", detector(tmp_path), "--engine", "torch")
+    arguments = (*source, "--conf", 0.3, "--scene", scene)
+    refused = livevision(*arguments, "--events", table)
+    assert refused.code == 2
+    assert "--events events.sqlite" in refused.one_line()
+    # Nobody listens there; what cannot be delivered does not hold up the run.
+    places = ("--events", store, "--events", table, "--events", "http://127.0.0.1:9/hook")
+    for run in (1, 2):
+        outcome = livevision(*arguments, *places, "--events-private")
+        assert outcome.code == 0, outcome.err
+        with table.open(newline="") as file:
+            written = list(csv.DictReader(file))
+        assert [row["phase"] for row in written] == ["began", "ended"] * run
+    kept = EventStore(store)
+    assert [each.id for each in kept.after(0)] == [row["id"] for row in written]
+    assert kept.position("http://127.0.0.1:9/hook") == 0
+    kept.close()
