@@ -241,7 +241,8 @@ class OutletPolicy:
     Attributes:
         full: ``wait``: frames of a file wait, so that none is lost, and of a live source the oldest
             waiting frame goes. ``newest``: only the newest frame is kept, of any source.
-            ``durable``: as ``wait``, with a long queue of results without pictures.
+            ``durable``: as ``wait``, with a long queue for live sources, of results without
+            pictures.
         failing: ``end``: what it writes is what the user wants, so its source, or the run, ends.
             ``retry``: the sink is made anew, with pauses from 0.5 s to 10 s, and frames that come
             meanwhile are counted as dropped.

@@ -17,7 +17,7 @@ from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.output.output_file import OutputFile
 from livevision.output.standard_output import StandardOutput
 from livevision.output.target import STANDARD_OUTPUT
-from livevision.protocols import SourceInfo
+from livevision.protocols import OutletPolicy, SourceInfo
 from livevision.results import ClassMap, Label
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class RecordsSink:
     """
 
     wants_image = False
+    policy = OutletPolicy(full="durable")
 
     def __init__(self, target: str, info: SourceInfo, options: OutputOptions = DEFAULTS) -> None:
         self._info = info

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from livevision.capture.life import FIRST_PAUSE_S as _FIRST_PAUSE
+from livevision.capture.life import LONGEST_PAUSE_S as _LONGEST_PAUSE
 from livevision.errors import LivevisionError
 from livevision.frame import Frame, Rendered
 from livevision.protocols import OutletPolicy, Shared, Sink, SourceInfo
@@ -25,9 +27,9 @@ from livevision.runtime.metering import Meter, OutletTally
 
 log = logging.getLogger(__name__)
 
-_CAPACITY = {"wait": 3, "newest": 1, "durable": 128}
-_LIVE_CAPACITY = 8  # of a live source's frames, for a sink that has its moments
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+# Frames that wait: of files, and of live sources, for a sink that has its moments.
+_CAPACITY = {"wait": 3, "newest": 1, "durable": 3}
+_LIVE_CAPACITY = {"wait": 8, "newest": 1, "durable": 128}
 _GIVEN_UP_S = 1.0  # after the run was told to end, no frame waits for room any more
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
@@ -172,9 +174,7 @@ class Outlet:
                 rendered, frame=replace(rendered.frame, image=_NO_IMAGE), image=_NO_IMAGE
             )
         waits = not live and self._policy.full != "newest"
-        capacity = _CAPACITY[self._policy.full]
-        if live and self._policy.full == "wait":
-            capacity = _LIVE_CAPACITY
+        capacity = (_LIVE_CAPACITY if live else _CAPACITY)[self._policy.full]
         with self._changed:
             with self._meter.counting():
                 self._tally.frames_in += 1
