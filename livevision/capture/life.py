@@ -15,13 +15,12 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from livevision.errors import SourceError
 
 if TYPE_CHECKING:
     from livevision.frame import Frame
-    from livevision.protocols import Source
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +244,15 @@ class BackOff:
         return True
 
 
-def close_all(sources: Iterable[Source]) -> None:
+class Living(Protocol):
+    """Anything with a life that can be closed: every source."""
+
+    life: Life
+
+    def close(self) -> None: ...
+
+
+def close_all(sources: Iterable[Living]) -> None:
     """Close sources together: all are told first, and waited for then."""
     sources = list(sources)
     for source in sources:
