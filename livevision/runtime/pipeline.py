@@ -21,6 +21,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from livevision.capture.life import close_all
 from livevision.errors import SourceError
 from livevision.frame import Frame, Rendered
 from livevision.protocols import Source
@@ -163,9 +164,9 @@ class Pipeline:
         self._ready.set()
         if first and self._stay:
             self._read_all()
-        # At once, as each may take its time: one of many must not hold up the others.
-        for source in list(self._open.values()):
-            threading.Thread(target=source.close, name="closing", daemon=True).start()
+        # Not here, as that may take its time, and a signal may have come in the middle of anything.
+        sources = list(self._open.values())
+        threading.Thread(target=close_all, args=(sources,), name="closing", daemon=True).start()
 
     def add(self, source: Callable[[], Source]) -> int:
         """Watch one more source, from now on. Safe from any thread.

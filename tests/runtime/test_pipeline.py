@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from livevision.capture.life import Life
 from livevision.errors import SourceError
 from livevision.frame import Frame, Inferred, Prepared, Rendered
 from livevision.protocols import SourceInfo
@@ -36,6 +37,7 @@ class Counting:
     ) -> None:
         self.info = SourceInfo(f"counting-{position}", live, (4, 4))
         self.losses: dict[str, int] = {}
+        self.life = Life()
         self.closed = False
         self._position, self._count, self._period, self._error = position, count, period, error
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from livevision.capture.life import Life
 from livevision.errors import ModelError
 from livevision.frame import Batch, Frame, Inferred, Prepared, Rendered
 from livevision.inference.model_files import ModelFiles
@@ -164,6 +165,7 @@ class Camera:
     def __init__(self, position: int, count: int, period: float) -> None:
         self.info = SourceInfo(f"camera-{position}", True, (4, 4))
         self.losses: dict[str, int] = {}
+        self.life = Life()
         self._position, self._count, self._period = position, count, period
 
     def __iter__(self) -> Iterator[Frame]:
