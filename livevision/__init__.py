@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         SourceError,
         UsageError,
     )
-    from livevision.evaluation import Evaluation, evaluate
+    from livevision.evaluation.models import Evaluation, evaluate
     from livevision.frame import Frame, Rendered
     from livevision.models.catalog import ModelCard
     from livevision.models.model import Model, load
@@ -63,7 +63,7 @@ __all__ = [
 _HOMES = {
     "ClassMap": "livevision.results:ClassMap",
     "DataError": "livevision.errors:DataError",
-    "Evaluation": "livevision.evaluation:Evaluation",
+    "Evaluation": "livevision.evaluation.models:Evaluation",
     "Frame": "livevision.frame:Frame",
     "Label": "livevision.results:Label",
     "LivevisionError": "livevision.errors:LivevisionError",
@@ -76,7 +76,7 @@ _HOMES = {
     "SourceError": "livevision.errors:SourceError",
     "SourceSettings": "livevision.config:SourceSettings",
     "UsageError": "livevision.errors:UsageError",
-    "evaluate": "livevision.evaluation:evaluate",
+    "evaluate": "livevision.evaluation.models:evaluate",
     "load": "livevision.models.model:load",
     "run": "livevision.app:frames",
     "train": "livevision.training.run:train_recipe",

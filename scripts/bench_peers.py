@@ -22,9 +22,9 @@ from typing import Any
 from tqdm import tqdm
 
 from livevision.bench.pipeline import enlarge
-from livevision.cache import lend_cache
 from livevision.cli.demo import sample_clip
 from livevision.cli.machine import processor
+from livevision.files import lend_cache
 from livevision.models import catalog
 
 HERE = Path(__file__).resolve().parent

@@ -19,8 +19,8 @@ from typing import Any
 
 import livevision
 from livevision.bench import nets
-from livevision.cache import lend_cache
 from livevision.cli.machine import processor
+from livevision.files import lend_cache
 
 Size = tuple[int, int]
 

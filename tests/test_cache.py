@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from livevision import registry
-from livevision.cache import cache_folder, data_folder, prune
+from livevision.files import cache_folder, data_folder, prune
 from livevision.protocols import Engine
 from tests import small_models
 

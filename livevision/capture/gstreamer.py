@@ -18,11 +18,11 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from livevision.cache import lend_cache
 from livevision.capture.life import BackOff, Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
 from livevision.errors import SourceError, UsageError
+from livevision.files import lend_cache
 from livevision.frame import Frame, Image
 from livevision.protocols import SourceInfo
 from livevision.redact import redact, redact_uri

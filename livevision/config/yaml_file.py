@@ -13,7 +13,7 @@ from typing import Any, Literal
 from livevision.config import Settings
 from livevision.config.habits import instead_of
 from livevision.errors import UsageError, unknown
-from livevision.home import with_home
+from livevision.files import with_home
 
 _PACKAGE = Path(__file__).parent.parent
 _SHIPPED = (_PACKAGE / "configs", _PACKAGE.parent / "configs")

@@ -11,7 +11,7 @@ from livevision.datasets.entry import DataEntry
 from livevision.datasets.parts import part_of
 from livevision.datasets.samples import DataSet, Kind
 from livevision.errors import DataError, UsageError
-from livevision.home import with_home
+from livevision.files import with_home
 
 _FORMATS: dict[Kind, dict[str, str]] = {
     "detect": {

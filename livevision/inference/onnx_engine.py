@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 import onnxruntime as ort
 
-from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.errors import ModelError, UsageError
+from livevision.files import MOST_BYTES, cache_folder, prune
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.model_files import ModelFiles

@@ -12,8 +12,8 @@ import numpy as np
 import openvino as ov
 from filelock import FileLock
 
-from livevision.cache import MOST_BYTES, cache_folder, prune
 from livevision.errors import ModelError, UsageError
+from livevision.files import MOST_BYTES, cache_folder, prune
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.model_files import ModelFiles

@@ -15,9 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorrt as trt
 
-from livevision.cache import MOST_BYTES, cache_folder, passing_folder, prune
 from livevision.errors import ModelError
-from livevision.files import write_whole
+from livevision.files import MOST_BYTES, cache_folder, passing_folder, prune, write_whole
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.cuda_device import CudaDevice

@@ -17,8 +17,8 @@ from livevision.capture.options import SourceOptions
 from livevision.datasets.pictures import SUFFIXES
 from livevision.datasets.samples import read_picture
 from livevision.errors import SourceError, UsageError
+from livevision.files import with_home
 from livevision.frame import Image
-from livevision.home import with_home
 from livevision.protocols import Source
 
 

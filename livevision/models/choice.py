@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livevision.cache import data_folder
 from livevision.errors import ModelError, UsageError
-from livevision.home import with_home
+from livevision.files import data_folder, with_home
 from livevision.inference.description import GRAPHS, is_ours, read_description
 from livevision.inference.model_files import ModelFiles
 from livevision.inference.weights import check_weights

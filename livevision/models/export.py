@@ -21,9 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from livevision.cache import MOST_BYTES, cache_folder, passing_folder, prune
 from livevision.errors import ModelError, OutputError, missing_package
-from livevision.files import whole
+from livevision.files import MOST_BYTES, cache_folder, passing_folder, prune, whole
 from livevision.inference.model_files import INPUTS, OUTPUTS, ModelFiles
 from livevision.inference.static_shapes import fold_shapes
 from livevision.inference.template import read_template

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from livevision.cache import data_folder
 from livevision.errors import ModelError, OutputError, UsageError
-from livevision.files import whole, write_whole
+from livevision.files import data_folder, whole, write_whole
 
 SUFFIXES = (".onnx", ".tflite", ".xml")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

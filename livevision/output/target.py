@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from livevision import entry_points
 from livevision.errors import OutputError, UsageError, unknown
-from livevision.home import with_home
+from livevision.files import with_home
 from livevision.output import display
 from livevision.output.names import LONGEST, NAMED, PICTURES, fits, fitting, is_pattern
 from livevision.output.place import end_of_links, identity, refuse_special, same

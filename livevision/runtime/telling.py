@@ -11,7 +11,7 @@ from livevision.analysis.event import Event
 from livevision.config.event_places import is_lines, is_store
 from livevision.config.scene import Rule
 from livevision.errors import OutputError
-from livevision.home import with_home
+from livevision.files import with_home
 from livevision.output.events_file import EventsFile
 from livevision.redact import redact_uri
 

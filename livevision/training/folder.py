@@ -17,7 +17,7 @@ import torch
 from livevision.datasets import Kind, kinds_of, splits_of
 from livevision.datasets.splits import choose_split
 from livevision.errors import DataError, UsageError, unknown
-from livevision.home import with_home
+from livevision.files import with_home
 from livevision.models import catalog
 from livevision.models.untrained import NETS
 from livevision.nets import names

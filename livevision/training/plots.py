@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from livevision.cache import lend_cache
+from livevision.files import lend_cache
 from livevision.training.log import Log
 from livevision.training.scores import Scores
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from livevision.errors import ModelError, UsageError, unknown
-from livevision.home import with_home
+from livevision.files import with_home
 from livevision.models import catalog
 from livevision.nets import build, names
 from livevision.nets.dfanet import DFANet

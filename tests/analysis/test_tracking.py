@@ -11,10 +11,10 @@ import supervision as sv
 
 from livevision.analysis.tracking import UNTRACKED, Tracking
 from livevision.errors import UsageError
+from livevision.evaluation.tracks import evaluate_tracks
 from livevision.protocols import SourceInfo
 from livevision.registry import TRACKERS
 from livevision.results import ClassMap
-from livevision.track_evaluation import evaluate_tracks
 from tests.analysis.making import (
     PICTURE,
     RATE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from livevision.errors import UsageError
-from livevision.home import with_home
+from livevision.files import with_home
 
 
 def _listed(names: str, between: str) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from livevision.cache import MOST_BYTES, cache_folder, passing_folder, prune
 from livevision.errors import ModelError
+from livevision.files import MOST_BYTES, cache_folder, passing_folder, prune
 from livevision.models.foreign import openvino_graph
 from livevision.models.foreign.counting import multiply_adds, parameters
 from livevision.models.foreign.description import Description

@@ -1,6 +1,6 @@
 """How well objects are followed on labelled sequences, run as on video.
 
-scores = livevision.track_evaluation.evaluate_tracks("MOT17/train", model="thundernet-mobilenetv2")
+scores = livevision.evaluation.tracks.evaluate_tracks("MOT17/train", model="thundernet-mobilenetv2")
 scores.figures["IDF1"], scores.by_sequence["MOT17-02"]["HOTA"]
 """
 

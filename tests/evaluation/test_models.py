@@ -15,7 +15,7 @@ import supervision as sv
 import livevision
 from livevision.datasets import ClassMapSample, open_dataset
 from livevision.errors import DataError, UsageError
-from livevision.evaluation import write_plots
+from livevision.evaluation.models import write_plots
 from livevision.protocols import EngineSpec, TensorSpec
 from livevision.results import ClassMap, Label
 from tests import small_models
