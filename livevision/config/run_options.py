@@ -42,12 +42,14 @@ class RunOptions(TypedDict, total=False):
     scene: StrPath
     output: StrPath | Sequence[StrPath]
     headless: bool
-    events: StrPath
+    events: StrPath | Sequence[StrPath]
+    events_private: bool
     report: StrPath
     overwrite: bool
     alpha: float
     style: str
     blur: str | Sequence[str]
+    overlay: str | Sequence[str]
     hud: bool
     encoder: str
     preset: str
