@@ -63,10 +63,8 @@ def _nothing_reports_home(_connections: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_again() -> Iterator[None]:
-    """Commands set livevision's logger up; the next test finds it as it was."""
+def _own_log() -> None:
+    """Commands set livevision's logger up; a test begins without what those before it left."""
     logger = logging.getLogger("livevision")
-    level, handlers = logger.level, list(logger.handlers)
-    yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
+    logger.setLevel(logging.NOTSET)
+    logger.handlers.clear()

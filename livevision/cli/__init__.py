@@ -109,8 +109,10 @@ def _named(arguments: Sequence[str]) -> str:
 def _command(arguments: list[str], own_process: bool = False) -> int:
     import click
 
+    from livevision.cli import messages
     from livevision.cli.commands import cli
 
+    messages.set_up()
     try:
         # Not click's own `main`, which answers a closed pipe and a full disk its own way.
         with cli.make_context("livevision", arguments, obj=own_process) as context:

@@ -49,9 +49,7 @@ _INSTEAD = {
     "classes come with the model; --classes person,car keeps some": "data names label-file",
     "videos keep the times of their source": "fps output-fps framerate frame-rate",
     "--track, or --track bytetrack (ocsort, botsort, sort)": "tracker persist track-id tracking",
-    _RATES_OFF: (
-        "line-width line-thickness hide-labels hide-conf show-labels show-conf show-boxes overlay"
-    ),
+    _RATES_OFF: "line-width line-thickness hide-labels hide-conf show-labels show-conf show-boxes",
     _ALL_FRAMES: "stream",
     "there is nothing of that kind here; leave it out": (
         "augment retina-masks visualize update embed compile"

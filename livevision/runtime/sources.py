@@ -57,7 +57,11 @@ def watched(settings: Settings) -> list[Watched]:
     """
     from livevision.config import SourceSettings
 
-    found = [Watched(kind, uri, SourceSettings(uri=uri)) for kind, uri in expand(settings.source)]
+    # Not judged again: a file's name may be bytes that are no UTF-8.
+    found = [
+        Watched(kind, uri, SourceSettings.model_construct(uri=uri))
+        for kind, uri in expand(settings.source)
+    ]
     for name, own in settings.sources.items():
         places = expand([own.uri])
         for kind, uri in places:

@@ -14,13 +14,13 @@ from typing import Any
 import av
 import pytest
 
-from livevision import app
 from livevision.capture import hardware, jetson
 from livevision.capture.options import SourceOptions
 from livevision.capture.video_file import VideoFileSource
 from livevision.config import Settings
 from livevision.errors import SourceError, UsageError
 from livevision.media.codecs import DECODERS, NOT_BUILT
+from livevision.runtime import sources
 from livevision.runtime.metering import Meter
 from livevision.runtime.run import Run
 from tests import clips
@@ -173,16 +173,16 @@ def test_a_pipeline_that_gives_no_frame_leaves_the_stream_to_ffmpeg(
 ) -> None:
     opened: list[tuple[str, str]] = []
 
-    def source_of(kind: str, uri: str, options: SourceOptions) -> str:
+    def made(kind: str, uri: str, options: SourceOptions) -> str:
         opened.append((kind, uri))
         if kind == "gstreamer":
             raise SourceError("the pipeline gives no frame")
         return "a stream"
 
     monkeypatch.setattr(jetson, "why_not", lambda name: None)
-    monkeypatch.setattr(app, "_source_of", source_of)
+    monkeypatch.setattr(sources, "_made", made)
     run = Run(Settings.of(source="rtsp://cam/stream", headless=True), Meter())
-    assert run.open_source(0) == "a stream"  # type: ignore[comparison-overlap]
+    assert run.sources.open(0) == "a stream"  # type: ignore[comparison-overlap]
     assert [kind for kind, _ in opened] == ["gstreamer", "stream"]
     assert "no frame; trying with FFmpeg" in caplog.text
 

@@ -139,7 +139,7 @@ def test_torch_runs_no_graphs() -> None:
     ("engine", "device", "precision", "graph", "line"),
     [
         ("onnx", "auto", "auto", ".xml", "an .xml graph is for --engine openvino"),
-        ("auto", "cuda", "auto", ".xml", "an .xml graph is for the device cpu, with openvino"),
+        ("auto", "cuda", "auto", ".xml", "a graph .xml is for the device cpu, with openvino"),
         ("torch", "auto", "int8", "", "int8 is for --engine tensorrt or openvino or onnx"),
         ("openvino", "auto", "auto", ".engine", "an .engine graph is for --engine tensorrt"),
         ("auto", "cpu", "auto", ".engine", "an .engine graph is for CUDA devices"),
