@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from livevision.cli import messages
 from livevision.cli.eval import FORMATS, _names, _pair
 from livevision.errors import DataError, OutputError, UsageError
 
@@ -91,7 +90,6 @@ def command(
         "rename": dict(_pair(item) for item in renamed),
         "names": _names(names),
     }
-    messages.set_up()
     import cv2
 
     from livevision.datasets.cutting import Wishes, cuts

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import click
 
-from livevision.cli import messages
 from livevision.errors import OutputError, SourceError
 from livevision.files import with_home, write_whole
 
@@ -44,7 +43,6 @@ log = logging.getLogger(__name__)
 )
 def command(folder: Path) -> int:
     """Fetch a short clip, run detection and segmentation on it and say where the results are."""
-    messages.set_up()
     from livevision.app import run
     from livevision.config import Settings
 

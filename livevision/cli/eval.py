@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from livevision.cli import messages
 from livevision.cli.export import size_of
 from livevision.errors import OutputError, UsageError
 from livevision.registry import TRACKERS
@@ -225,7 +224,6 @@ def command(
             folder=tracks,
         )
         return
-    messages.set_up()
     from livevision.evaluation.models import evaluate
 
     with opened() as model:

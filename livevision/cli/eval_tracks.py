@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from livevision.cli import messages
 from livevision.cli.table import table
 from livevision.errors import OutputError
 from livevision.scoring.tracks import COUNTS, FIGURES
@@ -50,7 +49,6 @@ def run(
     """
     from livevision.evaluation.tracks import evaluate_tracks
 
-    messages.set_up()
     with contextlib.ExitStack() as stack:
         model = None if load is None else stack.enter_context(load())
         scores = evaluate_tracks(

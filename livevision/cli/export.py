@@ -92,12 +92,10 @@ def command(
     agree too little: below 0.85 for boxes (AP50), 0.75 for class maps (mIoU), 0.9 for whole images
     (top-1).
     """
-    from livevision.cli import messages
     from livevision.inference.description import is_ours
     from livevision.models import lowering
     from livevision.models.choice import card_of, files_of, graph_file, int8_file
 
-    messages.set_up()
     kind = _kind(kind, output, precision)
     _check_wishes(kind, precision, calibrate, check)
     name: str | None = model

@@ -104,11 +104,9 @@ def command(
 
 def _keep(file: Path, name: str, labels: str | None, overwrite: bool) -> None:
     """Keep a copy of a file of somebody else's under a name."""
-    from livevision.cli import messages
     from livevision.models import imported
     from livevision.models.keeping import keep_file
 
-    messages.set_up()
     path = keep_file(name, file, labels, overwrite)
     licence = imported.summary(name)["licence"]
     click.echo(f"licence: {licence}", err=True)
@@ -123,11 +121,9 @@ def _describe(file: Path, given: str | None, overwrite: bool) -> None:
         ModelError: The file cannot be run, or not enough is known of it.
         OutputError: The YAML is there already, or cannot be written.
     """
-    from livevision.cli import messages
     from livevision.models.foreign.description import beside
     from livevision.models.foreign.opening import draft
 
-    messages.set_up()
     path = beside(file)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; --overwrite replaces it")

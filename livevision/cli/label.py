@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from livevision.cli import messages
 from livevision.cli.export import size_of
 from livevision.errors import UsageError
 
@@ -98,7 +97,6 @@ def command(
     sizes = [size_of(part.strip()) for part in scales.split(",")] if scales else [None]
     if len(set(sizes)) < len(sizes):
         raise UsageError(f"--scales {scales}: a size is named twice; each counts once")
-    messages.set_up()
     from livevision.labelling.runner import Wishes, label
     from livevision.models.model import load
 

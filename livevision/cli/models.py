@@ -133,7 +133,6 @@ def _get(words: tuple[str, ...], file: Path | None, overwrite: bool) -> None:
     """Fetch a model of others."""
     from tqdm import tqdm
 
-    from livevision.cli import messages
     from livevision.models.keeping import get
 
     if len(words) != 1:
@@ -141,7 +140,6 @@ def _get(words: tuple[str, ...], file: Path | None, overwrite: bool) -> None:
     (name,) = words
     if name not in PINNED:
         raise UsageError(unknown("model to fetch", name, PINNED))
-    messages.set_up()
     model = PINNED[name]
     with tqdm(
         total=model.size, desc=name, unit="B", unit_scale=True, disable=None, leave=False

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 import yaml
 
-from livevision.cli import messages
 from livevision.cli.eval import FORMATS
 from livevision.cli.export import size_of
 from livevision.config.yaml_file import shipped
@@ -106,14 +105,12 @@ def command(
         over: dict[str, object] = {"epochs": epochs, "batch_size": batch, "device": device}
         over["input_size"] = list(size) if size else None
         flags = [f"{name}={value}" for name, value in over.items() if value is not None]
-        messages.set_up()
         from livevision.training.run import run_of_recipe
 
         run = run_of_recipe(file, data or Path(), out, [*settings, *flags])
     else:
         if data is not None:
             raise UsageError(f"--data {data} is for recipes; {what} is labelled pictures itself")
-        messages.set_up()
         from livevision.training.folder import Wishes
         from livevision.training.run import run_of_folder
 

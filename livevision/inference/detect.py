@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,6 +124,16 @@ def class_ids(classes: Sequence[str | int], labels: Sequence[str]) -> list[int]:
         else:
             raise UsageError(unknown("class", name, labels))
     return ids
+
+
+def own_classes(classes: Sequence[str | int], labels: Sequence[str]) -> list[str | int]:
+    """Those of the classes, by name or number, that are among the labels."""
+    own = []
+    for given in classes:
+        with suppress(UsageError):
+            class_ids([given], labels)
+            own.append(given)
+    return own
 
 
 def warm() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from livevision.errors import UsageError
-from livevision.inference.detect import class_ids
+from livevision.inference.detect import class_ids, own_classes
 from livevision.models import catalog
 from livevision.models.catalog import ModelCard
 from livevision.models.choice import Wanted, card_of, named, named_models
@@ -135,16 +135,8 @@ def _classes_of(
     every = list(dict.fromkeys(name for names in labels.values() for name in names))
     class_ids(classes, every)
     for one, names in labels.items():
-        chosen[one] = [given for given in classes if _has(names, given)]
+        chosen[one] = own_classes(classes, names)
     return chosen
-
-
-def _has(labels: Sequence[str], given: str | int) -> bool:
-    try:
-        class_ids([given], labels)
-    except UsageError:
-        return False
-    return True
 
 
 def open_specs(models: Sequence[Model]) -> list[EngineSpec]:

@@ -6,7 +6,6 @@ detections = model(image)                  # uint8 H×W×3 BGR -> sv.Detections
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import threading
@@ -344,22 +343,13 @@ class Model(Generic[R]):
         if job is None:
             changes: dict[str, Any] = {"conf": settings.conf, "iou": settings.iou, "classes": None}
             if settings.classes:
-                changes["classes"] = self.own_classes(settings.classes)
+                from livevision.inference.detect import own_classes
+
+                changes["classes"] = own_classes(settings.classes, self.labels)
             if len(self._jobs) >= _SETTINGS_KEPT:
                 self._jobs = {}
             job = self._jobs[settings] = self._make_task(**changes)
         return job
-
-    def own_classes(self, classes: Sequence[str | int]) -> list[str | int]:
-        """Those of the classes, by name or number, that the model has."""
-        from livevision.inference.detect import class_ids
-
-        own = []
-        for given in classes:
-            with contextlib.suppress(UsageError):
-                class_ids([given], self.labels)
-                own.append(given)
-        return own
 
     def _for(self, reads: str) -> ModelFiles:
         """The files with the one that an engine reads, exported now if need be."""

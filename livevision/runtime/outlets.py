@@ -23,7 +23,7 @@ from livevision.capture.life import LONGEST_PAUSE_S as _LONGEST_PAUSE
 from livevision.errors import LivevisionError
 from livevision.frame import Frame, Rendered
 from livevision.protocols import OutletPolicy, Shared, Sink, SourceInfo
-from livevision.runtime.metering import Meter, OutletTally
+from livevision.runtime.metering import Meter
 
 log = logging.getLogger(__name__)
 
@@ -144,16 +144,6 @@ class Outlet:
             self._tally = meter.outlet(name)
         self._thread = threading.Thread(target=self._run, name="outlet", daemon=True)
         self._thread.start()
-
-    @property
-    def tally(self) -> OutletTally:
-        """Its counters."""
-        return self._tally
-
-    @property
-    def wants_image(self) -> bool:
-        """Whether its sink wants pictures."""
-        return self.sink is None or self.sink.wants_image
 
     @property
     def where(self) -> str:
