@@ -1,6 +1,6 @@
 """The five seams of the pipeline, each as narrow as it can be.
 
-A source, engine, task, overlay or sink is any object of these shapes, named in ``registry.py``;
+A source, engine, task, overlay or sink is any object of these shapes, named in ``registry``;
 none has to inherit from anything. Implementations stand in the folder of their stage and know
 nothing of threads.
 """

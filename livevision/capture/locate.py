@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from livevision import entry_points
 from livevision.address import ENCODED, split_address
 from livevision.capture.names import exists, is_file, natural
 from livevision.errors import SourceError, UsageError, unknown
 from livevision.files import with_home
 from livevision.redact import redact_uri
-from livevision.registry import SOURCES, is_added
+from livevision.registry import SOURCES, entry_points, is_added
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset((

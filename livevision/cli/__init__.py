@@ -19,7 +19,7 @@ from types import FrameType
 from livevision.cli.closed_streams import occupy_descriptors, standard_error
 from livevision.errors import LivevisionError, OutputError, UsageError, missing_module
 from livevision.redact import redact, redact_uri
-from livevision.signals import drop_lost_terminal, ending_signals, leave_if_busy, received
+from livevision.runtime.signals import drop_lost_terminal, ending_signals, leave_if_busy, received
 
 INTERRUPTED, READER_GONE = 130, 141
 

@@ -23,7 +23,6 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from livevision import entry_points
 from livevision.config.event_places import is_lines, is_store
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.config.habits import instead_of
@@ -32,7 +31,7 @@ from livevision.config.values import CLASSES, class_list, plain, text, texts
 from livevision.errors import UsageError, unknown
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact, redact_uri
-from livevision.registry import ENGINES, OVERLAYS, STYLES, TRACKERS
+from livevision.registry import ENGINES, OVERLAYS, STYLES, TRACKERS, entry_points
 
 NO_SOURCE = "no source was given: what should livevision look at? For example --source webcam"
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from livevision import entry_points
 from livevision.errors import ModelError, UsageError, missing_package, unknown
+from livevision.registry import entry_points
 
 _log = logging.getLogger(__name__)
 

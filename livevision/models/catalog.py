@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from livevision import entry_points
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.models import imported
 from livevision.models.pinned import PINNED, how_to_get
 from livevision.models.untrained import NETS
+from livevision.registry import entry_points
 
 if TYPE_CHECKING:
     from livevision.protocols import Decoder

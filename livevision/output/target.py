@@ -8,14 +8,13 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from livevision import entry_points
 from livevision.errors import OutputError, UsageError, unknown
 from livevision.files import with_home
 from livevision.output import display
 from livevision.output.names import LONGEST, NAMED, PICTURES, fits, fitting, is_pattern
 from livevision.output.place import end_of_links, identity, refuse_special, same
 from livevision.redact import redact_uri
-from livevision.registry import SINKS, added, is_added
+from livevision.registry import SINKS, added, entry_points, is_added
 
 VIDEOS = (".mp4", ".mkv", ".mov")
 RECORDS = (".jsonl", ".csv")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from livevision.runtime.pipeline import Pipeline
-from livevision.signals import drop_lost_terminal, ending_signals, received
+from livevision.runtime.signals import drop_lost_terminal, ending_signals, received
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -19,8 +19,9 @@ import pytest
 import yaml
 
 import livevision as api
-from livevision import entry_points, registry
+from livevision import registry
 from livevision.errors import UsageError
+from livevision.registry import entry_points
 from tests import clips, small_models
 from tests.end_to_end.conftest import NO_BOXES, PROGRAM, Outcome
 

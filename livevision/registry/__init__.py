@@ -1,7 +1,7 @@
 """Names and the classes behind them, as text, so that nothing is imported before it is used.
 
 A new source, sink, engine or overlay is one file and one line here. Other packages add theirs by
-entry points (``entry_points.py``).
+entry points (``registry/entry_points.py``).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from livevision import entry_points
 from livevision.errors import UsageError, unknown
+from livevision.registry import entry_points
 
 if TYPE_CHECKING:
     from livevision.analysis.trackers import Tracker
