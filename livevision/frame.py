@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import supervision as sv
 
+    from livevision.config.scene import Scene
     from livevision.results import ClassMap, Label, Result
 
 Image = NDArray[np.uint8]
@@ -109,12 +110,14 @@ class LiveSettings:
         iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
         classes: Names or numbers of the classes to keep; empty keeps all.
         paused: No frame of the source is looked at.
+        scene: What is watched in its pictures; None for nothing.
     """
 
     conf: float = 0.25
     iou: float = 0.5
     classes: tuple[str | int, ...] = ()
     paused: bool = False
+    scene: Scene | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +137,17 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """A frame with what each model found in it, in the frame's own pixels, by the model's name."""
+    """A frame with what each model found in it, in the frame's own pixels.
+
+    Attributes:
+        frame: It.
+        results: By the name of the model.
+        settings: Those that its source had when it was prepared.
+    """
 
     frame: Frame
     results: Mapping[str, Result]
+    settings: LiveSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

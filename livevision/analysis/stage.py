@@ -1,9 +1,9 @@
-"""The analysis stage: what is ignored, tracking, and the watching of scenes, one after another."""
+"""The analysis of frames: what is ignored, tracking, and the watching of scenes, in this order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from livevision.analysis.event import Event
 from livevision.analysis.regions import Ignoring
@@ -13,17 +13,14 @@ from livevision.config.scene import Scene
 from livevision.frame import Inferred
 from livevision.protocols import SourceInfo
 
-
-class _Part(Protocol):
-    def opened(self, source: int, info: SourceInfo) -> None: ...
-
-    def __call__(self, inferred: Inferred) -> Inferred: ...
-
-    def ended(self, source: int) -> None: ...
+_USUAL = "bytetrack"
 
 
 class Analysis:
     """What happens between inference and drawing: boxes get numbers, and scenes are watched.
+
+    The scene of a frame is that of its settings, so that sources have scenes of their own, which
+    may change while they are watched; of a frame without settings it is ``scene``.
 
     Args:
         track: Name of a tracker; None for none, unless a scene is watched, which needs one.
@@ -40,33 +37,41 @@ class Analysis:
         *,
         activation: float = 0.25,
     ) -> None:
-        self._parts: list[_Part] = []
-        self._watching: Watching | None = None
-        if scene is not None and scene.ignore:
-            self._parts.append(Ignoring(scene.ignore))
-        watched = scene is not None and bool(scene.lines or scene.zones)
-        if track is not None or watched:
-            self._parts.append(Tracking(track or "bytetrack", activation=activation))
-        if scene is not None and watched:
-            self._watching = Watching(scene, emit)
-            self._parts.append(self._watching)
+        self._always = track is not None
+        self._scene = scene
+        self._ignoring: dict[int, tuple[Scene, Ignoring]] = {}
+        self._tracking = Tracking(track or _USUAL, activation=activation)
+        self._watching = Watching(scene, emit)
 
     def opened(self, source: int, info: SourceInfo) -> None:
         """The frames of a source will come."""
-        for part in self._parts:
-            part.opened(source, info)
+        self._tracking.opened(source, info)
+        self._watching.opened(source, info)
 
     def __call__(self, inferred: Inferred) -> Inferred:
         """A frame with what is left of its results, numbered."""
-        for part in self._parts:
-            inferred = part(inferred)
-        return inferred
+        scene = self._scene if inferred.settings is None else inferred.settings.scene
+        watched = scene is not None and scene.is_watched
+        if scene is not None and scene.ignore:
+            inferred = self._without(scene, inferred)
+        if self._always or watched:
+            inferred = self._tracking(inferred)
+        return self._watching(inferred)
 
     def ended(self, source: int) -> None:
         """A source has given its last frame."""
-        for part in self._parts:
-            part.ended(source)
+        self._ignoring.pop(source, None)
+        self._tracking.ended(source)
+        self._watching.ended(source)
 
     def figures(self, source: int) -> dict[str, Any]:
         """What was counted in a source so far; empty where no scene is watched."""
-        return {} if self._watching is None else self._watching.figures(source)
+        return self._watching.figures(source)
+
+    def _without(self, scene: Scene, inferred: Inferred) -> Inferred:
+        source = inferred.frame.source
+        of, ignoring = self._ignoring.get(source, (None, None))
+        if ignoring is None or of is not scene:
+            ignoring = Ignoring(scene.ignore)
+            self._ignoring[source] = scene, ignoring
+        return ignoring(inferred)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -27,15 +27,15 @@ class Watching:
 
     It changes nothing of a frame. To be called with the frames of a source in their order, on one
     thread; ``figures`` may be called from others. Where the size of a source's frames changes,
-    its counts begin anew.
+    its counts begin anew; where its scene changes, those of the lines and zones that changed do.
 
     Args:
-        scenes: By position of the source; a ``Scene`` alone is that of all.
+        scene: What is watched where a frame has no settings; None for nothing.
         emit: Takes each event, on the thread of the frames; it must not take long.
     """
 
-    def __init__(self, scenes: Scene | Mapping[int, Scene], emit: Callable[[Event], None]) -> None:
-        self._scenes = scenes
+    def __init__(self, scene: Scene | None, emit: Callable[[Event], None]) -> None:
+        self._scene = scene
         self._emit = emit
         self._ulids = Ulids()
         self._watched: dict[int, _Watched] = {}
@@ -57,12 +57,15 @@ class Watching:
     def __call__(self, inferred: Inferred) -> Inferred:
         """The same frame, as it came; its events have been emitted."""
         frame = inferred.frame
+        scene = self._scene if inferred.settings is None else inferred.settings.scene
         size = (frame.image.shape[1], frame.image.shape[0])
         watched = self._watched.get(frame.source)
         if watched is None or watched.size != size:
-            scene = self._scene(frame.source)
+            if scene is None or not scene.is_watched:
+                return inferred
             watched = self._watched[frame.source] = _Watched(scene, size)
-        for finding in watched.see(inferred):
+        findings = [] if watched.scene is scene else watched.change(scene or Scene())
+        for finding in (*findings, *watched.see(inferred)):
             self._emit(self._event(frame, finding, watched.begun))
         return inferred
 
@@ -70,11 +73,6 @@ class Watching:
         """What was counted in a source so far, for reports and pages; empty where none is open."""
         watched = self._watched.get(source)
         return {} if watched is None else watched.figures()
-
-    def _scene(self, source: int) -> Scene:
-        if isinstance(self._scenes, Scene):
-            return self._scenes
-        return self._scenes.get(source, Scene())
 
     def _event(self, frame: Frame, finding: Finding, begun: dict[str, str]) -> Event:
         moment = day_time(frame.wall_time)
@@ -106,12 +104,14 @@ class _Watched:
     """One source: its tracks, lines, zones and rules.
 
     Attributes:
+        scene: What is watched.
         size: (width, height) of its frames.
         begun: By rule, the id of the event that began what lasts.
         frame: The last one.
     """
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
+        self.scene = scene
         self.size = size
         self.begun: dict[str, str] = {}
         self.frame: Frame | None = None
@@ -121,6 +121,34 @@ class _Watched:
         self._covered = {zone.name: Coverage(zone.points, size) for zone in scene.zones}
         self._judges = [Judge(rule) for rule in scene.rules]
         self._shares: dict[str, dict[str, float]] | None = None
+
+    def change(self, scene: Scene) -> list[Finding]:
+        """Watch another scene; what is the same in both keeps its counts and state.
+
+        Returns:
+            The ends of what lasted by rules that are no more, or whose zone or line is another.
+        """
+        before, self.scene = self.scene, scene
+        if not scene.is_watched:
+            self._tracks = Tracks()
+        same = {*before.lines, *before.zones} & {*scene.lines, *scene.zones}
+        lines = {line.line: line for line in self._lines}
+        self._lines = [
+            lines[each] if each in same else LineCounter(each, self.size) for each in scene.lines
+        ]
+        kept = {zone.name for zone in before.zones if zone in same}
+        self._zones = {
+            zone.name: self._zones[zone.name] if zone.name in kept else ZoneCounter(zone, self.size)
+            for zone in scene.zones
+        }
+        self._covered = {zone.name: Coverage(zone.points, self.size) for zone in scene.zones}
+        self._shares = None
+        judges = {judge.rule: judge for judge in self._judges}
+        going = {rule for rule in scene.rules if rule in judges and scene.place_of(rule) in same}
+        self._judges = [judges[r] if r in going else Judge(r) for r in scene.rules]
+        time = 0.0 if self.frame is None else self.frame.time
+        over = [judge for rule, judge in judges.items() if rule not in going]
+        return [finding for judge in over for finding in judge.close(time)]
 
     def see(self, inferred: Inferred) -> list[Finding]:
         """What the rules make of a frame."""
@@ -185,8 +213,9 @@ class _Watched:
                 "now": round(max((each.last - each.entered for each in inside), default=0.0), 3),
             },
         }
-        if self._shares is not None:
-            told["shares"] = {c: round(s, 4) for c, s in self._shares[name].items()}
+        shares = self._shares
+        if shares is not None and name in shares:
+            told["shares"] = {c: round(s, 4) for c, s in shares[name].items()}
         return told
 
     def _begin_anew(self) -> None:

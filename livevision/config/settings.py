@@ -420,7 +420,8 @@ class Settings(BaseModel):
             check_name(name)
         if self.verbose and self.quiet:
             raise ValueError("verbose and quiet were both given: choose one")
-        if self.style == "trace" and self.track is None and self.scene is None:
+        scenes = self.scene is not None or any(s.scene is not None for s in self.sources.values())
+        if self.style == "trace" and self.track is None and not scenes:
             raise ValueError("style trace draws the ways of tracks, and track was not given")
         stores = [place for place in self.events if is_store(place)]
         if len(stores) > 1:
@@ -431,7 +432,7 @@ class Settings(BaseModel):
                     f"events: {redact_uri(place)} is delivered from a store, which keeps events "
                     "until then: add --events events.sqlite"
                 )
-        if self.events and self.scene is None:
+        if self.events and not scenes:
             raise ValueError(
                 "events come of rules in a scene, and no scene was given: --scene FILE"
             )

@@ -6,7 +6,8 @@
         models: [thundernet-snet49]
         classes: [person]
         outputs: [door.mp4]
-      yard: {uri: rtsp://cam2/stream, conf: 0.4}
+        zones: {till: {points: [[0.1, 0.2], [0.4, 0.2], [0.4, 0.9]]}}
+      yard: {uri: rtsp://cam2/stream, conf: 0.4, scene: yard.yaml}
 
 What a source does not say it takes from the run.
 """
@@ -14,10 +15,13 @@ What a source does not say it takes from the run.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from livevision.config.scene import PARTS, Scene, read_scene, scene_of
 from livevision.config.values import class_list, text, texts
 from livevision.errors import UsageError
 
@@ -46,6 +50,45 @@ class SourceSettings(BaseModel):
     retry_for: float | None = Field(default=None, ge=0)
     decoder: str | None = None
     paused: bool = Field(default=False, description="Begin without looking at its frames.")
+    scene: Path | dict[str, Any] | None = Field(
+        default=None,
+        description="Its lines, zones, ignored regions and rules: a YAML file, or as it would hold "
+        "them; by default those of the run. Each of the four may be given by its own name.",
+    )
+
+    def read_scene(self) -> Scene | None:
+        """Its own scene; None where it has none.
+
+        Raises:
+            UsageError: The file cannot be read, or something in it is not allowed.
+        """
+        if self.scene is None:
+            return None
+        return read_scene(self.scene) if isinstance(self.scene, Path) else scene_of(self.scene)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parts(cls, values: Any) -> Any:
+        """Lines, zones, ignored regions and rules, given by their own names, make a scene."""
+        if not isinstance(values, Mapping):
+            return values
+        parts = {name: values[name] for name in PARTS if name in values}
+        if not parts:
+            return values
+        if values.get("scene") is not None:
+            raise ValueError(f"scene and {next(iter(parts))} were both given: choose one")
+        return {**{n: v for n, v in values.items() if n not in parts}, "scene": parts}
+
+    @field_validator("scene", mode="before")
+    @classmethod
+    def _scene(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            try:
+                scene_of(value, "scene")
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+            return value
+        return text(value)
 
     @field_validator("uri", mode="before")
     @classmethod

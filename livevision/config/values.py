@@ -44,6 +44,8 @@ def plain(name: str, value: Any) -> Any:
     """A setting's value as YAML can write it and ``--config`` reads it."""
     if name == "imgsz" and value is not None:
         return "x".join(map(str, value))
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return [plain("", item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain("", item) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value

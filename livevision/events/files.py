@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from livevision.errors import OutputError
-from livevision.events.sending import SendError
+from livevision.events.sending import Sender, SendError
 from livevision.events.store import Stored
 
 COLUMNS = (
@@ -19,7 +19,7 @@ COLUMNS = (
 """Of a table; tracks and classes are separated by spaces and ``;``."""
 
 
-class FileSender:
+class FileSender(Sender):
     """Appends events to a .jsonl or .csv file. After a crash some may stand there twice.
 
     Args:

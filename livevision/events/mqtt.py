@@ -2,9 +2,10 @@
 
 Topics, under a prefix that is ``livevision`` by default:
 
-    livevision/status              online or offline, kept; the broker says offline where we vanish
-    livevision/events/RULE         each event as JSON
-    livevision/state/RULE          ON or OFF, kept, of rules that last
+    livevision/status                     online or offline, kept; the broker says offline where
+                                          we vanish
+    livevision/events/SOURCE/RULE         each event as JSON
+    livevision/state/SOURCE/RULE          ON or OFF, kept, of rules that last
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from livevision.errors import ModelError, UsageError, missing_package
-from livevision.events.sending import SendError
+from livevision.events.sending import Sender, SendError
 from livevision.events.store import Stored
 from livevision.redact import redact_uri
 from livevision.version import __version__
@@ -30,12 +31,11 @@ _ACK_S = 10.0
 _CONNECT_S = 5.0
 
 
-class MqttSender:
+class MqttSender(Sender):
     """Publishes events with QoS 1: each is delivered once the broker has acknowledged it.
 
     Args:
         url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX], or mqtts:// for TLS.
-        rules: What Home Assistant is told of.
         discovery: Prefix of Home Assistant's discovery; "" to tell it nothing.
         certificates: File of the authorities that are trusted; None for the machine's.
 
@@ -47,7 +47,6 @@ class MqttSender:
     def __init__(
         self,
         url: str,
-        rules: Sequence[Rule] = (),
         *,
         discovery: str = "homeassistant",
         certificates: str | None = None,
@@ -67,7 +66,8 @@ class MqttSender:
         self._host = parts.hostname
         self._port = port or (8883 if parts.scheme == "mqtts" else 1883)
         self._prefix = parts.path.strip("/") or "livevision"
-        self._rules, self._discovery = rules, discovery
+        self._discovery = discovery
+        self._rules: dict[str, Sequence[Rule]] = {}
         self._login = None
         if parts.username is not None:
             self._login = unquote(parts.username), unquote(parts.password or "")
@@ -86,12 +86,12 @@ class MqttSender:
         self._reach()
         published = []
         for event in events:
-            rule = topic_of(str(event.body["rule"]))
+            place = f"{topic_of(str(event.body['source']))}/{topic_of(str(event.body['rule']))}"
             if event.body.get("kind") != "dwell" and "way" not in event.body:
                 state = "ON" if event.body["phase"] == "began" else "OFF"
-                self._client.publish(f"{self._prefix}/state/{rule}", state, qos=1, retain=True)
+                self._client.publish(f"{self._prefix}/state/{place}", state, qos=1, retain=True)
             published.append(
-                self._client.publish(f"{self._prefix}/events/{rule}", event.text, qos=1)
+                self._client.publish(f"{self._prefix}/events/{place}", event.text, qos=1)
             )
         for done, message in enumerate(published):
             try:
@@ -102,6 +102,20 @@ class MqttSender:
             if not message.is_published():
                 self._restart()
                 raise SendError("the broker does not acknowledge", done)
+
+    def watching(self, source: str, rules: Sequence[Rule]) -> None:
+        """Let Home Assistant show the rules of a source, and take away those it had before."""
+        before = discovery(source, self._rules.get(source, ()), self._discovery, self._prefix)
+        self._rules[source] = tuple(rules)
+        after = discovery(source, rules, self._discovery, self._prefix)
+        if self._there.is_set():
+            for topic in before.keys() - after.keys():
+                self._client.publish(topic, "", qos=1, retain=True)
+            self._announce(self._client, after)
+
+    def attend(self) -> None:
+        """Stay connected, so that Home Assistant shows what there is before anything happens."""
+        self._reach()
 
     def close(self) -> None:
         """Say goodbye to the broker, and let go of it."""
@@ -156,10 +170,15 @@ class MqttSender:
             self._refused = f"the broker refuses: {reason}"
             return
         self._refused = ""
-        for topic, content in discovery(self._rules, self._discovery, self._prefix):
-            client.publish(topic, json.dumps(content), qos=1, retain=True)
+        for source, rules in list(self._rules.items()):
+            self._announce(client, discovery(source, rules, self._discovery, self._prefix))
         client.publish(f"{self._prefix}/status", "online", qos=1, retain=True)
         self._there.set()
+
+    @staticmethod
+    def _announce(client: Any, contents: Mapping[str, Any]) -> None:
+        for topic, content in contents.items():
+            client.publish(topic, json.dumps(content), qos=1, retain=True)
 
     def _gone(self, client: Any, *_: Any) -> None:
         if client is self._client:
@@ -167,17 +186,19 @@ class MqttSender:
 
 
 def discovery(
-    rules: Sequence[Rule], discovery_prefix: str, prefix: str
-) -> list[tuple[str, dict[str, Any]]]:
-    """What Home Assistant is told: a topic and its settings for each rule.
+    source: str, rules: Sequence[Rule], discovery_prefix: str, prefix: str
+) -> dict[str, dict[str, Any]]:
+    """What Home Assistant is told of a source: by topic, the settings of each rule.
 
-    A rule that lasts is a binary sensor, and one that tells of something each time an event.
+    The source is a device. A rule that lasts is a binary sensor, and one that tells of something
+    each time an event.
     """
     if not discovery_prefix:
-        return []
-    node = topic_of(prefix)
-    device = {"identifiers": [node], "name": prefix, "manufacturer": "livevision"}
-    found: list[tuple[str, dict[str, Any]]] = []
+        return {}
+    camera = topic_of(source)
+    node = f"{topic_of(prefix)}_{camera}"
+    device = {"identifiers": [node], "name": source, "manufacturer": "livevision"}
+    found: dict[str, dict[str, Any]] = {}
     for rule in rules:
         name = topic_of(rule.name)
         content: dict[str, Any] = {
@@ -189,18 +210,18 @@ def discovery(
         }
         if rule.when.measure == "dwell" or (rule.when.line and not rule.when.within):
             content |= {
-                "state_topic": f"{prefix}/events/{name}",
+                "state_topic": f"{prefix}/events/{camera}/{name}",
                 "event_types": ["began"],
                 "value_template": '{"event_type": "{{ value_json.phase }}"}',
             }
             kind = "event"
         else:
             content |= {
-                "state_topic": f"{prefix}/state/{name}",
-                "json_attributes_topic": f"{prefix}/events/{name}",
+                "state_topic": f"{prefix}/state/{camera}/{name}",
+                "json_attributes_topic": f"{prefix}/events/{camera}/{name}",
             }
             kind = "binary_sensor"
-        found.append((f"{discovery_prefix}/{kind}/{node}/{name}/config", content))
+        found[f"{discovery_prefix}/{kind}/{node}/{name}/config"] = content
     return found
 
 

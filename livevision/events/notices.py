@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from livevision.errors import ModelError, UsageError, missing_package
-from livevision.events.sending import SendError
+from livevision.events.sending import Sender, SendError
 from livevision.events.store import Stored
 
 
-class NoticeSender:
+class NoticeSender(Sender):
     """Sends each event that begins as a line of text.
 
     Args:

@@ -6,10 +6,14 @@ import logging
 import random
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from livevision.events.store import EventStore, Stored
+
+if TYPE_CHECKING:
+    from livevision.config.scene import Rule
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +39,8 @@ class SendError(Exception):
         self.done, self.refused, self.after = done, refused, after
 
 
-class Sender(Protocol):
-    """Brings events to a receiver. Used by one thread.
+class Sender(ABC):
+    """Brings events to a receiver. Used by one thread, but for ``watching``.
 
     Attributes:
         name: What it is called in the store and in messages: the receiver, without secrets.
@@ -44,6 +48,7 @@ class Sender(Protocol):
 
     name: str
 
+    @abstractmethod
     def send(self, events: Sequence[Stored]) -> None:
         """Deliver events in their order; returns once the receiver has them all.
 
@@ -51,6 +56,17 @@ class Sender(Protocol):
             SendError: It has not; ``done`` tells how many it has.
         """
 
+    def watching(self, source: str, rules: Sequence[Rule]) -> None:  # noqa: B027
+        """Learn which rules a source has from now on; called from any thread."""
+
+    def attend(self) -> None:  # noqa: B027
+        """Called now and then where there is nothing to deliver.
+
+        Raises:
+            SendError: The receiver cannot be reached.
+        """
+
+    @abstractmethod
     def close(self) -> None: ...
 
 
@@ -80,6 +96,11 @@ class Delivery:
         self._thread = threading.Thread(target=self._run, name=f"to {sender.name}", daemon=True)
         self._thread.start()
 
+    def watching(self, source: str, rules: Sequence[Rule]) -> None:
+        """Tell the receiver, where it wants to know, which rules a source has from now on."""
+        self._sender.watching(source, rules)
+        self._store.wake()
+
     def close(self, seconds: float = 2.0) -> None:
         """Deliver what is there, but wait for that no longer than this; the rest stays stored."""
         self._drained.clear()
@@ -99,6 +120,8 @@ class Delivery:
                 events = self._store.after(seq, _BATCH)
                 if not events:
                     self._drained.set()
+                    self._sender.attend()
+                    failed = 0
                     self._store.waited(_IDLE_S)
                     continue
                 seq = self._deliver(events)

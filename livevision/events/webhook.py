@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from livevision.errors import UsageError
-from livevision.events.sending import SendError
+from livevision.events.sending import Sender, SendError
 from livevision.events.store import Stored
 from livevision.redact import redact_uri
 from livevision.version import __version__
@@ -28,7 +28,7 @@ _TIMEOUT_S = 10.0
 _NOT_NOW = (408, 409, 425, 429)  # answers to a request that may succeed later
 
 
-class WebhookSender:
+class WebhookSender(Sender):
     """Posts events to an address.
 
     Redirects are not followed. Addresses within the own network are refused unless allowed,

@@ -99,7 +99,7 @@ class Model(Generic[R]):
         self._spec: EngineSpec | None = None
         self._several: Engine | None = None
         self._job = self._make_task()
-        self._jobs: dict[LiveSettings, Task] = {}
+        self._jobs: dict[tuple[Any, ...], Task] = {}
 
     @property
     def files(self) -> ModelFiles:
@@ -339,7 +339,8 @@ class Model(Generic[R]):
         """The task with the settings of a moment; classes that the model has not are left out."""
         if settings is None or self.task != "detect":
             return self._job
-        job = self._jobs.get(settings)
+        chosen = settings.conf, settings.iou, settings.classes
+        job = self._jobs.get(chosen)
         if job is None:
             changes: dict[str, Any] = {"conf": settings.conf, "iou": settings.iou, "classes": None}
             if settings.classes:
@@ -348,7 +349,7 @@ class Model(Generic[R]):
                 changes["classes"] = own_classes(settings.classes, self.labels)
             if len(self._jobs) >= _SETTINGS_KEPT:
                 self._jobs = {}
-            job = self._jobs[settings] = self._make_task(**changes)
+            job = self._jobs[chosen] = self._make_task(**changes)
         return job
 
     def _for(self, reads: str) -> ModelFiles:

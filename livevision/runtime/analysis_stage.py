@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from livevision.analysis.event import Event
 from livevision.analysis.stage import Analysis
-from livevision.config.scene import read_scene
 from livevision.frame import Inferred
-from livevision.models.model import Model
 from livevision.protocols import SourceInfo
 from livevision.runtime.telling import Telling
 
 if TYPE_CHECKING:
     from livevision.config import Settings
+    from livevision.config.scene import Scene
 
 log = logging.getLogger(__name__)
 
@@ -28,31 +26,22 @@ class AnalysisStage:
 
     Args:
         settings: The run's.
-        models: Whose classes a scene may name.
 
     Raises:
-        UsageError: The scene cannot be read, or names a class that no model knows.
+        UsageError: A place of events is none.
         OutputError: A file of events cannot be made.
         ModelError: A package that carries events is not installed.
     """
 
     name = "analysis"
 
-    def __init__(self, settings: Settings, models: Sequence[Model]) -> None:
-        scene = None if settings.scene is None else read_scene(settings.scene)
-        if scene is not None:
-            scene.check_classes(label for model in models for label in model.labels)
+    def __init__(self, settings: Settings) -> None:
         self._analysis = Analysis(
-            settings.track, scene, self._happened, activation=max(settings.conf, _SURE)
+            settings.track, None, self._happened, activation=max(settings.conf, _SURE)
         )
-        self._watches = scene is not None
-        self._telling = Telling(
-            settings.events,
-            () if scene is None else scene.rules,
-            settings.overwrite,
-            settings.events_private,
-        )
+        self._telling = Telling(settings.events, settings.overwrite, settings.events_private)
         self._names: dict[int, str] = {}
+        self._scenes: dict[int, Scene | None] = {}
         self._figures: dict[int, dict[str, Any]] = {}
         self._open: set[int] = set()
         self._lock = threading.Lock()
@@ -70,6 +59,11 @@ class AnalysisStage:
 
     def __call__(self, inferred: Inferred) -> Inferred:
         """A frame with numbers of tracks; its events have been written."""
+        source = inferred.frame.source
+        scene = None if inferred.settings is None else inferred.settings.scene
+        if scene is not self._scenes.get(source):
+            self._scenes[source] = scene
+            self._telling.watching(self._names[source], () if scene is None else scene.rules)
         return self._analysis(inferred)
 
     def ended(self, source: int) -> None:
@@ -81,14 +75,12 @@ class AnalysisStage:
 
     def report(self) -> dict[str, Any]:
         """What was counted so far, by source; nothing where no scene is watched."""
-        if not self._watches:
-            return {}
-        return {
-            "scene": {
-                name: self._figures.get(source) or self._analysis.figures(source)
-                for source, name in self._names.items()
-            }
+        found = {
+            name: self._figures.get(source) or self._analysis.figures(source)
+            for source, name in self._names.items()
         }
+        counted = {name: figures for name, figures in found.items() if figures}
+        return {"scene": counted} if counted else {}
 
     def close(self) -> None:
         """The run has ended, and with it all sources.

@@ -31,7 +31,7 @@ class Controls:
         Raises:
             UsageError: Its settings cannot be.
         """
-        if settings.classes:
+        if settings.classes or settings.scene is not None:
             self._check(source, settings)
         self._settings[source] = settings
 
@@ -48,7 +48,7 @@ class Controls:
 
         Args:
             source: Its position.
-            values: ``conf``, ``iou``, ``classes`` or ``paused``.
+            values: ``conf``, ``iou``, ``classes``, ``paused`` or ``scene``.
 
         Raises:
             UsageError: There is no such source or setting, or a value is not allowed.

@@ -90,7 +90,7 @@ class InferenceStage:
             if self._adaptive is not None:
                 model = self._adaptive.model(name, placement.input_size)
             results[name] = model.decode(model.infer(batch), placement, item.settings)
-        return Inferred(item.frame, results)
+        return Inferred(item.frame, results, item.settings)
 
     def together(self, items: Sequence[Prepared]) -> list[Inferred]:
         """Results of several frames, each net called once."""
@@ -107,6 +107,7 @@ class InferenceStage:
                 results[name] = self._by_name[name].decode(outputs(), placement, item.settings)
             done = [outputs.done for outputs in begun.values() if outputs.done is not None]
             known = len(done) == len(begun)
-            return Inferred(item.frame, results), max(done, default=None) if known else None
+            latest = max(done, default=None) if known else None
+            return Inferred(item.frame, results, item.settings), latest
 
         return finish

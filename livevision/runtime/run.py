@@ -36,6 +36,7 @@ from livevision.runtime.terminal import Progress
 
 if TYPE_CHECKING:
     from livevision.config import Settings, SourceSettings
+    from livevision.config.scene import Scene
     from livevision.runtime.analysis_stage import AnalysisStage
 
 log = logging.getLogger(__name__)
@@ -94,10 +95,11 @@ class Run:
         self._models = for_run(settings, spare_core)
         models = self._models.models
         self._analysis: AnalysisStage | None = None
-        if settings.track is not None or settings.scene is not None:
+        scenes = any(self.sources.live_settings(n).scene for n in range(len(sources)))
+        if settings.track is not None or scenes or stay:
             from livevision.runtime.analysis_stage import AnalysisStage
 
-            self._analysis = AnalysisStage(settings, models)
+            self._analysis = AnalysisStage(settings)
         self._adaptive: Adaptive | None = None
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, models, meter)
@@ -323,6 +325,20 @@ class Run:
             )
         labels = list(dict.fromkeys(name for model in detectors for name in model.labels))
         class_ids(settings.classes, labels)
+        if settings.scene is not None:
+            self._check_scene(source, settings.scene)
+
+    def _check_scene(self, source: int, scene: Scene) -> None:
+        """Refuse a scene of classes that no model of the source has, or in a run that has none."""
+        name = self.sources[source].name
+        if self._analysis is None:
+            raise UsageError(
+                f"{name}: this run watches no scene, and cannot begin to; start it with one"
+            )
+        try:
+            scene.check_classes(n for model in self._models_of(source) for n in model.labels)
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from None
 
     def _opened(self, event: Opened) -> None:
         """Begin the outputs of a source, once a target of latency is seen to apply to it."""

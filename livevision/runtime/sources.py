@@ -12,6 +12,7 @@ from livevision import registry
 from livevision.capture.life import Life, Vitals
 from livevision.capture.locate import expand, name_of
 from livevision.capture.options import SourceOptions
+from livevision.config.scene import read_scene
 from livevision.errors import SourceError
 from livevision.frame import LiveSettings
 from livevision.protocols import Source
@@ -89,6 +90,7 @@ class Sources:
     ) -> None:
         self._settings, self._sources = settings, list(sources)
         self._copies, self._stopping = copies, stopping
+        self._scene = None if settings.scene is None else read_scene(settings.scene)
         self._lives = [Life() for _ in sources]
 
     def __len__(self) -> int:
@@ -119,6 +121,7 @@ class Sources:
             iou=run.iou if own.iou is None else own.iou,
             classes=run.classes if own.classes is None else own.classes,
             paused=own.paused,
+            scene=self._scene if own.scene is None else own.read_scene(),
         )
 
     def open(self, position: int) -> Source:

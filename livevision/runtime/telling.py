@@ -31,7 +31,6 @@ class Telling:
     Args:
         places: .jsonl files; a .sqlite store; and what is delivered from it: .csv files, mqtt://,
             http:// and https://, and addresses of Apprise.
-        rules: The run's, which Home Assistant is told of.
         overwrite: Replace .jsonl files that exist.
         private: Allow webhooks to addresses within the own network.
 
@@ -44,7 +43,6 @@ class Telling:
     def __init__(
         self,
         places: Sequence[str],
-        rules: Sequence[Rule] = (),
         overwrite: bool = False,
         private: bool = False,
     ) -> None:
@@ -54,7 +52,7 @@ class Telling:
         stores = [place for place in places if is_store(place)]
         files = [place for place in places if is_lines(place)]
         others = [place for place in places if place not in (*stores, *files)]
-        senders = [_sender(place, rules, private) for place in others]
+        senders = [_sender(place, private) for place in others]
         self._files = [EventsFile(with_home(file), overwrite) for file in files]
         self.where = [*files, *stores]
         if stores:
@@ -76,6 +74,11 @@ class Telling:
             for file in self._files:
                 file.write(event)
 
+    def watching(self, source: str, rules: Sequence[Rule]) -> None:
+        """Tell receivers that want to know which rules a source has from now on."""
+        for delivery in self._deliveries:
+            delivery.watching(source, rules)
+
     def close(self) -> None:
         """Finish the files, and deliver what can be delivered soon; the store keeps the rest.
 
@@ -90,7 +93,7 @@ class Telling:
             file.close()
 
 
-def _sender(place: str, rules: Sequence[Rule], private: bool) -> Sender:
+def _sender(place: str, private: bool) -> Sender:
     scheme = place.partition("://")[0].lower() if "://" in place else ""
     if not scheme:
         from livevision.events.files import FileSender
@@ -99,7 +102,7 @@ def _sender(place: str, rules: Sequence[Rule], private: bool) -> Sender:
     if scheme in ("mqtt", "mqtts"):
         from livevision.events.mqtt import MqttSender
 
-        return MqttSender(place, rules)
+        return MqttSender(place)
     if scheme in ("http", "https"):
         from livevision.events.webhook import WebhookSender
 

@@ -14,6 +14,7 @@ import yaml
 
 from livevision import registry
 from livevision.config import Settings, SourceSettings
+from livevision.config.scene import scene_of
 from livevision.config.yaml_file import load
 from livevision.errors import LivevisionError, OutputError, UsageError
 from livevision.frame import Rendered
@@ -182,6 +183,75 @@ def test_what_may_change_changes_while_the_run_goes_on() -> None:
     assert run.report()["dropped"]["preprocess"]["paused"] >= 10
 
 
+ALL = {"points": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+CALM = {"rules": {"calm": {"when": {"zone": "all", "count": "<= 99"}}}, "zones": {"all": ALL}}
+
+
+def test_each_source_has_a_scene_of_its_own(tmp_path: Path) -> None:
+    scene = tmp_path / "yard.yaml"
+    scene.write_text(yaml.safe_dump({"lines": {"gate": {"points": [[0, 0.5], [1, 0.5]]}}}))
+    where = LIVE.format(6).replace("paced=1", "paced=0")
+    config = tmp_path / "cameras.yaml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "sources": {
+                    "door": {"uri": where, **CALM},
+                    "yard": {"uri": where, "scene": str(scene)},
+                    "shop": {"uri": where},
+                },
+                "model": LIGHT,
+                "conf": 0.01,
+                "mode": "every-frame",
+                "events": str(tmp_path / "events.jsonl"),
+                "output": str(tmp_path / "all.jsonl"),
+                "headless": True,
+            }
+        )
+    )
+    settings = load(config, {})
+    assert load(_printed(tmp_path, settings), {}) == settings
+    run = Run(settings, Meter())
+    for _ in run.frames():
+        pass
+    run.raise_first()
+    counted = run.report()["scene"]
+    assert {name: (list(s["lines"]), list(s["zones"])) for name, s in counted.items()} == {
+        "door": ([], ["all"]),
+        "yard": (["gate"], []),
+    }
+    told = rows(tmp_path / "events.jsonl")
+    assert {event["source"] for event in told} == {"door"}
+    for row in rows(tmp_path / "all.jsonl"):
+        numbered = any("track_id" in found for found in row["detections"])
+        assert not numbered or row["source"] != "shop"
+
+    wrong = CALM | {"zones": {"all": ALL | {"classes": ["persn"]}}}
+    unknown = Settings.of(sources={"door": {"uri": where, **wrong}}, model=LIGHT, headless=True)
+    with pytest.raises(UsageError, match=r"door: zone 'all'.*Did you mean 'person'"):
+        Run(unknown, Meter())
+
+
+def test_a_scene_changes_while_the_run_goes_on() -> None:
+    settings = Settings.of(
+        sources={"door": {"uri": LIVE.format(400), "zones": {"all": ALL}}},
+        model=LIGHT, conf=0.0, headless=True,
+    )  # fmt: skip
+    run = Run(settings, Meter(), draw=True)
+    with pytest.raises(UsageError, match="Did you mean 'person'"):
+        run.controls.change(0, scene=scene_of({"zones": {"x": ALL | {"classes": ["persn"]}}}))
+    with closing(run.frames()) as frames:
+        next(frames)
+        run.controls.change(0, scene=scene_of({"zones": {"other": ALL}}))
+        for count, _ in enumerate(frames):
+            if "other" in run.report().get("scene", {}).get("door", {"zones": ()})["zones"]:
+                break
+            assert count < 60
+    alone = Run(Settings.of(source=LIVE.format(4), model=LIGHT, headless=True), Meter())
+    with pytest.raises(UsageError, match="watches no scene"):
+        alone.controls.change(0, scene=scene_of({"zones": {"other": ALL}}))
+
+
 def test_sources_come_and_go_while_the_run_goes_on(tmp_path: Path) -> None:
     settings = Settings.of(
         sources={"first": {"uri": LIVE.format(4000)}},
@@ -252,6 +322,9 @@ def _wait_for(condition: Any) -> None:
         ("sources: {door: [a, b]}", "is no source"),
         ("task: detect", "no source was given"),
         ("sources: {door: {uri: a.mp4, models: []}}", "no model was given"),
+        ("sources: {door: {uri: a.mp4, zones: {a: {points: [[0, 0]]}}}}", "zone 'a'"),
+        ("sources: {door: {uri: a.mp4, scene: a.yaml, lines: {}}}", "were both given"),
+        ("sources: {door: {uri: a.mp4, scene: {zone: {}}}}", "Did you mean 'zones'"),
     ],
 )
 def test_settings_of_sources_that_cannot_be(text: str, line: str, tmp_path: Path) -> None:

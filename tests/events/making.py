@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from livevision.analysis.event import Event, Ulids
-from livevision.events.sending import SendError
+from livevision.events.sending import Sender, SendError
 from livevision.events.store import Stored
 
 _ulids = Ulids()
@@ -39,7 +39,7 @@ def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-class Keeping:
+class Keeping(Sender):
     """A sender that fails where it is told to, and keeps what it takes."""
 
     name = "keeping"

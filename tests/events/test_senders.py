@@ -274,12 +274,12 @@ def test_a_broker_has_every_event_though_it_was_away(broker: Broker, store: Even
     from livevision.events.mqtt import MqttSender
 
     listener = Listener(broker)
-    sender = MqttSender(f"mqtt://127.0.0.1:{broker.port}/shop", RULES)
+    sender = MqttSender(f"mqtt://127.0.0.1:{broker.port}/shop")
     delivery = Delivery(store, sender, first=0.05)
     events = [event(n, phase="began" if n % 2 == 0 else "ended") for n in range(300)]
     for each in events[:100]:
         store.add(each)
-    until(lambda: len(listener.of("shop/events/long_queue")) >= 100)
+    until(lambda: len(listener.of("shop/events/door/long_queue")) >= 100)
     broker.stop()
     for each in events[100:200]:
         store.add(each)
@@ -290,9 +290,9 @@ def test_a_broker_has_every_event_though_it_was_away(broker: Broker, store: Even
         store.add(each)
     until(lambda: delivery.sent == 300, 40)
     until(lambda: events[-1].id in str(listener.heard[-40:]))
-    names = [json.loads(text)["id"] for text in listener.of("shop/events/long_queue")]
+    names = [json.loads(text)["id"] for text in listener.of("shop/events/door/long_queue")]
     assert list(dict.fromkeys(names)) == [each.id for each in events]
-    assert listener.of("shop/state/long_queue")[-1] == "OFF"
+    assert listener.of("shop/state/door/long_queue")[-1] == "OFF"
     assert listener.of("shop/status")[-1] == "online"
     delivery.close()
     until(lambda: listener.of("shop/status")[-1] == "offline")
@@ -302,19 +302,33 @@ def test_a_broker_has_every_event_though_it_was_away(broker: Broker, store: Even
 def test_home_assistant_is_told_and_told_again(broker: Broker, store: EventStore) -> None:
     from livevision.events.mqtt import MqttSender
 
+    delivery = Delivery(store, MqttSender(f"mqtt://127.0.0.1:{broker.port}"))
+    delivery.watching("door", RULES)
+    delivery.watching("yard", RULES[:1])
+    # It is told before anything happens.
+    early = Listener(broker)
+    until(lambda: bool(early.of("homeassistant/event/livevision_door/came_in/config")))
+    assert early.of("livevision/state/door/long_queue") == []
+    early.close()
     store.add(event(0))
-    delivery = Delivery(store, MqttSender(f"mqtt://127.0.0.1:{broker.port}", RULES))
     until(lambda: delivery.sent == 1)
     # One that comes later is told too: what Home Assistant needs is kept by the broker.
     listener = Listener(broker)
-    queue = "homeassistant/binary_sensor/livevision/long_queue/config"
+    queue = "homeassistant/binary_sensor/livevision_door/long_queue/config"
     until(lambda: bool(listener.of(queue)) and bool(listener.of("livevision/status")))
     told = json.loads(listener.of(queue)[0])
-    assert told["unique_id"] == "livevision_long_queue"
+    assert told["unique_id"] == "livevision_door_long_queue"
     assert told["availability_topic"] == "livevision/status"
-    assert listener.of(told["state_topic"]) == ["ON"]
-    one_off = json.loads(listener.of("homeassistant/event/livevision/came_in/config")[0])
-    assert one_off["state_topic"] == "livevision/events/came_in"
+    assert set(listener.of(told["state_topic"])) == {"ON"}
+    assert told["device"]["name"] == "door"
+    one_off = json.loads(listener.of("homeassistant/event/livevision_door/came_in/config")[0])
+    assert one_off["state_topic"] == "livevision/events/door/came_in"
+    # Each camera is a device with a state of its own.
+    other = "homeassistant/binary_sensor/livevision_yard/long_queue/config"
+    assert json.loads(listener.of(other)[0])["state_topic"] == "livevision/state/yard/long_queue"
+    assert listener.of("livevision/state/yard/long_queue") == []
+    delivery.watching("yard", ())
+    until(lambda: listener.of(other)[-1] == "")
     # Where the connection breaks without a word the broker tells that we are gone.
     sender: Any = delivery._sender
     sender._client.socket().shutdown(socket.SHUT_RDWR)

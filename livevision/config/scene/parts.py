@@ -68,6 +68,16 @@ class Scene:
     ignore: tuple[Points, ...] = ()
     rules: tuple[Rule, ...] = ()
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anything is counted in it, which needs tracks."""
+        return bool(self.lines or self.zones)
+
+    def place_of(self, rule: Rule) -> Line | Zone:
+        """The line or zone that one of its rules is about."""
+        places: Sequence[Line | Zone] = self.zones if rule.when.zone else self.lines
+        return next(each for each in places if each.name == (rule.when.zone or rule.when.line))
+
     def check_classes(self, labels: Iterable[str]) -> None:
         """Refuse classes that no model of the run knows.
 

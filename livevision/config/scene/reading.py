@@ -19,6 +19,9 @@ from livevision.config.scene.rule import CROSSINGS, DAYS, WAYS, Rule, Schedule, 
 from livevision.config.scene.values import comparison, points, seconds
 from livevision.errors import UsageError, unknown
 
+PARTS = ("lines", "zones", "ignore", "rules")
+"""The keys of a scene."""
+
 _MEASURES = {"count": "", "queue": "", "dwell": "s", "share": "%"}
 _OPPOSITE = {">=": "<", "<=": ">", ">": "<=", "<": ">=", "==": "=="}
 
@@ -51,7 +54,7 @@ def scene_of(content: Any, where: str = "scene") -> Scene:
     Raises:
         UsageError: Something in it is not allowed.
     """
-    parts = _mapping(content, where, ("lines", "zones", "ignore", "rules"))
+    parts = _mapping(content, where, PARTS)
     lines = tuple(
         _line(name, each, f"{where}: line {name!r}")
         for name, each in _named(parts.get("lines"), f"{where}: lines")

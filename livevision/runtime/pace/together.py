@@ -78,7 +78,10 @@ def infer_together(models: Sequence[Model], frames: Sequence[Prepared]) -> list[
             frames, found, outputs, inputs, strict=True
         ):
             results[model.name] = model.decode(output, placement, frame.settings)
-    return [Inferred(frame.frame, results) for frame, results in zip(frames, found, strict=True)]
+    return [
+        Inferred(frame.frame, results, frame.settings)
+        for frame, results in zip(frames, found, strict=True)
+    ]
 
 
 def _measured(model: Model, images: int) -> tuple[float, float]:
