@@ -136,6 +136,21 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted in the scene of a source up to a frame.
+
+    Attributes:
+        scene: What is watched.
+        lines: By the name of a line, crossings in and out.
+        zones: By the name of a zone, how many are inside.
+    """
+
+    scene: Scene
+    lines: Mapping[str, tuple[int, int]]
+    zones: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Inferred:
     """A frame with what each model found in it, in the frame's own pixels.
 
@@ -143,11 +158,13 @@ class Inferred:
         frame: It.
         results: By the name of the model.
         settings: Those that its source had when it was prepared.
+        counts: What was counted so far in its scene; None where none is watched.
     """
 
     frame: Frame
     results: Mapping[str, Result]
     settings: LiveSettings | None = None
+    counts: Counts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from livevision.analysis.regions import Coverage
 from livevision.analysis.tracks import Track, Tracks
 from livevision.analysis.zones import ZoneCounter
 from livevision.config.scene import Scene
-from livevision.frame import Frame, Inferred
+from livevision.frame import Counts, Frame, Inferred
 from livevision.protocols import SourceInfo
 from livevision.results import ClassMap, Label
 
@@ -25,7 +25,7 @@ _NONE = np.empty((0, 0, 3), np.uint8)  # a picture need not be kept
 class Watching:
     """Watches the scene of each source, on results that have numbers of tracks.
 
-    It changes nothing of a frame. To be called with the frames of a source in their order, on one
+    It changes no results. To be called with the frames of a source in their order, on one
     thread; ``figures`` may be called from others. Where the size of a source's frames changes,
     its counts begin anew; where its scene changes, those of the lines and zones that changed do.
 
@@ -55,7 +55,7 @@ class Watching:
         self._names.pop(source, None)
 
     def __call__(self, inferred: Inferred) -> Inferred:
-        """The same frame, as it came; its events have been emitted."""
+        """The same frame with what was counted; its events have been emitted."""
         frame = inferred.frame
         scene = self._scene if inferred.settings is None else inferred.settings.scene
         size = (frame.image.shape[1], frame.image.shape[0])
@@ -67,7 +67,7 @@ class Watching:
         findings = [] if watched.scene is scene else watched.change(scene or Scene())
         for finding in (*findings, *watched.see(inferred)):
             self._emit(self._event(frame, finding, watched.begun))
-        return inferred
+        return replace(inferred, counts=watched.counts()) if watched.scene.is_watched else inferred
 
     def figures(self, source: int) -> dict[str, Any]:
         """What was counted in a source so far, for reports and pages; empty where none is open."""
@@ -172,6 +172,15 @@ class _Watched:
             return []
         shown = Seen(frame.time, day_time(frame.wall_time), self._zones, crossings, self._shares)
         return [finding for judge in self._judges for finding in judge.see(shown)]
+
+    def counts(self) -> Counts:
+        """What a picture of the scene shows."""
+        lines = {
+            line.line.name: (line.counts["in"].total(), line.counts["out"].total())
+            for line in self._lines
+        }
+        zones = {name: sum(1 for _ in zone.now()) for name, zone in self._zones.items()}
+        return Counts(self.scene, lines, zones)
 
     def close(self) -> list[Finding]:
         """The source has ended, and with it all visits and whatever lasted."""

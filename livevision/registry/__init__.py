@@ -132,6 +132,7 @@ OVERLAYS: Table[OverlayClass] = Table(
         "detect": "livevision.overlay.boxes:BoxOverlay",
         "classify": "livevision.overlay.labels:LabelsOverlay",
         "hud": "livevision.overlay.hud:HudOverlay",
+        "scene": "livevision.overlay.scene:SceneOverlay",
         "hide": "livevision.overlay.hiding:HidingOverlay",
         "style": "livevision.overlay.styles:styled",
     },

@@ -94,6 +94,8 @@ class OverlayStage:
         if self._hide is not None:
             hiding = [self._hide.plan(found, room) for found in self._hidable(inferred)]
             steps = [*hiding, *steps]
+        if inferred.counts is not None and self._settings.style != "none":
+            steps.append(self._scene.plan(inferred.counts, room))
         shown = Rendered(frame, inferred.results, frame.image)
         steps += [overlay.plan(shown, room) for overlay in self._added]
         if self._settings.shows_rates(frame.source in self._pictures):
@@ -126,6 +128,10 @@ class OverlayStage:
             return None
         hide = registry.resolve(registry.OVERLAYS, "hide", "overlay")
         return hide(classes=frozenset(self._settings.blur))
+
+    @cached_property
+    def _scene(self) -> Overlay:
+        return registry.resolve(registry.OVERLAYS, "scene", "overlay")()
 
     @staticmethod
     def _hidable(inferred: Inferred) -> list[Any]:

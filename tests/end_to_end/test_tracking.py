@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import livevision
+from livevision import run as livevision_run
 from livevision.events.store import EventStore
 from tests import clips, small_models
 from tests.end_to_end.conftest import Outcome, rows
@@ -109,6 +110,17 @@ def test_events_of_a_scene_and_its_figures(tmp_path: Path, livevision: Call) -> 
     figures = json.loads(report.read_text())["scene"][str(clip)]
     assert sum(figures["zones"]["all"]["in"].values()) >= began["value"]
     assert figures["lines"] == {"gate": {"in": {}, "out": {}}}
+    options = {"weights": detector(tmp_path), "engine": "torch", "conf": 0.3, "hud": False}
+    plain, watched, bare = (
+        list(livevision_run(clip, **options, **more))[-1]
+        for more in ({}, {"scene": scene}, {"scene": scene, "style": "none"})
+    )
+    middle = plain.image.shape[0] // 2
+    rows_of_line = slice(middle - 2, middle + 3)
+    white = watched.image[rows_of_line].max(0).min()
+    assert white > 150, "the line is drawn across the whole picture"
+    assert plain.image[rows_of_line].max(0).min() < white
+    assert (bare.image == bare.frame.image).all(), "nothing is drawn"
     refused = livevision(*arguments, "--events", events)
     assert refused.code == 5
     assert "--overwrite" in refused.one_line()
