@@ -40,7 +40,7 @@ def run(settings: Settings, own_process: bool = False) -> int:
         LivevisionError: With the exit code it carries, after every output has been finished.
     """
     this = Run(settings, Meter(_process_start() if own_process else None))
-    if settings.headless and not settings.output:
+    if settings.headless and not settings.output and not settings.events:
         kept = "nothing but the report is" if settings.report is not None else "nothing is"
         log.warning(
             "--headless without --output: %s kept; add --output results.jsonl, out.mp4 or runs/",

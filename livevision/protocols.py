@@ -257,6 +257,7 @@ class Sink(Protocol):
 
     Attributes:
         wants_image: False where only the results are kept, so that nothing need be drawn.
+        wants_frame: Of its class, where it looks at the frame itself; else that may be drawn on.
         where: Where the user finds what was written, for the last line of a run; "" once closed,
             where that is nothing.
         policy: Of its class; where there is none, frames wait and its failure ends the run.

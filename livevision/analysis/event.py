@@ -33,6 +33,8 @@ class Event:
         way: Of a crossing "in" or "out".
         began: Of what ended, the id of the event that began it.
         lasted: Of what ended, seconds.
+        picture: File of the frame, with ``--clips``.
+        clip: File of the seconds around it, which is there once they have passed.
     """
 
     id: str
@@ -50,6 +52,8 @@ class Event:
     way: str | None = None
     began: str | None = None
     lasted: float | None = None
+    picture: str | None = None
+    clip: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, without what is not known."""

@@ -19,6 +19,7 @@ from livevision.capture.interlacing import deinterlaced
 from livevision.errors import SourceError
 from livevision.media.codecs import SOFTWARE
 from livevision.media.extras import Extras
+from livevision.media.packets import PacketRing
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -60,7 +61,7 @@ class Decoder:
             asked once the container is open.
         options, timeout: As for ``av.open``.
         decoder: What decodes where it can, as ``hardware.choose`` gave it; software does the rest.
-        extras, shift: As for ``Demuxer``.
+        extras, shift, ring: As for ``Demuxer``.
         arrange: Takes the packets and gives each on with whether it is wanted. One that is not is
             never decoded and counted in ``losses["behind"]``; its frame keeps its number. Behind
             it the next wanted one must be a key frame.
@@ -83,6 +84,7 @@ class Decoder:
         extras: Extras | None = None,
         shift: float = 0.0,
         arrange: Callable[[Iterator[Any]], Generator[tuple[Any, bool]]] = all_wanted,
+        ring: PacketRing | None = None,
     ) -> None:
         import av
 
@@ -130,6 +132,7 @@ class Decoder:
             rate=self.rate,
             extras=extras,
             shift=shift,
+            ring=ring,
         )
         context = self.stream.codec_context
         # Each JPEG has a mark at its end, but in other containers some cameras leave it out.

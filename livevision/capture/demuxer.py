@@ -6,16 +6,20 @@ All go through one clock (``media.clock``), so that what is decoded and what is 
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 from livevision.media.clock import Clock
 from livevision.media.extras import Chapter, Extras, Track
+from livevision.media.packets import PacketRing, Part
 
 # Formats whose times begin where they please, and may break. The others say when a film begins.
 _FREE_CLOCKS = frozenset({"flv", "live_flv", "asf"})
 _USUAL_LENGTH = 1 / 25
+NO_TIMES = 0x80
+"""FFmpeg's AVFMT_NOTIMESTAMPS: the times of such a format's packets are made up."""
 
 
 class Demuxer:
@@ -29,6 +33,7 @@ class Demuxer:
         extras: Takes what is beside the video, if an output wants it; described the first time.
         shift: Seconds to add to the times of what is beside the video, as a file that is looped
             needs.
+        ring: Takes the packets of the video, too, if clips are wanted.
 
     Attributes:
         breaks: How often the file's clock broke so far.
@@ -43,10 +48,13 @@ class Demuxer:
         rate: Fraction | None,
         extras: Extras | None = None,
         shift: float = 0.0,
+        ring: PacketRing | None = None,
     ) -> None:
         from av.stream import Discard
 
-        self._container, self._video = container, video
+        self._container, self._video, self._ring = container, video, ring
+        # Where times are made up, those of arrival count.
+        self._by_arrival = bool(live and container.format.flags & NO_TIMES)
         self._extras = None if live else extras
         self._length = float(1 / rate) if rate else _USUAL_LENGTH
         self._shift = shift
@@ -62,6 +70,13 @@ class Demuxer:
                 stream.discard = Discard.all  # neither fetched nor taken apart
         if self._extras is not None and not shift:
             self._describe(self._extras)
+        if ring is not None:
+            described = _track(video)
+            part = Part(described.template, described.holder, described.codec)
+            if part.template is not None:
+                ring.begin(part, live=live)
+            else:
+                self._ring = None
 
     @property
     def breaks(self) -> int:
@@ -75,6 +90,8 @@ class Demuxer:
                 ended = packet.size == 0 and packet.dts is None
                 if not ended:
                     self._on_the_clock(packet)
+                    if self._ring is not None and packet.size:
+                        self._put_in_ring(self._ring, packet)
                 yield packet
             elif packet.size:
                 self._put_beside(packet)
@@ -92,6 +109,18 @@ class Demuxer:
             _move(packet, shift)
         if self._beside:
             self._keep(self._clock.waiting())
+
+    def _put_in_ring(self, ring: PacketRing, packet: Any) -> None:
+        base = packet.time_base
+        shown = packet.pts if packet.pts is not None else packet.dts
+        if self._by_arrival:
+            at, order = time.monotonic(), None
+        elif shown is None or not base:
+            return  # nobody could say when it is meant
+        else:
+            at = float(shown * base)
+            order = None if packet.dts is None else float(packet.dts * base)
+        ring.put(packet, at, order, key=bool(packet.is_keyframe), size=packet.size)
 
     def _put_beside(self, packet: Any) -> None:
         base = packet.time_base

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from livevision.capture.life import Life
+    from livevision.media.packets import PacketRing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class SourceOptions:
             given up.
         life: What the source is to keep as its ``life``, where somebody reads or closes it while it
             is being opened; it makes one of its own otherwise.
+        ring: Takes the packets of a file or stream as they are read; None where nobody wants them.
     """
 
     index: int = 0
@@ -38,6 +40,7 @@ class SourceOptions:
     copies: int = 0
     stopping: Callable[[], bool] | None = None
     life: Life | None = field(default=None, compare=False, repr=False)
+    ring: PacketRing | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.stride < 1:

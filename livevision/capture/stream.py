@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from livevision.capture import hardware
 from livevision.capture.backlog import Backlog
 from livevision.capture.decoder import Decoder, all_wanted
+from livevision.capture.demuxer import NO_TIMES
 from livevision.capture.life import BackOff, Life
 from livevision.capture.network import explain, ffmpeg_options, gives_up
 from livevision.capture.options import DEFAULTS, SourceOptions
@@ -35,13 +36,14 @@ from livevision.redact import redact_uri
 if TYPE_CHECKING:
     from av import VideoFrame
 
+    from livevision.media.packets import PacketRing
+
 log = logging.getLogger(__name__)
 
 _LONGEST_SILENCE = 10.0
 _HANDED_OVER = 2
 # Formats that hand out several seconds at once, to be played back at their own pace.
 _PLAYLISTS = frozenset({"hls", "dash"})
-_NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 _UNTOUCHED_S = 0.25  # after which a frame that nobody takes gives way to a newer one
 
 
@@ -84,8 +86,9 @@ class StreamSource:
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
         options: ``index``, ``stride``, ``every_frame``, ``decoder``, ``copies``, ``life``,
-            ``retry_for`` (for the first connection too, unless the address is plainly wrong) and
-            ``stopping`` until the first frame is there; from then on ``close`` does that.
+            ``ring``, ``retry_for`` (for the first connection too, unless the address is plainly
+            wrong) and ``stopping`` until the first frame is there; from then on ``close`` does
+            that.
 
     Raises:
         SourceError: The address is wrong, or no frame came for ``retry_for`` seconds.
@@ -95,7 +98,7 @@ class StreamSource:
         self._uri, self._name = uri, redact_uri(uri)
         self._source, self._stride = options.index, options.stride
         self._retry_for = options.retry_for
-        self._decoder = options.decoder
+        self._decoder, self._ring = options.decoder, options.ring
         # Short enough that a silent server leaves time for other attempts.
         self._silence = min(_LONGEST_SILENCE, max(1.0, options.retry_for / 3))
         self._skips = not options.every_frame
@@ -271,6 +274,7 @@ class StreamSource:
             decoder=hardware.choose(self._decoder),
             arrange=lambda packets: backlog(packets) if self._live else all_wanted(packets),
             extras=self._extras,
+            ring=self._ring,
         )
         try:
             self._note(decoder, reconnected)
@@ -286,6 +290,8 @@ class StreamSource:
                 moment, due = file_times(frame), now
                 if self._live:
                     moment, due = times(frame, now if times.ahead else backlog.arrived)
+                if self._ring is not None:
+                    self._place(self._ring, frame, backlog.arrived, moment)
                 yield _Taken(number + place, moment, due, now - due, frame, decoder.aspect)
             shortfall = decoder.broke_off(file_times.end)
             if shortfall and not self._live:
@@ -298,12 +304,19 @@ class StreamSource:
             backlog.close()  # nobody may close the container while it is read
             decoder.close()
 
+    def _place(self, ring: PacketRing, frame: VideoFrame, arrived: float, moment: float) -> None:
+        """Tell the ring of packets which moment a frame has."""
+        if self._live and not self._trusted:
+            ring.place(arrived, moment)
+        elif frame.time is not None:
+            ring.place(frame.time, moment)
+
     def _note(self, decoder: Decoder, reconnected: bool) -> None:
         """Keep what the container says of the stream."""
         self._live = _is_live(decoder)
         self._multipart = decoder.container.format.name == "mpjpeg"
         # Raw H.264, motion JPEG and the like come with times of the reader's own invention.
-        self._trusted = not decoder.container.format.flags & _NO_TIMES
+        self._trusted = not decoder.container.format.flags & NO_TIMES
         if self._trusted:
             base = decoder.stream.time_base
             self._rate, self._time_base = decoder.rate, Fraction(base) if base else None

@@ -41,8 +41,8 @@ class VideoFileSource:
 
     Args:
         uri: Path of the file, or ``-``.
-        options: ``index``, ``stride``, ``loop``, ``decoder``, ``copies`` and ``life``; of a pipe
-            that nobody writes to, ``stopping``.
+        options: ``index``, ``stride``, ``loop``, ``decoder``, ``copies``, ``life`` and ``ring``; of
+            a pipe that nobody writes to, ``stopping``.
 
     Raises:
         SourceError: It is missing, is no video, holds no frames, or its codec is unknown; and from
@@ -57,6 +57,7 @@ class VideoFileSource:
             raise SourceError(f"{self._name} cannot be looped: it can be read only once")
         self._loop = options.loop
         self._extras = Extras(options.copies) if options.copies else None
+        self._ring = options.ring
         self._decoded_by = hardware.choose(options.decoder)
         self.losses = {"corrupt": 0}
         self._lock = threading.Lock()  # the decoder is closed only between two frames
@@ -101,6 +102,7 @@ class VideoFileSource:
                 decoder=self._decoded_by,
                 extras=self._extras,
                 shift=shift,
+                ring=self._ring,
             )
         except (av.error.FFmpegError, ValueError) as error:
             raise SourceError(f"{self._name}: {_why(self._uri, error)}") from error
@@ -173,6 +175,8 @@ class VideoFileSource:
         while item := item or self._next():
             number, frame = item
             moment = self._times(frame) + shift
+            if self._ring is not None and frame.time is not None:
+                self._ring.place(frame.time, moment)
             if (before + number) % self._stride == 0:
                 wall_time = time.monotonic()
                 image = self._pictures(frame, self._decoder.aspect)

@@ -44,6 +44,11 @@ class RunOptions(TypedDict, total=False):
     headless: bool
     events: StrPath | Sequence[StrPath]
     events_private: bool
+    clips: StrPath
+    clip_before: float | str
+    clip_after: float | str
+    max_disk: int | str
+    keep: float | str
     report: StrPath
     overwrite: bool
     alpha: float

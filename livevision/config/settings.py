@@ -27,13 +27,15 @@ from livevision.config.event_places import is_lines, is_store
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.config.habits import instead_of
 from livevision.config.sources import SourceSettings, check_name
-from livevision.config.values import CLASSES, class_list, plain, text, texts
+from livevision.config.values import CLASSES, bytes_of, class_list, plain, seconds_of, text, texts
 from livevision.errors import UsageError, unknown
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact, redact_uri
 from livevision.registry import ENGINES, OVERLAYS, STYLES, TRACKERS, entry_points
 
 NO_SOURCE = "no source was given: what should livevision look at? For example --source webcam"
+
+_TIME = "a time such as 5, 10s or 1m, of 2 minutes before and 10 behind at most"
 
 INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (
     "What to look at",
@@ -155,7 +157,8 @@ class Settings(BaseModel):
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),
         description="An .mp4 or .mkv video, .jsonl or .csv results, - for JSON lines on standard "
-        "output, a folder (ends in /), or window. May be repeated.",
+        "output, a folder (ends in /), crops:FOLDER for the best picture of each track, or window. "
+        "May be repeated.",
     )
     headless: Annotated[bool, Flag(OUTPUT)] = Field(
         default=False, description="Open no window, even where there is a display."
@@ -167,6 +170,25 @@ class Settings(BaseModel):
     )
     events_private: Annotated[bool, Flag(OUTPUT)] = Field(
         default=False, description="Allow webhooks to addresses within the own network."
+    )
+    clips: Annotated[Path | None, Flag(OUTPUT, "FOLDER")] = Field(
+        default=None,
+        description="Keep a picture and a clip of each event, as the source sent it, with what was "
+        "found beside it.",
+    )
+    clip_before: Annotated[float, Flag(OUTPUT, "TIME", allowed=_TIME)] = Field(
+        default=5.0, ge=0, le=120, description="How much of the time before an event a clip shows."
+    )
+    clip_after: Annotated[float, Flag(OUTPUT, "TIME", allowed=_TIME)] = Field(
+        default=5.0, ge=0, le=600, description="How much of the time behind it."
+    )
+    max_disk: Annotated[int, Flag(OUTPUT, "SIZE", allowed="a size such as 500MB or 20GB")] = Field(
+        default=10_000_000_000,
+        ge=1_000_000,
+        description="What clips may take on disk, and crops; the oldest go first.",
+    )
+    keep: Annotated[float | None, Flag(OUTPUT, "TIME", allowed="a time such as 12h or 30d")] = (
+        Field(default=None, gt=0, description="How long clips stay; without it until max-disk.")
     )
     report: Annotated[Path | None, Flag(OUTPUT, "FILE")] = Field(
         default=None, description="Write rates, latencies and drops of the run as JSON."
@@ -303,10 +325,20 @@ class Settings(BaseModel):
     def _one_or_many(cls, value: Any) -> Any:
         return texts(value)
 
-    @field_validator("report", "scene", mode="before")
+    @field_validator("report", "scene", "clips", mode="before")
     @classmethod
     def _home(cls, value: Any) -> Any:
         return text(value)
+
+    @field_validator("clip_before", "clip_after", "keep", mode="before")
+    @classmethod
+    def _duration(cls, value: Any) -> Any:
+        return seconds_of(value)
+
+    @field_validator("max_disk", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        return bytes_of(value)
 
     @field_validator("weights", "report", "scene")
     @classmethod
@@ -436,6 +468,13 @@ class Settings(BaseModel):
             raise ValueError(
                 "events come of rules in a scene, and no scene was given: --scene FILE"
             )
+        if self.clips is not None and not self.events:
+            raise ValueError(
+                "clips are of events, and nothing says where these go: add --events events.sqlite"
+            )
+        crops = [place for place in self.output if place.startswith("crops:")]
+        if crops and self.track is None and not scenes:
+            raise ValueError(f"output {crops[0]}: crops are of tracks: add --track")
         if self.track is not None and self.task_given and "detect" not in self.tasks:
             raise ValueError(
                 f"track follows boxes, and task {self.task} finds none: take task detect or both"

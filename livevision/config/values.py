@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,38 @@ from livevision.files import with_home
 
 CLASSES = "class names or numbers, as person,car"
 """What a choice of classes must be, to follow "is not"."""
+
+
+_DURATION = re.compile(r"([0-9.]+)\s*([a-z]*)")
+_SECONDS = {
+    **{"": 1.0, "ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0},
+    **{"h": 3600.0, "d": 86400.0, "w": 604800.0},
+}
+_SIZE = re.compile(r"([0-9.]+)\s*([kmgt]?i?b?)")
+_BYTES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+
+
+def seconds_of(value: Any) -> Any:
+    """A duration such as 5, ``5s``, ``2m`` or ``7d`` in seconds; anything else unchanged."""
+    if not isinstance(value, str) or not (match := _DURATION.fullmatch(value.strip().lower())):
+        return value
+    number, unit = _number(match[1]), _SECONDS.get(match[2])
+    return value if number is None or unit is None else number * unit
+
+
+def bytes_of(value: Any) -> Any:
+    """A size such as 500MB or 20GB in bytes; anything else unchanged."""
+    if not isinstance(value, str) or not (match := _SIZE.fullmatch(value.strip().lower())):
+        return value
+    number, unit = _number(match[1]), match[2].removesuffix("b").removesuffix("i")
+    return value if number is None else math.floor(number * _BYTES[unit])
+
+
+def _number(written: str) -> float | None:
+    try:
+        return float(written)
+    except ValueError:
+        return None
 
 
 def text(value: Any) -> Any:

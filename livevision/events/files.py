@@ -14,7 +14,7 @@ from livevision.events.store import Stored
 
 COLUMNS = (
     *("id", "time", "source", "rule", "phase", "place", "kind", "value", "way", "tracks"),
-    *("classes", "frame", "frame_time", "began", "lasted"),
+    *("classes", "frame", "frame_time", "began", "lasted", "picture", "clip"),
 )
 """Of a table; tracks and classes are separated by spaces and ``;``."""
 
@@ -34,8 +34,13 @@ class FileSender(Sender):
         if path.suffix.lower() not in (".jsonl", ".csv"):
             raise OutputError(f"cannot write {path}: events are written to .jsonl or .csv")
         self._table = path.suffix.lower() == ".csv"
+        self._columns: Sequence[str] = COLUMNS
         try:
             self._file = path.open("ab")
+            if self._table and path.stat().st_size:
+                # One of an earlier version keeps the columns that it began with.
+                with path.open(newline="", encoding="utf-8", errors="replace") as before:
+                    self._columns = next(csv.reader(before), COLUMNS)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from None
 
@@ -44,7 +49,7 @@ class FileSender(Sender):
         rows = b"".join(self._row(event) for event in events)
         start = os.fstat(self._file.fileno()).st_size
         if self._table and not start:
-            rows = _line(dict(zip(COLUMNS, COLUMNS, strict=True))) + rows
+            rows = _line(dict(zip(COLUMNS, COLUMNS, strict=True)), COLUMNS) + rows
         try:
             self._file.write(rows)
             self._file.flush()
@@ -64,12 +69,13 @@ class FileSender(Sender):
         body = event.body
         body["tracks"] = " ".join(map(str, body.get("tracks", ())))
         body["classes"] = ";".join(body.get("classes", ()))
-        return _line(body)
+        return _line(body, self._columns)
 
 
-def _line(row: dict[str, object]) -> bytes:
+def _line(row: dict[str, object], columns: Sequence[str]) -> bytes:
     text = io.StringIO()
-    csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n").writerow(row)
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writerow(row)
     return text.getvalue().encode(errors="backslashreplace")
 
 

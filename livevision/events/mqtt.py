@@ -6,6 +6,7 @@ Topics, under a prefix that is ``livevision`` by default:
                                           we vanish
     livevision/events/SOURCE/RULE         each event as JSON
     livevision/state/SOURCE/RULE          ON or OFF, kept, of rules that last
+    livevision/picture/SOURCE/RULE        the picture of the last event, as JPEG, kept
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -38,6 +40,7 @@ class MqttSender(Sender):
         url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX], or mqtts:// for TLS.
         discovery: Prefix of Home Assistant's discovery; "" to tell it nothing.
         certificates: File of the authorities that are trusted; None for the machine's.
+        pictures: Events have pictures, which are published too.
 
     Raises:
         UsageError: The URL is no such one.
@@ -50,7 +53,9 @@ class MqttSender(Sender):
         *,
         discovery: str = "homeassistant",
         certificates: str | None = None,
+        pictures: bool = False,
     ) -> None:
+        self._pictures = pictures
         self.name = redact_uri(url)
         parts = urlsplit(url)
         try:
@@ -90,6 +95,9 @@ class MqttSender(Sender):
             if event.body.get("kind") != "dwell" and "way" not in event.body:
                 state = "ON" if event.body["phase"] == "began" else "OFF"
                 self._client.publish(f"{self._prefix}/state/{place}", state, qos=1, retain=True)
+            picture = _picture(event.body) if self._pictures else None
+            if picture is not None:
+                self._client.publish(f"{self._prefix}/picture/{place}", picture, 1, retain=True)
             published.append(
                 self._client.publish(f"{self._prefix}/events/{place}", event.text, qos=1)
             )
@@ -105,9 +113,9 @@ class MqttSender(Sender):
 
     def watching(self, source: str, rules: Sequence[Rule]) -> None:
         """Let Home Assistant show the rules of a source, and take away those it had before."""
-        before = discovery(source, self._rules.get(source, ()), self._discovery, self._prefix)
+        before = self._told_of(source, self._rules.get(source, ()))
         self._rules[source] = tuple(rules)
-        after = discovery(source, rules, self._discovery, self._prefix)
+        after = self._told_of(source, rules)
         if self._there.is_set():
             for topic in before.keys() - after.keys():
                 self._client.publish(topic, "", qos=1, retain=True)
@@ -171,9 +179,12 @@ class MqttSender(Sender):
             return
         self._refused = ""
         for source, rules in list(self._rules.items()):
-            self._announce(client, discovery(source, rules, self._discovery, self._prefix))
+            self._announce(client, self._told_of(source, rules))
         client.publish(f"{self._prefix}/status", "online", qos=1, retain=True)
         self._there.set()
+
+    def _told_of(self, source: str, rules: Sequence[Rule]) -> dict[str, dict[str, Any]]:
+        return discovery(source, rules, self._discovery, self._prefix, self._pictures)
 
     @staticmethod
     def _announce(client: Any, contents: Mapping[str, Any]) -> None:
@@ -186,12 +197,16 @@ class MqttSender(Sender):
 
 
 def discovery(
-    source: str, rules: Sequence[Rule], discovery_prefix: str, prefix: str
+    source: str,
+    rules: Sequence[Rule],
+    discovery_prefix: str,
+    prefix: str,
+    pictures: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """What Home Assistant is told of a source: by topic, the settings of each rule.
 
     The source is a device. A rule that lasts is a binary sensor, and one that tells of something
-    each time an event.
+    each time an event. Where events have pictures, each rule is a camera, too.
     """
     if not discovery_prefix:
         return {}
@@ -201,13 +216,18 @@ def discovery(
     found: dict[str, dict[str, Any]] = {}
     for rule in rules:
         name = topic_of(rule.name)
-        content: dict[str, Any] = {
+        common: dict[str, Any] = {
             "name": rule.name,
             "unique_id": f"{node}_{name}",
             "availability_topic": f"{prefix}/status",
             "device": device,
             "origin": {"name": "livevision", "sw_version": __version__},
         }
+        if pictures:
+            shows = {"unique_id": f"{node}_{name}_picture"}
+            shows["topic"] = f"{prefix}/picture/{camera}/{name}"
+            found[f"{discovery_prefix}/camera/{node}/{name}/config"] = {**common, **shows}
+        content = dict(common)
         if rule.when.measure == "dwell" or (rule.when.line and not rule.when.within):
             content |= {
                 "state_topic": f"{prefix}/events/{camera}/{name}",
@@ -223,6 +243,16 @@ def discovery(
             kind = "binary_sensor"
         found[f"{discovery_prefix}/{kind}/{node}/{name}/config"] = content
     return found
+
+
+def _picture(event: Mapping[str, Any]) -> bytes | None:
+    """The picture of what begins, if it is still there."""
+    if event["phase"] != "began" or not event.get("picture"):
+        return None
+    try:
+        return Path(str(event["picture"])).read_bytes()
+    except OSError:
+        return None
 
 
 def topic_of(name: str) -> str:

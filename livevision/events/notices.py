@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from livevision.errors import ModelError, UsageError, missing_package
@@ -11,7 +12,7 @@ from livevision.events.store import Stored
 
 
 class NoticeSender(Sender):
-    """Sends each event that begins as a line of text.
+    """Sends each event that begins as a line of text, with its picture where there is one.
 
     Args:
         url: An address as Apprise writes them, such as ``mailto://…`` or ``tgram://…``.
@@ -43,7 +44,9 @@ class NoticeSender(Sender):
             if body["phase"] != "began":
                 continue
             title = f"{body['rule']} ({body['source']})"
-            if not self._services.notify(title=title, body=sentence(body)):
+            picture = body.get("picture")
+            attached = picture if picture and Path(picture).is_file() else None
+            if not self._services.notify(title=title, body=sentence(body), attach=attached):
                 raise SendError("the service did not take the notice", done)
 
     def close(self) -> None:

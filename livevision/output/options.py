@@ -20,6 +20,9 @@ class OutputOptions:
         threads: Threads of the video encoder; 0 leaves half of the cores to the nets.
         pace: A window shows a file at its own speed, where it would come faster.
         stopping: Whether the run has been told to end, so that nothing may be waited for long.
+        hidden: Classes of which nothing may be left.
+        max_disk: What a folder that grows for ever may take, in bytes; None for no bound.
+        keep: Seconds that files in such a folder stay; None for ever.
         sources: Names of the run's sources by ``Frame.source``, for records of several sources.
     """
 
@@ -31,6 +34,9 @@ class OutputOptions:
     threads: int = 0
     pace: bool = False
     stopping: Callable[[], bool] = lambda: False
+    hidden: frozenset[str] = frozenset()
+    max_disk: int | None = None
+    keep: float | None = None
     sources: tuple[str, ...] = ()
 
 

@@ -6,19 +6,19 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision.errors import OutputError
-from livevision.frame import Frame, Rendered
+from livevision.frame import Frame, Inferred, Rendered
 from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.output.output_file import OutputFile
 from livevision.output.standard_output import StandardOutput
 from livevision.output.target import STANDARD_OUTPUT
 from livevision.protocols import OutletPolicy, SourceInfo
-from livevision.results import ClassMap, Label
+from livevision.results import ClassMap, Label, Result
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -88,37 +88,11 @@ class RecordsSink:
             OutputError: The disk is full or the file cannot be written any more.
         """
         frame = rendered.frame
-        record: dict[str, Any] = {"source": self._source_of(frame), "frame": frame.index}
-        if frame.picture is None:
-            record["time"] = round(frame.time, 6)
-        else:
-            record["time"] = None
-            if frame.picture.page is not None:
-                record["page"] = frame.picture.page + 1
-        if self._info_of(frame).live:
-            record["wall_time"] = _utc(frame.wall_time)
-        found: dict[str, Any] = {}
-        several = _several(rendered)
-        for model, result in rendered.results.items():
-            of = {"model": model} if type(result) in several else {}
-            if isinstance(result, ClassMap):
-                shares = {name: round(share, 6) for name, share in result.shares().items()}
-                if of:
-                    found.setdefault("segments", {})[model] = shares
-                else:
-                    found["segments"] = shares
-            elif isinstance(result, Label):
-                found.setdefault("labels", []).extend({**row, **of} for row in _labels(result))
-            else:
-                rows = found.setdefault("detections", [])
-                rows.extend({**row, **of} for row in _detections(result))
-        # In the same order whatever the order of the run's models.
-        record |= {key: found[key] for key in ("detections", "segments", "labels") if key in found}
+        record = row_of(rendered, self._source_of(frame), live=self._info_of(frame).live)
         if self._as_table:
             self._file.write(b"".join(_csv_line(row) for row in _rows(record, rendered)))
         else:
-            text = json.dumps(record, ensure_ascii=False, separators=(", ", ": "), allow_nan=False)
-            self._file.write(_encoded(text) + b"\n")
+            self._file.write(line_of(record))
 
     def close(self) -> None:
         self._file.close()
@@ -131,6 +105,44 @@ class RecordsSink:
 
     def _info_of(self, frame: Frame) -> SourceInfo:
         return self._infos.get(frame.source, self._info)
+
+
+def row_of(found_in: Rendered | Inferred, source: str, *, live: bool) -> dict[str, Any]:
+    """What was found in a frame, as ``RecordsSink`` has it in a row of JSON."""
+    frame, results = found_in.frame, found_in.results
+    record: dict[str, Any] = {"source": source, "frame": frame.index}
+    if frame.picture is None:
+        record["time"] = round(frame.time, 6)
+    else:
+        record["time"] = None
+        if frame.picture.page is not None:
+            record["page"] = frame.picture.page + 1
+    if live:
+        record["wall_time"] = _utc(frame.wall_time)
+    found: dict[str, Any] = {}
+    several = _several(results)
+    for model, result in results.items():
+        of = {"model": model} if type(result) in several else {}
+        if isinstance(result, ClassMap):
+            shares = {name: round(share, 6) for name, share in result.shares().items()}
+            if of:
+                found.setdefault("segments", {})[model] = shares
+            else:
+                found["segments"] = shares
+        elif isinstance(result, Label):
+            found.setdefault("labels", []).extend({**row, **of} for row in _labels(result))
+        else:
+            rows = found.setdefault("detections", [])
+            rows.extend({**row, **of} for row in _detections(result))
+    # In the same order whatever the order of the run's models.
+    record |= {key: found[key] for key in ("detections", "segments", "labels") if key in found}
+    return record
+
+
+def line_of(row: dict[str, Any]) -> bytes:
+    """A row as a line of JSON."""
+    text = json.dumps(row, ensure_ascii=False, separators=(", ", ": "), allow_nan=False)
+    return _encoded(text) + b"\n"
 
 
 def _utc(monotonic: float) -> str:
@@ -171,7 +183,7 @@ def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]
     for found in (*record.get("detections", ()), *record.get("labels", ())):
         corners = dict(zip(("x1", "y1", "x2", "y2"), found.pop("box", ()), strict=False))
         yield {**common, **found, **corners}
-    several = _several(rendered)
+    several = _several(rendered.results)
     for model, result in rendered.results.items():
         if isinstance(result, ClassMap):
             of = {"model": model} if ClassMap in several else {}
@@ -181,9 +193,9 @@ def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]
                 yield {**common, **row, **of}
 
 
-def _several(rendered: Rendered) -> set[type]:
+def _several(results: Mapping[str, Result]) -> set[type]:
     """Kinds of result that more than one model gave, so that rows tell whose they are."""
-    kinds = [type(result) for result in rendered.results.values()]
+    kinds = [type(result) for result in results.values()]
     return {kind for kind in kinds if kinds.count(kind) > 1}
 
 

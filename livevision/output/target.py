@@ -20,6 +20,7 @@ VIDEOS = (".mp4", ".mkv", ".mov")
 RECORDS = (".jsonl", ".csv")
 
 SCHEMES = ("window", "null")
+CROPS = "crops"
 STANDARD_OUTPUT = "-"
 
 # What people may well ask for, and what to take instead.
@@ -34,7 +35,8 @@ _INSTEAD = {
 
 ALLOWED = (
     "a video (.mp4 .mkv .mov), results (.jsonl .csv), pictures (frames/%06d.jpg), "
-    "a folder (ends in /), - for JSON lines on standard output, window or null"
+    "a folder (ends in /), crops:FOLDER for the best picture of each track, "
+    "- for JSON lines on standard output, window or null"
 )
 
 
@@ -63,7 +65,7 @@ class Target(NamedTuple):
         Another package's does where it has ``opened`` (``protocols.Shared``).
         """
         if self.kind in (*SINKS, "folder"):
-            return self.kind == "records"
+            return self.kind in ("records", CROPS)
         return hasattr(added(SINKS, self.kind, "kind of output"), "opened")
 
 
@@ -84,6 +86,10 @@ def locate(uri: str, *, sources: int = 1) -> Target:
     if uri in SCHEMES or (colon and scheme in SCHEMES and not rest):
         entry_points.keep(entry_points.SINKS, scheme)
         return Target(scheme, "")
+    if scheme == CROPS and colon and "://" not in uri:
+        if not rest.strip():
+            raise UsageError(f"output {uri!r}: crops need a folder, such as crops:people/")
+        return Target(CROPS, str(with_home(rest)))
     name = uri if not colon else scheme
     if name not in SCHEMES and is_added(SINKS, name) and not name.startswith("."):
         return Target(name, uri)
@@ -149,9 +155,7 @@ def in_folder(
     if is_file:
         stem, suffix = _name_and_suffix(source, several)
     else:
-        stem = re.sub(r"^[a-z]+://([^@/]*@)?", "", source.rstrip("/"))
-        stem, suffix = Path(stem).name if "://" not in source else stem, ""
-        stem = re.sub(r"[^\w.+-]+", "-", stem).strip("-.")
+        stem, suffix = folder_name(source), ""
     if pictures and is_pattern(stem):  # no place for a number is meant
         stem = re.sub(r"[%*]", "-", stem)
     stem = stem or "source"
@@ -168,6 +172,13 @@ def in_folder(
         target = str(Path(folder) / f"{fitting(stem, mark + last)}{slash}{rest}")
         number += 1
     return Target(kind, target)
+
+
+def folder_name(source: str) -> str:
+    """A source's name, without passwords, as the name of a folder."""
+    stem = re.sub(r"^[a-z]+://([^@/]*@)?", "", source.rstrip("/"))
+    stem = Path(stem).name if "://" not in source else stem
+    return re.sub(r"[^\w.+-]+", "-", stem).strip("-.") or "source"
 
 
 def _name_and_suffix(source: str, several: bool) -> tuple[str, str]:
@@ -204,9 +215,9 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
     if numbered:
         if any(_holds_pictures(source, path.parent) for source in inputs):
             raise OutputError(f"cannot write {path}: {path.parent} holds the input pictures")
-    elif target.kind != "folder":
+    elif target.kind not in ("folder", CROPS):
         refuse_existing(path, overwrite=overwrite, inputs=inputs)
-    folder = path if target.kind == "folder" else path.parent
+    folder = path if target.kind in ("folder", CROPS) else path.parent
     above = next((p for p in (folder, *folder.absolute().parents) if os.path.lexists(p)), folder)
     if above.is_symlink() and not above.exists():
         raise OutputError(

@@ -144,6 +144,7 @@ SINKS: Table[SinkClass] = Table(
         "window": "livevision.output.window:WindowSink",
         "video_file": "livevision.output.video_file:VideoFileSink",
         "images": "livevision.output.images:ImagesSink",
+        "crops": "livevision.output.crops:CropsSink",
         "records": "livevision.output.records:RecordsSink",
         "null": "livevision.output.null:NullSink",
     },

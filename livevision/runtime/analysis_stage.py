@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from livevision.analysis.event import Event
 from livevision.analysis.stage import Analysis
 from livevision.frame import Inferred
+from livevision.media.packets import PacketRing
 from livevision.protocols import SourceInfo
+from livevision.runtime.clips import Clips
 from livevision.runtime.telling import Telling
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ class AnalysisStage:
 
     Args:
         settings: The run's.
+        clips: Keeps pictures and clips of events.
+        ring: Gives the packets of a source, as far as there are any.
 
     Raises:
         UsageError: A place of events is none.
@@ -35,27 +40,41 @@ class AnalysisStage:
 
     name = "analysis"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clips: Clips | None = None,
+        ring: Callable[[int], PacketRing | None] = lambda source: None,
+    ) -> None:
         self._analysis = Analysis(
             settings.track, None, self._happened, activation=max(settings.conf, _SURE)
         )
-        self._telling = Telling(settings.events, settings.overwrite, settings.events_private)
+        self._telling = Telling(
+            settings.events,
+            settings.overwrite,
+            settings.events_private,
+            pictures=clips is not None,
+        )
+        self._clips, self._ring = clips, ring
+        self._new: list[Event] = []
         self._names: dict[int, str] = {}
         self._scenes: dict[int, Scene | None] = {}
         self._figures: dict[int, dict[str, Any]] = {}
         self._open: set[int] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a source may be ended from outside
 
     @property
     def where(self) -> list[str]:
         """Where events are written."""
-        return self._telling.where
+        return self._telling.where + ([] if self._clips is None else [self._clips.where])
 
     def opened(self, source: int, info: SourceInfo) -> None:
         """The frames of a source will come."""
         self._names[source] = info.name
         self._open.add(source)
         self._analysis.opened(source, info)
+        if self._clips is not None:
+            self._clips.opened(source, info, self._ring(source))
 
     def __call__(self, inferred: Inferred) -> Inferred:
         """A frame with numbers of tracks; its events have been written."""
@@ -64,14 +83,24 @@ class AnalysisStage:
         if scene is not self._scenes.get(source):
             self._scenes[source] = scene
             self._telling.watching(self._names[source], () if scene is None else scene.rules)
-        return self._analysis(inferred)
+        with self._lock:
+            inferred = self._analysis(inferred)
+            if self._clips is not None:
+                self._clips.look(inferred)
+            self._tell(inferred, source)
+        return inferred
 
     def ended(self, source: int) -> None:
         """A source has given its last frame."""
-        if source in self._open:
+        with self._lock:
+            if source not in self._open:
+                return
             self._open.discard(source)
             self._figures[source] = self._analysis.figures(source)
             self._analysis.ended(source)
+            self._tell(None, source)
+            if self._clips is not None:
+                self._clips.ended(source)
 
     def report(self) -> dict[str, Any]:
         """What was counted so far, by source; nothing where no scene is watched."""
@@ -80,7 +109,8 @@ class AnalysisStage:
             for source, name in self._names.items()
         }
         counted = {name: figures for name, figures in found.items() if figures}
-        return {"scene": counted} if counted else {}
+        clips = {} if self._clips is None else {"clips": self._clips.report()}
+        return {**({"scene": counted} if counted else {}), **clips}
 
     def close(self) -> None:
         """The run has ended, and with it all sources.
@@ -90,10 +120,19 @@ class AnalysisStage:
         """
         for source in sorted(self._open):
             self.ended(source)
+        if self._clips is not None:
+            self._clips.close()
         self._telling.close()
 
     def _happened(self, event: Event) -> None:
-        with self._lock:
+        self._new.append(event)
+
+    def _tell(self, inferred: Inferred | None, source: int) -> None:
+        """Tell of what happened at a frame, or at the end of a source."""
+        events, self._new = self._new, []
+        if self._clips is not None:
+            events = self._clips.of(events, inferred, source)
+        for event in events:
             log.info(
                 "%s: rule %r %s at %.2f s: %s %s is %g",
                 *(event.source, event.rule, event.phase, event.frame_time),

@@ -66,6 +66,9 @@ class Delivery:
             encoder=settings.encoder,
             preset=settings.preset,
             stopping=stopping,
+            hidden=frozenset(settings.blur),
+            max_disk=settings.max_disk,
+            keep=settings.keep,
             sources=tuple(source.name for source in sources),
         )
         targets = [locate(uri, sources=len(sources)) for uri in settings.output]
@@ -117,6 +120,11 @@ class Delivery:
         kinds = {t.kind for t in self._of_run}
         kinds.update(t.kind for copies in self._of_source for t in copies)
         return self._window is not None or any(_sink(kind).wants_image for kind in kinds)
+
+    @property
+    def wants_frame(self) -> bool:
+        """Whether an output of the run looks at the frames themselves, undrawn."""
+        return any(getattr(_sink(target.kind), "wants_frame", False) for target in self._of_run)
 
     def copies(self, source: int) -> int:
         """How many outputs copy what a source's file holds beside its pictures."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from livevision.config import Settings, SourceSettings
     from livevision.config.scene import Scene
     from livevision.runtime.analysis_stage import AnalysisStage
+    from livevision.runtime.clips import Clips
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +82,13 @@ class Run:
             stopping=lambda: self.pipeline.stopping,
             delivered=lambda frame, when: self._delivered.append((frame, when)),
         )
+        clips = _clips(settings)
         self.sources = Sources(
-            settings, sources, self.delivery.copies, lambda: self.pipeline.stopping
+            settings,
+            sources,
+            self.delivery.copies,
+            lambda: self.pipeline.stopping,
+            (lambda: None) if clips is None else clips.ring,
         )
         every_frame = self.sources.every_frame
         if settings.target_latency is not None and every_frame:
@@ -99,7 +105,7 @@ class Run:
         if settings.track is not None or scenes or stay:
             from livevision.runtime.analysis_stage import AnalysisStage
 
-            self._analysis = AnalysisStage(settings)
+            self._analysis = AnalysisStage(settings, clips, self.sources.ring)
         self._adaptive: Adaptive | None = None
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, models, meter)
@@ -115,7 +121,7 @@ class Run:
             meter,
             self._adaptive,
             draw=drawn,
-            copy=not seen_no_more,
+            copy=not seen_no_more or self.delivery.wants_frame,
             pictures=self.sources.pictures,
         )
         inference = InferenceStage(
@@ -372,3 +378,21 @@ class Run:
             self._failures[source] = error
             self.meter.failed(source, self.sources[source].name, error)
         self.pipeline.give_up(source)
+
+
+def _clips(settings: Settings) -> Clips | None:
+    """What keeps pictures and clips of events, where that is asked for."""
+    if settings.clips is None:
+        return None
+    from livevision.runtime.clips import Clips, ClipSettings
+
+    return Clips(
+        ClipSettings(
+            settings.clips,
+            settings.clip_before,
+            settings.clip_after,
+            settings.max_disk,
+            settings.keep,
+            frozenset(settings.blur),
+        )
+    )

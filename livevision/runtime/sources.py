@@ -15,6 +15,7 @@ from livevision.capture.options import SourceOptions
 from livevision.config.scene import read_scene
 from livevision.errors import SourceError
 from livevision.frame import LiveSettings
+from livevision.media.packets import PacketRing
 from livevision.protocols import Source
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Sources:
         sources: What is watched.
         copies: How many outputs copy what a source's file holds beside its pictures.
         stopping: Whether the run has been told to end.
+        ring: Makes what takes the packets of a source; gives None where nobody wants them.
     """
 
     def __init__(
@@ -87,11 +89,13 @@ class Sources:
         sources: Sequence[Watched],
         copies: Callable[[int], int],
         stopping: Callable[[], bool],
+        ring: Callable[[], PacketRing | None] = lambda: None,
     ) -> None:
         self._settings, self._sources = settings, list(sources)
         self._copies, self._stopping = copies, stopping
         self._scene = None if settings.scene is None else read_scene(settings.scene)
         self._lives = [Life() for _ in sources]
+        self._make_ring, self._rings = ring, dict[int, PacketRing | None]()
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -113,6 +117,10 @@ class Sources:
         """Have a source end soon, even one that is still being opened."""
         self._lives[position].closing.set()
 
+    def ring(self, position: int) -> PacketRing | None:
+        """The packets of a source that has been opened; None where nobody wants them."""
+        return self._rings.get(position)
+
     def live_settings(self, position: int) -> LiveSettings:
         """What may be changed of a source, as it begins."""
         own, run = self._sources[position].settings, self._settings
@@ -133,6 +141,7 @@ class Sources:
         source, run = self._sources[position], self._settings
         own = source.settings
         decoder = run.decoder if own.decoder is None else own.decoder
+        ring = self._rings[position] = self._make_ring()
         options = SourceOptions(
             index=position,
             stride=run.vid_stride if own.vid_stride is None else own.vid_stride,
@@ -143,6 +152,7 @@ class Sources:
             copies=self._copies(position),
             stopping=lambda: self._stopping() or self._lives[position].closing.is_set(),
             life=self._lives[position],
+            ring=ring,
         )
         opened = self._opened(source, options, decoder)
         if source.named is not None:

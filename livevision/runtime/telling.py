@@ -33,6 +33,7 @@ class Telling:
             http:// and https://, and addresses of Apprise.
         overwrite: Replace .jsonl files that exist.
         private: Allow webhooks to addresses within the own network.
+        pictures: Events have pictures.
 
     Raises:
         UsageError: An address is not one, or a store is missing.
@@ -45,6 +46,7 @@ class Telling:
         places: Sequence[str],
         overwrite: bool = False,
         private: bool = False,
+        pictures: bool = False,
     ) -> None:
         self._lock = threading.Lock()
         self._store: EventStore | None = None
@@ -52,7 +54,7 @@ class Telling:
         stores = [place for place in places if is_store(place)]
         files = [place for place in places if is_lines(place)]
         others = [place for place in places if place not in (*stores, *files)]
-        senders = [_sender(place, private) for place in others]
+        senders = [_sender(place, private, pictures) for place in others]
         self._files = [EventsFile(with_home(file), overwrite) for file in files]
         self.where = [*files, *stores]
         if stores:
@@ -93,7 +95,7 @@ class Telling:
             file.close()
 
 
-def _sender(place: str, private: bool) -> Sender:
+def _sender(place: str, private: bool, pictures: bool) -> Sender:
     scheme = place.partition("://")[0].lower() if "://" in place else ""
     if not scheme:
         from livevision.events.files import FileSender
@@ -102,7 +104,7 @@ def _sender(place: str, private: bool) -> Sender:
     if scheme in ("mqtt", "mqtts"):
         from livevision.events.mqtt import MqttSender
 
-        return MqttSender(place)
+        return MqttSender(place, pictures=pictures)
     if scheme in ("http", "https"):
         from livevision.events.webhook import WebhookSender
 

@@ -160,3 +160,32 @@ def test_events_in_a_store_and_delivered_from_it(tmp_path: Path, livevision: Cal
     assert [each.id for each in kept.after(0)] == [row["id"] for row in written]
     assert kept.position("http://127.0.0.1:9/hook") == 0
     kept.close()
+
+
+def test_clips_and_crops_from_the_command_line(tmp_path: Path, livevision: Call) -> None:
+    scene, events, report = tmp_path / "s.yaml", tmp_path / "e.jsonl", tmp_path / "r.json"
+    scene.write_text(SCENE)
+    folder, cut_out = tmp_path / "clips", tmp_path / "crops"
+    source = ("--source", still(tmp_path), "--weights", detector(tmp_path), "--engine", "torch")
+    arguments = (*source, "--conf", 0.3, "--scene", scene)
+    kept = ("--clips", folder, "--clip-before", "50ms", "--clip-after", "1m")
+    places = ("--events", events, "--output", f"crops:{cut_out}/", "--report", report)
+    outcome = livevision(*arguments, *kept, *places)
+    assert outcome.code == 0, outcome.err
+    assert str(folder) in outcome.err
+    assert str(cut_out) in outcome.err
+    began, ended = rows(events)
+    assert began["clip"] == ended["clip"]
+    assert Path(began["picture"]).is_file()
+    # From the key frame before 50 ms before the third picture of 30 a second.
+    assert len(clips.read_clip(Path(began["clip"]))) == 4
+    assert json.loads(report.read_text())["clips"]["written"] == 1
+    assert len(list(cut_out.rglob("*.jpg"))) >= 2
+    refused = livevision(*arguments, "--clips", folder)
+    assert refused.code == 2
+    assert "--events events.sqlite" in refused.one_line()
+    for wrong in (("--clip-before", "soon"), ("--max-disk", "much"), ("--output", "crops:")):
+        outcome = livevision(*arguments, "--events", events, *wrong)
+        assert outcome.code == 2
+        assert wrong[1] in outcome.one_line()
+    assert "add --track" in livevision(*source, "--output", "crops:x/").one_line()

@@ -1,0 +1,128 @@
+"""A clip: packets of a source as it sent them, in a file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from livevision.errors import OutputError
+from livevision.media.packets import Kept, Part
+from livevision.output.encoder import Encoder
+from livevision.output.options import OutputOptions
+from livevision.output.tracks import copied
+from livevision.protocols import SourceInfo
+
+_IN_MP4 = frozenset({"h264", "hevc", "av1", "mpeg4", "mjpeg", "vp9"})
+_PICTURES = Fraction(1, 90000)
+# Quick, as a clip is written while the run goes on.
+_ENCODING = OutputOptions(preset="ultrafast", encoder="libx264", threads=1)
+
+
+def suffix_of(part: Part) -> str:
+    """The suffix of a clip: .mp4 where that holds the codec, else .mkv."""
+    return ".mp4" if part.template is None or part.codec in _IN_MP4 else ".mkv"
+
+
+class ClipFile:
+    """Writes packets of one codec, and JPEG pictures as H.264.
+
+    Args:
+        path: Where to; its suffix is that of ``suffix_of``. What stands there is replaced.
+        first: The packet that it will begin with, a key frame.
+        info: The source: size and rate of pictures.
+
+    Attributes:
+        zero: ``Frame.time`` of what is shown first.
+        end: ``Frame.time`` of what is shown last.
+
+    Raises:
+        OutputError: It cannot be made; so do ``write`` and ``close``.
+    """
+
+    def __init__(self, path: Path, first: Kept, info: SourceInfo) -> None:
+        assert first.time is not None
+        self._path = path
+        self.zero = self.end = first.time
+        self._part = first.part
+        # Its index at the front, so that a browser begins before it has all.
+        options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
+        self._last = -1 << 62
+        self._encoder: Encoder | None = None
+        with self._told():
+            self._container: Any = av.open(str(path), "w", options=options)
+        try:
+            self._begin(path, info)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _begin(self, path: Path, info: SourceInfo) -> None:
+        with self._told():
+            if self._part.template is None:
+                self._encoder = Encoder(self._container, info, _ENCODING)
+            else:
+                self._stream = self._container.add_stream_from_template(self._part.template)
+                if self._part.codec == "hevc" and path.suffix == ".mp4":
+                    self._stream.codec_context.codec_tag = "hvc1"  # the one that browsers play
+
+    def goes_on_with(self, part: Part) -> bool:
+        """Whether packets of another part, as of a new connection, can follow in this file."""
+        if part is self._part or (part.template is None and self._part.template is None):
+            return True
+        if part.template is None or self._part.template is None or part.codec != self._part.codec:
+            return False
+        old, new = self._part.template.codec_context, part.template.codec_context
+        return bool(
+            (old.width, old.height) == (new.width, new.height)
+            and (old.extradata or b"") == (new.extradata or b"")
+        )
+
+    def write(self, kept: Kept) -> None:
+        """Add a packet, whose time is known."""
+        time = kept.time
+        assert time is not None
+        self.end = max(self.end, time)
+        with self._told():
+            self._write(kept, time)
+
+    def _write(self, kept: Kept, time: float) -> None:
+        if self._encoder is not None:
+            image = cv2.imdecode(np.frombuffer(kept.data, np.uint8), cv2.IMREAD_COLOR)
+            ticks = max(self._last + 1, round((time - self.zero) / self._encoder.time_base))
+            self._last = ticks
+            if image is not None:
+                self._container.mux(self._encoder.encode(np.asarray(image, np.uint8), ticks))
+            return
+        packet = copied(kept.data)
+        base = packet.time_base or _PICTURES
+        decoded = kept.decoded if kept.decoded is not None else time
+        # A clock that was set anew may not fall for the muxer.
+        dts = max(self._last + 1, round((decoded - self.zero) / base))
+        packet.time_base = base
+        packet.dts, packet.pts = dts, max(dts, round((time - self.zero) / base))
+        self._last = dts
+        packet.stream = self._stream
+        self._container.mux(packet)
+
+    def close(self) -> None:
+        """Finish it."""
+        with self._told():
+            try:
+                if self._encoder is not None:
+                    self._container.mux(self._encoder.flush())
+            finally:
+                self._container.close()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise OutputError(getattr(error, "strerror", None) or str(error)) from error
