@@ -1,6 +1,6 @@
-"""The command line: `main`, which turns whatever ends a command into a line and an exit code.
+"""The command line: `main` runs a command and turns any error into one line and an exit code.
 
-Nothing heavy is imported here, and each command is imported when it is called.
+Nothing heavy is imported here; a command's module is imported when it is called.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ INTERRUPTED, READER_GONE = 130, 141
 
 
 class _Interrupted(BaseException):
-    """Ctrl-C while no pipeline ran.
+    """Ctrl-C outside a running pipeline.
 
-    Not a KeyboardInterrupt: Python notes one that passes through code made of text, as importing
-    makes it, and ends itself by the signal in the end although it was caught.
+    Not a KeyboardInterrupt: when one passes through code compiled from text, as importing does,
+    Python remembers it and ends the process by the signal even if it is caught.
     """
 
 
 class _Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived while no pipeline ran that would finish its files first."""
+    """SIGTERM or SIGHUP outside a running pipeline, which would finish its files first."""
 
     def __init__(self, number: int) -> None:
         self.number = number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code.
+    """Run the command line and return its exit code.
 
     Args:
-        argv: The arguments after the program's name; those of the process by default.
+        argv: Arguments after the program's name; by default those of the process.
     """
     own_process = argv is None
     if own_process:
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str], own_process: bool) -> int:
-    """Run a command, and say what ended it."""
+    """Run a command and report the error that ended it."""
     try:
         with _signals_raise():
             code = _command(arguments, own_process)
@@ -69,7 +69,7 @@ def _run(arguments: list[str], own_process: bool) -> int:
         _say("terminated")
         return 128 + ended.number
     except BrokenPipeError:
-        # Whoever read our output went away, as `head` does.
+        # The reader of our output went away, as `head` does.
         _drop_stdout()
         return READER_GONE
     except LivevisionError as error:
@@ -80,7 +80,7 @@ def _run(arguments: list[str], own_process: bool) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _drop_stdout()
-            # Files of ours say their names; what is left is mostly a table or rows for a program.
+            # Output files name themselves; what remains is usually stdout.
             _say(f"error: cannot write {error.filename or 'standard output'}: {error.strerror}")
             return OutputError.exit_code
         if isinstance(error, ModuleNotFoundError):
@@ -100,7 +100,7 @@ def _run(arguments: list[str], own_process: bool) -> int:
 
 
 def _named(arguments: Sequence[str]) -> str:
-    """The command as the user may call it, with the switch that changes what it does."""
+    """The command as the user typed it, with the switch that changes what it needs."""
     command = arguments[0] if arguments and not arguments[0].startswith("-") else "run"
     switch = " --counts" if command == "models" and "--counts" in arguments else ""
     return f"livevision {command}{switch}"
@@ -114,7 +114,7 @@ def _command(arguments: list[str], own_process: bool = False) -> int:
 
     messages.set_up()
     try:
-        # Not click's own `main`, which answers a closed pipe and a full disk its own way.
+        # Click's own `main` handles a closed pipe and a full disk differently.
         with cli.make_context("livevision", arguments, obj=own_process) as context:
             code = cli.invoke(context)
     except click.exceptions.Exit as asked:
@@ -141,7 +141,7 @@ def _usage_error(message: str, error: Exception) -> UsageError:
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the command, unless a running pipeline takes them over."""
+    """Raise on Ctrl-C, SIGTERM and SIGHUP, until a running pipeline takes them over."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -161,14 +161,14 @@ def _signals_raise() -> Iterator[None]:
 
 
 def _print_traceback(arguments: Sequence[str]) -> None:
-    """The traceback of the error at hand; other packages put addresses as they are into theirs."""
+    """Print the current traceback, with secrets removed from addresses."""
     text = redact(_without_secrets(traceback.format_exc(), arguments))
     with contextlib.suppress(OSError):
         print(text, end="", file=sys.stderr)
 
 
 def _without_secrets(text: str, arguments: Sequence[str]) -> str:
-    """The text with no argument of the command line in it as it was given, if it holds secrets."""
+    """Replace every command-line argument that holds secrets by its redacted form."""
     for argument in arguments:
         for given in (argument, argument.partition("=")[2]):
             shown = redact_uri(given)
@@ -179,19 +179,19 @@ def _without_secrets(text: str, arguments: Sequence[str]) -> str:
 
 
 def _flush_stdout() -> None:
-    """Write out what is buffered, so that a full disk or a closed pipe is seen while it counts."""
+    """Flush stdout now, so that a full disk or a closed pipe still changes the exit code."""
     if sys.stdout is not None and not sys.stdout.closed:
         sys.stdout.flush()
 
 
 def _drop_stdout() -> None:
-    """Let the interpreter's own last flush go nowhere."""
+    """Point stdout at the null device, so that the interpreter's last flush cannot fail."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _debugging(arguments: Sequence[str], error: LivevisionError) -> bool:
-    """Whether the place where an error arose is wanted; that of wrong usage says nothing."""
+    """Whether to print the traceback; a usage error needs none."""
     if os.environ.get("LIVEVISION_DEBUG", "0") not in ("", "0"):
         return True
     return not isinstance(error, UsageError) and not {"-v", "--verbose"}.isdisjoint(arguments)

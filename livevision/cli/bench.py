@@ -1,4 +1,4 @@
-"""`livevision bench`: what this machine does, against a yardstick measured in the same run."""
+"""`livevision bench`: speed of this machine, beside a baseline measured in the same run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _clip(function: Any) -> Any:
         "--source",
         "clip",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A video file; by default the clip of `livevision demo`, made 1280×720.",
+        help="A video file; default: the clip of `livevision demo`, scaled to 1280×720.",
     )(function)
 
 
@@ -39,9 +39,9 @@ def _clip(function: Any) -> Any:
 @_clip
 @click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
 @click.option("--model", metavar="NAME", multiple=True, help="The model, as for a run.")
-@click.option("--rounds", default=3, show_default=True, help="Turns of each candidate.")
-@click.option("--threads", type=int, help="Threads of the net; the engine's own choice by default.")
-@click.option("--max-frames", type=int, help="Frames of each turn; all by default.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds for each candidate.")
+@click.option("--threads", type=int, help="Threads of the net; default: the engine's choice.")
+@click.option("--max-frames", type=int, help="Frames in each round; default: all.")
 def pipeline(
     clip: Path | None,
     task: str,
@@ -50,10 +50,10 @@ def pipeline(
     threads: int | None,
     max_frames: int | None,
 ) -> int:
-    """File to annotated file: the pipeline against plain loops over the same calls.
+    """Compare the pipeline, file to annotated file, with plain loops over the same calls.
 
-    The first loop runs on one thread of its own and leaves the libraries (decoder, engine,
-    encoder) the threads they take in the pipeline; the second is held to one core altogether.
+    The first loop runs on one thread; its libraries (decoder, engine, encoder) keep the threads
+    they use in the pipeline. The second loop is limited to one core.
     """
     from livevision.bench import pipeline as bench
     from livevision.bench.nets import processors
@@ -65,7 +65,7 @@ def pipeline(
     with tempfile.TemporaryDirectory(prefix="livevision-bench-") as folder:
         given = {"model": model, "max_frames": max_frames, "threads": threads}
         settings = _settings(clip, task, Path(folder), **given)
-        bench.in_new_process(bench.through_loop, settings)  # warms the files' and engine's caches
+        bench.in_new_process(bench.through_loop, settings)  # warms the file and engine caches
         for _ in range(rounds):
             loops.append(bench.in_new_process(bench.through_loop, settings))
             single.append(bench.in_new_process(bench.through_loop, settings, one_core=True))
@@ -73,7 +73,7 @@ def pipeline(
             runs.append(measured)
     loop, one_core, run = (statistics.median(m.fps for m in part) for part in (loops, single, runs))
     cores = processors()
-    click.echo(f"medians of {rounds} turns, {runs[0].frames} frames each, {cores} cores")
+    click.echo(f"medians of {rounds} rounds, {runs[0].frames} frames each, {cores} cores")
     click.echo(f"pipeline               {run:8.1f} fps   {_costs(runs)}")
     click.echo(f"plain loop             {loop:8.1f} fps   {_costs(loops)}   x{run / loop:.2f}")
     click.echo(
@@ -84,7 +84,7 @@ def pipeline(
         mark = "   <- bottleneck" if stage == report["bottleneck"] else ""
         click.echo(f"  {stage:<12}{row['mean_ms']:8.2f} ms   busy {row['busy']:4.0%}{mark}")
     overhead = statistics.median(bench.overhead_us(5_000) for _ in range(rounds))
-    click.echo(f"pipeline itself        {overhead:8.1f} µs a frame, with stages that do nothing")
+    click.echo(f"pipeline overhead      {overhead:8.1f} µs a frame, with stages that do nothing")
     return 0
 
 
@@ -97,7 +97,7 @@ def _costs(turns: list[Measured]) -> str:
 @command.command("memory")
 @_clip
 @click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
-@click.option("--frames", default=20_000, show_default=True, help="Frames in all.")
+@click.option("--frames", default=20_000, show_default=True, help="Total frames.")
 def memory(clip: Path | None, task: str, frames: int) -> int:
     """Print the resident memory during a looped run; it must stay flat."""
     from livevision.bench import pipeline as bench
@@ -115,15 +115,15 @@ def memory(clip: Path | None, task: str, frames: int) -> int:
 @command.command("nets")
 @click.argument("nets", metavar="[NAME]...", nargs=-1)
 @click.option("--model", "names", metavar="NAME", multiple=True, help="One net; may be repeated.")
-@click.option("--parts", is_flag=True, help="The time of each part of a net (on OpenVINO).")
+@click.option("--parts", is_flag=True, help="Time each part of a net (OpenVINO only).")
 @click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16 or bf16.")
-@click.option("--imgsz", metavar="N|WxH", help="Size of the input; each net's own by default.")
-@click.option("--threads", type=click.IntRange(1), help="On the CPU; all of them by default.")
+@click.option("--imgsz", metavar="N|WxH", help="Input size; default: each net's own.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; default: all.")
 @click.option("--repeats", default=20, show_default=True, type=click.IntRange(1))
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print a line of JSON for each net instead of a table."
+    "--json", "as_json", is_flag=True, help="Print one line of JSON per net instead of a table."
 )
 def nets(
     nets: tuple[str, ...],
@@ -137,7 +137,7 @@ def nets(
     repeats: int,
     as_json: bool,
 ) -> int:
-    """Each net's time for one image beside its multiply-adds; random weights where none are."""
+    """Time nets on one image, beside their multiply-adds; nets without weights get random ones."""
     from livevision.bench import nets as bench_nets
     from livevision.bench import parts as bench_parts
     from livevision.cli.export import size_of

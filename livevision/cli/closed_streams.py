@@ -1,4 +1,4 @@
-"""Standard streams that the process was started without, as services and `2>&-` do."""
+"""Replacements for standard streams that were closed at start, as services and `2>&-` do."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 
 def occupy_descriptors() -> None:
-    """Lead descriptors 0 to 2 that are closed to nowhere.
+    """Open the null device on those of descriptors 0 to 2 that are closed.
 
-    The next file to be opened would get their number, and what libraries print would go into it.
+    Otherwise the next file to be opened gets that number, and libraries print into it.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # POSIX gives the lowest free number, which is this one.
+            # POSIX returns the lowest free number, which is this one.
             opened = os.open(os.devnull, os.O_RDWR)
             if opened != descriptor:
                 os.dup2(opened, descriptor)
@@ -27,9 +27,9 @@ def occupy_descriptors() -> None:
 
 @contextlib.contextmanager
 def standard_error() -> Iterator[None]:
-    """A standard error that takes what is said, where Python has none.
+    """Provide a standard error where Python has none.
 
-    `print` would turn to standard output instead, which is for results.
+    Without one `print` falls back to standard output, which is for results.
     """
     if sys.stderr is not None:
         yield

@@ -1,4 +1,4 @@
-"""The table of commands, each imported when it is called; `run` needs not be named."""
+"""The table of commands. Each is imported when it is called; `run` is the default."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from livevision.errors import UsageError, unknown
 from livevision.version import __version__
 
 COMMANDS = {
-    "run": "Look at video and write or show what is in it; need not be named.",
-    "models": "List the models that come with livevision, and the nets: size, score, licence.",
-    "export": "Write a model as a file that runs without torch.",
-    "import": "Convert a checkpoint of another project into weights of ours.",
-    "train": "Train a net on a folder of labelled pictures, or as a recipe says.",
-    "cutouts": "Cut objects out of labelled pictures by their masks, to be pasted in training.",
-    "label": "Have a model label pictures or video: a data set to train on.",
-    "eval": "Score a model on labelled pictures, run as on video.",
+    "run": "Run models on video and write or show the results (the default command).",
+    "models": "List the shipped models and the nets: size, score, licence.",
+    "export": "Write a model as a file that runs without PyTorch.",
+    "import": "Convert a checkpoint of another project to livevision weights.",
+    "train": "Train a net on a folder of labelled pictures, or from a recipe.",
+    "cutouts": "Cut objects out of labelled pictures, to paste them in training.",
+    "label": "Label pictures or video with a model, to train on.",
+    "eval": "Score a model on labelled pictures.",
     "bench": "Measure nets, engines and the whole pipeline on this machine.",
     "doctor": "Check this machine: packages, engines, cameras, display, encoders.",
-    "demo": "Fetch a short clip, run both tasks on it and say where the results are.",
+    "demo": "Fetch a short clip and run both tasks on it.",
 }
 
 EXAMPLES = """\
@@ -35,10 +35,10 @@ EXAMPLES = """\
 
 
 class Commands(click.Group):
-    """A group whose commands are imported on use, and whose default command is `run`."""
+    """A group that imports commands on use and defaults to `run`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `run` in front of arguments that begin with one of its flags."""
+        """Insert `run` before arguments that begin with one of its flags."""
         if not args:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(UsageError.exit_code)
@@ -47,20 +47,20 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order of the help."""
+        """All commands, in help order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name, imported now; None where there is none."""
+        """Import the command of this name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        # Python does not import a module by the name of `import`.
+        # `import` is a keyword and cannot name a module.
         module = importlib.import_module(f"livevision.cli.{cmd_name.replace('import', 'import_')}")
         command: click.Command = module.command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """As click does, with a suggestion for a name that is not known.
+        """Find the command; an unknown name gets a suggestion.
 
         Raises:
             UsageError: There is no such command.
@@ -73,7 +73,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Commands first, then the flags of `run`, which most people come for."""
+        """Write the commands, then the flags of `run`."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
         run = self.get_command(ctx, "run")
@@ -81,7 +81,7 @@ class Commands(click.Group):
             format_grouped(run, ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Examples, which wrapping would spoil."""
+        """Write the examples without wrapping them."""
         with formatter.section("Examples"):
             formatter.write(EXAMPLES + "\n")
 
@@ -94,4 +94,4 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, message="livevision %(version)s")
 def cli() -> None:
-    """Boxes and class maps on live video: files, cameras and network streams."""
+    """Object detection and segmentation on live video: files, cameras and network streams."""

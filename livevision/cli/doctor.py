@@ -1,4 +1,4 @@
-"""`livevision doctor`: what this machine has and lacks for the job, and what to do about it."""
+"""`livevision doctor`: checks this machine and says how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from livevision.cli import machine
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's: what was looked at, how it is, and what to do if it is not well.
+    """The result of one check.
 
     Attributes:
-        name: What was looked at, one or two words.
+        name: What was checked, one or two words.
         status: "ok", "warn" (something will not work) or "fail" (the main job will not).
         text: What was found.
-        remedy: What to do about it.
+        remedy: How to fix it.
     """
 
     name: str
@@ -40,7 +40,7 @@ OPTIONAL = ("torch", "openvino", "onnxruntime", "onnx", "safetensors")
 def command(as_json: bool) -> int:
     """Check this machine: packages, engines, cameras, display, encoders.
 
-    The exit code is 0 where the main job can run and 1 where it cannot.
+    Exit code 0: livevision can run here; 1: it cannot.
     """
     findings = [finding for check in CHECKS for finding in _guarded(check)]
     well = all(finding.status != "fail" for finding in findings)
@@ -52,17 +52,17 @@ def command(as_json: bool) -> int:
             click.echo(f"{finding.status:<5} {finding.name:<12} {finding.text}")
             if finding.remedy:
                 click.echo(f"{'':<18} -> {finding.remedy}")
-        click.echo("livevision can run here." if well else "livevision cannot do its job here.")
+        click.echo("livevision can run here." if well else "livevision cannot run here.")
     return 0 if well else 1
 
 
 def check_packages() -> Iterator[Finding]:
-    """Python and the packages, by version."""
+    """Check Python and the packages."""
     from livevision.version import __version__
 
     yield Finding("livevision", "ok", f"{__version__}, Python {platform.python_version()}")
     found = {name: _version(name) for name in REQUIRED + OPTIONAL}
-    # Another OpenCV wheel is as good: it brings the same module.
+    # Any OpenCV wheel will do: all bring the same module.
     found["opencv-python"] = next(iter(machine.opencv_wheels().values()), None)
     missing = [name for name in REQUIRED if found[name] is None]
     text = ", ".join(f"{name} {number}" for name, number in found.items() if number is not None)
@@ -74,14 +74,14 @@ def check_packages() -> Iterator[Finding]:
 
 
 def check_machine() -> Iterator[Finding]:
-    """Processor, memory and GPU."""
+    """Check processor, memory and GPU."""
     yield Finding("processor", "ok", machine.processor())
     yield Finding("memory", *machine.memory())
     yield Finding("gpu", *machine.gpu())
 
 
 def check_engines() -> Iterator[Finding]:
-    """Engines that are installed, and the one that `--engine auto` takes."""
+    """Check the installed engines and which one `--engine auto` selects."""
     from livevision.errors import LivevisionError
     from livevision.inference.select import GPU_ONLY, choose_engine, has_driver
     from livevision.registry import ENGINES
@@ -101,11 +101,11 @@ def check_engines() -> Iterator[Finding]:
     except LivevisionError as error:
         yield Finding("engine", "fail", "no engine is installed", str(error))
     else:
-        yield Finding("engine", "ok", f"{', '.join(usable)}; auto takes {engine} on {device}")
+        yield Finding("engine", "ok", f"{', '.join(usable)}; auto selects {engine} on {device}")
 
 
 def check_models() -> Iterator[Finding]:
-    """Shipped weights: there, whole, and computing."""
+    """Check that shipped weights exist, are whole and compute."""
     import numpy as np
 
     from livevision.errors import LivevisionError
@@ -138,7 +138,7 @@ def check_models() -> Iterator[Finding]:
 
 
 def check_video() -> Iterator[Finding]:
-    """OpenCV and PyAV: what they read, write and show."""
+    """Check what OpenCV and PyAV can read, write and show."""
     yield Finding("opencv", *machine.opencv())
     yield Finding("windows", *machine.windows())
     yield Finding("gstreamer", *machine.gstreamer())
@@ -148,7 +148,7 @@ def check_video() -> Iterator[Finding]:
 
 
 def check_places() -> Iterator[Finding]:
-    """Cameras and the cache."""
+    """Check cameras and the cache."""
     for found in machine.cameras():
         yield Finding("camera", *found)
     yield Finding("cache", *machine.cache())
@@ -165,12 +165,12 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 
 def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a check; one that breaks off is a finding too, since others may help."""
+    """Run a check; an exception becomes a finding, since the other checks may still help."""
     try:
         yield from check()
     except Exception as error:
         name = check.__name__.removeprefix("check_")
-        yield Finding(name, "fail", f"the check broke off: {type(error).__name__}: {error}")
+        yield Finding(name, "fail", f"the check failed: {type(error).__name__}: {error}")
 
 
 def _version(package: str) -> str | None:

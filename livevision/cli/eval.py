@@ -1,4 +1,4 @@
-"""`livevision eval`: a model's scores on labelled pictures, run as users run it."""
+"""`livevision eval`: scores of a model on labelled pictures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
 @click.option(
     "--task",
     metavar="TASK",
-    help="track: follow objects through labelled sequences (MOT); else the model's own task.",
+    help="track: score tracking on labelled sequences (MOT); default: the model's own task.",
 )
 @click.option("--model", "name", metavar="NAME", help="A model that 'livevision models' lists.")
 @click.option(
@@ -46,55 +46,55 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     type=click.Path(path_type=Path),
     help="A folder of labelled pictures, a data.yaml, a COCO file or a zip of class folders.",
 )
-@click.option("--split", metavar="NAME", help="Part of the data; val by default.")
+@click.option("--split", metavar="NAME", help="Split of the data; default: val.")
 @click.option("--format", "form", default="auto", show_default=True, help=f"{FORMATS}.")
 @click.option(
     "--rename",
     "renamed",
     metavar="THEIRS=OURS",
     multiple=True,
-    help="The model's name for a class of the data; repeatable. 'others' means all the rest.",
+    help="The model's name for a class of the data; repeatable. 'others' means all other classes.",
 )
 @click.option(
     "--ignore",
     "ignored",
     metavar="THEIRS",
     multiple=True,
-    help="Leave a class of the data out; repeatable. 'others' means all that the model lacks.",
+    help="Ignore a class of the data; repeatable. 'others' means all that the model lacks.",
 )
 @click.option(
     "--names",
     metavar="FILE|A,B,C",
-    help="Class names of the numbers in label PNGs; the model's own by default.",
+    help="Class names of the numbers in label PNGs; default: the model's.",
 )
 @click.option(
     "--labels",
     metavar="NAME|FILE",
-    help="Class names of an ONNX file of others: coco80, voc20, cityscapes19 or a text file.",
+    help="Class names of a third-party ONNX file: coco80, voc20, cityscapes19 or a text file.",
 )
 @click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16 or bf16.")
-@click.option("--threads", type=click.IntRange(1), help="Threads of the net on the CPU.")
-@click.option("--imgsz", metavar="N|WxH", help="Size of the input; the model's own by default.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of the net.")
+@click.option("--imgsz", metavar="N|WxH", help="Input size; default: the model's own.")
 @click.option(
     "--conf",
     default=0.25,
     show_default=True,
-    help="Lowest score of a box in precision and recall; AP takes all boxes.",
+    help="Minimum confidence of a box for precision and recall; AP uses all boxes.",
 )
 @click.option(
     "--iou",
     default=0.5,
     show_default=True,
-    help="Overlap (IoU) above which the weaker box is dropped.",
+    help="IoU above which NMS drops the weaker box.",
 )
-@click.option("--max-det", default=100, show_default=True, help="Most boxes in a picture.")
+@click.option("--max-det", default=100, show_default=True, help="Maximum boxes in a picture.")
 @click.option(
     "--class-agnostic/--no-class-agnostic",
     default=True,
     show_default=True,
-    help="Count one box for each object in precision and recall; AP takes all boxes.",
+    help="Count one box per object in precision and recall; AP uses all boxes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; the table goes to stderr.")
 @click.option("--report", metavar="FILE.json", type=click.Path(path_type=Path), help="Write JSON.")
@@ -103,7 +103,7 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     "table_file",
     metavar="FILE.csv",
     type=click.Path(path_type=Path),
-    help="Write a row for each class and one for all.",
+    help="Write a CSV with a row for each class and one for all.",
 )
 @click.option(
     "--track",
@@ -115,26 +115,26 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
 @click.option(
     "--classes",
     metavar="A,B",
-    help="With --task track, the classes of the model that are labelled; person by default.",
+    help="With --task track, the model's classes that are labelled; default: person.",
 )
 @click.option(
     "--drop",
     metavar="N",
     type=click.IntRange(0),
     default=0,
-    help="With --task track, leave out every Nth frame, to see what that costs.",
+    help="With --task track, drop every Nth frame, to measure the effect.",
 )
 @click.option(
     "--tracks",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="With --task track, write the tracks, a file in MOT's form for each sequence.",
+    help="With --task track, write the tracks: one file in MOT's format per sequence.",
 )
 @click.option(
     "--plots",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Write plots as PNG: figures by class, precision-recall, confusion.",
+    help="Write plots as PNG: scores by class, precision-recall, confusion.",
 )
 def command(
     task: str | None,
@@ -167,10 +167,11 @@ def command(
 ) -> None:
     """Score a model on labelled pictures: AP and AP50, mIoU, or top-1 and top-5.
 
-    With --task track the data are sequences of the MOT Challenge's form (gt/gt.txt, and img1/ or a
-    video), and the scores HOTA, IDF1 and MOTA. Without --model the boxes of det/det.txt are taken.
+    With --task track the data are sequences in the MOT Challenge's format (gt/gt.txt, and img1/ or
+    a video), and the scores are HOTA, IDF1 and MOTA. Without --model the boxes come from
+    det/det.txt.
 
-    The model runs as it does on video, engine and resizing included. Exit code 3 where the data are
+    The model runs as it does on video, with the same engine and resizing. Exit code 3: the data are
     missing or broken.
     """
     entry = {
@@ -240,7 +241,7 @@ def command(
     if plots is not None:
         from livevision.evaluation.models import write_plots
 
-        with _told(plots):
+        with _naming_errors(plots):
             write_plots(scores, plots)
     for path in (report, table_file, plots):
         if path is not None:
@@ -254,16 +255,16 @@ def _refuse_with_tracks(given: dict[str, Path | None]) -> None:
 
 
 def _check_task(wanted: str | None, task: str) -> None:
-    """Refuse a task that is not the model's."""
+    """Check that the task is the model's."""
     if wanted is not None and wanted != task:
         raise UsageError(f"--task {wanted!r} is neither track nor the model's own task, {task}")
 
 
 def _pair(item: str) -> tuple[str, str]:
-    """Their name and ours.
+    """Split THEIRS=OURS.
 
     Raises:
-        UsageError: It is not of the form THEIRS=OURS.
+        UsageError: Not of the form THEIRS=OURS.
     """
     theirs, equals, ours = item.partition("=")
     if not equals or not theirs or not ours:
@@ -274,7 +275,7 @@ def _pair(item: str) -> tuple[str, str]:
 
 
 def _names(given: str | None) -> list[str]:
-    """Class names from a file or a list."""
+    """Class names from a file or a comma-separated list."""
     if given is None:
         return []
     path = Path(given)
@@ -286,7 +287,7 @@ def _names(given: str | None) -> list[str]:
 
 
 def _table(scores: Evaluation) -> str:
-    """The figures by class, those of all last."""
+    """The scores by class as a table; the last row is for all classes."""
     head = ["class", *scores.by_class, {"detect": "objects"}.get(scores.task, "share")]
     total = sum(scores.counts.values())
     rows = [head]
@@ -329,22 +330,22 @@ def _percent(value: float) -> str:
 
 
 def _csv(scores: Evaluation) -> str:
-    """A row for each class and a last one, named `all`; shares of 1, empty where not known."""
+    """The scores as CSV: a row per class, then `all`; fractions of 1, empty if unknown."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    told: dict[str, Any] = scores.to_dict()
+    result: dict[str, Any] = scores.to_dict()
     columns = list(dict.fromkeys([*scores.by_class, *scores.figures]))
-    counted = next(k for k in next(iter(told["classes"].values())) if k not in scores.by_class)
+    counted = next(k for k in next(iter(result["classes"].values())) if k not in scores.by_class)
     writer.writerow(["class", *columns, counted])
-    for label, row in told["classes"].items():
+    for label, row in result["classes"].items():
         writer.writerow([label, *(row.get(c) for c in columns), row[counted]])
     total = sum(scores.counts.values())
-    writer.writerow(["all", *(told["scores"].get(c) for c in columns), total])
+    writer.writerow(["all", *(result["scores"].get(c) for c in columns), total])
     return text.getvalue()
 
 
 def _check_writable(flag: str, path: Path, folder: bool) -> None:
-    """Find out that a file cannot be written before the work is done, not after."""
+    """Check that a file can be written, before the work rather than after it."""
     if path.is_dir() and not folder:
         raise UsageError(f"{flag} {path} is a folder; it takes a file")
     if path.exists() and folder and not path.is_dir():
@@ -354,13 +355,13 @@ def _check_writable(flag: str, path: Path, folder: bool) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    with _told(path):
+    with _naming_errors(path):
         path.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """An operating system's refusal as an error that names the file."""
+def _naming_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError into an OutputError that names the file."""
     try:
         yield
     except OSError as error:

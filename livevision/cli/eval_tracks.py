@@ -1,4 +1,4 @@
-"""`livevision eval --task track`: how well objects are followed on labelled sequences."""
+"""`livevision eval --task track`: scores of tracking on labelled sequences."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def run(
     report: Path | None,
     folder: Path | None,
 ) -> None:
-    """Score and tell.
+    """Score the tracker and print the result.
 
     Args:
-        data: Sequences of the MOT Challenge's form.
-        tracker: Its name.
-        load: Opens the detector; None takes the boxes that come with the sequences.
-        conf: Lowest score of a box.
-        classes: Of the detector, those that are marked.
-        drop: Every so-many-th frame is left out.
-        as_json: JSON on stdout, the table on stderr.
-        report: File to write the JSON to.
-        folder: Where to write the tracks, a file for each sequence.
+        data: Sequences in the MOT Challenge's format.
+        tracker: Name of the tracker.
+        load: Opens the detector; None uses the boxes that come with the sequences.
+        conf: Minimum confidence of a box.
+        classes: Classes of the detector that the sequences label.
+        drop: Drop every Nth frame.
+        as_json: Print JSON on stdout and the table on stderr.
+        report: JSON file to write.
+        folder: Folder for the tracks, one file per sequence.
 
     Raises:
         OutputError: A file cannot be written.

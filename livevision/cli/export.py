@@ -1,4 +1,4 @@
-"""`livevision export`: a model as a file that runs without PyTorch."""
+"""`livevision export`: writes a model as a file that runs without PyTorch."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ _PRECISIONS = {
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The file, .onnx, .xml or .engine. Without it an int8 file goes where --precision int8 "
-    "finds it.",
+    help="The file: .onnx, .xml or .engine. Default for int8: the file that --precision int8 "
+    "loads.",
 )
 @click.option(
     "--format",
     "kind",
     metavar="FORMAT",
-    help="onnx, openvino, or tensorrt for the GPU of this machine; by default by the suffix of "
-    "--output.",
+    help="onnx, openvino, or tensorrt for this machine's GPU; default: by the suffix of --output.",
 )
 @click.option(
     "--precision",
@@ -44,17 +43,17 @@ _PRECISIONS = {
     "--calibrate",
     metavar="URI",
     multiple=True,
-    help="int8: a video, folder or pattern of pictures like those of the application. Repeatable.",
+    help="For int8: a video, folder or glob of pictures like those of the application. Repeatable.",
 )
 @click.option(
     "--check",
     metavar="URI",
     multiple=True,
-    help="Compare fp16, bf16 or int8 with fp32 on these frames; for int8 by default a third of "
+    help="Frames on which fp16, bf16 or int8 is compared with fp32; default for int8: a third of "
     "--calibrate, which then does not calibrate.",
 )
 @click.option("--force", is_flag=True, help="Keep a file that disagrees with fp32.")
-@click.option("--imgsz", metavar="N|WxH", help="Size of the input; the model's own by default.")
+@click.option("--imgsz", metavar="N|WxH", help="Input size; default: the model's own.")
 @click.option(
     "--weights",
     metavar="FILE",
@@ -64,12 +63,12 @@ _PRECISIONS = {
 @click.option(
     "--labels",
     metavar="NAME|FILE",
-    help="Class names of an ONNX file of others: coco80, voc20, cityscapes19 or a text file.",
+    help="Class names of a third-party ONNX file: coco80, voc20, cityscapes19 or a text file.",
 )
 @click.option(
     "--untrained", is_flag=True, help="Export a net with random weights, to measure speed."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def command(
     model: str,
     output: Path | None,
@@ -84,12 +83,12 @@ def command(
     untrained: bool,
     overwrite: bool,
 ) -> None:
-    """Write MODEL as a file that runs without PyTorch: --weights FILE takes it.
+    """Write MODEL as a file that runs without PyTorch; run it with --weights FILE.
 
-    MODEL is a name that `livevision models` lists, or an ONNX file of others.
+    MODEL is a name that `livevision models` lists, or a third-party ONNX file.
 
-    A file in fp16, bf16 or int8 is compared with fp32 on real frames, and refused where the two
-    agree too little: below 0.85 for boxes (AP50), 0.75 for class maps (mIoU), 0.9 for whole images
+    A file in fp16, bf16 or int8 is compared with fp32 on real frames and rejected if the agreement
+    is below 0.85 for boxes (AP50), 0.75 for class maps (mIoU) or 0.9 for whole images (top-1).
     (top-1).
     """
     from livevision.inference.description import is_ours
@@ -97,7 +96,7 @@ def command(
     from livevision.models.choice import card_of, files_of, graph_file, int8_file
 
     kind = _kind(kind, output, precision)
-    _check_wishes(kind, precision, calibrate, check)
+    _check_options(kind, precision, calibrate, check)
     name: str | None = model
     own = graph_file(model)
     if own is not None:
@@ -119,12 +118,12 @@ def command(
         output = _checked(output, overwrite)
     card = card_of(name, weights, labels)
     if labels is not None and card.decoder is None:
-        raise UsageError(f"--labels {labels}: {model} has its own; they are for files of others")
+        raise UsageError(f"--labels {labels}: {model} has class names; --labels is for ONNX files")
     files = files_of(card, weights, size, untrained)
     if files.outputs:
         raise ModelError(
-            f"{str(weights)!r}: its outputs are decoded outside of its graph, as their shapes or "
-            "kind ask for, so that no file of livevision's can be made of it; it runs as it is"
+            f"{str(weights)!r}: its outputs must be decoded outside the graph, so it cannot be "
+            "exported; it runs as it is: livevision --model FILE"
         )
     if card.decoder is not None and (kind, precision) == ("onnx", "fp32"):
         assert output is not None
@@ -140,8 +139,8 @@ def command(
         difference = export_graph(files, card, output)
         unit = "of the pixels" if card.task == "segment" else "in a score"
         if difference is not None:
-            told = f"{difference:.2g} {unit}"
-            click.echo(f"difference from PyTorch on a test picture: {told}", err=True)
+            shown = f"{difference:.2g} {unit}"
+            click.echo(f"difference from PyTorch on a test picture: {shown}", err=True)
     else:
         if kind == "tensorrt":
             lowering.check_tensorrt()  # before frames are read
@@ -163,26 +162,26 @@ def command(
 
 
 def _kind(kind: str | None, output: Path | None, precision: str) -> str:
-    """The format, from what was asked for and the name of the file."""
+    """The format, from --format, the suffix of --output and the precision."""
     if kind is not None and kind not in _SUFFIXES:
         raise UsageError(f"--format {kind}: known: {', '.join(_SUFFIXES)}")
     if output is None:
-        # The kind that can be in this precision, ONNX first, as more programs read it.
+        # ONNX first if it supports this precision, as more programs read it.
         return kind or ("onnx" if precision in _PRECISIONS["onnx"][:2] else "openvino")
-    told = next((k for k, suffix in _SUFFIXES.items() if output.suffix == suffix), None)
-    if told is None or kind not in (None, told):
+    by_suffix = next((k for k, suffix in _SUFFIXES.items() if output.suffix == suffix), None)
+    if by_suffix is None or kind not in (None, by_suffix):
         allowed = " or ".join([_SUFFIXES[kind]] if kind else _SUFFIXES.values())
         raise UsageError(f"--output {output}: the name must end in {allowed}")
-    return told
+    return by_suffix
 
 
 def _name(model: str, size: tuple[int, int] | None, precision: str) -> str:
-    """The name of a file that tells what it is, without its suffix."""
+    """A descriptive file name, without the suffix."""
     parts = [model, *(["x".join(map(str, size))] if size else [])]
     return "-".join([*parts, *([precision] if precision != "fp32" else [])])
 
 
-def _check_wishes(
+def _check_options(
     kind: str, precision: str, calibrate: tuple[str, ...], check: tuple[str, ...]
 ) -> None:
     known = _PRECISIONS[kind]
@@ -194,7 +193,7 @@ def _check_wishes(
         )
     if precision == "int8" and not calibrate:
         raise UsageError(
-            "--precision int8 takes its ranges from frames like those it will see: "
+            "--precision int8 is calibrated on frames like those of the application: "
             "give --calibrate CLIP.mp4, or a folder of pictures"
         )
     if precision in ("fp16", "bf16") and not check:
@@ -209,7 +208,7 @@ def _check_wishes(
 
 
 def _checked(output: Path, overwrite: bool) -> Path:
-    """Where a file is written, which is at the end of its links."""
+    """The path that is written, with links resolved."""
     refuse_special(output, results=False)
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; --overwrite replaces it")
@@ -219,10 +218,10 @@ def _checked(output: Path, overwrite: bool) -> Path:
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:
-    """(width, height) in pixels of a size as ``--imgsz`` takes it.
+    """Parse a size as ``--imgsz`` takes it to (width, height) in pixels.
 
     Raises:
-        UsageError: It is not one.
+        UsageError: Not a size.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""Commands in the words of other tools, answered with the same command in ours.
+"""Answers commands of other tools with the equivalent livevision command.
 
 yolo predict source=in.mp4 conf=0.5 show   ->   livevision --source in.mp4 --conf 0.5
 """
@@ -43,10 +43,10 @@ _PAIR = re.compile(r"([A-Za-z][A-Za-z_-]*)=(.*)", re.DOTALL)
 
 
 def answer(words: Sequence[str]) -> str | None:
-    """The line for a command in another tool's words; None where it is not.
+    """The message for a command in another tool's syntax; None if it is not one.
 
     Args:
-        words: All arguments, without the program's name.
+        words: All arguments after the program's name.
     """
     first = words[0] if words else ""
     if first in _OTHERS:
@@ -60,41 +60,41 @@ def answer(words: Sequence[str]) -> str | None:
 
 
 def flags_for(words: Sequence[str]) -> str:
-    """What arguments such as ``conf=0.5`` are among our flags, and what they are not."""
+    """Our flags for arguments such as ``conf=0.5``, and notes on those without one."""
     flags, notes = _translated(words)
     return "; ".join([*([f"here it is {_shown(flags)}"] if flags else []), *notes])
 
 
 def export_for(words: Sequence[str]) -> str:
-    """The arguments of ``livevision export`` for those of ``yolo export``."""
+    """The ``livevision export`` command for a ``yolo export`` command."""
     pairs = {pair[1]: pair[2] for word in words if (pair := _pair(word))}
     model = pairs.get("model", "NAME")
     name = "NAME" if is_foreign(model) else model
-    told = {"engine": "tensorrt"}.get(pairs.get("format", ""), pairs.get("format", "onnx"))
+    form = {"engine": "tensorrt"}.get(pairs.get("format", ""), pairs.get("format", "onnx"))
     size = ["--imgsz", pairs["imgsz"]] if "imgsz" in pairs else []
-    command = _shown(["livevision", "export", name, "--format", told, *size])
+    command = _shown(["livevision", "export", name, "--format", form, *size])
     notes = [FOREIGN_MODELS] if is_foreign(model) else []
     return "; ".join([f"things are named by flags here: {command}", *notes])
 
 
 def without_secrets(word: str) -> str:
-    """An argument as it may be shown, ``source=rtsp://…`` too."""
+    """An argument with secrets removed, also in ``source=rtsp://…``."""
     pair = _pair(word)
     return redact_uri(word) if pair is None else f"{pair[1]}={redact_uri(pair[2])}"
 
 
 def has_pairs(words: Sequence[str]) -> bool:
-    """Whether ``name=value`` is among the words, and is no flag's value."""
+    """Whether a word is ``name=value`` and not the value of a flag."""
     return any(_pair(word) for word in _positional(words))
 
 
 def _pair(word: str) -> re.Match[str] | None:
-    """A word such as ``conf=0.5``."""
+    """Match a word such as ``conf=0.5``."""
     return _PAIR.fullmatch(word)
 
 
 def _positional(words: Sequence[str]) -> list[str]:
-    """The words that are neither flags nor, as far as that can be told, values of flags."""
+    """The words that are neither flags nor, as far as can be known, values of flags."""
     return [
         word
         for before, word in zip(("", *words), words, strict=False)
@@ -103,7 +103,7 @@ def _positional(words: Sequence[str]) -> list[str]:
 
 
 def _translated(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Our flags for another tool's words, and notes on what there is no flag for."""
+    """Our flags for another tool's words, and notes on words without an equivalent."""
     flags: list[str] = []
     notes: list[str] = []
     positional = _positional(words)
@@ -130,7 +130,7 @@ def _shown(words: Sequence[str]) -> str:
 
 
 def _add(key: str, value: str, flags: list[str], notes: list[str]) -> None:
-    """What ``key=value`` means here: flags, or a note on why there is none."""
+    """Append the flags for ``key=value``, or a note on why there are none."""
     field = key.replace("-", "_")
     if key == "model" and is_foreign(value):
         for ending, task in (("-seg", "segment"), ("-cls", "classify")):

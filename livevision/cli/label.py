@@ -1,4 +1,4 @@
-"""`livevision label`: a data set whose labels a model makes."""
+"""`livevision label`: makes a data set whose labels come from a model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from livevision.errors import UsageError
     "--source",
     required=True,
     metavar="SRC",
-    help="Pictures or videos: a folder and all folders in it, a file or a quoted pattern.",
+    help="Pictures or videos: a folder (with subfolders), a file or a quoted glob.",
 )
 @click.option(
     "--output",
@@ -38,28 +38,28 @@ from livevision.errors import UsageError
     metavar="FORM",
     help="coco, yolo, voc or cvat for boxes, masks for class maps; coco or masks by default.",
 )
-@click.option("--conf", default=0.25, show_default=True, help="Lowest score of a box.")
+@click.option("--conf", default=0.25, show_default=True, help="Minimum confidence of a box.")
 @click.option(
     "--unsure",
     type=float,
     metavar="X",
-    help="Boxes with scores from X up to --conf become regions that training ignores (iscrowd in "
-    "coco).",
+    help="Boxes with confidence from X up to --conf become regions that training ignores (iscrowd "
+    "in coco).",
 )
 @click.option("--every", default=10, show_default=True, help="Label every Nth video frame.")
 @click.option("--flip", is_flag=True, help="Add a pass over the mirrored picture.")
 @click.option(
     "--scales",
     metavar="N|WxH,…",
-    help="Input sizes of the passes, such as 320,416; the model's own by default.",
+    help="Input sizes of the passes, such as 320,416; default: the model's own.",
 )
 @click.option("--soft", is_flag=True, help="Keep the scores of all classes of a box (coco).")
-@click.option("--classes", metavar="A,B", help="Names or numbers of the classes; all by default.")
+@click.option("--classes", metavar="A,B", help="Names or numbers of the classes; default: all.")
 @click.option("--link", is_flag=True, help="Hard-link pictures instead of copying them.")
 @click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, fp16 or bf16.")
-@click.option("--threads", type=click.IntRange(1), help="Threads of the net on the CPU.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of the net.")
 def command(
     name: str | None,
     weights: Path | None,
@@ -79,13 +79,12 @@ def command(
     precision: str,
     threads: int | None,
 ) -> None:
-    """Have a model label pictures or video: a data set to train on, or to correct by hand.
+    """Label pictures or video with a model: a data set to train on, or to correct by hand.
 
-    Several passes, of --flip and --scales, are fused: boxes by weighted boxes fusion; a pixel gets
-    the class that most passes gave it, and is void where there is none. Sizes other than the
-    model's own need PyTorch. A run that was stopped or killed goes on when it is started again;
-    contact_sheet.png shows 24 of the pictures with their labels. Exit code 3 where pictures are
-    missing or some of them are broken.
+    The passes of --flip and --scales are fused: boxes by weighted boxes fusion; a pixel gets the
+    class of most passes, and is void on a tie. Sizes other than the model's own need PyTorch. Run
+    the same command again to continue an interrupted run. contact_sheet.png shows 24 of the
+    pictures with their labels. Exit code 3: pictures are missing or some of them are broken.
     """
     from livevision.labelling.formats import FORMATS, format_of
 
@@ -96,7 +95,7 @@ def command(
         raise UsageError(f"--classes {classes!r} names none")
     sizes = [size_of(part.strip()) for part in scales.split(",")] if scales else [None]
     if len(set(sizes)) < len(sizes):
-        raise UsageError(f"--scales {scales}: a size is named twice; each counts once")
+        raise UsageError(f"--scales {scales}: a size is given twice; remove one")
     from livevision.labelling.runner import Wishes, label
     from livevision.models.model import load
 
@@ -114,9 +113,9 @@ def command(
         )
         for size in sizes
     ]
-    wishes = Wishes(form or "", conf, unsure, flip, soft, chosen, every, link)
+    options = Wishes(form or "", conf, unsure, flip, soft, chosen, every, link)
     try:
-        made = label(models, source, output, wishes)
+        made = label(models, source, output, options)
     finally:
         for model in models:
             model.close()
@@ -129,4 +128,4 @@ def command(
 
 
 _MOST = 300
-"""Boxes a picture, before those of several passes are fused."""
+"""Maximum boxes per picture, before the passes are fused."""

@@ -1,6 +1,6 @@
 """Facts about this machine for `livevision doctor`.
 
-Each function gives a status ("ok", "warn", "fail"), what was found, and what to do about it.
+Each function returns a status ("ok", "warn", "fail"), what was found, and how to fix it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def processor() -> str:
 
 
 def memory() -> Fact:
-    """Memory in GB (10⁹ bytes); a run takes well under one."""
+    """Free and total memory in GB (10⁹ bytes); a run takes well under one."""
     import psutil
 
     now = psutil.virtual_memory()
@@ -49,7 +49,7 @@ def memory() -> Fact:
 
 
 def gpu() -> Fact:
-    """A CUDA device that PyTorch can use, or one that it could."""
+    """The CUDA device that PyTorch uses, or one that it could use."""
     from livevision.inference.select import has_cuda
 
     if has_cuda():
@@ -64,13 +64,13 @@ def gpu() -> Fact:
         return (
             "warn",
             f"{listed}, which the installed PyTorch cannot use",
-            "install PyTorch with CUDA, or use the processor: that works too",
+            "install PyTorch with CUDA, or use the processor",
         )
     return "ok", "none for PyTorch; nets run on the processor", ""
 
 
 def opencv_wheels() -> dict[str, str]:
-    """The OpenCV wheels that are installed, with their versions."""
+    """The installed OpenCV wheels, with their versions."""
     found = {}
     for name in _OPENCV_WHEELS:
         try:
@@ -81,7 +81,7 @@ def opencv_wheels() -> dict[str, str]:
 
 
 def opencv() -> Fact:
-    """The OpenCV that is installed, and whether two of its wheels overwrite each other."""
+    """The installed OpenCV, and whether two of its wheels overwrite each other."""
     wheels = opencv_wheels()
     text = ", ".join(f"{name} {number}" for name, number in wheels.items()) or "of unknown origin"
     try:
@@ -105,7 +105,7 @@ def opencv() -> Fact:
 
 
 def windows() -> Fact:
-    """Whether a window could be opened, without opening one."""
+    """Whether a window could be opened; opens none."""
     toolkit = _built_with("GUI")
     display = next(
         (f"{n}={os.environ[n]}" for n in ("WAYLAND_DISPLAY", "DISPLAY") if os.environ.get(n)), ""
@@ -124,16 +124,16 @@ def windows() -> Fact:
 def gstreamer() -> Fact:
     """Whether `gst:` sources work."""
     if _built_with("GStreamer").startswith("YES"):
-        return "ok", "this OpenCV has it: gst: sources work", ""
+        return "ok", "supported by this OpenCV: gst: sources work", ""
     return (
         "ok",
-        "this OpenCV is built without it: gst: sources do not work, all others do",
-        "where they are needed: Debian's python3-opencv and NVIDIA's JetPack have it",
+        "not supported by this OpenCV: gst: sources do not work, all others do",
+        "for gst: sources use Debian's python3-opencv or the OpenCV of NVIDIA's JetPack",
     )
 
 
 def h264() -> Fact:
-    """The encoder and decoder of H.264."""
+    """The H.264 encoder and decoder."""
     try:
         av: Any = importlib.import_module("av")
     except ImportError as error:
@@ -142,7 +142,7 @@ def h264() -> Fact:
     for name, mode in (("libx264", "w"), ("h264", "r")):
         try:
             av.codec.Codec(name, mode)
-        except ValueError:  # PyAV's error for a codec it does not have
+        except ValueError:  # PyAV's error for an unknown codec
             missing.append(name)
     if missing:
         return (
@@ -154,7 +154,7 @@ def h264() -> Fact:
 
 
 def decoders() -> Fact:
-    """The hardware that decodes video here, each tried on a few frames."""
+    """The hardware video decoders, each tried on a few frames."""
     from livevision.capture.hardware import why_not
     from livevision.media.codecs import DECODERS, SOFTWARE
 
@@ -162,7 +162,7 @@ def decoders() -> Fact:
 
 
 def encoders() -> Fact:
-    """The hardware that encodes video here, each tried on a few frames."""
+    """The hardware video encoders, each tried on a few frames."""
     from livevision.media.codecs import ENCODERS, SOFTWARE_ENCODER
     from livevision.output.hardware import why_not
 
@@ -170,7 +170,7 @@ def encoders() -> Fact:
 
 
 def _tried(reasons: dict[str, str | None], software: str) -> Fact:
-    """What works, what else this installation knows of, and why that does not."""
+    """What works, and why the other known codecs do not."""
     from livevision.media.codecs import NOT_BUILT
 
     works = [name for name, reason in reasons.items() if reason is None]
@@ -202,7 +202,7 @@ def cameras() -> list[Fact]:
 
 
 def cache() -> Fact:
-    """The folder where compiled models and the demo's clip are kept."""
+    """The folder for compiled models and the demo's clip."""
     from livevision.files import cache_folder
 
     folder = cache_folder("")
@@ -213,7 +213,7 @@ def cache() -> Fact:
 
 
 def _built_with(name: str) -> str:
-    """What OpenCV's own description of its build says after a name; empty where it is silent."""
+    """The value of a name in OpenCV's build information; empty if it is missing."""
     try:
         cv2: Any = importlib.import_module("cv2")
     except ImportError:

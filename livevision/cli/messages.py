@@ -1,4 +1,4 @@
-"""What livevision says while it works: plain lines on standard error, from Python's logging."""
+"""Log messages of livevision as plain lines on standard error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 class _Lines(logging.Handler):
-    """Writes each record as `livevision: …`, above a progress bar where one is shown."""
+    """Writes each record as `livevision: …`, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
@@ -18,12 +18,12 @@ class _Lines(logging.Handler):
                 bars.write(line, file=sys.stderr)
             else:
                 print(line, file=sys.stderr)
-        except OSError:  # standard error is gone: there is nobody left to tell
+        except OSError:  # standard error is gone: nobody is left to read it
             self.handleError(record)
 
 
 def set_up(verbose: bool = False, quiet: bool = False) -> None:
-    """Show livevision's own log lines on standard error.
+    """Show livevision's log messages on standard error.
 
     Args:
         verbose: Show details too.

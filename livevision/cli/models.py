@@ -1,4 +1,4 @@
-"""`livevision models`: what can be run, as a table, as JSON, or one model's card."""
+"""`livevision models`: lists the models as a table or JSON, or prints one model's card."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _COUNTS_NUMBERS = _COUNTS_HEAD[2:-1]
 
 @click.command("models")
 @click.argument("words", nargs=-1, metavar="[get] [NAME]")
-@click.option("--all", "everything", is_flag=True, help="List the nets without weights too.")
+@click.option("--all", "everything", is_flag=True, help="Include nets without weights.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option(
     "--counts",
     is_flag=True,
-    help="Count parameters and multiply-adds; print the papers' beside them.",
+    help="Count parameters and multiply-adds; print them beside the papers' figures.",
 )
 @click.option(
     "--from",
     "file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="With get: the file, fetched by hand.",
+    help="With get: use this file, downloaded by hand.",
 )
-@click.option("--overwrite", is_flag=True, help="With get: replace what is there.")
+@click.option("--overwrite", is_flag=True, help="With get: replace an existing model.")
 def command(
     words: tuple[str, ...],
     everything: bool,
@@ -53,14 +53,14 @@ def command(
 ) -> None:
     """List the models of livevision and of other installed packages, or print NAME's card.
 
-    A star marks the default model of a task. --all adds the nets without trained weights, which run
-    with your own weights, or with --untrained to measure their speed. Models that you imported with
-    --as or fetched are listed too. A narrow terminal shows the columns that fit; --json and a
-    model's card show all. NAME may be a file that `livevision export` wrote; for lower precision
-    its agreement with fp32 is printed.
+    A star marks the default model of a task. --all adds the nets without trained weights; run them
+    with your own weights, or with --untrained to measure speed. Models that you imported with --as
+    or fetched are listed too. A narrow terminal shows the columns that fit; --json and a model's
+    card show all. NAME may be a file that `livevision export` wrote; at lower precision its
+    agreement with fp32 is printed.
 
-    `livevision models get NAME` fetches one of a few models of others from a public repository, at
-    a known commit and with a known hash, and keeps it. Nothing else is ever fetched.
+    `livevision models get NAME` downloads one of a few third-party models from a public repository,
+    at a fixed commit and checked by hash, and keeps it. Nothing else is ever downloaded.
     """
     from livevision.inference.description import GRAPHS
 
@@ -70,7 +70,7 @@ def command(
     if file is not None or overwrite:
         raise UsageError("--from and --overwrite are for 'livevision models get NAME'")
     if len(words) > 1:
-        raise UsageError(f"one NAME is taken; given: {' '.join(words)}")
+        raise UsageError(f"give one NAME; given: {' '.join(words)}")
     name = words[0] if words else None
 
     if name is not None and Path(name).suffix in GRAPHS:
@@ -104,20 +104,20 @@ def command(
         _list_lowered(name)
     else:
         click.echo(_listed(cards))
-        click.echo("\n* the default of its task", err=True)
+        click.echo("\n* default of its task", err=True)
         left = [n for n in PINNED if imported.path_of(n) is None]
         if left:
-            click.echo(f"to be fetched: livevision models get {' | '.join(left)}", err=True)
+            click.echo(f"to download: livevision models get {' | '.join(left)}", err=True)
         if not everything:
             click.echo(f"{len(untrained)} nets without trained weights: --all", err=True)
         click.echo("A model's card: livevision models NAME", err=True)
 
 
 def _kept(name: str) -> ModelCard:
-    """The card of a model that the user imported or fetched, without its graph being read."""
-    told = imported.summary(name)
+    """The card of an imported or downloaded model; does not read its graph."""
+    facts = imported.summary(name)
     known = {f.name for f in fields(ModelCard)}
-    kept = {key: value for key, value in told.items() if key in known and key != "net_options"}
+    kept = {key: value for key, value in facts.items() if key in known and key != "net_options"}
     width, height = kept.pop("input_size")
     kept["labels"] = tuple(kept["labels"])
     return ModelCard(
@@ -126,11 +126,11 @@ def _kept(name: str) -> ModelCard:
 
 
 def _elsewhere(size: tuple[int, int]) -> tuple[Path, tuple[str, ...]]:
-    raise NotImplementedError  # such a card is for lists alone
+    raise NotImplementedError  # such a card is for lists only
 
 
 def _get(words: tuple[str, ...], file: Path | None, overwrite: bool) -> None:
-    """Fetch a model of others."""
+    """Download a third-party model."""
     from tqdm import tqdm
 
     from livevision.models.keeping import get
@@ -170,34 +170,34 @@ def _summary(card: ModelCard) -> dict[str, Any]:
 
 
 def _describe(path: Path, as_json: bool) -> None:
-    """Print what an exported file tells of itself."""
+    """Print the description of an exported file."""
     from livevision.inference.description import read_description
     from livevision.models.choice import card_of
 
     card = card_of(None, path)
     theirs = card.decoder is not None
-    told = {"weights_sha256": "in it"} if theirs else read_description(path)
-    precision, agreement = told.get("precision", "fp32"), told.get("agreement", "")
+    facts = {"weights_sha256": "in it"} if theirs else read_description(path)
+    precision, agreement = facts.get("precision", "fp32"), facts.get("agreement", "")
     if as_json:
         row = {**card.summary(), "precision": precision}
         row["agreement"] = json.loads(agreement) if agreement else None
         click.echo(json.dumps(row, indent=2, ensure_ascii=False))
         return
-    click.echo(_listed([card], trained=told.get("weights_sha256")))
+    click.echo(_listed([card], trained=facts.get("weights_sha256")))
     click.echo(f"\n{precision}{_agreement(precision, agreement)}")
-    if "gpu" in told:
-        click.echo(f"for {told['gpu']} ({told['capability']}) with TensorRT {told['tensorrt']}")
+    if "gpu" in facts:
+        click.echo(f"for {facts['gpu']} ({facts['capability']}) with TensorRT {facts['tensorrt']}")
 
 
 def _list_lowered(name: str) -> None:
-    """Print the files in int8 that were made of a model on this machine."""
+    """Print the int8 files of a model that were made on this machine."""
     from livevision.inference.description import read_description
     from livevision.models.choice import int8_files
 
     for path in int8_files(name):
-        told = read_description(path)
-        precision = told.get("precision", "fp32")
-        click.echo(f"\n{path}: {precision}{_agreement(precision, told.get('agreement', ''))}")
+        facts = read_description(path)
+        precision = facts.get("precision", "fp32")
+        click.echo(f"\n{path}: {precision}{_agreement(precision, facts.get('agreement', ''))}")
 
 
 def _agreement(precision: str, text: str) -> str:
@@ -205,7 +205,7 @@ def _agreement(precision: str, text: str) -> str:
 
     if precision == "fp32":
         return ""
-    return f": {Agreement.from_json(text)}" if text else ": how far it agrees is not known"
+    return f": {Agreement.from_json(text)}" if text else ": agreement with fp32 unknown"
 
 
 def _row(card: ModelCard, trained: object = None) -> tuple[str, ...]:
@@ -226,7 +226,7 @@ def _row(card: ModelCard, trained: object = None) -> tuple[str, ...]:
 
 
 def _counts(cards: Sequence[ModelCard]) -> Iterable[dict[str, Any]]:
-    """A row for each figure that a paper prints of these nets, and for each net without one."""
+    """A row for each figure that a paper states of these nets, and for each net without one."""
     from livevision.nets.published import PUBLISHED, Published
 
     for net in dict.fromkeys(card.net for card in cards):

@@ -1,7 +1,7 @@
-"""Flags made from the fields of `Settings`, so that the two can never drift apart.
+"""Click options made from the fields of `Settings`, so that the two cannot drift apart.
 
-Click only takes the values off the command line; `Settings` judges them, so that a wrong value
-reads the same in a flag, a YAML file and Python.
+Click only collects the values; `Settings` validates them, so that a wrong value gives the same
+message from a flag, a YAML file and Python.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _LONGEST_LIST = 70
 
 
 class SettingOption(click.Option):
-    """A flag of one setting, with the heading of the help that it stands under."""
+    """The flag of a setting, with its heading in the help."""
 
     def __init__(self, *args: Any, heading: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.heading = heading
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Name and help; the `--no-` form only where it is the one of use."""
+        """Name and help; the `--no-` form only if the default is on."""
         record = super().get_help_record(ctx)
         if record is None or not self.is_flag:
             return record
@@ -35,15 +35,15 @@ class SettingOption(click.Option):
 
 
 def setting_options() -> list[click.Option]:
-    """One option for each setting that has a flag, in the order of the fields."""
+    """One option for each setting that has a flag, in field order."""
     return [_option(name) for name, field in Settings.model_fields.items() if has_flag(field)]
 
 
 def given(context: click.Context) -> dict[str, Any]:
-    """The settings that stand on the command line, by field name.
+    """The settings given on the command line, by field name.
 
     Raises:
-        UsageError: A flag that swallowed the flag after it.
+        UsageError: A flag took the next flag as its value.
     """
     source = click.core.ParameterSource.COMMANDLINE
     values = {
@@ -85,7 +85,7 @@ def _option(name: str) -> click.Option:
     notes = []
     if flag.choices:
         short = "|".join(flag.choices)
-        # A long list could be broken in the middle of a name.
+        # Wrapping could break a long list in the middle of a name.
         notes.append(short if len(short) <= _LONGEST_LIST else ", ".join(flag.choices))
     if field.default not in (None, ()) and not field.is_required():
         notes.append(

@@ -1,4 +1,4 @@
-"""`livevision run`, the default command: settings from flags and YAML, then the application."""
+"""`livevision run`, the default command: builds settings from flags and YAML and runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RunCommand(click.Command):
     """A command whose help puts the flags under headings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The flags under their headings."""
+        """Write the flags under their headings."""
         format_grouped(self, ctx, formatter)
 
 
@@ -29,19 +29,19 @@ class RunCommand(click.Command):
     params=setting_options(),
     context_settings={"allow_extra_args": True, "max_content_width": 100},
     options_metavar="[FLAGS]",
-    epilog="A switch can be turned off again with --no-…, to overrule a YAML file.",
+    epilog="--no-… turns a switch off, to override a YAML file.",
 )
 @click.option(
     "--config",
     metavar="FILE",
     type=click.UNPROCESSED,
-    help="Take settings from a YAML file: the names of these flags, overruled by the flags. "
+    help="Read settings from a YAML file whose keys are these flags; flags override it. "
     f"Ready-made: {', '.join(shipped())}.",
 )
-@click.option("--print-config", is_flag=True, help="Print the settings as YAML and stop.")
+@click.option("--print-config", is_flag=True, help="Print the settings as YAML and exit.")
 @click.pass_context
 def command(context: click.Context, /, config: str | None, print_config: bool, **_: Any) -> int:
-    """Look at video and write or show what is in it."""
+    """Run models on video and write or show the results."""
     flags = given(context)
     if context.args:
         raise UsageError(_unexpected(context.args, flags))
@@ -56,7 +56,7 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
 
 
 def _unexpected(words: Sequence[str], flags: Mapping[str, Any]) -> str:
-    """The line for arguments that belong to no flag."""
+    """The message for arguments that belong to no flag."""
     if all(word.isdecimal() for word in words) and "classes" in flags:
         chosen = ",".join([*map(str, flags["classes"]), *words])
         return (

@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: columns of numbers and names, and texts where there is room."""
+"""Tables that fit the terminal: fixed columns of numbers and names, and wrapping text columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 
-_NARROWEST = 26  # of a column of text that can be read
+_NARROWEST = 26  # characters: narrower text is hard to read
 _GAP = 2
 _INDENT = 4
 
@@ -18,16 +18,16 @@ def table(
     texts: Sequence[str] = (),
     width: int | None = None,
 ) -> str:
-    """A table, a line for each row or more where its texts take more.
+    """Format a table; a row takes several lines if its texts wrap.
 
     Args:
         head: Titles of the columns.
         body: Rows of cells.
-        numbers: Titles of the columns that are aligned to the right.
-        texts: Titles of the last columns, the most important one first: as many are shown as get
-            room, broken into lines. Where not even one does, it stands below its row.
-        width: Characters in a line; by default the terminal's. Where it is less than the other
-            columns take, the last of these are left out.
+        numbers: Titles of right-aligned columns.
+        texts: Titles of the last columns, most important first. Those that fit are shown and
+            wrapped; if none fits, the first one is written below its row.
+        width: Characters per line; by default the terminal's. If the other columns do not fit, the
+            last ones are dropped.
     """
     width = width or shutil.get_terminal_size().columns
     rows = [tuple(row) for row in body]
@@ -64,14 +64,14 @@ def table(
 
 
 def _columns(wanted: Sequence[int], room: int) -> list[int]:
-    """Widths of as many of the columns of text as have room, the first ones."""
+    """Widths of the text columns that fit, the first ones."""
     for count in range(len(wanted), 0, -1):
         each = room // count - _GAP
         if each >= min(_NARROWEST, *wanted[:count]) if count > 1 else each >= _NARROWEST:
             break
     else:
         return [] if not wanted or room - _GAP < wanted[0] else [wanted[0]]
-    # What one does not need is left to the others.
+    # Width that one column does not need goes to the others.
     left, sizes = room - _GAP * count, [0] * count
     for done, column in enumerate(sorted(range(count), key=lambda n: wanted[n])):
         sizes[column] = min(wanted[column], left // (count - done))

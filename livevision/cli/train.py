@@ -1,4 +1,4 @@
-"""`livevision train`: a net trained on labelled pictures, to a file that runs live."""
+"""`livevision train`: trains a net on labelled pictures, to a file that runs on live video."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ from livevision.files import with_home
     "--data",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Where relative paths of a recipe's data are counted from; this folder by default.",
+    help="Base folder for relative paths in a recipe; default: the current folder.",
 )
 @click.option(
     "--task",
     type=click.Choice(["detect", "segment", "classify"]),
-    help="What to train, where the folder has labels for several.",
+    help="Task, if the folder has labels for several.",
 )
 @click.option(
     "--model",
     "--net",
     "model",
     metavar="NAME",
-    help="A shipped model or weights of your own (.safetensors) to begin from, or a net's name to "
-    "begin from nothing; the task's usual model by default.",
+    help="Start from a shipped model, your own weights (.safetensors), or a net's name for random "
+    "weights; default: the task's usual model.",
 )
 @click.option(
     "--epochs",
     type=click.FloatRange(0, min_open=True),
-    help="How often all pictures are looked at; by default 10 to 300, by their number.",
+    help="Passes over all pictures; default: 10 to 300, depending on their number.",
 )
-@click.option("--imgsz", metavar="N|WxH", help="Size of the input; the model's own by default.")
-@click.option("--batch", type=click.IntRange(1), help="Pictures a step (and process).")
+@click.option("--imgsz", metavar="N|WxH", help="Input size; default: the model's own.")
+@click.option("--batch", type=click.IntRange(1), help="Batch size (per process).")
 @click.option("--device", metavar="DEV", help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--format",
     "form",
     default="auto",
-    help=f"Of the folder's labels, recognised by default: {FORMATS}.",
+    help=f"Format of the labels; default: recognised. One of {FORMATS}.",
 )
 @click.option(
     "--set",
     "settings",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Overrule a setting of the recipe, such as steps=500; a dot reaches into a group. May be "
+    help="Override a setting of the recipe, such as steps=500; a dot reaches into a group. May be "
     "repeated.",
 )
 @click.option(
     "--out",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Where the results go; runs/NAME by default.",
+    help="Folder for the results; default: runs/NAME.",
 )
-@click.option("--resume", is_flag=True, help="Go on where a stopped run of the same folder was.")
+@click.option("--resume", is_flag=True, help="Continue a stopped run in the same folder.")
 def command(
     words: tuple[str, ...],
     data: Path | None,
@@ -79,16 +79,16 @@ def command(
     out: Path | None,
     resume: bool,
 ) -> None:
-    """Train a net on a FOLDER of labelled pictures, or as a RECIPE says.
+    """Train a net on a FOLDER of labelled pictures, or from a RECIPE.
 
     FOLDER holds boxes (YOLO with a data.yaml, COCO's JSON or Pascal VOC's XML), PNGs with the class
-    of each pixel, or a folder of pictures for each class. The file itself does as well (data.yaml,
-    .json, .zip). livevision chooses what you do not say, and prints its choice. RECIPE is a YAML
-    file or the name of a shipped recipe.
+    of each pixel, or a folder of pictures for each class. A file works too (data.yaml, .json,
+    .zip). livevision chooses what you leave out and prints its choice. RECIPE is a YAML file or the
+    name of a shipped recipe.
 
     Ctrl-C stops the run and saves its state; --resume continues with the same batches, also after a
-    power cut. On several GPUs: torchrun --nproc-per-node N -m livevision train WHAT. Exit code 3
-    where the data are missing or broken.
+    power cut. On several GPUs: torchrun --nproc-per-node N -m livevision train WHAT. Exit code 3:
+    the data are missing or broken.
     """
     what, data = _one(words, data)
     size, length = size_of(imgsz), epochs or 0.0
@@ -100,7 +100,7 @@ def command(
         own = {"--model": model, "--task": task, "--format": form != "auto"}
         for flag in (flag for flag, value in own.items() if value):
             raise UsageError(
-                f"{flag} is for a folder of pictures; a recipe says it itself: --set KEY=VALUE"
+                f"{flag} is for a folder of pictures; in a recipe set it with --set KEY=VALUE"
             )
         over: dict[str, object] = {"epochs": epochs, "batch_size": batch, "device": device}
         over["input_size"] = list(size) if size else None
@@ -114,11 +114,11 @@ def command(
         from livevision.training.folder import Wishes
         from livevision.training.run import run_of_folder
 
-        wishes = Wishes(task or "", model or "", form, size, batch or 0, length, device or "auto")
-        run = run_of_folder(pictures, wishes, out, settings)
+        choices = Wishes(task or "", model or "", form, size, batch or 0, length, device or "auto")
+        run = run_of_folder(pictures, choices, out, settings)
     best = run.train(resume)
     if not best:
-        return  # of several processes the first one tells
+        return  # only the first of several processes prints
     figures = {name: value for name, value in best.items() if name != "step"}
     step = f" after step {best['step']:.0f}" if "step" in best else ""
     click.echo(f"best{step}: " + "  ".join(f"{n} {v:.4f}" for n, v in figures.items()))
@@ -127,10 +127,10 @@ def command(
 
 
 def _one(words: tuple[str, ...], data: Path | None) -> tuple[str, Path | None]:
-    """What to train on, and where a recipe's data lie.
+    """What to train on, and the base folder of a recipe's data.
 
     Raises:
-        UsageError: It is not said, or said in another tool's words.
+        UsageError: Nothing was given, or it is in another tool's syntax.
     """
     pairs = dict(word.split("=", 1) for word in words if "=" in word and not Path(word).exists())
     if pairs:
@@ -155,21 +155,25 @@ def _one(words: tuple[str, ...], data: Path | None) -> tuple[str, Path | None]:
 
 
 def _pictures(what: str) -> Path | None:
-    """The labelled pictures that are meant; None where a recipe is.
+    """The folder or file of labelled pictures; None for a recipe.
 
     Raises:
-        DataError: It looks like a folder that is not there.
+        DataError: It looks like a folder, but does not exist.
     """
     path = with_home(what)
     if path.is_dir() or (path.suffix in (".json", ".zip") and path.is_file()):
         return path
     if path.suffix in (".yaml", ".yml"):
         try:
-            told = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            return None  # what reads recipes tells why
-        # YOLO's data.yaml names classes, a recipe its net.
-        return path if isinstance(told, dict) and "names" in told and "net" not in told else None
+            return None  # the recipe reader reports the error
+        # YOLO's data.yaml has class names; a recipe has a net.
+        return (
+            path
+            if isinstance(content, dict) and "names" in content and "net" not in content
+            else None
+        )
     if path.suffix in (".json", ".zip") or path.name != what:
         raise DataError(f"{what}: there is no such folder or file of labelled pictures")
     return None

@@ -1,4 +1,4 @@
-"""Everything a run may be told: one model behind flags, YAML files and Python keywords."""
+"""Settings of a run: one model behind flags, YAML files and Python keywords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of place events go to, by its suffix or scheme."""
+"""Kinds of event destination, by suffix or scheme."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _STORES = (".sqlite", ".sqlite3", ".db")
 
 
 def is_store(place: str) -> bool:
-    """Whether a place of events is a store."""
+    """Whether an event destination is a store (SQLite)."""
     return "://" not in place and Path(place).suffix.lower() in _STORES
 
 
 def is_lines(place: str) -> bool:
-    """Whether a place of events is a file of lines, which needs no store."""
+    """Whether an event destination is a file of JSON lines, which needs no store."""
     return "://" not in place and Path(place).suffix.lower() == ".jsonl"

@@ -1,4 +1,4 @@
-"""What a setting's field says of its flag: heading, placeholder, choices, and what is allowed."""
+"""Command-line metadata of a settings field: help heading, placeholder, choices, allowed values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ class Flag:
     """How a setting appears on the command line and in messages.
 
     Attributes:
-        group: Heading in the help that it stands under.
-        metavar: Placeholder of its value; nothing for a switch.
+        group: Heading in the help.
+        metavar: Placeholder of its value; empty for a switch.
         short: One-letter form such as "-v", if it has one.
-        choices: Every value that is allowed, where those are few.
-        allowed: What a value must be, to follow "is not"; by default told from type and bounds.
-        bare: The value of the flag where none is given; nothing where one has to be.
+        choices: All allowed values, if they can be listed.
+        allowed: What the value must be, worded to follow "is not"; derived from type and bounds
+            by default.
+        bare: Value of the flag when it is given without one; None if a value is required.
     """
 
     group: str
@@ -32,24 +33,24 @@ class Flag:
 
 
 def has_flag(field: FieldInfo) -> bool:
-    """Whether a setting is on the command line too, and not in YAML files and Python alone."""
+    """Whether a setting has a flag; the others are for YAML files and Python only."""
     return any(isinstance(item, Flag) for item in field.metadata)
 
 
 def flag_of(field: FieldInfo) -> Flag:
-    """How the setting of this field appears on the command line."""
+    """The flag of the setting with this field."""
     return next(item for item in field.metadata if isinstance(item, Flag))
 
 
 def kind_of(field: FieldInfo) -> Any:
-    """The type of a field's value, without `None`: bool, int, float, str, Path or a tuple type."""
+    """The type of a field's value without `None`: bool, int, float, str, Path or a tuple type."""
     if get_origin(field.annotation) in (Union, UnionType):
         return next(a for a in get_args(field.annotation) if a is not type(None))
     return field.annotation
 
 
 def allowed(field: FieldInfo) -> str:
-    """What the value of a setting must be, to follow "is not": "a number from 0 to 1"."""
+    """What the value must be, worded to follow "is not": "a number from 0 to 1"."""
     flag = flag_of(field)
     if flag.allowed:
         return flag.allowed

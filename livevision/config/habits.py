@@ -1,8 +1,8 @@
-"""What other tools call things: their flags and settings, and what to give here instead.
+"""Flags and settings of other tools, and their livevision equivalents.
 
-People come from Ultralytics (``yolo predict source=…``), YOLOv5's scripts, jetson-inference and
-OpenCV samples. None of their words is taken, as half of them would mean something else; each is
-answered with the right one.
+Users come from Ultralytics (``yolo predict source=…``), YOLOv5's scripts, jetson-inference and
+OpenCV samples. These names are not accepted as aliases, since half of them mean something else
+here; the error message names the right flag.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _INSTEAD = {
     "--track, or --track bytetrack (ocsort, botsort, sort)": "tracker persist track-id tracking",
     _RATES_OFF: "line-width line-thickness hide-labels hide-conf show-labels show-conf show-boxes",
     _ALL_FRAMES: "stream",
-    "there is nothing of that kind here; leave it out": (
+    "there is no such option here; leave it out": (
         "augment retina-masks visualize update embed compile"
     ),
 }
@@ -59,7 +59,7 @@ _BY_NAME = {name: instead for instead, names in _INSTEAD.items() for name in nam
 
 
 def instead_of(name: str) -> str | None:
-    """What to give in place of another tool's flag or setting; None where that is not known.
+    """The equivalent of another tool's flag or setting; None if there is none.
 
     >>> instead_of("--conf-thres"), instead_of("save_txt")
     ('--conf 0.5', '--output results.jsonl, or .csv')

@@ -1,6 +1,6 @@
 """The settings of a run as keywords of ``livevision.run``, for editors and type checkers.
 
-`Settings` judges them; a test keeps the two alike.
+`Settings` validates them; a test keeps the two in step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ StrPath: TypeAlias = str | Path
 
 
 class RunOptions(TypedDict, total=False):
-    """What ``livevision.run`` takes beside ``source`` and ``task``: the flags by their names."""
+    """Keywords of ``livevision.run`` besides ``source`` and ``task``; one for each flag."""
 
     sources: Mapping[str, SourceSettings | Mapping[str, Any] | str]
     decoder: str

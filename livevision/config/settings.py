@@ -1,8 +1,8 @@
-"""The settings of a run: one value that says everything a run may be told.
+"""The settings of a run.
 
-The fields of `Settings` are the single truth: the flags of the command line, the keys of a YAML
-file and the keywords of `livevision.run` all come from them, with their types, bounds, defaults
-and help.
+The fields of `Settings` are the single source of truth: the flags of the command line, the keys of
+a YAML file and the keywords of `livevision.run` take their types, bounds, defaults and help from
+them.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCOD
 from livevision.redact import redact, redact_uri
 from livevision.registry import ENGINES, OVERLAYS, STYLES, TRACKERS, entry_points
 
-NO_SOURCE = "no source was given: what should livevision look at? For example --source webcam"
+NO_SOURCE = "no source was given: name one, such as --source webcam or --source video.mp4"
 
-_TIME = "a time such as 5, 10s or 1m, of 2 minutes before and 10 behind at most"
+_TIME = "a time such as 5, 10s or 1m, up to 2 minutes before and 10 after"
 
 INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (
-    "What to look at",
-    "What to find, and with what",
-    "Which results to keep",
-    "Where results go",
-    "Pace and length",
-    "What livevision tells you",
+    "Input",
+    "Model",
+    "Results",
+    "Output",
+    "Speed and length",
+    "Messages",
 )
 
 
 class Settings(BaseModel):
-    """Everything a run may be told. Frozen; build it with `of` to get errors in one line."""
+    """All settings of a run. Frozen; build it with `of` to get errors in one line."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,169 +58,168 @@ class Settings(BaseModel):
         "http(s)://…, gst:PIPELINE or synthetic. May be repeated.",
     )
     sources: dict[str, SourceSettings] = Field(
-        default={}, description="Sources by name, each with settings of its own; in YAML only."
+        default={}, description="Sources by name, each with its own settings; YAML and Python only."
     )
     decoder: Annotated[str, Flag(INPUT, "NAME", choices=("auto", SOFTWARE, *DECODERS))] = Field(
         default="auto",
-        description="What decodes video; auto: hardware where seen to work, else software.",
+        description="Video decoder; auto: hardware if it works here, else software.",
     )
     imgsz: Annotated[
         tuple[int, int] | None,
         Flag(INPUT, "N|WxH", allowed="a size from 32 to 4096 such as 640 or 640x352"),
-    ] = Field(default=None, description="Size of the net's input; the model's own by default.")
+    ] = Field(default=None, description="Input size of the net; default: the model's own.")
     vid_stride: Annotated[int, Flag(INPUT, "N")] = Field(
-        default=1, ge=1, description="Look at every Nth frame only."
+        default=1, ge=1, description="Process every Nth frame only."
     )
     loop: Annotated[bool, Flag(INPUT)] = Field(
-        default=False, description="Begin a file again when it ends."
+        default=False, description="Restart a file when it ends."
     )
     retry_for: Annotated[float, Flag(INPUT, "SECONDS")] = Field(
         default=30.0,
         ge=0,
-        description="How long to keep trying to reach a live source that fell silent; inf: for "
-        "ever.",
+        description="How long to retry a live source that is lost; inf retries forever.",
     )
 
     task: Annotated[str, Flag(MODEL, "TASK", choices=("detect", "segment", "both", "classify"))] = (
-        Field(default="detect", description="What to look for.")
+        Field(default="detect", description="Task to run.")
     )
     model: Annotated[tuple[str, ...], Flag(MODEL, "NAME")] = Field(
         default=(),
-        description="A net that `livevision models` lists, or an ONNX file of anybody's; with "
-        "--task both, once for each task.",
+        description="A model that `livevision models` lists, or an ONNX file; with --task both, "
+        "one for each task.",
     )
     weights: Annotated[tuple[Path, ...], Flag(MODEL, "FILE")] = Field(
         default=(),
-        description="Weights of your own (.safetensors, .onnx, .xml, .engine); with --task "
-        "both, once for each task.",
+        description="Your own weights (.safetensors, .onnx, .xml, .engine); with --task both, one "
+        "file for each task.",
     )
     labels: Annotated[str | None, Flag(MODEL, "NAME|FILE")] = Field(
         default=None,
-        description="Class names of an ONNX file of others: coco80, coco91, voc20, cityscapes19, "
-        "or a text file with one a line.",
+        description="Class names of a third-party ONNX file: coco80, coco91, voc20, cityscapes19, "
+        "or a text file with one name a line.",
     )
     untrained: Annotated[bool, Flag(MODEL)] = Field(
-        default=False, description="Use a net without weights, to measure speed."
+        default=False, description="Run a net with random weights, to measure speed."
     )
     engine: Annotated[str, Flag(MODEL, "ENGINE", choices=("auto", *ENGINES))] = Field(
-        default="auto", description="What computes the net; auto: the fastest one here."
+        default="auto", description="Inference engine; auto: the fastest one installed."
     )
     device: Annotated[str, Flag(MODEL, "DEVICE", allowed="auto, cpu, cuda or cuda:N")] = Field(
-        default="auto", description="Where it computes: auto, cpu or cuda:N."
+        default="auto", description="Device: auto, cpu or cuda:N."
     )
     precision: Annotated[
         str, Flag(MODEL, "PREC", choices=("auto", "fp32", "fp16", "bf16", "int8"))
-    ] = Field(default="auto", description="Number format of the net's arithmetic.")
+    ] = Field(default="auto", description="Precision of the net.")
 
     batch: Annotated[int | None, Flag(MODEL, "N")] = Field(
         default=None,
         ge=1,
         le=64,
-        description="Most frames of several live sources in one call of the net, where that is "
-        "measured to take less; by default one of each on a GPU, if none is later for it, else 1.",
+        description="Maximum frames of several live sources in one call of the net, if that is "
+        "measured to be faster; default: one of each source on a GPU, else 1.",
     )
     threads: Annotated[int | None, Flag(MODEL, "N")] = Field(
-        default=None, ge=1, description="Threads of each net on the CPU; the engine's own choice."
+        default=None, ge=1, description="CPU threads of each net; default: the engine's choice."
     )
 
     conf: Annotated[float, Flag(RESULTS, "X")] = Field(
-        default=0.25, ge=0, le=1, description="Lowest score of a box that is kept."
+        default=0.25, ge=0, le=1, description="Minimum confidence of a box."
     )
     iou: Annotated[float, Flag(RESULTS, "X")] = Field(
-        default=0.5, ge=0, le=1, description="Overlap from which two boxes are one object."
+        default=0.5, ge=0, le=1, description="IoU above which NMS drops the weaker box."
     )
     max_det: Annotated[int, Flag(RESULTS, "N")] = Field(
-        default=100, ge=1, description="Most boxes in a frame."
+        default=100, ge=1, description="Maximum boxes in a frame."
     )
     classes: Annotated[tuple[str | int, ...], Flag(RESULTS, "A,B", allowed=CLASSES)] = Field(
-        default=(), description="Keep these classes only, by name or number."
+        default=(), description="Keep only these classes, by name or number."
     )
     class_agnostic: Annotated[bool, Flag(RESULTS)] = Field(
         default=True,
-        description="Of boxes of different classes on one object (IoU over 0.7), keep the best.",
+        description="Keep only the best of overlapping boxes of different classes (IoU over 0.7).",
     )
 
     track: Annotated[
         str | None, Flag(RESULTS, "NAME", choices=tuple(TRACKERS), bare="bytetrack")
     ] = Field(
         default=None,
-        description="Give each object a number that it keeps from frame to frame; bytetrack where "
-        "no name is given.",
+        description="Track objects: each keeps its number from frame to frame; bytetrack if no "
+        "name is given.",
     )
 
     scene: Annotated[Path | None, Flag(RESULTS, "FILE.yaml")] = Field(
         default=None,
-        description="Count over lines and in zones, leave out regions and make events by rules, as "
-        "a YAML file says; tracks with bytetrack unless --track names another.",
+        description="YAML file with lines and zones to count in, regions to ignore and rules for "
+        "events; tracks with bytetrack unless --track names another tracker.",
     )
 
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),
-        description="An .mp4 or .mkv video, .jsonl or .csv results, - for JSON lines on standard "
-        "output, a folder (ends in /), crops:FOLDER for the best picture of each track, or window. "
-        "May be repeated.",
+        description="Video (.mp4, .mkv), results (.jsonl, .csv, or - for JSON lines on standard "
+        "output), a folder (ends in /), crops:FOLDER for the best picture of each track, or "
+        "window. May be repeated.",
     )
     headless: Annotated[bool, Flag(OUTPUT)] = Field(
-        default=False, description="Open no window, even where there is a display."
+        default=False, description="Never open a window."
     )
     events: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),
-        description="Where events of --scene go: a .jsonl file; or a .sqlite store, and what is "
-        "delivered from it: mqtt://…, https://…, a .csv file, any of Apprise. May be repeated.",
+        description="Destination of events from --scene: a .jsonl file; a .sqlite store, and "
+        "senders that read it: mqtt://…, https://…, a .csv file, any of Apprise. May be repeated.",
     )
     events_private: Annotated[bool, Flag(OUTPUT)] = Field(
-        default=False, description="Allow webhooks to addresses within the own network."
+        default=False, description="Allow webhooks to private network addresses."
     )
     clips: Annotated[Path | None, Flag(OUTPUT, "FOLDER")] = Field(
         default=None,
-        description="Keep a picture and a clip of each event, as the source sent it, with what was "
-        "found beside it.",
+        description="Save a picture and a clip of each event, as the source sent it, with the "
+        "results beside it.",
     )
     clip_before: Annotated[float, Flag(OUTPUT, "TIME", allowed=_TIME)] = Field(
-        default=5.0, ge=0, le=120, description="How much of the time before an event a clip shows."
+        default=5.0, ge=0, le=120, description="Seconds of a clip before the event."
     )
     clip_after: Annotated[float, Flag(OUTPUT, "TIME", allowed=_TIME)] = Field(
-        default=5.0, ge=0, le=600, description="How much of the time behind it."
+        default=5.0, ge=0, le=600, description="Seconds of a clip after the event."
     )
     max_disk: Annotated[int, Flag(OUTPUT, "SIZE", allowed="a size such as 500MB or 20GB")] = Field(
         default=10_000_000_000,
         ge=1_000_000,
-        description="What clips may take on disk, and crops; the oldest go first.",
+        description="Disk space for clips and crops; the oldest are deleted first.",
     )
     keep: Annotated[float | None, Flag(OUTPUT, "TIME", allowed="a time such as 12h or 30d")] = (
-        Field(default=None, gt=0, description="How long clips stay; without it until max-disk.")
+        Field(default=None, gt=0, description="How long clips are kept; default: until max-disk is reached.")
     )
     report: Annotated[Path | None, Flag(OUTPUT, "FILE")] = Field(
-        default=None, description="Write rates, latencies and drops of the run as JSON."
+        default=None, description="Write rates, latencies and drops as JSON."
     )
     overwrite: Annotated[bool, Flag(OUTPUT)] = Field(
-        default=False, description="Replace output files that exist."
+        default=False, description="Replace existing output files."
     )
     alpha: Annotated[float, Flag(OUTPUT, "X")] = Field(
-        default=0.5, ge=0, le=1, description="How strongly class maps cover the picture."
+        default=0.5, ge=0, le=1, description="Opacity of class maps."
     )
     style: Annotated[str, Flag(OUTPUT, "NAME", choices=STYLES)] = Field(
-        default="box", description="Look of what is detected; trace needs --track."
+        default="box", description="Drawing style of detections; trace needs --track."
     )
     blur: Annotated[tuple[str, ...], Flag(OUTPUT, "A,B", allowed="class names, as person,car")] = (
         Field(
             default=(),
-            description="Make these classes unrecognisable in pictures and video: boxes, or what a "
-            "segmenter finds.",
+            description="Blur these classes in pictures and video: their boxes, or their pixels "
+            "if the model segments.",
         )
     )
     hud: Annotated[bool, Flag(OUTPUT)] = Field(
         default=True,
-        description="Draw rates and latency on every frame of video; on pictures where asked for.",
+        description="Draw rates and latency on video; on pictures only if given.",
     )
     overlay: Annotated[tuple[str, ...], Flag(OUTPUT, "NAME")] = Field(
         default=(),
-        description="Draw what an installed package offers, too. May be repeated.",
+        description="Add an overlay of an installed package. May be repeated.",
     )
     encoder: Annotated[str, Flag(OUTPUT, "NAME", choices=("auto", SOFTWARE_ENCODER, *ENCODERS))] = (
         Field(
             default="auto",
-            description="What encodes video; auto: hardware where seen to work, else libx264.",
+            description="Video encoder; auto: hardware if it works here, else libx264.",
         )
     )
     preset: Annotated[
@@ -241,7 +240,7 @@ class Settings(BaseModel):
         ),
     ] = Field(
         default="auto",
-        description="Speed against size of the video; auto leaves the net its cores.",
+        description="Encoding speed against file size; auto leaves CPU time to the net.",
     )
 
     mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(
@@ -254,8 +253,8 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=10000,
-        description="Keep the time from capture to delivery of live frames below this: input size "
-        "and stride adapt while running.",
+        description="Keep the latency of live frames (capture to delivery) below this by adapting "
+        "input size and stride.",
     )
     max_frames: Annotated[int | None, Flag(PACE, "N")] = Field(
         default=None, ge=1, description="Stop after N frames."
@@ -265,41 +264,41 @@ class Settings(BaseModel):
         default=True, description="Show a progress bar on a terminal."
     )
     verbose: Annotated[bool, Flag(TALK, short="-v")] = Field(
-        default=False, description="Tell more, and where an error arose."
+        default=False, description="Show details, and tracebacks of errors."
     )
     quiet: Annotated[bool, Flag(TALK, short="-q")] = Field(
-        default=False, description="Tell of errors only."
+        default=False, description="Show errors only."
     )
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks by name, in the order they are drawn: class maps below, boxes above."""
+        """The tasks by name, in drawing order: class maps below, boxes above."""
         return ("segment", "detect") if self.task == "both" else (self.task,)
 
     @property
     def task_given(self) -> bool:
-        """Whether the user named the task, rather than leave it to the model or the default."""
+        """Whether the user named the task; else it follows from the model or the default."""
         return "task" in self.model_fields_set
 
     def shows_rates(self, pictures: bool) -> bool:
-        """Whether rates and latency are drawn: on pictures only if asked for, as they have none."""
+        """Whether to draw rates and latency; on pictures only if the user asked for them."""
         return self.hud and (not pictures or "hud" in self.model_fields_set)
 
     @classmethod
     def of(cls, **values: Any) -> Self:
-        """Settings from keywords, as `livevision.run` takes them.
+        """Build settings from keywords, as `livevision.run` does.
 
         Raises:
-            UsageError: A name, type or value that is not allowed.
+            UsageError: A name, type or value is not allowed.
         """
         return cls.checked(values, lambda name: name)
 
     @classmethod
     def checked(cls, values: Mapping[str, Any], where: Callable[[str], str]) -> Self:
-        """Settings from values by field name; ``where`` tells the place a field was given at.
+        """Build settings from values by field name; ``where`` gives a field's name in messages.
 
         Raises:
-            UsageError: A name, type or value that is not allowed; one line.
+            UsageError: A name, type or value is not allowed; one line.
         """
         try:
             return cls(**values)
@@ -307,7 +306,7 @@ class Settings(BaseModel):
             raise UsageError(_explain(error.errors()[0], where)) from None
 
     def to_yaml(self) -> str:
-        """All settings as YAML, which `--config` reads back to the same settings."""
+        """All settings as YAML; `--config` reads it back to the same settings."""
         import yaml
 
         values = {n.replace("_", "-"): plain(n, getattr(self, n)) for n in type(self).model_fields}
@@ -371,7 +370,7 @@ class Settings(BaseModel):
     @field_validator("track", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
-        """In YAML and Python, true and false do as well as a name."""
+        """Accept true and false in YAML and Python in place of a tracker's name."""
         if not isinstance(value, bool):
             return value
         return flag_of(cls.model_fields["track"]).bare if value else None
@@ -397,7 +396,7 @@ class Settings(BaseModel):
         there = entry_points.names(OVERLAYS.group, OVERLAYS) if value else []
         for name in value:
             if not there:
-                raise ValueError(f"no installed package has an overlay {name!r}, or any other")
+                raise ValueError(f"unknown overlay {name!r}: no installed package has overlays")
             if name not in there:
                 raise ValueError(unknown("overlay", name, there))
         return value
@@ -454,19 +453,19 @@ class Settings(BaseModel):
             raise ValueError("verbose and quiet were both given: choose one")
         scenes = self.scene is not None or any(s.scene is not None for s in self.sources.values())
         if self.style == "trace" and self.track is None and not scenes:
-            raise ValueError("style trace draws the ways of tracks, and track was not given")
+            raise ValueError("style trace draws the paths of tracks; add track")
         stores = [place for place in self.events if is_store(place)]
         if len(stores) > 1:
-            raise ValueError("several stores of events were given, and a run has one")
+            raise ValueError("several stores of events were given; give one")
         for place in self.events:
             if not stores and not is_lines(place):
                 raise ValueError(
-                    f"events: {redact_uri(place)} is delivered from a store, which keeps events "
-                    "until then: add --events events.sqlite"
+                    f"events: {redact_uri(place)} is sent from a store, which keeps events until "
+                    "they are delivered: add --events events.sqlite"
                 )
         if self.events and not scenes:
             raise ValueError(
-                "events come of rules in a scene, and no scene was given: --scene FILE"
+                "events come from the rules of a scene, and no scene was given: add --scene FILE"
             )
         if self.clips is not None and not self.events:
             raise ValueError(
@@ -477,18 +476,18 @@ class Settings(BaseModel):
             raise ValueError(f"output {crops[0]}: crops are of tracks: add --track")
         if self.track is not None and self.task_given and "detect" not in self.tasks:
             raise ValueError(
-                f"track follows boxes, and task {self.task} finds none: take task detect or both"
+                f"track follows boxes, and task {self.task} has none: use task detect or both"
             )
         if self.preset != "auto" and self.encoder not in ("auto", SOFTWARE_ENCODER):
             raise ValueError(
-                f"preset {self.preset} is {SOFTWARE_ENCODER}'s, and encoder {self.encoder} was "
+                f"preset {self.preset} is for {SOFTWARE_ENCODER}, and encoder {self.encoder} was "
                 "given: leave one out"
             )
         if self.target_latency is not None:
             if self.mode == "every-frame":
                 raise ValueError(
-                    "target-latency needs frames that may be left out, and mode every-frame leaves "
-                    "out none: take mode freshest, or a live source and mode auto"
+                    "target-latency drops frames, and mode every-frame drops none: use mode "
+                    "freshest, or a live source with mode auto"
                 )
             if self.batch is not None and self.batch > 1:
                 raise ValueError("batch and target-latency were both given: choose one")
@@ -496,14 +495,14 @@ class Settings(BaseModel):
         if len(self.weights) > most:
             raise ValueError(
                 f"{len(self.weights)} values of weights were given, and task {self.task!r} takes "
-                f"{most}; for boxes and class maps together: task both; for several models of one "
-                "task: name each with --model"
+                f"{most}; for boxes and class maps together use task both; for several models of "
+                "one task name each with --model"
             )
         return self
 
 
 def _explain(error: ErrorDetails, where: Callable[[str], str]) -> str:
-    """One line for one thing that is wrong with the settings given."""
+    """The message, one line, for one invalid setting."""
     name = str(error["loc"][0]) if error["loc"] else ""
     if name == "sources" and len(error["loc"]) > 1:
         return _explain_source(error, where)
@@ -519,7 +518,7 @@ def _explain(error: ErrorDetails, where: Callable[[str], str]) -> str:
 
 
 def _explain_source(error: ErrorDetails, where: Callable[[str], str]) -> str:
-    """One line for one thing that is wrong with the settings of one source."""
+    """The message, one line, for one invalid setting of a source."""
     source, key = str(error["loc"][1]), str(error["loc"][2]) if len(error["loc"]) > 2 else ""
     place = where(".".join(("sources", source, key)).rstrip("."))
     if error["type"] == "extra_forbidden":

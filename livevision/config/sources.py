@@ -1,4 +1,4 @@
-"""The settings of one source, where several are watched each in its own way.
+"""The settings of one source, for runs with several sources.
 
     sources:
       door:
@@ -9,7 +9,7 @@
         zones: {till: {points: [[0.1, 0.2], [0.4, 0.2], [0.4, 0.9]]}}
       yard: {uri: rtsp://cam2/stream, conf: 0.4, scene: yard.yaml}
 
-What a source does not say it takes from the run.
+A source takes what it does not set from the run.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ Texts = tuple[str, ...]
 
 
 class SourceSettings(BaseModel):
-    """What one source is told beside, or in place of, what the run is told. Frozen."""
+    """Settings of one source; they override or extend those of the run. Frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     uri: Annotated[str, Field(min_length=1)]
     models: Texts | None = Field(
-        default=None, description="Which models look at it; by default those of the run."
+        default=None, description="Models that process this source; default: the run's."
     )
     conf: float | None = Field(default=None, ge=0, le=1)
     iou: float | None = Field(default=None, ge=0, le=1)
     classes: tuple[str | int, ...] | None = None
     outputs: Texts = Field(
-        default=(), description="Outputs of this source alone, beside those of the run."
+        default=(), description="Outputs of this source alone, besides those of the run."
     )
     vid_stride: int | None = Field(default=None, ge=1)
     loop: bool | None = None
     retry_for: float | None = Field(default=None, ge=0)
     decoder: str | None = None
-    paused: bool = Field(default=False, description="Begin without looking at its frames.")
+    paused: bool = Field(default=False, description="Start paused: frames are not processed.")
     scene: Path | dict[str, Any] | None = Field(
         default=None,
-        description="Its lines, zones, ignored regions and rules: a YAML file, or as it would hold "
-        "them; by default those of the run. Each of the four may be given by its own name.",
+        description="Its lines, zones, ignored regions and rules: a YAML file, or a mapping with "
+        "the same keys; default: the run's. Each of the four may also be given by its own name.",
     )
 
     def read_scene(self) -> Scene | None:
-        """Its own scene; None where it has none.
+        """Read the source's own scene; None if it has none.
 
         Raises:
-            UsageError: The file cannot be read, or something in it is not allowed.
+            UsageError: The file cannot be read, or a value is not allowed.
         """
         if self.scene is None:
             return None
@@ -69,7 +69,7 @@ class SourceSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _parts(cls, values: Any) -> Any:
-        """Lines, zones, ignored regions and rules, given by their own names, make a scene."""
+        """Collect lines, zones, ignored regions and rules given by their own names in a scene."""
         if not isinstance(values, Mapping):
             return values
         parts = {name: values[name] for name in PARTS if name in values}
@@ -104,7 +104,7 @@ class SourceSettings(BaseModel):
     @classmethod
     def _some(cls, value: Texts | None) -> Texts | None:
         if value is not None and not value:
-            raise ValueError("no model was given; leave it out for the run's models")
+            raise ValueError("no model was given; leave models out to use those of the run")
         return value
 
     @field_validator("classes", mode="before")
@@ -114,10 +114,10 @@ class SourceSettings(BaseModel):
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that could not name a file.
+    """Check that the name of a source can name a file.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It cannot.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(

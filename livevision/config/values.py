@@ -1,4 +1,4 @@
-"""Values as users write them, brought into the form that settings keep."""
+"""Normalises values that users write to the form that settings store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from livevision.files import with_home
 
 CLASSES = "class names or numbers, as person,car"
-"""What a choice of classes must be, to follow "is not"."""
+"""What a choice of classes must be, worded to follow "is not"."""
 
 
 _DURATION = re.compile(r"([0-9.]+)\s*([a-z]*)")
@@ -46,23 +46,23 @@ def _number(written: str) -> float | None:
 
 
 def text(value: Any) -> Any:
-    """A number or path as text, with ``~`` as the home folder; anything else unchanged."""
+    """A number or path as text, with ``~`` expanded; anything else unchanged."""
     if isinstance(value, int | Path) and not isinstance(value, bool):
         value = str(value)
     return str(with_home(value)) if isinstance(value, str) and value.startswith("~") else value
 
 
 def texts(value: Any) -> Any:
-    """One value or several, as a tuple of texts."""
+    """One value or several as a tuple of texts."""
     items = value if isinstance(value, list | tuple) else (value,)
     return tuple(text(item) for item in items)
 
 
 def class_list(value: Any) -> Any:
-    """Names and numbers of classes, from a list or from text with commas.
+    """Names and numbers of classes, from a list or comma-separated text.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: Neither of these.
     """
     if value is None:
         return ()
@@ -75,7 +75,7 @@ def class_list(value: Any) -> Any:
 
 
 def plain(name: str, value: Any) -> Any:
-    """A setting's value as YAML can write it and ``--config`` reads it."""
+    """A setting's value in the form that YAML can hold and ``--config`` reads."""
     if name == "imgsz" and value is not None:
         return "x".join(map(str, value))
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""Settings from a YAML file under those of the command line.
+"""Loads settings from a YAML file and overrides them with those of the command line.
 
-The keys are the names of the flags, with - or _. Paths mean what they would mean on the command
-line: relative ones are looked up from the current folder.
+The keys are the names of the flags, with - or _. As on the command line, relative paths start from
+the current folder.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _SHIPPED = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 
 
 def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """The settings of a run: those of ``file``, overruled one by one by ``flags``.
+    """Load the settings of a run from ``file``, overridden by ``flags``.
 
     Args:
-        file: A YAML file, or the name of a shipped one (``webcam-segment``); None for none.
-        flags: Values from the command line by field name, only those that were given.
+        file: A YAML file, or the name of a shipped one (``webcam-segment``); None for no file.
+        flags: Values given on the command line, by field name.
 
     Raises:
-        UsageError: A file that cannot be read, an unknown key, a wrong type or value.
+        UsageError: The file cannot be read, a key is unknown, or a value is not allowed.
     """
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
@@ -38,14 +38,14 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
         return f"--{name.replace('_', '-')}" if name in flags else places.get(name, name)
 
     if "sources" in values and "source" in flags:
-        # The flag names another thing to look at than the file does.
+        # The flag replaces the sources of the file.
         del values["sources"]
 
     return Settings.checked({**values, **flags}, where)
 
 
 def shipped(kind: Literal["run", "train"] = "run") -> dict[str, Path]:
-    """The YAML files that come with livevision, by name: for runs, or for training."""
+    """The YAML files that come with livevision, by name; for runs or for training."""
     folder = next((folder for folder in _SHIPPED if folder.is_dir()), None)
     return {f.stem: f for f in sorted((folder / kind).glob("*.yaml"))} if folder else {}
 
@@ -63,7 +63,7 @@ def _find(file: Path) -> Path:
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values in a YAML file by field name, and the place of each for messages."""
+    """The values in a YAML file by field name, and the location of each for messages."""
     import yaml
 
     try:
@@ -110,7 +110,7 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _with_underscores(sources: dict[Any, Any]) -> dict[str, Any]:
-    """The settings of sources by field name; a text in place of settings is the URI."""
+    """The settings of sources by field name; a plain text in place of settings is the URI."""
     fields: dict[str, Any] = {}
     for name, given in sources.items():
         if isinstance(given, str | int) and not isinstance(given, bool):
@@ -123,10 +123,10 @@ def _with_underscores(sources: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _places(node: Any, above: tuple[str, ...], file: Path) -> dict[str, str]:
-    """Where each key below a key stands, by the names that lead to it, with points between.
+    """The location of each key below a key, by dotted name.
 
     Raises:
-        UsageError: One stands twice.
+        UsageError: A key occurs twice.
     """
     import yaml
 

@@ -79,7 +79,7 @@ def test_a_net_learns_from_the_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--scales", "64,64"], "a size is named twice"),
+        (["--scales", "64,64"], "a size is given twice"),
         (["--scales", "big"], "give a size such as 640"),
         (["--format", "kitty"], "unknown format 'kitty'"),
         (["--classes", ","], "names none"),

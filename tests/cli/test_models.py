@@ -51,7 +51,7 @@ def test_the_defaults_are_marked() -> None:
     text, err = listed(width=80)
     marked = {line.split()[0] for line in text.splitlines() if line.split()[1:2] == ["*"]}
     assert marked == set(catalog.DEFAULTS.values())
-    assert "* the default of its task" in err
+    assert "* default of its task" in err
 
 
 def test_json_is_for_programs() -> None:

@@ -410,7 +410,7 @@ def test_without_any_package_an_overlay_is_told_to_be_unknown(livevision: Run) -
     Installed._forget()
     outcome = livevision("--source", "synthetic", "--overlay", "clock")
     assert outcome.code == 2
-    assert "no installed package has an overlay 'clock'" in outcome.one_line()
+    assert "unknown overlay 'clock': no installed package has overlays" in outcome.one_line()
 
 
 # Engines and models ------------------------------------------------------------------------------

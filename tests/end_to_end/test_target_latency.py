@@ -148,7 +148,7 @@ def test_a_stride_thins_out_live_frames_and_counts_them(slow: type[SlowEngine]) 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (("--mode", "every-frame"), "mode every-frame leaves out none"),
+        (("--mode", "every-frame"), "mode every-frame drops none"),
         ((), "add --mode freshest"),
         (("--mode", "freshest", "--batch", "2"), "batch and target-latency"),
     ],

@@ -1,4 +1,4 @@
-"""What is watched in a picture: lines, zones, what is ignored, and rules; as YAML gives them."""
+"""A scene: the lines, zones, ignored regions and rules of a source, read from YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a scene: lines, zones, regions that are ignored, and rules."""
+"""The parts of a scene: lines, zones, ignored regions and rules."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from livevision.config.scene.values import Points
 from livevision.errors import UsageError, unknown
 
 ANCHORS = ("bottom", "centre", "top", "left", "right")
-"""The point of a box that counts: the middle of an edge, or of the box."""
+"""Point of a box that is tested: its centre, or the middle of an edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that tracks are counted over.
+    """A line that counts the tracks crossing it.
 
     Attributes:
         name: Its name.
-        points: Its two ends, as fractions or in pixels. Seen from the first one looking towards the
-            second, ``in`` is from right to left: upwards, for one drawn from left to right.
-        classes: Classes that are counted; nothing for all.
+        points: Its two ends, as fractions or in pixels. Looking from the first end to the second,
+            ``in`` is from right to left: upwards, if the line is drawn from left to right.
+        classes: Classes that are counted; empty for all.
         anchor: One of ``ANCHORS``.
     """
 
@@ -33,15 +33,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A region that tracks are counted in.
+    """A region that counts the tracks inside it.
 
     Attributes:
         name: Its name.
         points: Its corners, as fractions or in pixels.
-        classes: Classes that are counted; nothing for all.
+        classes: Classes that are counted; empty for all.
         anchor: One of ``ANCHORS``.
-        grace: Seconds outside after which a track has left; shorter ones are one visit.
-        queue_after: Seconds inside from which a track stands in the queue.
+        grace: Seconds outside before a track counts as gone; shorter absences are one visit.
+        queue_after: Seconds inside before a track counts as queueing.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that is watched in the pictures of a source.
+    """The lines, zones, ignored regions and rules of a source.
 
     Attributes:
-        lines: By no particular order; names are distinct, as those of zones and rules.
+        lines: In any order; names of lines, of zones and of rules are each distinct.
         zones: The same.
-        ignore: Regions; boxes that lie in them by more than half are left out.
-        rules: What makes an event.
+        ignore: Regions; a box with more than half its area inside is dropped.
+        rules: The rules that make events.
     """
 
     lines: tuple[Line, ...] = ()
@@ -70,19 +70,19 @@ class Scene:
 
     @property
     def is_watched(self) -> bool:
-        """Whether anything is counted in it, which needs tracks."""
+        """Whether the scene counts anything, which needs tracks."""
         return bool(self.lines or self.zones)
 
     def place_of(self, rule: Rule) -> Line | Zone:
-        """The line or zone that one of its rules is about."""
+        """The line or zone that a rule refers to."""
         places: Sequence[Line | Zone] = self.zones if rule.when.zone else self.lines
         return next(each for each in places if each.name == (rule.when.zone or rule.when.line))
 
     def check_classes(self, labels: Iterable[str]) -> None:
-        """Refuse classes that no model of the run knows.
+        """Check that the run's models know every class the scene names.
 
         Raises:
-            UsageError: One is not known; with the nearest one that is.
+            UsageError: A class is unknown; the message suggests the nearest known one.
         """
         known = list(dict.fromkeys(labels))
         for where, names in self._classes():

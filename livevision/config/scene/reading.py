@@ -1,4 +1,4 @@
-"""A scene from YAML or a mapping, with one line for what is wrong.
+"""Reads a scene from YAML or a mapping, with one-line error messages.
 
 lines: {gate: {points: [[0.1, 0.5], [0.9, 0.5]]}}
 zones: {till: {points: [[0.1, 0.2], [0.4, 0.2], [0.4, 0.9]], classes: [person]}}
@@ -27,10 +27,10 @@ _OPPOSITE = {">=": "<", "<=": ">", ">": "<=", "<": ">=", "==": "=="}
 
 
 def read_scene(file: Path) -> Scene:
-    """The scene in a YAML file.
+    """Read the scene in a YAML file.
 
     Raises:
-        UsageError: The file cannot be read, or something in it is not allowed.
+        UsageError: The file cannot be read, or a value is not allowed.
     """
     import yaml
 
@@ -45,14 +45,14 @@ def read_scene(file: Path) -> Scene:
 
 
 def scene_of(content: Any, where: str = "scene") -> Scene:
-    """The scene in a mapping with lines, zones, ignore and rules.
+    """Read a scene from a mapping with lines, zones, ignore and rules.
 
     Args:
         content: The mapping.
-        where: What it is called in messages.
+        where: Its name in messages.
 
     Raises:
-        UsageError: Something in it is not allowed.
+        UsageError: A value is not allowed.
     """
     parts = _mapping(content, where, PARTS)
     lines = tuple(
@@ -202,7 +202,7 @@ def _schedule(content: Any, where: str) -> Schedule:
 
 
 def _days(value: Any, where: str) -> frozenset[int]:
-    """Days from ``mon-fri``, ``[sat, sun]`` or ``fri-mon``."""
+    """Parse days from ``mon-fri``, ``[sat, sun]`` or ``fri-mon``."""
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list | tuple):
         raise UsageError(f"{where}: days: {value!r} is not days such as mon-fri or [sat, sun]")
@@ -217,7 +217,7 @@ def _days(value: Any, where: str) -> frozenset[int]:
 
 
 def _time(value: Any, where: str) -> time:
-    # YAML reads 8:30 without quotes as a number of minutes in base 60.
+    # YAML 1.1 reads an unquoted 8:30 as a number of minutes in base 60.
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
         return time(value // 60, value % 60)
     try:
@@ -229,7 +229,7 @@ def _time(value: Any, where: str) -> time:
 def _mapping(content: Any, where: str, allowed: Iterable[str]) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise UsageError(f"{where}: {content!r} is not settings such as {next(iter(allowed))}: …")
-    # YAML before 1.2 reads on, yes and the like as booleans; none of them is a name here.
+    # YAML 1.1 reads on, yes and the like as booleans; none of them is a setting's name here.
     given = {str(key).replace("_", "-"): value for key, value in content.items()}
     for key in given:
         if key not in allowed:

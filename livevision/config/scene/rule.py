@@ -1,4 +1,4 @@
-"""A rule: what has to hold, for how long and when, to make an event."""
+"""A rule: the condition, duration and schedule that make an event."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _ONE = Comparison(">=", 1)
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """What has to hold.
+    """The condition of a rule.
 
     Attributes:
-        zone: Name of the zone, or None where a line is watched.
-        line: Name of the line, or None where a zone is watched.
-        measure: Of a zone "count" (tracks inside), "queue", "dwell" (seconds of one track) or
-            "share" (of its pixels, 0..1, in a class map); of a line "crosses".
-        bound: What the measure is compared with; of a line, crossings ``within`` so many seconds.
-        classes: Classes that count; nothing for all.
-        moving: One of ``WAYS``: tracks that move that way alone.
+        zone: Name of the zone, or None for a rule about a line.
+        line: Name of the line, or None for a rule about a zone.
+        measure: For a zone: "count" (tracks inside), "queue", "dwell" (seconds of one track) or
+            "share" (of its pixels, 0..1, in a class map). For a line: "crosses".
+        bound: Bound of the measure; for a line, of the crossings in the last ``within`` seconds.
+        classes: Classes that count; empty for all.
+        moving: One of ``WAYS``: count only tracks that move this way.
         crosses: One of ``CROSSINGS``.
-        within: Seconds over which crossings are counted; 0 for each alone.
-        seconds: How long it has to hold.
+        within: Seconds over which crossings are counted; 0 reports each crossing.
+        seconds: How long the condition must hold.
     """
 
     zone: str | None = None
@@ -48,8 +48,8 @@ class Schedule:
 
     Attributes:
         days: Days of the week, from 0 for Monday.
-        start: Time of day from which.
-        end: Time of day until which; one before ``start`` is on the next day.
+        start: Time of day it begins.
+        end: Time of day it ends; before ``start`` means on the next day.
         zone: Time zone; None for the machine's.
     """
 
@@ -59,12 +59,12 @@ class Schedule:
     zone: tzinfo | None = None
 
     def applies(self, moment: datetime) -> bool:
-        """Whether a moment, which knows its time zone, is within the schedule."""
+        """Whether a time-zone-aware moment is within the schedule."""
         local = moment.astimezone(self.zone)
         at, day = local.time(), local.weekday()
         if self.start <= self.end:
             return day in self.days and self.start <= at <= self.end
-        # Over midnight: the hours after it belong to the day before.
+        # Past midnight: the hours after it belong to the previous day.
         if at >= self.start:
             return day in self.days
         return at <= self.end and (day - 1) % 7 in self.days
@@ -75,14 +75,14 @@ _ALWAYS = Schedule()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What makes an event.
+    """A condition that makes an event.
 
     Attributes:
         name: Its name.
-        when: What has to hold.
-        until: What ends it, for the same measure; None for its opposite.
-        cooldown: Seconds after an event in which there is no other.
-        schedule: When it applies.
+        when: The condition.
+        until: Bound of the same measure that ends the event; None for the opposite of ``when``.
+        cooldown: Seconds after an event during which there is no other.
+        schedule: When the rule applies.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Values of a scene's settings: points, durations and comparisons, each read with its place."""
+"""Parsers of values in a scene: points, durations and comparisons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Comparison:
     bound: float
 
     def holds(self, value: float) -> bool:
-        """Whether a value keeps to it."""
+        """Whether a value satisfies the bound."""
         return _COMPARE[self.sign](value, self.bound)
 
     def __str__(self) -> str:
@@ -42,10 +42,10 @@ class Comparison:
 
 
 def points(value: Any, where: str, least: int) -> Points:
-    """Corners of a shape, x and y, as fractions of the picture or in pixels.
+    """Parse the corners of a shape: x and y, as fractions of the frame or in pixels.
 
     Raises:
-        UsageError: They are no such list, or fewer than ``least``.
+        UsageError: Not such a list, or fewer than ``least`` points.
     """
     wanted = (
         f"{least} points or more" if least > 2 else "2 points"
@@ -65,17 +65,17 @@ def points(value: Any, where: str, least: int) -> Points:
 
 
 def in_pixels(shape: Points, size: tuple[int, int]) -> Points:
-    """A shape in pixels of a picture of (width, height): it is fractions where none is over 1."""
+    """Convert a shape to pixels of a (width, height) frame; numbers all up to 1 are fractions."""
     if any(number > 1 for point in shape for number in point):
         return shape
     return tuple((x * size[0], y * size[1]) for x, y in shape)
 
 
 def seconds(value: Any, where: str) -> float:
-    """A duration such as 120, ``90s``, ``2m`` or ``1h`` in seconds.
+    """Parse a duration such as 120, ``90s``, ``2m`` or ``1h`` to seconds.
 
     Raises:
-        UsageError: It is none.
+        UsageError: Not a duration.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         if 0 <= value < math.inf:
@@ -88,15 +88,15 @@ def seconds(value: Any, where: str) -> float:
 
 
 def comparison(value: Any, where: str, unit: str = "") -> Comparison:
-    """A bound such as ``>= 3``; a number alone means that or more.
+    """Parse a bound such as ``>= 3``; a bare number means at least that.
 
     Args:
-        value: As it was written.
-        where: The place, for messages.
-        unit: "s" for a duration, "%" for a share; a share is kept as 0..1.
+        value: The value as written.
+        where: Its location, for messages.
+        unit: "s" for a duration, "%" for a share; a share is stored as 0..1.
 
     Raises:
-        UsageError: It is none.
+        UsageError: Not a bound.
     """
     example = {"s": "> 60s", "%": "> 30%"}.get(unit, ">= 3")
     text = str(value) if isinstance(value, int | float | str) else ""
