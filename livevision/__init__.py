@@ -1,4 +1,4 @@
-"""livevision: boxes and class maps on live video, with honest times and rates.
+"""livevision: object detection and segmentation on live video.
 
     import livevision
 
@@ -8,7 +8,7 @@
     for frame in livevision.run(source="in.mp4", task="segment"):
         frame.index, frame.time, frame.image, frame.class_map
 
-The names below are imported when they are first used, so that ``import livevision`` costs nothing.
+The names below are imported on first use, so that ``import livevision`` is cheap.
 """
 
 from __future__ import annotations

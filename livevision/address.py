@@ -1,7 +1,7 @@
-"""The parts of a network address, split as FFmpeg splits it, whatever stands in it.
+"""Splits a network address into its parts, as FFmpeg does, however malformed it is.
 
-``urllib.parse`` refuses a password such as ``[x]``, and takes another part of ``p@ss#1`` for the
-host than FFmpeg does, who makes the connection.
+``urllib.parse`` rejects a password such as ``[x]``, and finds another host in ``p@ss#1`` than
+FFmpeg, which makes the connection.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 ENCODED = "percent-encoded: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F, a space as %20"
-"""How user names and passwords are written in an address."""
+"""How to write user names and passwords in an address."""
 
 _PARTS = re.compile(
     r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://"
@@ -23,14 +23,14 @@ _HOST = re.compile(r"[\w.-]+|\[[0-9a-fA-F:.]+(%[\w.-]+)?\]")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address in parts.
+    """The parts of an address.
 
     Attributes:
-        scheme: Lower case, without ``:``; "" where the text has no ``://``.
-        user_info: What stands before the host's ``@``; None for nothing.
-        host: In brackets where it is written so.
-        port: "" where none is given.
-        rest: Path, query and fragment, as they stand.
+        scheme: Lower case, without ``:``; "" if the text has no ``://``.
+        user_info: The part before the host's ``@``; None if there is none.
+        host: With brackets if written so.
+        port: "" if not given.
+        rest: Path, query and fragment, unchanged.
     """
 
     scheme: str
@@ -41,7 +41,7 @@ class Address:
 
     @property
     def is_sound(self) -> bool:
-        """Whether host and port can be ones, so that the user name and the password are not cut."""
+        """Whether host and port are plausible, so that no user name or password was cut."""
         if not re.fullmatch(r"(\d{1,5})?", self.port):
             return False
         if not _HOST.fullmatch(self.host) and (self.host or not self.port or self.user_info):
@@ -64,12 +64,12 @@ class Address:
 
     @property
     def host_name(self) -> str:
-        """The host for messages; "the host" where it may be part of a password."""
+        """The host for messages; "the host" if it may contain part of a password."""
         return "the host" if not self.host or "@" in self.rest else self.host.strip("[]")
 
 
 def split_address(uri: str) -> Address:
-    """The parts of an address; where it has no ``://``, all of it is ``rest``."""
+    """Split an address; without ``://`` all of it is ``rest``."""
     found = _PARTS.fullmatch(uri)
     if found is None:
         return Address("", None, "", "", uri)
@@ -84,7 +84,7 @@ def split_address(uri: str) -> Address:
         scheme=found["scheme"].lower(),
         user_info=user_info if at else None,
         host=host,
-        # What stands there without a colon is no port.
+        # Without a colon it is no port.
         port=port[1:] if port.startswith(":") else port and f"?{port}",
         rest=found["rest"],
     )

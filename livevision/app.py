@@ -1,4 +1,4 @@
-"""livevision as an application: a run from its settings to the exit code, or frame by frame."""
+"""The application: runs settings to an exit code, or frame by frame for Python."""
 
 from __future__ import annotations
 
@@ -25,19 +25,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MANY = 10  # results in one folder
+_MANY = 10  # results in one folder before they are summarised
 
 
 def run(settings: Settings, own_process: bool = False) -> int:
-    """Do what the command line asked for, and give the exit code.
+    """Run the settings of the command line and return the exit code.
 
     Args:
-        settings: What the user asked for.
-        own_process: The command is what this process was started for, so that its times count from
-            there.
+        settings: The user's settings.
+        own_process: This process was started for the command, so that times count from its start.
 
     Raises:
-        LivevisionError: With the exit code it carries, after every output has been finished.
+        LivevisionError: It carries the exit code; every output has been finished.
     """
     this = Run(settings, Meter(_process_start() if own_process else None))
     if settings.headless and not settings.output and not settings.events:
@@ -70,26 +69,26 @@ def frames(
     task: Literal["detect", "segment", "both", "classify"] | None = None,
     **options: Unpack[RunOptions],
 ) -> Iterator[Rendered]:
-    """Run livevision and take its frames one by one.
+    """Run livevision and iterate over its frames.
 
         for frame in livevision.run(source="in.mp4", task="both"):
             print(frame.index, frame.time, frame.detections.xyxy)
 
     Args:
-        source: What ``--source`` takes, or several of them; may be left out where ``sources`` are
-            given by name.
-        task: ``detect``, ``segment``, ``both`` or ``classify``; by default what the models do, and
-            ``detect`` where none is named.
-        options: Any other setting of the command line by its name, such as ``conf=0.4`` or
-            ``output="out.mp4"``. No window opens unless ``output`` has ``"window"``.
+        source: A source as for ``--source``, or several; not needed if ``sources`` are given by
+            name.
+        task: ``detect``, ``segment``, ``both`` or ``classify``; default: the task of the models, or
+            ``detect`` if none is named.
+        options: Any other setting of the command line by name, such as ``conf=0.4`` or
+            ``output="out.mp4"``. No window opens unless ``output`` contains ``"window"``.
 
     Yields:
         Every delivered frame with its results and the annotated picture (uint8, H×W×3, BGR).
         Leaving the loop ends the run and finishes its outputs.
 
     Raises:
-        LivevisionError: As the command line would report it; SourceError only after the last frame
-            of every source has been given.
+        LivevisionError: As on the command line; a SourceError is raised only after the last frame
+            of all sources.
     """
     from livevision.config import Settings
 
@@ -106,7 +105,7 @@ def frames(
 
 
 def _in_short(paths: Sequence[str]) -> list[str]:
-    """Where results are, a line each; many of one folder in one line."""
+    """Where results are, one line each; many in one folder share a line."""
     count = Counter(str(Path(path).parent) for path in paths)
     return list(
         dict.fromkeys(
@@ -119,7 +118,7 @@ def _in_short(paths: Sequence[str]) -> list[str]:
 
 
 def _process_start() -> float:
-    """``time.monotonic()`` of the moment this process began."""
+    """``time.monotonic()`` when this process began."""
     import psutil
 
     return time.monotonic() - (time.time() - psutil.Process().create_time())

@@ -1,7 +1,7 @@
-"""Errors a user can act on: one line that says what was given, what is allowed and what to do.
+"""Errors a user can act on: one line with the value given, what is allowed and what to do.
 
-Each carries the exit code of the command line. Anything else that reaches the top is a bug of
-livevision's own and keeps its traceback.
+Each carries the exit code of the command line. Any other exception that reaches the top is a bug
+in livevision and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -13,48 +13,48 @@ from livevision.redact import redact_uri
 
 
 class LivevisionError(Exception):
-    """The run failed for a reason that its message explains; exit code 1."""
+    """The run failed for a reason given in the message; exit code 1."""
 
     exit_code = 1
 
 
 class UsageError(LivevisionError, ValueError):
-    """A wrong flag, setting, name or value; exit code 2."""
+    """An invalid flag, setting, name or value; exit code 2."""
 
     exit_code = 2
 
 
 class SourceError(LivevisionError):
-    """A source that cannot be opened, or broke off; exit code 3."""
+    """A source cannot be opened, or failed while running; exit code 3."""
 
     exit_code = 3
 
 
 class DataError(LivevisionError):
-    """Labelled pictures that are missing or broken, told with file and line; exit code 3."""
+    """Labelled pictures are missing or broken; the message names file and line; exit code 3."""
 
     exit_code = 3
 
 
 class ModelError(LivevisionError):
-    """A model, its weights or its engine that cannot be used; exit code 4."""
+    """A model, its weights or its engine cannot be used; exit code 4."""
 
     exit_code = 4
 
 
 class OutputError(LivevisionError):
-    """An output that cannot be written; exit code 5."""
+    """An output cannot be written; exit code 5."""
 
     exit_code = 5
 
 
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
-    """The line for a name that is not known: the name, the nearest known one, and all of them.
+    """The message for an unknown name: the name, the nearest known one, and all known ones.
 
     Args:
         kind: What is named, such as "model" or "class".
         given: The name as the user wrote it.
-        allowed: Every name that would do.
+        allowed: All known names.
     """
     names = list(allowed)
     near = difflib.get_close_matches(given.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
@@ -78,11 +78,11 @@ _EXTRAS = {
     "tensorboard": "tensorboard",
     "torch": "torch",
 }
-"""Packages that livevision can do without until they are needed, and the extras that have them."""
+"""Optional packages, and the extras that install them."""
 
 
 def missing_module(error: ModuleNotFoundError, what_for: str) -> ModelError | None:
-    """The error to raise where an import failed; None where it is no optional package's."""
+    """The error for a failed import of an optional package; None if the package is not optional."""
     package = (error.name or "").partition(".")[0]
     if package not in _EXTRAS:
         return None
@@ -90,9 +90,9 @@ def missing_module(error: ModuleNotFoundError, what_for: str) -> ModelError | No
 
 
 def missing_package(package: str, what_for: str, extra: str) -> str:
-    """The line for an optional package that is not installed, with the command that brings it."""
+    """The message for a missing optional package, with the command that installs it."""
     if package == "torch":
-        # On Linux PyPI's build brings CUDA along, six gigabytes of it.
+        # On Linux PyPI's build includes CUDA, which is six gigabytes.
         index = "https://download.pytorch.org/whl/cpu"
         return (
             f"{what_for} needs PyTorch: pip install torch --index-url {index} for CPUs, or "

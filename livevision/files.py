@@ -1,4 +1,4 @@
-"""The user's files: `~`, the folders for caches and data, and files written whole or not at all."""
+"""User files: `~`, cache and data folders, and atomic writes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from livevision.errors import OutputError
 _log = logging.getLogger(__name__)
 
 MOST_BYTES = 300_000_000
-"""What each cache folder may hold."""
+"""Maximum size of each cache folder."""
 
 _AT_HAND_S = 3600.0
 
 
 def with_home(path: str | Path) -> Path:
-    """A path with the home folder in the place of `~` or `~user` at its beginning.
+    """Expand `~` or `~user` at the beginning of a path to the home folder.
 
-    Where there is no such user, or none that has a home, `~` is a character as any other: files may
-    be called `~draft.mp4`, and a container may run as a user that nobody knows.
+    Without such a user, or without a home folder, `~` stays as it is: files may be called
+    `~draft.mp4`, and a container may run as an unknown user.
     """
     with suppress(RuntimeError):
         return Path(path).expanduser()
@@ -41,26 +41,26 @@ _numbers = itertools.count()
 
 @contextmanager
 def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Within it, a file to write beside another, whose place it takes at the end.
+    """Write a file atomically: the block writes a temporary file, which then replaces the target.
 
-    A link stays, and the file that it leads to is replaced. Where the block raises, the old file
-    stays and nothing is left behind.
+    A symbolic link stays, and the file it points to is replaced. If the block raises, the old file
+    stays and the temporary file is deleted.
 
     Args:
-        path: The file; it need not be there. Its folder has to be.
-        durable: The new file is on the disk before it takes the place, so that a power cut leaves
-            one of the two.
+        path: The target; it need not exist, but its folder must.
+        durable: Sync the new file to disk before it replaces the old one, so that a power cut
+            leaves one of the two.
 
     Yields:
-        The file to write: hidden, of another name, with the same suffix.
+        The temporary file to write: hidden, with the same suffix.
 
     Raises:
-        OSError: It cannot be written, or a folder, a pipe or a device stands there.
+        OSError: It cannot be written, or the path is a folder, pipe or device.
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a file", str(path))
     end = Path(os.path.realpath(path)) if path.is_symlink() else path
-    # Short whatever the file is called, since names have a largest length.
+    # Short whatever the target is called, since file names have a maximum length.
     part = end.with_name(f".livevision-{os.getpid()}-{next(_numbers)}.part{end.suffix[:8]}")
     try:
         yield part
@@ -73,21 +73,21 @@ def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> None:
-    """Write a file of these bytes, or of this text in UTF-8; otherwise as ``whole``."""
+    """Write bytes, or text in UTF-8, to a file atomically; see ``whole``."""
     with whole(path, durable=durable) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def cache_folder(name: str) -> Path | None:
-    """A folder in the user's cache, made if need be.
+    """A folder in the user's cache; created if missing.
 
-    It lies in ``$XDG_CACHE_HOME/livevision``, or ``~/.cache/livevision`` where that is not set.
+    It is in ``$XDG_CACHE_HOME/livevision``, or ``~/.cache/livevision`` if that is not set.
 
     Args:
         name: The folder's name.
 
     Returns:
-        The folder, or None where none can be written, which is logged: a cache is never needed.
+        The folder, or None if it cannot be written, which is logged: a cache is always optional.
     """
     folder = _under("XDG_CACHE_HOME", "~/.cache") / name
     if not folder.is_absolute():
@@ -103,27 +103,27 @@ def cache_folder(name: str) -> Path | None:
 
 @functools.cache
 def passing_folder() -> Path:
-    """A folder for what no cache can hold, one for the process, deleted when that ends.
+    """A temporary folder for what no cache can hold; one per process, deleted at its end.
 
     Raises:
-        OutputError: None can be made: everything is full, or read only.
+        OutputError: It cannot be created: disks are full, or read-only.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="livevision-"))
     except OSError as error:
-        raise OutputError(f"there is no place for temporary files: {error.strerror}") from error
+        raise OutputError(f"no temporary folder can be created: {error.strerror}") from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def lend_cache(variable: str, name: str) -> None:
-    """Have another package keep its cache in ours, not in a folder of its own in the user's home.
+    """Have another package keep its cache inside ours instead of in the user's home folder.
 
     Call it before the package is imported.
 
     Args:
-        variable: The environment variable in which it looks for the place of its cache.
-        name: The folder in ours, or a file in one.
+        variable: The environment variable with the package's cache location.
+        name: A folder inside our cache, or a file in one.
     """
     path = Path(name)
     folder = cache_folder(str(path.parent if path.suffix else path))
@@ -132,10 +132,10 @@ def lend_cache(variable: str, name: str) -> None:
 
 
 def prune(folder: Path, most_bytes: int) -> None:
-    """Delete the files of a cache that were not used for longest, until the rest is small enough.
+    """Delete the least recently used files of a cache until the rest fits.
 
-    Files used within the last hour stay, since another process may be about to open them. One that
-    has gone meanwhile, or may not be deleted, is passed over.
+    Files used within the last hour stay, since another process may be about to open them. A file
+    that is already gone, or cannot be deleted, is skipped.
     """
     found = []
     for path in folder.iterdir():
@@ -153,14 +153,13 @@ def prune(folder: Path, most_bytes: int) -> None:
 
 
 def data_folder(name: str) -> Path:
-    """A folder among the user's data, for what was made to stay; it need not be there.
+    """A folder of the user's data, for files that persist; it need not exist.
 
-    It lies in ``$XDG_DATA_HOME/livevision``, or ``~/.local/share/livevision`` where that is not
-    set.
+    It is in ``$XDG_DATA_HOME/livevision``, or ``~/.local/share/livevision`` if that is not set.
     """
     return _under("XDG_DATA_HOME", "~/.local/share") / name
 
 
 def _under(variable: str, otherwise: str) -> Path:
-    """Our folder in another; with `~` at the beginning still where nobody knows a home folder."""
+    """Our folder inside another; `~` stays if there is no home folder."""
     return Path(os.environ.get(variable) or with_home(otherwise)) / "livevision"

@@ -1,10 +1,10 @@
-"""What travels between the stages: one value for each arrow of the pipeline.
+"""Values that travel between the stages: one type for each arrow of the pipeline.
 
     capture: Frame -> preprocess: Prepared -> inference: Inferred -> overlay: Rendered -> output
 
 Every image is a uint8 array of shape H×W×3 in BGR order. A stage never writes to an image it was
-given; it makes a new one. Only where nobody can see a frame again, as in a run of the command line
-on video files, is its own picture drawn on.
+given; it makes a new one. The one exception: command-line runs on video files draw on the frame's
+own image, since nobody can see the frame again.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Batch = Mapping[str, NDArray[Any]]
 
 
 class Colours(NamedTuple):
-    """What the values of pictures mean as light, in numbers of ITU-T H.273, as FFmpeg has them.
+    """Colour primaries and transfer of pictures, as code points of ITU-T H.273, as in FFmpeg.
 
     Attributes:
-        primaries: 1 is BT.709, which is that of sRGB too; 5 and 6 are BT.601, 9 is BT.2020.
+        primaries: 1 is BT.709, also used by sRGB; 5 and 6 are BT.601, 9 is BT.2020.
         transfer: 1 is BT.709, 6 BT.601.
     """
 
@@ -45,11 +45,11 @@ STANDARD_COLOURS = Colours(1, 1)
 
 
 class Picture(NamedTuple):
-    """Which still picture a frame is.
+    """Identifies a still picture.
 
     Attributes:
-        path: Its file, as the user's words lead to it.
-        page: Its place in a file of several, from 0; None in a file of one.
+        path: Its file, as reached from the user's path.
+        page: Page in a multi-page file, from 0; None for a file with one picture.
     """
 
     path: str
@@ -58,19 +58,19 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture of a source, upright, with the times that belong to it.
+    """One picture of a source, upright, with its times.
 
     Attributes:
         source: Position of the source in the run's list of sources, from 0.
         index: Number of the frame in its source, from 0. Frames skipped by a stride or dropped by
             a live link keep their numbers, so an index always names the same picture.
-        time: The source's own presentation time in seconds; for a camera, seconds since it opened.
-        wall_time: ``time.monotonic()`` when the frame was captured; latency is counted from here.
-            Of a live stream that is when the frame was due by the stream's own clock.
+        time: Presentation time of the source in seconds; for a camera, seconds since it opened.
+        wall_time: ``time.monotonic()`` at capture; latency is counted from here. For a live stream,
+            when the frame was due by the stream's own clock.
         image: uint8, H×W×3, BGR, rotation already applied.
-        picture: For a still picture which one it is; its time is only its turn in a video made of
-            the pictures, 1/25 s for each. None for video.
-        lag: Seconds between ``wall_time`` and the moment a live frame was at hand, decoded.
+        picture: Identity of a still picture; its time is its place in a video of all pictures,
+            1/25 s each. None for video.
+        lag: Seconds from ``wall_time`` until a live frame was decoded.
     """
 
     source: int
@@ -84,7 +84,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an image lies in a net's input: ``input = image * scale + offset`` on each axis.
+    """Position of an image in a net's input: ``input = image * scale + offset`` on each axis.
 
     Attributes:
         image_size: (width, height) of the image in pixels.
@@ -101,16 +101,16 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """What may change while a source is watched.
+    """Settings of a source that may change during a run.
 
-    A value is replaced whole, and travels with each frame, so that all work on a frame agrees.
+    A value is replaced as a whole and travels with each frame, so that all work on a frame agrees.
 
     Attributes:
-        conf: Boxes of a lower score are left out, 0..1.
-        iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
+        conf: Minimum confidence of a box, 0..1.
+        iou: IoU above which the weaker of two boxes of a class is dropped, 0..1.
         classes: Names or numbers of the classes to keep; empty keeps all.
-        paused: No frame of the source is looked at.
-        scene: What is watched in its pictures; None for nothing.
+        paused: Frames of the source are dropped unprocessed.
+        scene: Scene to watch; None for none.
     """
 
     conf: float = 0.25
@@ -122,12 +122,12 @@ class LiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A frame with the engine input, and its placement, of each model that looks at it.
+    """A frame with the engine inputs and their placement for each model that processes it.
 
     Attributes:
-        frame: It.
-        inputs: By the name of the model.
-        settings: Of its source, at this moment; None leaves them to the models.
+        frame: The frame.
+        inputs: Inputs and placement by model name.
+        settings: Settings of its source at this moment; None leaves them to the models.
     """
 
     frame: Frame
@@ -137,12 +137,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted in the scene of a source up to a frame.
+    """Counts in the scene of a source up to a frame.
 
     Attributes:
-        scene: What is watched.
-        lines: By the name of a line, crossings in and out.
-        zones: By the name of a zone, how many are inside.
+        scene: The scene.
+        lines: Crossings in and out by name of the line.
+        zones: Tracks inside by name of the zone.
     """
 
     scene: Scene
@@ -152,13 +152,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """A frame with what each model found in it, in the frame's own pixels.
+    """A frame with the result of each model, in the frame's own pixels.
 
     Attributes:
-        frame: It.
-        results: By the name of the model.
-        settings: Those that its source had when it was prepared.
-        counts: What was counted so far in its scene; None where none is watched.
+        frame: The frame.
+        results: Results by model name.
+        settings: Settings of its source when the frame was prepared.
+        counts: Counts of its scene so far; None without a scene.
     """
 
     frame: Frame
@@ -169,9 +169,9 @@ class Inferred:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A frame, its results by the models' names, and the picture to show: uint8, H×W×3, BGR.
+    """A frame, its results by model name, and the picture to show: uint8, H×W×3, BGR.
 
-    Where no sink wants a picture nothing is drawn, and ``image`` is the frame's own.
+    If no sink wants pictures, nothing is drawn and ``image`` is the frame's own.
     """
 
     frame: Frame
@@ -190,7 +190,7 @@ class Rendered:
 
     @property
     def detections(self) -> sv.Detections | None:
-        """What the first detector found; None where none ran. See ``results`` for several."""
+        """Result of the first detector; None without one. See ``results`` for several."""
         from livevision.results import ClassMap, Label
 
         found = (r for r in self.results.values() if not isinstance(r, ClassMap | Label))
@@ -198,14 +198,14 @@ class Rendered:
 
     @property
     def class_map(self) -> ClassMap | None:
-        """What the first segmenter found; None where none ran."""
+        """Result of the first segmenter; None without one."""
         from livevision.results import ClassMap
 
         return next((r for r in self.results.values() if isinstance(r, ClassMap)), None)
 
     @property
     def label(self) -> Label | None:
-        """What the first classifier found; None where none ran."""
+        """Result of the first classifier; None without one."""
         from livevision.results import Label
 
         return next((r for r in self.results.values() if isinstance(r, Label)), None)

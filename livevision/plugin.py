@@ -1,8 +1,8 @@
-"""What a package that adds to livevision needs, in one place; see docs/extending.md.
+"""Public names for packages that extend livevision; see docs/extending.md.
 
     from livevision.plugin import Frame, Life, SourceInfo, SourceOptions
 
-Names here keep their meaning between minor versions. ``Source``, ``Sink``, ``Engine`` and
+These names keep their meaning between minor versions. ``Source``, ``Sink``, ``Engine`` and
 ``Overlay`` are protocols for type checkers: nothing has to inherit from them.
 """
 

@@ -1,8 +1,7 @@
-"""The five seams of the pipeline, each as narrow as it can be.
+"""Interfaces of the pipeline: source, engine, task, overlay and sink, as protocols.
 
-A source, engine, task, overlay or sink is any object of these shapes, named in ``registry``;
-none has to inherit from anything. Implementations stand in the folder of their stage and know
-nothing of threads.
+An implementation is any object with these methods, named in ``registry``; nothing has to inherit
+from the protocols. Implementations live in the folder of their stage and know nothing of threads.
 """
 
 from __future__ import annotations
@@ -26,22 +25,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is known of a source once it is open.
+    """What a source reports when it is open.
 
     Attributes:
-        name: What the user called it, with passwords hidden; fit for logs and results.
-        live: True for a camera or a stream, which goes on whether or not it is watched.
+        name: The name the user gave, with passwords hidden; fit for logs and results.
+        live: True for a camera or a stream, which continues whether or not it is read.
         size: (width, height) of its frames in pixels, upright.
-        rate: Average frames per second, or None where the source does not say.
+        rate: Average frames per second, or None if unknown.
         time_base: The unit of its presentation times in seconds, or None.
-        frames: About how many frames will come, or None where nobody knows.
+        frames: Approximate number of frames, or None if unknown.
         bit_rate: Bits per second of the video, or None.
-        colours: What its pictures' values mean as light; pictures, cameras and whatever does not
-            say are taken for BT.709.
-        aspect: Width of a pixel by its height, upright.
-        extras: What its file holds beside the pictures, for sinks that copy it; None for anything
-            else, and where no sink was to copy.
-        still: True for pictures, each of which has a name and none a time.
+        colours: Colour primaries and transfer; BT.709 for pictures, cameras and whatever states
+            none.
+        aspect: Pixel aspect ratio, width by height, upright.
+        extras: What its file holds besides video (audio, subtitles, metadata), for sinks that copy
+            it; None for other sources, and if no sink copies it.
+        still: True for pictures, each of which has a name and no time.
     """
 
     name: str
@@ -58,13 +57,12 @@ class SourceInfo:
 
 
 class Source(Protocol):
-    """Frames from a camera, file, stream or folder. Open once constructed.
+    """Frames of a camera, file, stream or folder. Open once constructed.
 
-    Iteration ends with the source. It raises SourceError when the source breaks off or goes silent;
-    a live source has by then tried to reconnect. Frames lost on the way in (undecodable packets,
-    reconnections) are counted in ``losses``, by cause. ``life`` says, on any thread and at any
-    moment, whether it connects, is live, tries again or has ended; it is ``SourceOptions.life``
-    where that was given.
+    Iteration ends with the source. It raises SourceError if the source fails or goes silent; a live
+    source has tried to reconnect by then. ``losses`` counts, by cause, what never became a frame
+    (corrupt packets, reconnections). ``life`` is readable from any thread and says whether the
+    source is connecting, live, retrying or ended; it is ``SourceOptions.life`` if that was given.
     """
 
     info: SourceInfo
@@ -74,7 +72,7 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None:
-        """Release the device or file. Another thread may call it to end an iteration."""
+        """Release the device or file. Another thread may call this to end an iteration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What an engine takes and gives, and where it computes."""
+    """Inputs and outputs of an engine, and where it computes."""
 
     engine: str
     device: str
@@ -102,27 +100,27 @@ class EngineSpec:
 class Engine(Protocol):
     """A net ready to compute, used and closed on one thread.
 
-    It is opened there too, unless a run changes to it as it goes: then on a thread that no frame
-    waits for. The first number of an image's shape in ``spec.inputs`` is how many it takes in a
-    call, which is what its files were made for (``ModelFiles.batch``).
+    It is opened on that thread too, unless it is opened during a run, on a thread that no frame
+    waits for. The first dimension of an image's shape in ``spec.inputs`` is the batch size; the
+    engine's files fix it (``ModelFiles.batch``).
     """
 
     spec: EngineSpec
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """Arrays in by name, arrays out by name, as ``spec`` tells; these are the caller's."""
+        """Compute outputs by name from inputs by name, as in ``spec``; the caller owns them."""
 
     def close(self) -> None: ...
 
 
 class Pending(Protocol):
-    """What waits for the outputs of a batch that an engine has begun on.
+    """The outputs of a batch in flight.
 
-    It is called once, on any thread, and raises what went wrong.
+    Call it once, on any thread; it waits, and raises what went wrong.
 
     Attributes:
-        done: ``time.perf_counter()`` of the moment when the outputs were there, which may be long
-            before anybody asks for them. Known after the call; None where the engine cannot tell.
+        done: ``time.perf_counter()`` when the outputs were ready, which may be long before they
+            are fetched. Set by the call; None if the engine does not report it.
     """
 
     done: float | None
@@ -132,10 +130,10 @@ class Pending(Protocol):
 
 @runtime_checkable
 class Overlapping(Protocol):
-    """An engine that takes several batches in flight; any other engine is called batch by batch.
+    """An engine that takes several batches in flight; other engines are called batch by batch.
 
     Attributes:
-        streams: Batches that the engine computes at once.
+        streams: Batches that the engine computes at the same time.
         depth: Batches to keep in flight: the engine's parallelism, at least 2; 1 means no overlap.
     """
 
@@ -143,18 +141,18 @@ class Overlapping(Protocol):
     depth: int
 
     def start(self, batch: Batch) -> Pending:
-        """Begin, and return at once with what waits for the outputs, as ``Engine`` gives them.
+        """Start a batch and return at once; the result waits for the outputs.
 
-        The batch is lent until then, and batches may be asked for in any order. ``close`` ends what
-        was begun and never asked for.
+        The engine may read the batch until the outputs are there. Results may be fetched in any
+        order. ``close`` ends batches that were started and never fetched.
         """
 
 
 class Fit(Protocol):
-    """How an image is laid into a net's input, and what was found there laid back on the image.
+    """Maps an image to a net's input, and results back to the image.
 
-    ``place`` gives the input as uint8, 1×H×W×3, BGR. ``boxes`` takes and gives float32, N×4,
-    x1 y1 x2 y2; ``class_map`` uint8, H×W.
+    ``place`` returns the input as uint8, 1×H×W×3, BGR. ``boxes`` takes and returns float32, N×4,
+    x1 y1 x2 y2; ``class_map`` takes and returns uint8, H×W.
     """
 
     def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]: ...
@@ -167,7 +165,7 @@ class Fit(Protocol):
 
 
 class Task(Protocol):
-    """Both halves of a job around a net: the image into its input, its output into a result."""
+    """Pre- and post-processing of a net: image to inputs, outputs to a result."""
 
     name: str
 
@@ -177,10 +175,10 @@ class Task(Protocol):
 
 
 class Decoder(Protocol):
-    """Brings the outputs of somebody else's net into the form of those of livevision's graphs.
+    """Converts the outputs of a third-party net to those of livevision's graphs.
 
     Attributes:
-        classes: How many classes the net has; None where it does not tell.
+        classes: Number of classes of the net; None if unknown.
     """
 
     classes: int | None
@@ -188,30 +186,30 @@ class Decoder(Protocol):
     def __call__(
         self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
     ) -> dict[str, Any]:
-        """Arrays in by the net's names, out as ``inference.graph`` lays them out.
+        """Convert outputs with the net's names to the layout of ``inference.graph``.
 
         Args:
-            outputs: What the net gave.
+            outputs: Outputs of the net.
             size: (width, height) of its input.
-            conf: Boxes of a lower score are not wanted.
-            iou: Of two boxes of a class that overlap by more than this, the weaker goes.
+            conf: Minimum confidence; boxes below it may be dropped.
+            iou: IoU above which the weaker of two boxes of a class is dropped.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What the display shows: a source's rates over the recent past.
+    """Recent rates of a source, for display.
 
     Attributes:
-        capture_fps: Frames per second that come in; None, as the others, where not known yet.
-        model_fps: Frames per second that inference alone could do, one over its mean time.
-        delivered_fps: Frames per second that reach the outputs, which is what the user has.
-        latency_ms: Mean time from capture to delivery; None for a file, of which every frame is
-            taken: there it is but the length of the queues.
+        capture_fps: Frames per second captured; None, as for the others, if not known yet.
+        model_fps: Frames per second that inference alone could do: one over its mean time.
+        delivered_fps: Frames per second that reach the outputs.
+        latency_ms: Mean time from capture to delivery; None for a file processed frame by frame,
+            where it would only measure the queues.
         dropped: Frames dropped so far in the run.
         model: Name of the model, or of several.
-        engine: What computes it, such as ``openvino cpu fp32``.
-        lag_ms: Mean time that a live source is behind its own clock, which latency includes.
+        engine: Engine, device and precision, such as ``openvino cpu fp32``.
+        lag_ms: Mean time that a live source is behind its own clock; part of the latency.
     """
 
     capture_fps: float | None = None
@@ -225,10 +223,10 @@ class Rates:
 
 
 class Overlay(Protocol):
-    """Draws a result on a picture, clear of what others draw there.
+    """Draws a result on a picture, avoiding what other overlays draw.
 
-    A picture is planned first and drawn then: ``plan`` tells the room what is to stay visible and
-    takes the places that texts will stand on, and what it gives draws on the picture in place.
+    Overlays are planned first and drawn later: ``plan`` marks in the room what must stay visible,
+    reserves areas for texts, and returns a function that draws on a picture in place.
     """
 
     def plan(self, result: Any, room: Room) -> Callable[[Image], None]: ...
@@ -236,16 +234,16 @@ class Overlay(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutletPolicy:
-    """What happens where a sink is slower than its frames, or fails.
+    """What happens if a sink is slower than its frames, or fails.
 
     Attributes:
-        full: ``wait``: frames of a file wait, so that none is lost, and of a live source the oldest
-            waiting frame goes. ``newest``: only the newest frame is kept, of any source.
-            ``durable``: as ``wait``, with a long queue for live sources, of results without
+        full: ``wait``: frames of a file wait, so that none is lost; of a live source the oldest
+            waiting frame is dropped. ``newest``: only the newest frame of any source is kept.
+            ``durable``: like ``wait``, with a long queue for live sources, of results without
             pictures.
-        failing: ``end``: what it writes is what the user wants, so its source, or the run, ends.
-            ``retry``: the sink is made anew, with pauses from 0.5 s to 10 s, and frames that come
-            meanwhile are counted as dropped.
+        failing: ``end``: the output is one the user asked for, so its source, or the run, ends.
+            ``retry``: the sink is created again after pauses of 0.5 s to 10 s; frames that come in
+            between are counted as dropped.
     """
 
     full: str = "wait"
@@ -253,17 +251,18 @@ class OutletPolicy:
 
 
 class Sink(Protocol):
-    """Takes finished frames in order. ``close`` always leaves a finished, readable output.
+    """Takes finished frames in order. ``close`` always leaves a complete, readable output.
 
     Attributes:
-        wants_image: False where only the results are kept, so that nothing need be drawn.
-        wants_frame: Of its class, where it looks at the frame itself; else that may be drawn on.
-        where: Where the user finds what was written, for the last line of a run; "" once closed,
-            where that is nothing.
-        policy: Of its class; where there is none, frames wait and its failure ends the run.
+        wants_image: False if only the results are written, so that nothing need be drawn.
+        wants_frame: Class attribute; True if it reads the frame's own image, which then is not
+            drawn on.
+        where: Where the user finds the output, for the last line of a run; "" once closed if
+            nothing was written.
+        policy: Class attribute; without it frames wait and a failure ends the run.
 
-    It is made on the main thread; ``write`` and ``close`` are called on one thread of its own, or
-    on the main thread where the sink is ``Attentive``.
+    It is created on the main thread; ``write`` and ``close`` are called on a thread of its own, or
+    on the main thread if the sink is ``Attentive``.
     """
 
     wants_image: bool
@@ -283,10 +282,10 @@ class Attentive(Protocol):
 
 @runtime_checkable
 class Pacing(Protocol):
-    """A sink that waits for the presentation time of a frame; the wait does not count as work.
+    """A sink that waits for the presentation time of a frame; waiting does not count as work.
 
     Attributes:
-        waited: Seconds that it has done so, in all.
+        waited: Total seconds of waiting.
     """
 
     waited: float
@@ -294,7 +293,7 @@ class Pacing(Protocol):
 
 @runtime_checkable
 class Shared(Protocol):
-    """A sink that takes the frames of several sources; it is called for each that opens."""
+    """A sink that takes frames of several sources; ``opened`` is called for each of them."""
 
     def opened(self, source: int, info: SourceInfo) -> None: ...
 

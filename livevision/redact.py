@@ -1,8 +1,8 @@
-"""Hides passwords in whatever is shown: names of sources, messages, others' words, tracebacks.
+"""Hides passwords in everything that is shown: source names, messages, tracebacks.
 
-Rather too much is hidden than too little. A password may hold any character, so whatever stands
-between ``//`` and the last ``@`` goes, and all of an address that has no ``@`` where its host and
-port cannot be ones: then the ``@`` may have been forgotten.
+It hides too much rather than too little. A password may contain any character, so everything
+between ``//`` and the last ``@`` is hidden; an address without ``@`` whose host and port are not
+plausible is hidden altogether, since the ``@`` may have been forgotten.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _START_IN_TEXT = re.compile(
 )
 _AUTHORITY, _WORD = re.compile(r"[^\s\"'<>/?#]*"), re.compile(r"[^\s\"'<>]*")
 _DONE = re.compile(rf"{re.escape(HIDDEN)}(?![^\s@:;,.)'\"])")
-# A value goes on over whatever is no "&" with a name and "=" behind it.
+# A value continues past an "&" that is not followed by a name and "=".
 _SETTING = re.compile(r"(?<=[?&;/#])([\w.%\[\]-]+)=([^&]*(?:&[^&=]*(?=&|$))*)")
 _SETTING_IN_TEXT = re.compile(
     r"""(?<=[?&;/#\s"'])([\w.%\[\]-]+)=("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?:\\.|[^&\s"'\\])+)"""
 )
-# Of a GStreamer pipeline: whatever is neither the next property nor the next element.
+# In a GStreamer pipeline: everything up to the next property or element.
 _PROPERTY = re.compile(r"(?<=\s)([\w-]+)=(.*?)(?=\s+[\w:-]+=|\s+!|$)")
 _SECRET = re.compile(
     r"pass|pwd|psw|token|secret|key|auth|sig|cred|user|usr|login|jwt|sess|streamid|otp"
@@ -39,7 +39,7 @@ _SECRET = re.compile(
 
 
 def redact_uri(uri: str) -> str:
-    """What a user gave as a source or the like, and nothing else, without its secrets.
+    """A single address or source, without its secrets.
 
     >>> redact_uri("rtsp://admin:a/b c@10.0.0.5/main?token=abc&size=2")
     'rtsp://***@10.0.0.5/main?token=***&size=2'
@@ -48,7 +48,7 @@ def redact_uri(uri: str) -> str:
         return redact(_PROPERTY.sub(_hide_property, " ".join(uri.split())))
     start = _START.match(uri)
     if start is None:
-        # No address at all, or one whose scheme was forgotten: admin:secret@host.
+        # Not an address, or one without its scheme: admin:secret@host.
         before, at, after = uri.rpartition("@")
         forgotten = at and ":" in before and not _DRIVE.match(uri)
         return f"{HIDDEN}@{_without_settings(after)}" if forgotten else uri
@@ -58,7 +58,7 @@ def redact_uri(uri: str) -> str:
     before, at, after = rest.rpartition("@")
     for setting in _SETTING.finditer(rest):
         if setting.end() > len(before) >= setting.start(2) and _is_secret(setting):
-            # What stands behind the "@" may be the host, or the rest of a token that has one.
+            # After the "@" comes the host, or the rest of a token that contains an "@".
             return f"{head}{HIDDEN}{_without_settings(rest[setting.end() :])}"
     if before:
         return f"{head}{HIDDEN}@{_without_settings(after)}"
@@ -68,10 +68,10 @@ def redact_uri(uri: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Any text, such as an error's of FFmpeg or a traceback, without the secrets in it.
+    """Any text, such as an error of FFmpeg or a traceback, without the secrets in it.
 
-    Who knows an address by itself takes ``redact_uri``, which need not guess where it ends; here it
-    may end at the last ``@`` of its line.
+    For an address by itself use ``redact_uri``, which need not guess where it ends; here it may
+    extend to the last ``@`` of its line.
 
     >>> redact("cannot open 'rtsp://admin:s3cret@10.0.0.5/main?token=abc': refused")
     "cannot open 'rtsp://***@10.0.0.5/main?token=***': refused"

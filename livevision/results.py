@@ -1,9 +1,9 @@
-"""What a task finds, always in the pixel coordinates of the frame it looked at.
+"""Results of the tasks, in pixel coordinates of the frame.
 
 Detection gives supervision's ``sv.Detections`` with ``xyxy`` (float32, N×4, pixels),
 ``confidence`` (float32, N, 0..1), ``class_id`` (int, N) and ``data["class_name"]`` (str, N), so
-that everything supervision offers works on it. supervision has no type for a class map or a label;
-those are here.
+all of supervision works on it. supervision has no types for class maps and labels; they are
+defined here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ClassMap:
     labels: Sequence[str]
 
     def shares(self) -> dict[str, float]:
-        """Share of the frame's pixels that each class covers, 0..1, classes not seen left out."""
+        """Share of the frame's pixels of each class that occurs, 0..1."""
         counts = np.bincount(self.class_map.reshape(-1), minlength=len(self.labels))
         total = max(1, self.class_map.size)
         return {self.labels[int(i)]: float(counts[i] / total) for i in np.flatnonzero(counts)}
@@ -44,8 +44,8 @@ class Label:
 
     Attributes:
         class_id: int64, K.
-        confidence: float32, K, 0..1, falling.
-        labels: All class names that ``class_id`` indexes.
+        confidence: float32, K, 0..1, in descending order.
+        labels: All class names, indexed by ``class_id``.
     """
 
     class_id: NDArray[np.int64]

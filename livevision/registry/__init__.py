@@ -1,7 +1,7 @@
-"""Names and the classes behind them, as text, so that nothing is imported before it is used.
+"""Tables of names and the classes behind them, as text, so that each is imported on use.
 
-A new source, sink, engine or overlay is one file and one line here. Other packages add theirs by
-entry points (``registry/entry_points.py``).
+A new source, sink, engine or overlay is one file and one line here. Other packages add theirs
+through entry points (``registry/entry_points.py``).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Kind = TypeVar("Kind")
 
 
 class Table(dict[str, str], Generic[Kind]):
-    """Names, and where the class behind each is: ``module:Class``, which is a ``Kind``.
+    """Names and the location of each class, ``module:Class``; the classes are of type ``Kind``.
 
     Attributes:
-        group: Of the entry points by which other packages add to them; "" where none may.
+        group: Entry-point group through which other packages add names; "" for none.
     """
 
     def __init__(self, places: Mapping[str, str], group: str = "") -> None:
@@ -37,16 +37,16 @@ class Table(dict[str, str], Generic[Kind]):
 
 
 class SourceClass(Protocol):
-    """A class of sources."""
+    """The type of source classes."""
 
     def __call__(self, uri: str, options: SourceOptions) -> Source: ...
 
 
 class EngineClass(Protocol):
-    """A class of engines.
+    """The type of engine classes.
 
     Attributes:
-        reads: What it takes of a model's files: "weights" or "graph".
+        reads: Which of a model's files it reads: "weights" or "graph".
     """
 
     reads: str
@@ -62,22 +62,22 @@ class EngineClass(Protocol):
 
 
 class TaskClass(Protocol):
-    """A class of tasks; the settings are those of detection."""
+    """The type of task classes; the settings are those of detection."""
 
     def __call__(self, labels: Sequence[str], fit: Fit, **settings: Any) -> Task: ...
 
 
 class OverlayClass(Protocol):
-    """A class of overlays, each with options of its own."""
+    """The type of overlay classes; each has its own options."""
 
     def __call__(self, **options: Any) -> Overlay: ...
 
 
 class SinkClass(Protocol):
-    """A class of sinks.
+    """The type of sink classes.
 
     Attributes:
-        wants_image: As of its sinks.
+        wants_image: As for its sinks.
     """
 
     wants_image: bool
@@ -86,10 +86,10 @@ class SinkClass(Protocol):
 
 
 class TrackerMaker(Protocol):
-    """Makes a tracker for a source of ``rate`` frames per second.
+    """Creates a tracker for a source of ``rate`` frames per second.
 
-    A box begins a track from a score of ``activation`` on, and a track that is not seen ends after
-    ``lost_for`` seconds.
+    A box with a score of at least ``activation`` starts a track; a track that is not seen for
+    ``lost_for`` seconds ends.
     """
 
     def __call__(self, rate: float, activation: float, lost_for: float) -> Tracker: ...
@@ -161,14 +161,14 @@ TRACKERS: Table[TrackerMaker] = Table(
 )
 
 STYLES = ("box", "corner", "mask", "blur", "pixelate", "heatmap", "trace", "dot", "none")
-"""Looks of what is detected."""
+"""Drawing styles of detections."""
 
 
 def resolve(table: Table[Kind], name: str, kind: str) -> Kind:
-    """The class behind a name, imported now: livevision's own, else that of another package.
+    """Import the class behind a name: livevision's own, else that of another package.
 
     Raises:
-        UsageError: Nothing has that name.
+        UsageError: The name is unknown.
         LivevisionError: The other package cannot be used.
     """
     if name not in table:
@@ -181,11 +181,11 @@ def resolve(table: Table[Kind], name: str, kind: str) -> Kind:
 
 
 def added(table: Table[Kind], name: str, kind: str) -> Kind:
-    """The class that another installed package offers under a name.
+    """Import the class that another installed package adds under a name.
 
     Raises:
-        UsageError: None does.
-        LivevisionError: It cannot be used.
+        UsageError: No package adds that name.
+        LivevisionError: The class cannot be used.
     """
     plugin = entry_points.find(table.group, name) if table.group and name not in table else None
     if plugin is None:
@@ -201,5 +201,5 @@ def _loaded(plugin: entry_points.Plugin) -> Any:
 
 
 def is_added(table: Table[Any], name: str) -> bool:
-    """Whether another installed package offers something under a name that is not taken here."""
+    """Whether another installed package adds this name and livevision has none of that name."""
     return name not in table and entry_points.find(table.group, name) is not None

@@ -1,7 +1,7 @@
-"""What other installed packages add, found by their entry points when it is asked for.
+"""Classes that other installed packages add, found by their entry points on request.
 
-A package names a class in one of the groups below, in its metadata; no code of it runs before a
-user asks for that name. Names that livevision has itself are not given away.
+A package names a class in one of the groups below, in its metadata; none of its code runs before
+the user asks for that name. Built-in names cannot be replaced.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ERRORS: dict[str, type[LivevisionError]] = {
     ENGINES: ModelError,
     MODELS: ModelError,
 }
-# What is called of an object, what it must have, and what its class must have.
+# Methods that are called on an object, attributes it must have, and those its class must have.
 _CALLED = {
     SOURCES: ("close",),
     SINKS: ("write", "close", "opened", "attend"),
@@ -55,7 +55,7 @@ class Plugin:
 
     Attributes:
         group: One of ``GROUPS``.
-        name: By which users ask for it.
+        name: Name by which users ask for it.
     """
 
     def __init__(self, group: str, entry: metadata.EntryPoint) -> None:
@@ -67,15 +67,15 @@ class Plugin:
 
     @property
     def package(self) -> str:
-        """Name and version of the package that it comes from."""
+        """Name and version of the package it comes from."""
         dist = self._entry.dist
         return "an unnamed package" if dist is None else f"{dist.name} {dist.version}"
 
     def load(self) -> Any:
-        """What the entry point names, imported now.
+        """Import the object that the entry point names.
 
         Raises:
-            LivevisionError: It cannot be imported; of the kind that fits the group.
+            LivevisionError: The import failed; of the type that fits the group.
         """
         try:
             return self._entry.load()
@@ -83,14 +83,14 @@ class Plugin:
             raise self.error(f"cannot be loaded: {_said(error)}") from error
 
     def load_class(self) -> Any:
-        """The class that it names; what its objects raise becomes one line that names the package.
+        """Import the class that it names; errors of its objects become one line with the package.
 
         Raises:
-            LivevisionError: It cannot be imported, or is no such class.
+            LivevisionError: The import failed, or it is not such a class.
         """
         found = self.load()
         if not isinstance(found, type):
-            raise self.error('names no class; it is written NAME = "package.module:Class"')
+            raise self.error('names no class; write NAME = "package.module:Class"')
         for name in _NEEDED_OF_CLASS.get(self.group, ()):
             if not hasattr(found, name):
                 raise self.error(f"its class {found.__name__} has no attribute {name!r}")
@@ -101,10 +101,10 @@ class Plugin:
 
     @contextmanager
     def called(self) -> Iterator[None]:
-        """A call into the package.
+        """Context of a call into the package.
 
         Raises:
-            LivevisionError: As the package raised it, or for anything else that it raised.
+            LivevisionError: As raised by the package, or wrapping anything else that it raised.
         """
         try:
             yield
@@ -113,30 +113,30 @@ class Plugin:
 
             if isinstance(error, LivevisionError | StopRequested):
                 raise
-            raise self.error(f"{_said(error)} (--verbose tells where)") from error
+            raise self.error(f"{_said(error)} (--verbose shows where)") from error
 
 
 def find(group: str, name: str) -> Plugin | None:
-    """What an installed package offers under a name that livevision does not have itself."""
+    """The entry point of an installed package for a name; None if there is none."""
     return _installed(group).get(name)
 
 
 def names(group: str, built_in: Iterable[str] = ()) -> list[str]:
-    """Names that installed packages offer, without those that are livevision's own."""
+    """Names that installed packages add, without livevision's own."""
     return sorted(_installed(group).keys() - set(built_in))
 
 
 @cache
 def keep(group: str, name: str) -> None:
-    """Warn, once, of a package that offers what livevision has itself, which stays in use."""
+    """Warn once that an installed package adds a built-in name; the built-in one stays in use."""
     plugin = find(group, name)
     if plugin is not None:
-        log.warning("%s is not used: livevision has one of that name itself", plugin)
+        log.warning("%s is not used: livevision has that name itself", plugin)
 
 
 @cache
 def folders() -> list[tuple[Plugin, Path]]:
-    """The folders of models that installed packages bring; a warning for each that is none."""
+    """Model folders of installed packages; an entry that is not a folder gives a warning."""
     found = []
     for _, plugin in sorted(_installed(MODELS).items()):
         try:
@@ -154,7 +154,7 @@ def _folder(plugin: Plugin) -> Path:
         else:
             place = found() if callable(found) else found
     if not isinstance(place, str | Path) or not Path(place).is_dir():
-        raise plugin.error(f"gives no folder; it gives {redact(repr(place))}")
+        raise plugin.error(f"must return a folder; it returns {redact(repr(place))}")
     return Path(place)
 
 
@@ -170,7 +170,7 @@ def _installed(group: str) -> dict[str, Plugin]:
 
 
 def _guarded(kind: Any, plugin: Plugin) -> type:
-    """A subclass whose objects raise nothing that does not name the package."""
+    """A subclass whose methods raise errors that name the package."""
 
     def begin(self: Any, *args: Any, **options: Any) -> None:
         with plugin.called():
@@ -228,6 +228,6 @@ def _guarded_iteration(method: Callable[..., Any], plugin: Plugin) -> Callable[.
 
 
 def _said(error: BaseException) -> str:
-    """An error in one line."""
+    """The error in one line."""
     lines = redact(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,1 +1,1 @@
-"""Everything that knows threads and clocks: links, stages, the pipeline and what it reports."""
+"""Threads and clocks: the pipeline with its links and stages, and the report of a run."""

@@ -1,4 +1,4 @@
-"""The analysis stage: tracks, the scene over time, its events and the figures for the report."""
+"""The analysis stage: tracks, scene counts, events, and their figures in the report."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SURE = 0.25  # weaker boxes, where --conf lets them through, only go on with a track
+_SURE = 0.25  # weaker boxes, if --conf lets them through, only extend tracks
 
 
 class AnalysisStage:
-    """The analysis of a run, with what its events are told to.
+    """The analysis of a run, and the destinations of its events.
 
     Args:
         settings: The run's.
-        clips: Keeps pictures and clips of events.
-        ring: Gives the packets of a source, as far as there are any.
+        clips: Saves pictures and clips of events.
+        ring: Returns the packet buffer of a source, if it has one.
 
     Raises:
-        UsageError: A place of events is none.
-        OutputError: A file of events cannot be made.
-        ModelError: A package that carries events is not installed.
+        UsageError: A destination of events is invalid.
+        OutputError: A file of events cannot be created.
+        ModelError: A package that sends events is not installed.
     """
 
     name = "analysis"
@@ -69,7 +69,7 @@ class AnalysisStage:
         return self._telling.where + ([] if self._clips is None else [self._clips.where])
 
     def opened(self, source: int, info: SourceInfo) -> None:
-        """The frames of a source will come."""
+        """Start the analysis of a source."""
         self._names[source] = info.name
         self._open.add(source)
         self._analysis.opened(source, info)
@@ -77,7 +77,7 @@ class AnalysisStage:
             self._clips.opened(source, info, self._ring(source))
 
     def __call__(self, inferred: Inferred) -> Inferred:
-        """A frame with numbers of tracks; its events have been written."""
+        """Add track numbers to a frame and write its events."""
         source = inferred.frame.source
         scene = None if inferred.settings is None else inferred.settings.scene
         if scene is not self._scenes.get(source):
@@ -91,7 +91,7 @@ class AnalysisStage:
         return inferred
 
     def ended(self, source: int) -> None:
-        """A source has given its last frame."""
+        """End the analysis of a source."""
         with self._lock:
             if source not in self._open:
                 return
@@ -103,7 +103,7 @@ class AnalysisStage:
                 self._clips.ended(source)
 
     def report(self) -> dict[str, Any]:
-        """What was counted so far, by source; nothing where no scene is watched."""
+        """Counts so far by source; empty without a scene."""
         found = {
             name: self._figures.get(source) or self._analysis.figures(source)
             for source, name in self._names.items()
@@ -113,10 +113,10 @@ class AnalysisStage:
         return {**({"scene": counted} if counted else {}), **clips}
 
     def close(self) -> None:
-        """The run has ended, and with it all sources.
+        """End the analysis of all sources.
 
         Raises:
-            OutputError: The file cannot be finished.
+            OutputError: A file of events cannot be finished.
         """
         for source in sorted(self._open):
             self.ended(source)

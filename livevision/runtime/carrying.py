@@ -1,4 +1,4 @@
-"""How frames are carried from link to link through a stage, and what becomes of an error."""
+"""Carries frames through a stage from link to link, and handles errors of stages."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from livevision.runtime.metering import Meter
 from livevision.runtime.stages import Computing, Ended, Opened, Stage
 
 STALE_S = 0.5
-"""A live frame is not shown older than this, unless the work on it takes more than half of it."""
+"""Seconds; older live frames are dropped, unless the work on them takes more than half of it."""
 
 
 class Carrier:
-    """What the threads of a run share: its links, its measurements and its first error.
+    """What the threads of a run share: links, measurements and the first error.
 
     Args:
-        meter: Takes every measurement.
-        freshest: By source, whether its frames push each other out of a link.
-        stop: Tells the sources to end.
-        before_net: Names of the stages up to the nets, where a frame has most of its work ahead.
+        meter: Takes all measurements.
+        freshest: By source, whether a newer frame replaces a waiting one.
+        stop: Ends the sources.
+        before_net: Names of the stages up to the nets, after which most of the work is done.
 
     Attributes:
-        error: The first error that ended the run; None where there was none.
+        error: The first error that ended the run; None if there was none.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Carrier:
         self._state = threading.Lock()
 
     def link(self, place: str, capacity: int) -> Channel[Any]:
-        """A link in front of the stage ``place``."""
+        """Create the link before the stage ``place``."""
         link: Channel[Any] = Channel(
             capacity, lambda item, cause: self.meter.dropped(frame_of(item).source, place, cause)
         )
@@ -61,14 +61,14 @@ class Carrier:
         place: str,
         measured: bool = False,
     ) -> None:
-        """Carry items from one link to the next through a stage, until the end.
+        """Carry items from one link through a stage to the next link, until the end.
 
         Args:
-            stage: It.
-            inbox: The link in front of it.
-            outbox: The link behind it.
-            place: The name of the stage behind it.
-            measured: The stage tells itself how long it works on a frame.
+            stage: The stage.
+            inbox: The link before it.
+            outbox: The link after it.
+            place: The name of the next stage.
+            measured: The stage measures its own time per frame.
         """
         with self.until_closed(outbox):
             while True:
@@ -88,16 +88,16 @@ class Carrier:
                 self.put(outbox, place, result, frame)
 
     def announce(self, stage: Stage | Computing, event: Opened | Ended) -> None:
-        """Tell a stage of a source's beginning or end."""
+        """Notify a stage of a source's beginning or end."""
         if isinstance(event, Opened):
             stage.opened(event.source, event.info)
         else:
             stage.ended(event.source)
 
     def too_old(self, place: str, frame: Frame) -> bool:
-        """Whether a live frame, on its way into a stage, is dropped as too old to be shown.
+        """Whether a live frame that enters a stage is dropped as too old to be shown.
 
-        Before it is computed on, that is one that would be too old when the work is done.
+        Before the nets, the time that the remaining work takes is added to its age.
         """
         if not self._freshest[frame.source]:
             return False
@@ -116,7 +116,7 @@ class Carrier:
 
     @contextmanager
     def until_closed(self, outbox: Channel[Any]) -> Iterator[None]:
-        """Work of a thread that ends with its inbox, or with an error; the outbox is closed."""
+        """Context of a thread's work: closes the outbox at the end, and handles errors."""
         try:
             yield
         except Closed:
@@ -128,7 +128,7 @@ class Carrier:
 
     @contextmanager
     def counted(self, place: str, *frames: Frame) -> Iterator[None]:
-        """Work on frames, which are lost where the work fails."""
+        """Context of work on frames: counts them as lost if the work fails."""
         try:
             yield
         except BaseException:
@@ -138,7 +138,7 @@ class Carrier:
 
     @contextmanager
     def lost_behind(self, place: str, frames: Sequence[Frame]) -> Iterator[None]:
-        """Put a frame that has others behind it, which are lost where the link is closed."""
+        """Context of putting a frame before others: counts those as lost if the link is closed."""
         try:
             yield
         except Closed:
@@ -149,7 +149,7 @@ class Carrier:
     def put(
         self, link: Channel[Any], place: str, item: Any, frame: Frame, waits: bool = False
     ) -> None:
-        """Put a frame into a link, in the way of its source unless it ``waits`` in any case."""
+        """Put a frame in a link by its source's policy; ``waits`` makes it wait in any case."""
         freshest = not waits and self._freshest[frame.source]
         try:
             link.put(item, frame.source, freshest=freshest)
@@ -158,7 +158,7 @@ class Carrier:
             raise
 
     def fail(self, error: BaseException) -> None:
-        """Keep the first error and bring everything to an end."""
+        """Store the first error and end the run."""
         with self._state:
             if self.error is None:
                 self.error = error
@@ -166,11 +166,11 @@ class Carrier:
         self.abort()
 
     def abort(self) -> None:
-        """Close all links, and drop what is in them."""
+        """Close all links and drop their contents."""
         for link in self._links:
             link.abort()
 
 
 def frame_of(item: Any) -> Frame:
-    """The frame itself, of any value that carries one."""
+    """The frame inside any value that travels between stages."""
     return item if isinstance(item, Frame) else item.frame

@@ -1,4 +1,4 @@
-"""What a user may change while a run goes on, by source."""
+"""Settings of each source that can change during a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Controls:
     """The ``LiveSettings`` of each source: read by the stages, changed from any thread.
 
     Args:
-        check: Called with a source's position and its settings to be; raises where they cannot be.
+        check: Validates new settings; called with the position of the source and the settings.
     """
 
     def __init__(self, check: Check = lambda source, settings: None) -> None:
@@ -26,32 +26,32 @@ class Controls:
         self._changing = threading.Lock()
 
     def begin(self, source: int, settings: LiveSettings) -> None:
-        """Take up a source.
+        """Add a source.
 
         Raises:
-            UsageError: Its settings cannot be.
+            UsageError: Its settings are not allowed.
         """
         if settings.classes or settings.scene is not None:
             self._check(source, settings)
         self._settings[source] = settings
 
     def of(self, source: int) -> LiveSettings:
-        """A source's settings of this moment, whole."""
+        """The current settings of a source, as one value."""
         return self._settings[source]
 
     def paused(self, source: int) -> bool:
-        """Whether no frame of the source is to be looked at."""
+        """Whether the source's frames are dropped unprocessed."""
         return self._settings[source].paused
 
     def change(self, source: int, **values: Any) -> LiveSettings:
-        """Replace some of a source's settings; frames on their way keep those they have.
+        """Replace some settings of a source; frames in the pipeline keep theirs.
 
         Args:
             source: Its position.
             values: ``conf``, ``iou``, ``classes``, ``paused`` or ``scene``.
 
         Raises:
-            UsageError: There is no such source or setting, or a value is not allowed.
+            UsageError: The source or setting does not exist, or a value is not allowed.
         """
         if source not in self._settings:
             raise UsageError(f"there is no source {source}")

@@ -1,4 +1,4 @@
-"""Which sinks take the frames of which source, from before the run to the last file closed."""
+"""Routes the frames of each source to its sinks, and opens and closes the sinks."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ _LIVE = ("camera", "stream", "gstreamer")
 
 
 class Delivery:
-    """The outputs of a run. A context: leaving it finishes every output, whatever happened.
+    """The outputs of a run. A context manager: leaving it finishes every output in any case.
 
-    A video, a folder's copy or a window belongs to one source and lives from its opening to its
-    end; records hold all sources and live as long as the run. Each has an outlet, with a queue and
-    a thread of its own, except windows: their toolkits want the main thread.
+    A video, a copy in a folder or a window belongs to one source and is closed with it; records
+    hold all sources and stay open for the whole run. Each output has an outlet, with its own queue
+    and thread, except windows: their toolkits need the main thread.
 
     Args:
-        settings: The run's.
-        sources: What is watched.
-        meter: Counts what is delivered.
-        stopping: Whether the run has been told to end.
-        delivered: Called with each frame that the outputs have, on any thread.
+        settings: The run's settings.
+        sources: Its sources.
+        meter: Counts delivered frames.
+        stopping: Whether the run is stopping.
+        delivered: Called with each delivered frame, on any thread.
 
     Attributes:
-        where: Where finished results are found, a line each, in the order they were finished.
+        where: Locations of finished results, one line each, in the order they were finished.
 
     Raises:
-        UsageError: An output that is not known, or cannot hold all sources.
-        OutputError: An output that can be seen to fail before anything is loaded.
+        UsageError: An output is unknown, or cannot hold all sources.
+        OutputError: An output is certain to fail; checked before anything is loaded.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class Delivery:
         self.where: list[str] = []
 
     def add(self, source: Watched) -> None:
-        """Take up one more source, at the next position.
+        """Add a source, at the next position.
 
         Raises:
-            UsageError: An output of it is not known, or cannot hold it.
-            OutputError: One can be seen to fail.
+            UsageError: An output of it is unknown, or cannot hold it.
+            OutputError: An output is certain to fail.
         """
         if any(target.kind != "window" for target in self._single):
             raise UsageError(
@@ -116,7 +116,7 @@ class Delivery:
 
     @property
     def wants_image(self) -> bool:
-        """Whether any output wants pictures, so that something must be drawn."""
+        """Whether any output needs pictures."""
         kinds = {t.kind for t in self._of_run}
         kinds.update(t.kind for copies in self._of_source for t in copies)
         return self._window is not None or any(_sink(kind).wants_image for kind in kinds)
@@ -127,7 +127,7 @@ class Delivery:
         return any(getattr(_sink(target.kind), "wants_frame", False) for target in self._of_run)
 
     def copies(self, source: int) -> int:
-        """How many outputs copy what a source's file holds beside its pictures."""
+        """Number of outputs that copy the other streams of a source's file."""
         return sum(target.kind == "video_file" for target in self._of_source[source])
 
     def __enter__(self) -> Self:
@@ -147,14 +147,14 @@ class Delivery:
             raise failures[0]
 
     def open(self, source: int, info: SourceInfo) -> LivevisionError | None:
-        """Begin the outputs of a source.
+        """Open the outputs of a source.
 
         Returns:
-            What went wrong with the source's own outputs, where there are other sources to go on
-            with. They are closed.
+            The error of the source's own outputs, if the run can continue with other sources. They
+            are closed.
 
         Raises:
-            OutputError: An output of the run, or of its only source, cannot be begun.
+            OutputError: An output of the run, or of its only source, cannot be opened.
         """
         if not self._run_open:
             self._run_open = True
@@ -180,14 +180,14 @@ class Delivery:
 
     @contextmanager
     def write(self, rendered: Rendered, live: bool, watched: bool) -> Iterator[None]:
-        """Give a frame to every outlet of its source and of the run, and show it.
+        """Send a frame to every outlet of its source and of the run, and show it in the window.
 
-        A context: what the caller does in it is work on the frame as well.
+        A context manager: its block counts as work on the frame.
 
         Args:
             rendered: The frame.
-            live: Of a source whose frames push each other out.
-            watched: The caller looks at the frame, too, once it is written, and may draw on it.
+            live: Its source is one whose newer frames replace waiting ones.
+            watched: The caller uses the frame once it is written, and may draw on it.
 
         Raises:
             StopRequested: The user closed the window.
@@ -209,12 +209,12 @@ class Delivery:
             started += time.perf_counter() - begun
             yield
         finally:
-            # A caller who leaves in the middle has had this frame all the same.
+            # A caller that leaves its loop here has received this frame.
             seconds = time.perf_counter() - started - (_waited(windows) - waited)
             sent.done(seconds if seen else 0.0, "" if seen else None)
 
     def attend(self) -> None:
-        """See to the windows while no frame comes.
+        """Serve the windows while no frame arrives.
 
         Raises:
             StopRequested: The user closed the window.
@@ -224,10 +224,10 @@ class Delivery:
                 sink.attend()
 
     def failures(self) -> list[tuple[int, LivevisionError]]:
-        """Sources whose outputs have failed since the last call, and how; they are closed.
+        """Sources whose outputs failed since the last call, with the error; they are closed.
 
         Raises:
-            LivevisionError: That of the run's outputs, or of its only source's.
+            LivevisionError: The error of an output of the run, or of its only source.
         """
         for outlet in self._run_outlets:
             if outlet.error is not None:
@@ -247,18 +247,18 @@ class Delivery:
         return failed
 
     def settle(self) -> list[tuple[int, LivevisionError]]:
-        """Wait for the outputs of the sources that have ended; those that failed, and how."""
+        """Wait for the outputs of ended sources; returns those that failed, with the error."""
         finishing, self._finishing = self._finishing, []
         return [(n, failure) for n, outlet in finishing for failure in self._finished(outlet)]
 
     def saved(self) -> list[str]:
-        """Where results are found just now, those of unfinished files by the names they have."""
+        """Locations of results so far; unfinished files by their present names."""
         open_ = [outlet for outlets in self._outlets.values() for outlet in outlets]
         unfinished = [*open_, *(outlet for _, outlet in self._finishing), *self._run_outlets]
         return self.where + [current_name(outlet.where) for outlet in unfinished if outlet.where]
 
     def close(self, source: int) -> None:
-        """Finish the outputs of a source, in the background; nothing where it never opened."""
+        """Finish the outputs of a source in the background; does nothing if it never opened."""
         for outlet in self._outlets.pop(source, []):
             outlet.end()
             self._finishing.append((source, outlet))
@@ -266,10 +266,10 @@ class Delivery:
             sink.close()
 
     def _of_one(self, source: int, error: BaseException) -> LivevisionError:
-        """What is to be done about an output of one source that has failed: its error, to be told.
+        """The error of a failed output of one source, for the report.
 
         Raises:
-            LivevisionError: The source has no others beside it.
+            LivevisionError: The run has no other source.
         """
         if self._alone or not isinstance(error, LivevisionError):
             raise error
@@ -277,7 +277,7 @@ class Delivery:
         return error
 
     def _finished(self, outlet: Outlet) -> list[LivevisionError]:
-        """Wait for an outlet that was told to end; what went wrong with it."""
+        """Wait for an outlet that is ending; returns its errors."""
         outlet.join()
         if outlet.error is None:
             if outlet.where and outlet.where not in self.where:
@@ -298,7 +298,7 @@ class Delivery:
         )
 
     def _targets(self, source: Watched) -> list[Target]:
-        """Those named for the run's source, the source's own, and its copy in each folder."""
+        """Outputs of the run, of the source, and its copy in each folder."""
         own = [locate(uri) for uri in source.settings.outputs]
         mine = [*self._single, *(target for target in own if target.kind != "folder")]
         for folder in [*self._folders, *(target for target in own if target.kind == "folder")]:
@@ -320,7 +320,7 @@ class Delivery:
     def _wanted_window(
         self, settings: Settings, sources: Sequence[Watched], targets: Sequence[Target]
     ) -> str | None:
-        """``must`` where a window is the only output, ``may`` beside others of a live source."""
+        """``must`` if a window is the only output, ``may`` besides outputs of live sources."""
         if settings.headless:
             return None
         if not targets:
@@ -340,7 +340,7 @@ class Delivery:
 
 
 def _waited(sinks: Sequence[Sink]) -> float:
-    """Seconds that sinks have held frames back for their time, which is no work."""
+    """Seconds that pacing sinks have waited, which is not work."""
     return sum(sink.waited for sink in sinks if isinstance(sink, Pacing))
 
 

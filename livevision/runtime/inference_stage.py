@@ -1,4 +1,4 @@
-"""The inference stage: the nets of a run, and what they find in each frame."""
+"""The inference stage: runs the nets on each frame."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _log = logging.getLogger(__name__)
 
 
 class InferenceStage:
-    """Runs the nets, a frame at a time or several (``Computing``).
+    """Runs the nets, on one frame or on several at a time (``Computing``).
 
     Args:
-        models: All of the run's.
-        overlap: Every frame counts: let the engines compute several at once.
-        adaptive: Chooses among the nets' sizes; None where they keep theirs.
-        live: How many live sources there are, whose frames may go through the nets in one call.
-        batch: How many of them the user wants in one call at most; None leaves it to measurement.
+        models: All models of the run.
+        overlap: No frame may be dropped: keep several frames in flight.
+        adaptive: Chooses the input size; None for fixed sizes.
+        live: Number of live sources, whose frames may share a call.
+        batch: Maximum frames in a call; None decides by measurement.
         while_opening: Called on another thread while the engines open.
     """
 
@@ -45,12 +45,12 @@ class InferenceStage:
 
     @property
     def depth(self) -> int:
-        """How many frames to have begun with the open nets."""
+        """Frames to keep in flight with the open nets."""
         return min(model.depth for model in self._models)
 
     @property
     def streams(self) -> int:
-        """How many frames the open nets compute at the same moment."""
+        """Frames that the open nets compute at the same time."""
         return min(model.streams for model in self._models)
 
     def opened(self, source: int, info: SourceInfo) -> None:
@@ -61,7 +61,7 @@ class InferenceStage:
 
     def open(self) -> None:
         """Load the nets."""
-        # Engines wait for files and compilers meanwhile.
+        # Engines mostly wait for files and compilers here.
         beside = threading.Thread(target=self._while_opening)
         beside.start()
         try:
@@ -74,10 +74,10 @@ class InferenceStage:
         elif not self._overlap:
             self.most = frames_at_once(self._models, self._live, self._batch)
         elif (self._batch or 1) > 1:
-            _log.warning("--batch is for live sources; where every frame counts it changes nothing")
+            _log.warning("--batch is for live sources; it has no effect where every frame counts")
 
     def close(self) -> None:
-        """Let go of the nets."""
+        """Release the nets."""
         if self._adaptive is not None:
             self._adaptive.close()
         for model in self._models:
@@ -93,11 +93,11 @@ class InferenceStage:
         return Inferred(item.frame, results, item.settings)
 
     def together(self, items: Sequence[Prepared]) -> list[Inferred]:
-        """Results of several frames, each net called once."""
+        """Results of several frames, with one call of each net."""
         return infer_together(self._models, items)
 
     def start(self, item: Prepared) -> Callable[[], tuple[Inferred, float | None]]:
-        """Begin on a frame with all nets that look at it at once."""
+        """Start all nets of a frame at once."""
         begun = {name: self._by_name[name].start(batch) for name, (batch, _) in item.inputs.items()}
 
         def finish() -> tuple[Inferred, float | None]:

@@ -1,11 +1,11 @@
-"""The ways through the inference stage: frame by frame, several at once, several in one call.
+"""The three modes of the inference stage.
 
 =========  =====================================================================================
-one        The net is called for a frame and waited for.
-overlap    Several frames are begun before the first is waited for: for throughput, where every
-           frame counts and the engine computes several at once.
-together   Frames that wait at the same moment, mostly of several live sources, go through the net
-           in one call: where the engine does that faster than one after the other.
+one        One frame at a time: call the net and wait.
+overlap    Several frames in flight, for throughput: if no frame may be dropped and the engine
+           computes several at once.
+together   Frames that wait at the same moment, mostly of several live sources, share one call of
+           the net: if the engine does that faster than one call each.
 =========  =====================================================================================
 """
 
@@ -26,12 +26,12 @@ from livevision.runtime.stages import Computing, Ended, Opened
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A frame that the engine is at work on.
+    """A frame in flight.
 
     Attributes:
-        frame: It.
-        begun: ``time.perf_counter()`` before the engine was given it.
-        finish: Waits for the result, and tells when the net was done.
+        frame: The frame.
+        begun: ``time.perf_counter()`` when the engine got it.
+        finish: Waits for the result; also returns when the net was done.
     """
 
     frame: Frame
@@ -40,22 +40,22 @@ class Begun:
 
 
 class NetTime:
-    """The net's time for a frame, where several are computed at the same moment.
+    """The net's time per frame if several are computed at the same moment.
 
-    What waits for a result measures how long it waits, and that is nothing where another stage is
-    slower than the net. So the net's work is told from its beginnings and ends: a frame is at work
-    in the stream that was free first, once it was. As many streams share the machine, so the net's
-    time for a frame is that part of the stream's.
+    The wait for a result says nothing: it is zero if another stage is slower than the net. The time
+    is therefore derived from starts and ends: a frame is at work from the moment a stream was free
+    for it. Since the streams share the machine, the net's time for a frame is the stream's divided
+    by their number.
 
     Args:
-        streams: How many frames are computed at the same moment.
+        streams: Frames computed at the same moment.
     """
 
     def __init__(self, streams: int) -> None:
         self._free = [0.0] * streams
 
     def of(self, begun: float, done: float) -> float:
-        """Seconds, for the next of the frames in the order of their beginnings."""
+        """Seconds for the next frame, in the order of starts."""
         stream = min(range(len(self._free)), key=self._free.__getitem__)
         seconds = max(0.0, done - max(begun, self._free[stream]))
         self._free[stream] = max(done, self._free[stream])
@@ -65,14 +65,14 @@ class NetTime:
 def infer(
     carrier: Carrier, stage: Computing, inbox: Channel[Any], outbox: Channel[Any], place: str
 ) -> None:
-    """Carry frames through inference the way that the open stage allows, until the end.
+    """Carry frames through inference in the mode that the open stage supports, until the end.
 
     Args:
         carrier: Shared by the run's threads.
-        stage: It.
-        inbox: The link in front of it.
-        outbox: The link behind it.
-        place: The name of the stage behind it.
+        stage: The stage.
+        inbox: The link before it.
+        outbox: The link after it.
+        place: The name of the next stage.
     """
     if stage.most > 1:
         _together(carrier, stage, inbox, outbox, place)
@@ -83,7 +83,7 @@ def infer(
 
 
 class _Finishing:
-    """The second half of inference: waits for the frames that were begun, oldest first."""
+    """The second half of inference: waits for frames in flight, oldest first."""
 
     def __init__(self, carrier: Carrier, stage: Computing) -> None:
         self.name = stage.name
@@ -109,11 +109,11 @@ class _Finishing:
 def _overlap(
     carrier: Carrier, stage: Computing, inbox: Channel[Any], outbox: Channel[Any], place: str
 ) -> None:
-    """Have several frames computed at once; their results go on in the frames' order.
+    """Keep several frames in flight; results keep the frames' order.
 
-    This thread begins, another one waits for the oldest frame and decodes. Between them are at most
-    ``depth`` + 1 frames, so that the engine has more at hand when the oldest is waited for. Frames
-    begun are not overtaken.
+    This thread starts frames; another one waits for the oldest and decodes it. At most ``depth``
+    + 1 frames are in flight, so that the engine has work while the oldest is waited for. Newer
+    frames do not replace those in flight.
     """
     begun = carrier.link(place, stage.depth - 1)
     waiting = threading.Thread(
@@ -144,9 +144,9 @@ def _overlap(
 def _together(
     carrier: Carrier, stage: Computing, inbox: Channel[Any], outbox: Channel[Any], place: str
 ) -> None:
-    """Take frames in one call where as many wait as it takes, and one by one where not.
+    """Process waiting frames in one call if enough of them wait, else one by one.
 
-    No frame waits for others to come: that would be latency for nothing.
+    No frame waits for others to arrive: that would only add latency.
     """
     most = stage.most
     with carrier.until_closed(outbox):
@@ -166,6 +166,6 @@ def _together(
             seconds = (time.perf_counter() - started) / len(items)
             for done, result in enumerate(results):
                 carrier.meter.worked(stage.name, seconds)
-                # Where the link is closed, this frame and those behind it are lost.
+                # If the link is closed, this frame and those behind it are lost.
                 with carrier.lost_behind(place, [r.frame for r in results[done + 1 :]]):
                     carrier.put(outbox, place, result, result.frame)

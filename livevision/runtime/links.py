@@ -1,14 +1,12 @@
-"""The link between two stages: bounded, closable, and honest about what it drops.
+"""The link between two stages: a bounded, closable queue that counts what it drops.
 
-A link either makes the writer wait (files: no frame is lost) or lets a new frame take the place of
-the one of its source that still waits (live: the freshest frame wins). Which of the two is said
-with each ``put``, since one run may read files and cameras at once. Messages that are not frames
-are never dropped and never wait.
+Either the writer waits (files: no frame is lost) or a new frame replaces the waiting one of its
+source (live: the freshest frame wins). Each ``put`` says which, since one run may read files and
+cameras together. Messages that are not frames are never dropped and never wait.
 
-A link is fair. A newer live frame takes the *place* of the older one, so that a source does not
-lose its turn by being fast. Frames that wait for room do not count the live ones, which never make
-room, hold one place among them as each live source does, and get room in the order in which they
-came.
+A link is fair: a newer live frame takes the position of the older one, so that a fast source does
+not lose its turn. Waiting writers do not count live frames, which never make room; they hold one
+position among them, as each live source does, and get room in the order they came.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_ALONE = 10  # frames in a row that were waited for: no live source is there (any more)
+_ALONE = 10  # waited-for frames in a row after which the link assumes no live source
 
 
 class Closed(Exception):
@@ -31,7 +29,7 @@ class Closed(Exception):
 
 @dataclass(slots=True)
 class _Held(Generic[T]):
-    """Something in the link: a frame of a source, or a message, which has none."""
+    """An item of the link: a frame of a source, or a message, which has no source."""
 
     item: T
     source: int | None = None
@@ -39,14 +37,14 @@ class _Held(Generic[T]):
 
 
 class Channel(Generic[T]):
-    """A first-in first-out link of at most ``capacity`` frames, from any threads to one.
+    """A first-in first-out queue of at most ``capacity`` frames, from any threads to one.
 
     Args:
-        capacity: Frames of waiting writers held before the next one waits; one where live frames
-            come too. Of a live source the link holds one in any case.
-        on_drop: Called with every frame that is dropped and the cause, ``"late"`` (a newer frame
-            took its place) or ``"stopped"`` (the link was aborted). Called with the lock held: it
-            must be quick and must not use the link.
+        capacity: Frames of waiting writers before the next one waits; one if live frames come too.
+            Each live source has at most one frame in the link.
+        on_drop: Called with each dropped frame and the cause: ``"late"`` (replaced by a newer
+            frame) or ``"stopped"`` (the link was aborted). The lock is held: it must be quick and
+            must not use the link.
     """
 
     def __init__(self, capacity: int, on_drop: Callable[[T, str], None]) -> None:
@@ -56,18 +54,18 @@ class Channel(Generic[T]):
         self._on_drop = on_drop
         self._items: deque[_Held[T]] = deque()
         self._live, self._waited = 0, 0  # frames held of either kind
-        self._alone = _ALONE  # frames that were waited for since the last live one came
-        self._writers: deque[object] = deque()  # those that wait for room, the first of them first
+        self._alone = _ALONE  # waited-for frames since the last live one
+        self._writers: deque[object] = deque()  # writers waiting for room, in order
         self._closed = False
         lock = threading.Lock()
         self._readable = threading.Condition(lock)
         self._writable = threading.Condition(lock)
 
     def put(self, frame: T, source: int, *, freshest: bool) -> None:
-        """Append a frame of a source, waiting for room, or put it in the place of its last one.
+        """Append a frame, waiting for room, or replace the source's waiting one.
 
         Raises:
-            Closed: The link was closed, before or during the wait; the frame is not taken.
+            Closed: The link was closed before or during the wait; the frame is not taken.
         """
         with self._readable:
             if not freshest:
@@ -86,7 +84,7 @@ class Channel(Generic[T]):
             self._readable.notify()
 
     def tell(self, message: T) -> None:
-        """Append something that is not a frame. Never waits; lost only if the link is closed."""
+        """Append a message. Never waits; it is lost only if the link is closed."""
         with self._readable:
             if self._closed:
                 raise Closed
@@ -97,7 +95,7 @@ class Channel(Generic[T]):
         """Take the oldest item, waiting until there is one.
 
         Raises:
-            Closed: The link is closed and nothing is left in it.
+            Closed: The link is closed and empty.
             TimeoutError: Nothing came within ``timeout`` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -112,7 +110,7 @@ class Channel(Generic[T]):
             return self._take()
 
     def take(self, count: int) -> list[T]:
-        """The ``count`` oldest items where there are so many and all are frames, else none."""
+        """Take the ``count`` oldest items if there are that many and all are frames, else none."""
         with self._readable:
             if len(self._items) < count:
                 return []
@@ -121,14 +119,14 @@ class Channel(Generic[T]):
             return [self._take() for _ in range(count)]
 
     def close(self) -> None:
-        """Take nothing more. What is in the link can still be read."""
+        """Accept nothing more. What is in the link can still be read."""
         with self._readable:
             self._closed = True
             self._readable.notify_all()
             self._writable.notify_all()
 
     def abort(self) -> None:
-        """Close, and drop what is in the link."""
+        """Close the link and drop its contents."""
         with self._readable:
             self._closed = True
             for held in self._items:
@@ -140,7 +138,7 @@ class Channel(Generic[T]):
             self._writable.notify_all()
 
     def _wait_for_room(self) -> None:
-        """Wait, behind those that wait already, until there is room or the link is closed."""
+        """Wait, after earlier writers, until there is room or the link is closed."""
         if not self._writers and self._has_room():
             return
         mine = object()
@@ -168,7 +166,7 @@ class Channel(Generic[T]):
         return held.item
 
     def _replace(self, frame: T, source: int) -> bool:
-        """Put a live frame in the place of its source's older one, if that is still here."""
+        """Replace the waiting frame of a live source, if there is one."""
         for held in self._items if self._live else ():
             if held.live and held.source == source:
                 self._on_drop(held.item, "late")

@@ -1,4 +1,4 @@
-"""Durations, rates and spans of time in bounded memory: a week costs what a minute does."""
+"""Durations, rates and time spans in bounded memory, however long a run lasts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import deque
 import numpy as np
 
 RECENT_S = 2.0
-"""The recent past that the display speaks of, in seconds."""
+"""Seconds over which displayed rates are averaged."""
 
 
 class Histogram:
-    """Durations in buckets 1 % wide from 1 µs to about 20 minutes; quantiles within 1 %."""
+    """Durations in buckets 1 % wide, from 1 µs to about 20 minutes; quantiles within 1 %."""
 
     _LOWEST = 1e-6
     _GROWTH = math.log(1.01)
@@ -31,11 +31,11 @@ class Histogram:
 
     @property
     def mean(self) -> float:
-        """Mean in seconds; 0 where nothing was added."""
+        """Mean in seconds; 0 if empty."""
         return self.total / self.count if self.count else 0.0
 
     def quantile(self, share: float) -> float:
-        """The duration in seconds that ``share`` (0..1) of all were at or below."""
+        """The quantile ``share`` (0..1) in seconds."""
         if not self.count:
             return 0.0
         rank = max(1, math.ceil(share * self.count))
@@ -64,20 +64,20 @@ class RecentRate:
             self._times.popleft()
 
     def per_second(self, now: float) -> float:
-        """0 until two events lie in the window; falls when events stop coming."""
+        """0 until two events are in the window; falls when events stop."""
         times = self._times
         while times and now - times[0] > RECENT_S:
             times.popleft()
         if len(times) < 2:
             return 0.0
-        # Between events the span ends at the newest one; once they stop coming it goes on to now.
+        # Between events the span ends at the newest one; if they stop, it extends to now.
         span, gap = times[-1] - times[0], now - times[-1]
         typical = span / (len(times) - 1)
         return (len(times) - 1) / (span if gap < 2 * typical else span + gap) if span else 0.0
 
 
 class Span:
-    """First and last time of an event, and how many there were."""
+    """First and last time of an event, and the number of events."""
 
     def __init__(self) -> None:
         self.first: float | None = None
@@ -90,7 +90,7 @@ class Span:
         self.count += 1
 
     def per_second(self) -> float | None:
-        """None where there were fewer than two events, of which no rate can be told."""
+        """Mean rate; None for fewer than two events."""
         if self.first is None or self.count < 2 or self.last <= self.first:
             return None
         return (self.count - 1) / (self.last - self.first)

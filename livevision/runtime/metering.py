@@ -1,7 +1,7 @@
-"""What a run measures of itself: rates, latency, drops by cause, and the stage that limits it.
+"""Measurements of a run: rates, latency, drops by cause, and the bottleneck.
 
-Frames are counted by source, stage and cause: the display, the table and the JSON report are sums
-of the same counters.
+Frames are counted by (source, stage, cause); the display, the table and the JSON report are sums of
+these counters.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from livevision.protocols import Rates, SourceInfo
 from livevision.runtime.measures import Histogram, RecentRate, Span
 
 STAGES = ("capture", "preprocess", "inference", "overlay", "output")
-"""The stages that every run has."""
+"""Stages that every run has."""
 
 LIMITING = 0.6
-"""A stage that is at work for a smaller share of the run holds nothing up."""
+"""A stage that is busy for a smaller share of the run is no bottleneck."""
 
 
 @dataclass
 class SourceTally:
-    """What is counted of one source.
+    """Counters of one source.
 
     Attributes:
-        name: As records and the report name it.
-        info: What it tells of itself; None where it could not be opened.
+        name: Its name in records and the report.
+        info: What it reports of itself; None if it could not be opened.
         losses: Its own counts, by cause, of what never became a frame.
-        paced: Its frames come by the clock, so that their age at delivery is a latency.
-        dropped: Frames that were dropped, by the stage they did not reach and the cause.
+        paced: Frames arrive in real time, so that their age at delivery is a latency.
+        dropped: Dropped frames, by the stage they did not reach and the cause.
         error: Why it ended early.
     """
 
@@ -54,7 +54,7 @@ class SourceTally:
     error: str | None = None
 
     def row(self) -> dict[str, Any]:
-        """Its part of the report."""
+        """The source's part of the report."""
         return {
             "source": self.name,
             "frames_in": self.frames_in,
@@ -69,13 +69,13 @@ class SourceTally:
 
 @dataclass
 class OutletTally:
-    """What is counted of one outlet: ``frames_in`` = ``frames_out`` + ``dropped`` at its end.
+    """Counters of one outlet; at its end ``frames_in`` = ``frames_out`` + ``dropped``.
 
     Attributes:
-        name: Where its sink writes, without secrets.
-        work: Time that its sink takes for a frame.
-        retries: How often its sink was made anew after it had failed.
-        error: What went wrong last, while it is not put right.
+        name: Target of its sink, without secrets.
+        work: Time the sink takes per frame.
+        retries: How often the sink was created again after a failure.
+        error: The last error, until the sink works again.
     """
 
     name: str
@@ -87,7 +87,7 @@ class OutletTally:
     error: str | None = None
 
     def row(self) -> dict[str, Any]:
-        """Its part of the report."""
+        """The outlet's part of the report."""
         return {
             "output": self.name,
             "frames_in": self.frames_in,
@@ -101,11 +101,11 @@ class OutletTally:
 
 
 class Meter:
-    """Collects a run's measurements from every thread.
+    """Collects a run's measurements from all threads.
 
     Args:
-        started: ``time.monotonic()`` of the moment the user gave the command, where that began this
-            process; what the process did before it is not counted otherwise.
+        started: ``time.monotonic()`` when the user gave the command, if this process was started
+            for it; includes start-up time that is not measured otherwise.
     """
 
     def __init__(self, started: float | None = None) -> None:
@@ -113,7 +113,7 @@ class Meter:
         self._cpu_before = time.process_time() if started is None else 0.0
         self._lock = threading.Lock()
         self._stages = {stage: Histogram() for stage in STAGES}
-        self._waited = 0.0  # of capture's time, that for live sources
+        self._waited = 0.0  # the part of capture's time that was spent on live sources
         self._sources: dict[int, SourceTally] = {}
         self._outlets: list[OutletTally] = []
         self._captured, self._delivered = Span(), Span()
@@ -136,44 +136,44 @@ class Meter:
         paced: bool | None = None,
         name: str | None = None,
     ) -> None:
-        """A source is open.
+        """Count an opened source.
 
         Args:
             source: Its position.
-            info: What it tells of itself.
-            losses: Its own live tally of what never became a frame.
-            paced: Its frames come by the clock, so that their age at delivery is a latency. The age
-                of a file's frame is but the length of the queues. By default, where it is live.
-            name: What the user calls it, if not by the name it has itself.
+            info: What it reports of itself.
+            losses: Its own live counts of what never became a frame.
+            paced: Frames arrive in real time, so that their age at delivery is a latency; for other
+                files it would only measure the queues. Default: if the source is live.
+            name: The user's name for it, if it has one.
         """
         with self._lock:
             tally = self._sources[source] = SourceTally(name or info.name, info, losses)
             tally.paced = info.live if paced is None else paced
 
     def failed(self, source: int, name: str, error: BaseException) -> None:
-        """A source could not be opened, broke off, or could not be written; the run goes on."""
+        """Count a source that could not be opened, failed, or could not be written."""
         with self._lock:
             tally = self._sources.setdefault(source, SourceTally(name))
             tally.error = " ".join(str(error).split())
 
     def outlet(self, name: str) -> OutletTally:
-        """The counters of a new outlet, to be changed inside ``counting`` alone."""
+        """Create the counters of an outlet; change them inside ``counting`` only."""
         tally = OutletTally(name)
         with self._lock:
             self._outlets.append(tally)
         return tally
 
     def counting(self) -> AbstractContextManager[Any]:
-        """Hold the lock that all counters are changed and read under."""
+        """The lock under which all counters are changed and read."""
         return self._lock
 
     def captured(self, source: int, seconds: float, lag: float | None = None) -> None:
-        """A frame has come in.
+        """Count a captured frame.
 
         Args:
-            source: Of which source.
-            seconds: What getting it took, waiting for the source included.
-            lag: Seconds that a live source was behind its own clock with it.
+            source: Position of its source.
+            seconds: Time capture took, including waiting for the source.
+            lag: Seconds that a live source was behind its own clock.
         """
         now = time.monotonic()
         with self._lock:
@@ -190,26 +190,26 @@ class Meter:
                 self._waited += seconds
 
     def worked(self, stage: str, seconds: float) -> None:
-        """A stage has spent ``seconds`` on one frame."""
+        """Count ``seconds`` of work of a stage on one frame."""
         with self._lock:
             self._stages[stage].add(seconds)
             self._recent_work[stage].append(seconds)
 
     def dropped(self, source: int, stage: str, cause: str) -> None:
-        """A frame of a source was dropped before it reached a stage."""
+        """Count a frame that was dropped before a stage."""
         with self._lock:
             self._sources[source].dropped[stage][cause] += 1
 
     def delivered(
         self, source: int, wall_time: float, seconds: float, at: float | None = None
     ) -> None:
-        """The outputs have taken a frame.
+        """Count a delivered frame.
 
         Args:
-            source: Of which source.
+            source: Position of its source.
             wall_time: When it was captured, as ``Frame.wall_time``.
-            seconds: What the slowest of them worked on it.
-            at: When the last of them had it, by ``time.monotonic()``; by default now.
+            seconds: Work of the slowest output on it.
+            at: ``time.monotonic()`` when the last output had it; default: now.
         """
         now = time.monotonic() if at is None else at
         with self._lock:
@@ -227,7 +227,7 @@ class Meter:
                 tally.recent_latency.append(now - wall_time)
 
     def rates(self, source: int, model: str = "", engine: str = "") -> Rates:
-        """What the display shows on a frame of this source, made by this model and engine."""
+        """The rates to display on a frame of this source."""
         now = time.monotonic()
         with self._lock:
             inference = self._recent_work["inference"]
@@ -246,18 +246,18 @@ class Meter:
             )
 
     def recent_work(self) -> float:
-        """Seconds that the stages behind capture have worked on a recent frame, on average."""
+        """Mean seconds of work of the stages behind capture on a recent frame."""
         with self._lock:
             return sum(sum(s) / len(s) for s in self._recent_work.values() if s)
 
     def changed(self) -> None:
-        """What the stages do has changed: how long they took before tells no more."""
+        """Forget recent work, since what the stages do has changed."""
         with self._lock:
             for seconds in self._recent_work.values():
                 seconds.clear()
 
     def report(self, **facts: Any) -> dict[str, Any]:
-        """The run in figures, None where one is not known; ``facts`` are added as they are."""
+        """The report; None for unknown figures. ``facts`` are added unchanged."""
         wall = time.monotonic() - self._started
         with self._lock:
             busy = self._busy()
@@ -291,10 +291,9 @@ class Meter:
             }
 
     def _bottleneck(self, busy: Mapping[str, float | None]) -> str | None:
-        """The stage that the others wait for; None where none is at work most of the time.
+        """The stage that the others wait for; None if none is busy most of the time.
 
-        Where frames had to be dropped because newer ones came, the source is evidently not what the
-        run waits for.
+        If newer frames replaced waiting ones, the source cannot be the bottleneck.
         """
         overtaken = any(causes.get("late") for causes in self._drops().values())
         candidates = {
@@ -305,7 +304,7 @@ class Meter:
         return max(candidates, key=candidates.__getitem__, default=None)
 
     def _drops(self) -> dict[str, dict[str, int]]:
-        """Dropped frames of all sources, by stage in the order of the stages, and by cause."""
+        """Dropped frames of all sources, by stage in order, and by cause."""
         drops: dict[str, Counter[str]] = {}
         for stage in self._stages:
             for tally in self._sources.values():
@@ -314,12 +313,10 @@ class Meter:
         return {stage: dict(causes) for stage, causes in drops.items()}
 
     def _busy(self) -> dict[str, float | None]:
-        """Share of the time from the first frame to the last that each stage was at work.
+        """Share of the time from the first to the last frame that each stage was busy.
 
-        Above 1 where it has several threads, as capture has for several sources.
-
-        Waiting for a live source is no work, and how much of capture's time was more than that is
-        not known: None, where all sources are live.
+        Above 1 for several threads, as in capture with several sources. None for capture if all
+        sources are live: waiting for them is no work, and its part of the time is unknown.
         """
         if self._captured.first is None:
             return dict.fromkeys(self._stages, 0.0)
@@ -334,7 +331,7 @@ class Meter:
 
 
 def peak_rss_mb() -> float:
-    """The most memory this process has held at once, in MB (10⁶ bytes)."""
+    """Peak memory of this process in MB (10⁶ bytes)."""
     try:
         import resource
     except ImportError:  # Windows

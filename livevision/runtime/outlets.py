@@ -1,9 +1,9 @@
-"""An outlet: a queue, a thread and a policy for one sink, so that a slow sink slows no other.
+"""An outlet: a queue, a thread and a policy for one sink, so that no sink slows another.
 
     the caller's thread ──► queue ──► outlet's thread: sink.write
 
-A frame that goes to several outlets is delivered when the last of them has written it, and dropped
-where none of them has.
+A frame sent to several outlets is delivered when the last of them has written it, and dropped if
+none has.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from livevision.runtime.metering import Meter
 
 log = logging.getLogger(__name__)
 
-# Frames that wait: of files, and of live sources, for a sink that has its moments.
+# Waiting frames: of files, and of live sources, for a sink whose speed varies.
 _CAPACITY = {"wait": 3, "newest": 1, "durable": 3}
 _LIVE_CAPACITY = {"wait": 8, "newest": 1, "durable": 128}
-_GIVEN_UP_S = 1.0  # after the run was told to end, no frame waits for room any more
+_GIVEN_UP_S = 1.0  # after the run was stopped, no frame waits longer for room
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 Delivered = Callable[[Frame, float], None]
-"""Called with a frame that was delivered, and when, by ``time.monotonic()``; on any thread."""
+"""Called with each delivered frame and its ``time.monotonic()``, on any thread."""
 
 
 class Sent:
-    """A frame on its way to the outputs; it is counted once, when the last of them is done.
+    """A frame on its way to the outputs; counted once, when the last of them is done.
 
     Args:
-        frame: It.
+        frame: The frame.
         meter: Counts it.
-        holders: How many will call ``done``.
-        delivered: Called if any of them has taken it.
+        holders: Number of ``done`` calls to expect.
+        delivered: Called if any output has taken it.
     """
 
     def __init__(
@@ -61,15 +61,15 @@ class Sent:
         self._cause = ""
 
     def wait_for_others(self, seconds: float) -> bool:
-        """Wait until one holder at most is not done; False where that takes longer."""
+        """Wait until at most one holder is left; False on timeout."""
         return self._last.wait(seconds)
 
     def done(self, seconds: float = 0.0, cause: str | None = "") -> None:
-        """One of the holders is done with the frame.
+        """One holder is done with the frame.
 
         Args:
-            seconds: What it worked on the frame.
-            cause: Why it did not take the frame; empty where it did, None where it was not to.
+            seconds: Its work on the frame.
+            cause: Why it did not take the frame; "" if it did, None if it was not meant to.
         """
         with self._lock:
             self._left -= 1
@@ -97,22 +97,22 @@ class _Waiting:
 
 
 class Outlet:
-    """One sink's queue and thread.
+    """The queue and thread of one sink.
 
     Args:
-        name: What to call it in the report and in messages.
-        make: Makes the sink; called at once, and again after a failure where the policy is to
-            retry.
-        policy: What happens when the queue is full or the sink fails.
-        meter: Gets a tally for it.
-        stopping: Whether the run has been told to end.
+        name: Its name in the report and in messages.
+        make: Creates the sink; called at once, and again after a failure if the policy is to retry.
+        policy: What to do if the queue is full or the sink fails.
+        meter: Provides its counters.
+        stopping: Whether the run is stopping.
 
     Attributes:
-        error: What ended it, if anything did. It takes no more frames then.
-        sink: The sink of now; None while it is being retried.
+        error: The error that ended it, if any. It takes no more frames then.
+        sink: The current sink; None while it is being retried.
 
     Raises:
-        LivevisionError: The sink cannot be made, and the policy is not to retry.
+    Raises:
+        LivevisionError: The sink cannot be created, and the policy is not to retry.
     """
 
     def __init__(
@@ -147,18 +147,18 @@ class Outlet:
 
     @property
     def where(self) -> str:
-        """Where the user finds what was written."""
+        """Where the user finds the output."""
         return "" if self.sink is None else self.sink.where
 
     def opened(self, source: int, info: SourceInfo) -> None:
-        """Frames of a source follow."""
+        """Announce a source whose frames follow."""
         with self._changed:
             if not self._over:
                 self._queue.append((source, info))
                 self._changed.notify_all()
 
     def put(self, sent: Sent, rendered: Rendered, live: bool) -> None:
-        """Give it a frame; waits for room where the policy is to and the source is not live."""
+        """Queue a frame; waits for room if the policy is to wait and the source is not live."""
         if self._policy.full == "durable":
             rendered = replace(
                 rendered, frame=replace(rendered.frame, image=_NO_IMAGE), image=_NO_IMAGE
@@ -170,7 +170,7 @@ class Outlet:
                 self._tally.frames_in += 1
             stopped_at: float | None = None
             while waits and self._frames >= capacity and not self._over:
-                # A bound, as a wait without one cannot be interrupted on every platform.
+                # With a timeout, since an unbounded wait is uninterruptible on some platforms.
                 self._changed.wait(0.1)
                 if self._stopping():
                     now = time.monotonic()
@@ -188,18 +188,18 @@ class Outlet:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """No frame follows: the sink is closed once it has written those that wait."""
+        """Announce the end: the sink is closed after the frames that still wait."""
         with self._changed:
             self._ending = True
             self._changed.notify_all()
 
     @property
     def ended(self) -> bool:
-        """Whether its thread has come to its end, with the sink closed or failed."""
+        """Whether its thread has ended, with the sink closed or failed."""
         return not self._thread.is_alive()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until it has ended."""
+        """Wait for the thread to end."""
         self._thread.join(timeout)
 
     def _drop(self, sent: Sent, cause: str) -> None:
@@ -279,7 +279,7 @@ class Outlet:
         item.sent.done(seconds)
 
     def _made_anew(self) -> bool:
-        """Whether a sink that failed could be made again by now."""
+        """Create a failed sink again; whether that worked."""
         if time.monotonic() < self._retry_at:
             return False
         try:
@@ -295,7 +295,7 @@ class Outlet:
         return True
 
     def _failed(self, error: BaseException) -> None:
-        """Let go of a sink that failed, and say when to make it anew."""
+        """Drop a failed sink and schedule the next attempt."""
         sink, self.sink = self.sink, None
         if sink is not None:
             try:
@@ -308,7 +308,7 @@ class Outlet:
             self._tally.error = said
         log.log(
             logging.WARNING if first else logging.DEBUG,
-            "%s: %s; trying again, its frames are dropped meanwhile",
+            "%s: %s; retrying, frames are dropped until then",
             self.name,
             said,
         )
@@ -326,7 +326,7 @@ class Outlet:
             log.error("%s", error)
 
     def _finish(self) -> None:
-        """Take nothing more; what still waits is dropped."""
+        """Accept nothing more and drop what still waits."""
         with self._changed:
             self._over = True
             left: list[Any] = [item for item in self._queue if isinstance(item, _Waiting)]

@@ -1,4 +1,4 @@
-"""The overlay stage: results and rates drawn on each frame, class maps below boxes."""
+"""The overlay stage: draws results and rates on each frame, class maps below boxes."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ log = logging.getLogger(__name__)
 
 
 class OverlayStage:
-    """Draws on frames. The overlays are made when the first frame is drawn.
+    """Draws on frames. The overlays are created with the first frame that is drawn.
 
     Args:
-        settings: The run's.
-        models: Whose results are drawn.
-        meter: Whose rates are shown.
-        adaptive: Whose size and stride are shown beside them.
-        draw: False passes the frames on as they are, where nobody looks at pictures.
-        copy: Leave the frames' own pictures as they are.
-        pictures: Positions of the sources that are pictures, and so have no rates.
+        settings: The run's settings.
+        models: The models whose results are drawn.
+        meter: Source of the rates shown.
+        adaptive: Source of the input size and stride shown.
+        draw: False passes frames on unchanged, if no output needs pictures.
+        copy: Draw on copies of the frames' images.
+        pictures: Positions of sources of pictures, which have no rates.
 
     Raises:
-        UsageError: A class is to be hidden that no model looks for.
+        UsageError: A class to hide is not among the models' classes.
     """
 
     name = "overlay"
@@ -73,18 +73,18 @@ class OverlayStage:
         return Rendered(item.frame, item.results, image)
 
     def warm(self) -> None:
-        """Make ahead of the first frame what it would wait for: overlays, colours and letters."""
+        """Prepare overlays, colours and glyphs before the first frame."""
         if self._draw:
             letters.line("0", 12)
             made = [*self._overlays.values(), self._hud]
             log.debug("%d overlays are ready", len(made))
 
     def _drawn(self, inferred: Inferred) -> Image:
-        """The picture of a frame with its results and the run's rates, uint8 H×W×3 BGR."""
+        """Draw results and rates on the image of a frame: uint8, H×W×3, BGR."""
         frame = inferred.frame
         image = frame.image.copy() if self._copy else frame.image
         room = Room(image, self._memories[frame.source])
-        # Planned from the top down: displays keep clear of boxes, and the labels of both.
+        # Planned from the top layer down: displays avoid boxes, and labels avoid both.
         steps = [
             overlay.plan(inferred.results[name], room)
             for name, overlay in reversed(self._overlays.items())
@@ -108,10 +108,10 @@ class OverlayStage:
 
     @cached_property
     def _overlays(self) -> dict[str, Overlay]:
-        """The overlay of each model by its name, in the order of drawing."""
+        """The overlay of each model by name, in drawing order."""
         overlays: dict[str, Overlay] = {}
         for model in sorted(self._models, key=lambda model: model.task != "segment"):
-            # Boxes have several looks.
+            # Boxes have several styles.
             name = "style" if model.task == "detect" else model.task
             kind = registry.resolve(registry.OVERLAYS, name, "overlay")
             options: dict[str, dict[str, Any]] = {
@@ -123,7 +123,7 @@ class OverlayStage:
 
     @cached_property
     def _hide(self) -> Overlay | None:
-        """What hides the classes of --blur; None where nothing is hidden."""
+        """The overlay that hides the classes of --blur; None if there are none."""
         if not self._settings.blur:
             return None
         hide = registry.resolve(registry.OVERLAYS, "hide", "overlay")
@@ -135,7 +135,7 @@ class OverlayStage:
 
     @staticmethod
     def _hidable(inferred: Inferred) -> list[Any]:
-        """Results that tell where something is."""
+        """Results with positions, which can be hidden."""
         return [found for found in inferred.results.values() if not isinstance(found, Label)]
 
     @cached_property
@@ -148,7 +148,7 @@ class OverlayStage:
 
 
 def _check_hidden(settings: Settings, models: Sequence[Model]) -> None:
-    """Refuse to hide what nobody looks for: it would stay visible, and nobody be told."""
+    """Check that each class to hide is looked for: it would stay visible without notice."""
     labels = [label for model in models if model.task != "classify" for label in model.labels]
     kept = {
         labels[each] if isinstance(each, int) and each < len(labels) else each
@@ -158,4 +158,4 @@ def _check_hidden(settings: Settings, models: Sequence[Model]) -> None:
         if name not in labels:
             raise UsageError(f"--blur: {unknown('class', name, dict.fromkeys(labels))}")
         if kept and name not in kept:
-            raise UsageError(f"--blur {name}: --classes leaves {name} out, and it would be seen")
+            raise UsageError(f"--blur {name}: --classes excludes {name}, so it would stay visible")

@@ -3,13 +3,13 @@
     capture ──► preprocess ──► inference ──► overlay ──► output
     (threads)    (thread)       (thread)     (thread)    (the caller's thread)
 
-The caller iterates over ``Pipeline.events()`` and is the output stage: window toolkits want the
-main thread, and a generator is also the shape a Python user wants. The stages between are a list of
-objects that know nothing of threads (``stages.Stage``), so that one more is one more in the list.
+The caller iterates over ``Pipeline.events()`` and is the output stage: window toolkits need the
+main thread, and Python users want a generator. The stages in between are a list of objects that
+know nothing of threads (``stages.Stage``), so adding one is adding it to the list.
 
-Shut-down is always the same: a source's end, ``stop()``, an error in any stage or the caller's
-leaving the loop all close the links, let every thread finish, and raise the first error in the
-caller's thread.
+Shut-down always works the same way: the end of a source, ``stop()``, an error in any stage or the
+caller leaving the loop closes the links, lets every thread finish, and raises the first error in
+the caller's thread.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ __all__ = ["Ended", "Event", "Idle", "Opened", "Pipeline"]
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-# After a stop, sources are waited for so long, frames on the way delivered for so long, and threads
-# waited for in all. One may sit in a call that nothing can wake, such as on a pipe that is silent.
+# After a stop: seconds to wait for sources, to deliver frames in the pipeline, and to wait for
+# threads in all. A thread may sit in an uninterruptible call, such as reading a silent pipe.
 _SOURCES_S, _DRAIN_S, _END_S = 0.3, 0.8, 1.0
-_SLIP_S = 0.4  # how far behind its times a file may be played before its clock is set anew
+_SLIP_S = 0.4  # how far a file may fall behind real time before its clock is reset
 
 
 class Pipeline:
-    """One run of frames from sources through the stages.
+    """Carries frames from sources through the stages, on threads.
 
     Args:
-        sources: What opens each source; its position is ``Frame.source``.
-        turns: Positions of sources, grouped: each group is read by a thread of its own, one source
-            after the other. Files stand in one group, each camera in its own.
-        stages: The work between capture and output, in its order. One of them may be ``Computing``.
-        meter: Takes every measurement.
-        mode: ``every-frame`` waits for slow stages and loses nothing, ``freshest`` drops what is
-            overtaken, ``auto`` does the first for files and the second for live sources.
-        max_frames: Deliver at most this many frames of each source.
-        capacity: Frames that a waiting link holds. A dropping link holds one.
-        stride: Asked at every frame of a source whose frames push each other out: only every so
-            many go on, the others are counted as dropped. It may change while running.
-        paused: Asked at every frame of a source: whether it is dropped unseen.
-        stay: Go on without sources, until ``stop``: some may be added.
-        counts: Count a frame as delivered when the caller asks for the next one; False where the
+        sources: Functions that open each source; the position is ``Frame.source``.
+        turns: Positions of sources in groups: each group is read by its own thread, one source
+            after the other. Files are in one group, each camera in its own.
+        stages: The stages between capture and output, in order. One may be ``Computing``.
+        meter: Takes all measurements.
+        mode: ``every-frame`` waits for slow stages and loses nothing; ``freshest`` lets newer
+            frames replace waiting ones; ``auto``: the first for files, the second for live sources.
+        max_frames: Maximum frames to deliver of each source.
+        capacity: Frames in a link whose writers wait. A dropping link holds one.
+        stride: Returns the current stride, asked at every frame of a source whose newer frames
+            replace waiting ones; frames in between are counted as dropped.
+        paused: Returns whether frames of a source are dropped unprocessed, asked at every frame.
+        stay: Continue without sources until ``stop``: some may be added.
+        counts: Count a frame as delivered when the caller asks for the next one; False if the
             caller counts.
     """
 
@@ -91,7 +91,7 @@ class Pipeline:
         meter.follow(names)
         nets = next((n for n, stage in enumerate(stages) if isinstance(stage, Computing)), -1)
         self._carrier = Carrier(meter, self._freshest, self.stop, names[: nets + 1])
-        # A link in front of each stage and of the output, and what stands behind the link.
+        # A link before each stage and before the output, and the name of what follows it.
         self._places = [*names, "output"]
         self._links = [self._carrier.link(place, capacity) for place in self._places]
         self._ready = threading.Event()
@@ -99,7 +99,7 @@ class Pipeline:
             self._ready.set()
         self._stop = threading.Event()
         self._stopped_at: float | None = None
-        self._state = threading.RLock()  # a signal handler may stop what holds it
+        self._state = threading.RLock()  # reentrant: a signal handler may stop the holder
         self._reading = len(turns) + stay
         self._stay = stay
         self._threads: list[threading.Thread] = []
@@ -109,13 +109,13 @@ class Pipeline:
         self._removed: set[int] = set()
 
     def events(self) -> Generator[Event]:
-        """Run, and give what comes out to the caller, who is the output stage.
+        """Run, and yield events to the caller, who is the output stage.
 
-        What the caller does with an event before asking for the next one is measured as output.
+        Time between one event and the next request is measured as output.
 
         Raises:
-            LivevisionError: Or whatever else the first stage to fail raised. A source that breaks
-                off is no failure of the run: its ``Ended`` carries the error.
+            LivevisionError: Or whatever the first failing stage raised. A source that fails does
+                not end the run: its ``Ended`` carries the error.
         """
         self._threads = [
             threading.Thread(target=work, args=arguments, name=name, daemon=True)
@@ -126,7 +126,7 @@ class Pipeline:
         try:
             while not self._overdue():
                 try:
-                    # A wait with no bound could not be interrupted by a signal on every platform.
+                    # With a timeout, since an unbounded wait is uninterruptible on some platforms.
                     item = self._links[-1].get(_POLL_S)
                 except TimeoutError:
                     yield Idle()
@@ -142,19 +142,19 @@ class Pipeline:
             raise self._carrier.error
 
     def freshest(self, source: int) -> bool:
-        """Whether the frames of an opened source push each other out."""
+        """Whether newer frames of an opened source replace waiting ones."""
         return self._freshest[source]
 
     @property
     def stopping(self) -> bool:
-        """Whether the run has been told to end."""
+        """Whether the run is stopping."""
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """End the run soon and cleanly: no new frames, those on the way are still delivered.
+        """End the run cleanly: no new frames, those in the pipeline are still delivered.
 
-        What takes about a second is given up: its frames are dropped and counted.
-        Safe from a signal handler and from any thread, any number of times.
+        Frames that take more than about a second are dropped and counted. Safe from a signal
+        handler and from any thread, any number of times.
         """
         if self._stopped_at is None:
             self._stopped_at = time.monotonic()
@@ -164,18 +164,18 @@ class Pipeline:
         self._ready.set()
         if first and self._stay:
             self._read_all()
-        # Not here, as that may take its time, and a signal may have come in the middle of anything.
+        # On a thread of its own: closing may be slow, and a signal may have interrupted anything.
         sources = list(self._open.values())
         threading.Thread(target=close_all, args=(sources,), name="closing", daemon=True).start()
 
     def add(self, source: Callable[[], Source]) -> int:
-        """Watch one more source, from now on. Safe from any thread.
+        """Add a source. Safe from any thread.
 
         Returns:
             Its position.
 
         Raises:
-            Closed: The run is ending.
+            Closed: The run is stopping.
         """
         with self._state:
             if self.stopping or self._reading == 0:
@@ -191,7 +191,7 @@ class Pipeline:
         return position
 
     def remove(self, source: int) -> None:
-        """End a source: no new frames, those on the way are still delivered, then its ``Ended``.
+        """End a source: no new frames, those in the pipeline are delivered, then its ``Ended``.
 
         Safe from any thread.
         """
@@ -201,10 +201,10 @@ class Pipeline:
             threading.Thread(target=opened.close, name="closing", daemon=True).start()
 
     def give_up(self, source: int) -> None:
-        """Take no more of a source, whose outputs have failed; the others go on.
+        """Stop a source whose outputs have failed; the others continue.
 
-        To be called where events are taken. The frame that was just given counts as failed, as do
-        those on the way behind it.
+        Call it on the thread that takes events. The current frame and those of the source in the
+        pipeline count as failed.
         """
         self._given_up.add(source)
         opened = self._open.get(source)
@@ -212,7 +212,7 @@ class Pipeline:
             opened.close()
 
     def _overdue(self) -> bool:
-        """Whether a stop has been waited for long enough; sources get less than frames do."""
+        """Whether a stop has lasted long enough; sources get less time than frames."""
         if self._stopped_at is None:
             return False
         waited = time.monotonic() - self._stopped_at
@@ -236,7 +236,7 @@ class Pipeline:
             try:
                 yield item
             finally:
-                # A caller who leaves the loop has had this frame all the same.
+                # A caller that leaves its loop here has received this frame.
                 if self._counts and source in self._given_up:
                     self._meter.dropped(source, "output", "failed")
                 elif self._counts:
@@ -271,7 +271,7 @@ class Pipeline:
             self._read_all()
 
     def _read_all(self) -> None:
-        """One that reads, or may yet, has come to its end; behind the last one the links close."""
+        """A reader has ended; the last one closes the links."""
         with self._state:
             self._reading -= 1
             last = self._reading == 0
@@ -295,8 +295,8 @@ class Pipeline:
             self._freshest[position] = freshest
             self._meter.opened(position, info, source.losses, paced=freshest or info.live)
             link.tell(Opened(position, info))
-            # What a camera sees while the model loads would be stale when it is ready, and rates
-            # and latency leave out loading.
+            # Frames captured while the model loads would be stale, and rates and latency exclude
+            # loading.
             self._ready.wait()
             self._pump(position, source, freshest)
         except SourceError as broken:
@@ -313,7 +313,7 @@ class Pipeline:
         if freshest and not source.info.live:
             clock = _Clock(source.info.name, self._stop)
         while not self.stopping and position not in self._given_up | self._removed:
-            # A live source is cut where frames are delivered, as some of those taken are dropped.
+            # A live source is limited at delivery, since some of its captured frames are dropped.
             if self._enough(position) or (not freshest and taken == self._max_frames):
                 return
             if not source.info.live and self._paused(position):
@@ -355,38 +355,38 @@ class Pipeline:
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
         deadline = (self._stopped_at or time.monotonic()) + _END_S
-        # Those that read have been waited for.
+        # Readers have been waited for.
         for thread in sorted(threads, key=lambda thread: thread.name == "capture"):
             least = 0.02 if thread.name == "capture" else 0.1
             thread.join(max(least, deadline - time.monotonic()))
             if thread.is_alive():
-                log.debug("the %s thread is left behind: it still waits or computes", thread.name)
+                log.debug("the %s thread is abandoned: it still waits or computes", thread.name)
 
 
 class _Clock:
-    """Plays a file in real time, so that it can stand in for a camera.
+    """Plays a file in real time, as a stand-in for a camera.
 
     Args:
-        name: What to call the file in messages.
+        name: The file's name in messages.
         stopping: Set to end a wait.
     """
 
     def __init__(self, name: str, stopping: threading.Event) -> None:
         self._name, self._stopping = name, stopping
         self._start: float | None = None
-        self._told = False
+        self._warned = False
 
     def wait_for(self, frame: Frame) -> Frame:
-        """Wait until the frame is due; the frame as if captured at that moment."""
+        """Wait until the frame is due; returns it as if captured at that moment."""
         now = time.monotonic()
         if self._start is None:
             self._start = now - frame.time
         behind = now - (self._start + frame.time)
         if behind > _SLIP_S:
-            # What a camera sees would be gone, but of a file every frame has to be decoded.
-            level = logging.DEBUG if self._told else logging.WARNING
-            self._told = True
-            log.log(level, "%s: cannot be read in real time; it is played slower", self._name)
+            # A camera would skip frames here, but every frame of a file must be decoded.
+            level = logging.DEBUG if self._warned else logging.WARNING
+            self._warned = True
+            log.log(level, "%s: cannot be read in real time; it plays slower", self._name)
             self._start, behind = now - frame.time, 0.0
         self._stopping.wait(max(0.0, -behind))
         due = self._start + frame.time

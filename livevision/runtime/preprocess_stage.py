@@ -1,4 +1,4 @@
-"""The preprocess stage: each frame laid into the inputs of the models that look at it."""
+"""The preprocess stage: prepares each frame for the inputs of its models."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from livevision.protocols import SourceInfo
 
 
 class PreprocessStage:
-    """Lays frames into nets' inputs.
+    """Resizes frames into the inputs of the nets.
 
     Args:
-        models: The models that look at a source's frames now, by its position.
-        settings: The source's settings of this moment, by its position.
+        models: Returns the models that process a source now, by its position.
+        settings: Returns the current settings of a source, by its position.
     """
 
     name = "preprocess"

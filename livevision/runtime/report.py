@@ -1,4 +1,4 @@
-"""A run's report in words: the table for people."""
+"""The report of a run as a table."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 TOLD_LAG_MS = 50.0
-"""A lag below this is the network's jitter, and not told to people."""
+"""A smaller lag is network jitter and is not shown."""
 
 
 def as_table(report: Mapping[str, Any]) -> str:
-    """The report as a table for people, a line for each stage that did something."""
+    """The report as a table, one line for each stage that did something."""
     lines = [f"{'stage':<11}{'mean':>9}{'p50':>9}{'p95':>9}{'p99':>9}  ms{'busy':>8}"]
     for stage, row in report["stages"].items():
         if not row["p99_ms"]:
@@ -33,7 +33,7 @@ def as_table(report: Mapping[str, Any]) -> str:
     if lag is not None and lag["p99"] >= TOLD_LAG_MS:
         lines.append(
             f"{'lag':<11}{lag['mean']:9.2f}{lag['p50']:9.2f}{lag['p95']:9.2f}{lag['p99']:9.2f}"
-            "  behind the source's clock when a frame is at hand, part of the latency"
+            "  behind the source's clock after decoding, part of the latency"
         )
     lines.append(
         f"frames: {report['frames_in']} in, {report['frames_out']} out"
@@ -49,7 +49,7 @@ def as_table(report: Mapping[str, Any]) -> str:
     for row in report["sources"]:
         lost = [f"{count} {cause}" for cause, count in row["losses"].items() if count]
         if lost:
-            lines.append(f"before they were frames: {', '.join(lost)} ({row['source']})")
+            lines.append(f"lost before decoding: {', '.join(lost)} ({row['source']})")
     rates = {"capture": "capture_fps", "model": "inference_fps", "delivered": "delivered_fps"}
     known = {name: report[key] for name, key in rates.items() if report[key] is not None}
     if known:
@@ -63,7 +63,7 @@ def as_table(report: Mapping[str, Any]) -> str:
 
 
 def joined(names: Iterable[str]) -> str:
-    """Names as the report and the display tell them: each once, such as "a+b"."""
+    """Names for the report and the display, without duplicates, such as "a+b"."""
     return "+".join(dict.fromkeys(names))
 
 

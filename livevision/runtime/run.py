@@ -1,4 +1,4 @@
-"""A run: its objects, and what happens from the first frame to the last file closed."""
+"""A run: builds its objects from the settings and runs them until the last file is closed."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ log = logging.getLogger(__name__)
 
 
 class Run:
-    """The objects of one run, made from its settings.
+    """The objects of one run.
 
     Args:
-        settings: What the user asked for.
+        settings: The user's settings.
         meter: Takes the run's measurements.
-        stay: Go on when no source is left, until the run is stopped, as some may be added.
-        draw: Draw on the frames even if no output of the run wants pictures, and on copies, as
-            somebody will look at the frames too.
-        overlap: Where every frame counts, let the engines compute several at once.
+        stay: Continue without sources until the run is stopped, as some may be added.
+        draw: Draw on copies of the frames even if no output needs pictures, since the caller uses
+            the frames.
+        overlap: Keep several frames in flight if no frame may be dropped.
 
     Attributes:
-        controls: What may be changed while it goes on.
-        stages: The work between capture and output, in its order.
+        controls: Settings that can change during the run.
+        stages: The stages between capture and output, in order.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class Run:
         every_frame = self.sources.every_frame
         if settings.target_latency is not None and every_frame:
             raise UsageError(
-                "--target-latency is for live sources, whose frames may be left out; of a file "
-                "every frame is taken: add --mode freshest to play it in real time, or leave it out"
+                "--target-latency is for live sources, whose frames may be dropped; every frame of "
+                "a file is processed: add --mode freshest to play it in real time, or leave it out"
             )
         drawn = draw or self.delivery.wants_image
         spare_core = not every_frame or (drawn and self.sources.large)
@@ -113,7 +113,7 @@ class Run:
         self._changing = threading.Lock()
         for position in range(len(sources)):
             self.controls.begin(position, self.sources.live_settings(position))
-        # A decoded picture belongs to its frame alone, and only Python's users see the frame again.
+        # Each decoded image belongs to one frame, and only Python users see the frame again.
         seen_no_more = not draw and all(source.kind == "video_file" for source in sources)
         overlay = OverlayStage(
             settings,
@@ -128,7 +128,7 @@ class Run:
             models,
             overlap and every_frame,
             self._adaptive,
-            # A call takes frames of several sources only where all go through the same nets.
+            # Frames of several sources share a call only if all go through the same nets.
             live=0 if self._models.of_source else self.sources.live,
             batch=settings.batch,
             while_opening=overlay.warm,
@@ -153,7 +153,7 @@ class Run:
         )
 
     def frames(self, progress: Progress | None = None) -> Generator[Rendered]:
-        """Run; every frame once the outlets were given it; with ``draw``, once they wrote it."""
+        """Run; yields each frame after it went to the outlets, or with ``draw`` was written."""
         with self._analysed(), closing(self.pipeline.events()) as events, self.delivery:
             try:
                 for event in events:
@@ -182,19 +182,19 @@ class Run:
                 self._failed(source, error)
 
     def add(self, name: str, settings: SourceSettings) -> int:
-        """Watch one more source while the run goes on. Safe from any thread.
+        """Add a source during the run. Safe from any thread.
 
         Args:
-            name: What to call it; letters, digits, "-", "_" and ".".
-            settings: Of it. Its models are among those of the run.
+            name: Its name; letters, digits, "-", "_" and ".".
+            settings: Its settings. Its models must be among those of the run.
 
         Returns:
             Its position: ``Frame.source``.
 
         Raises:
-            UsageError: The name is taken, the URI means several sources, or a setting is not
+            UsageError: The name is in use, the URI means several sources, or a setting is not
                 allowed.
-            LivevisionError: The source or an output can be seen to fail, or the run is ending.
+            LivevisionError: The source or an output is certain to fail, or the run is ending.
         """
         from livevision.config.sources import check_name
 
@@ -205,7 +205,7 @@ class Run:
         kind, uri = places[0]
         with self._changing:
             if any(self.sources[n].named == name for n in self.watched):
-                raise UsageError(f"a source {name!r} is watched already")
+                raise UsageError(f"a source {name!r} exists already")
             loaded = [model.name for model in self._models.models]
             for model in settings.models or ():
                 if model not in loaded:
@@ -223,7 +223,7 @@ class Run:
         return position
 
     def remove(self, source: int) -> None:
-        """Watch a source no longer; its outputs are finished. Safe from any thread."""
+        """Remove a source; its outputs are finished. Safe from any thread."""
         self._removed.add(source)
         self.sources.begin_closing(source)
         self.pipeline.remove(source)
@@ -235,12 +235,12 @@ class Run:
 
     @property
     def failures(self) -> list[LivevisionError]:
-        """What went wrong with sources that the run went on without, and with its report."""
+        """Errors of sources that the run continued without, and of its report."""
         unreported = [] if self._unreported is None else [self._unreported]
         return [*self._failures.values(), *unreported]
 
     def raise_first(self) -> None:
-        """Raise what went wrong first, if anything did, once the run has come to its end."""
+        """Raise the first error of the run, if any; call it at the end."""
         for further in self.failures[1:]:
             log.error("%s", further)
         for first in self.failures[:1]:
@@ -248,7 +248,7 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """That of what went wrong; of one source among several, that a source failed."""
+        """The exit code; if one source of several failed, that of a failed source."""
         if not self._failures:
             return 0 if self._unreported is None else self._unreported.exit_code
         codes = {error.exit_code for error in self._failures.values()}
@@ -256,7 +256,7 @@ class Run:
         return codes.pop() if every and len(codes) == 1 else SourceError.exit_code
 
     def report(self) -> dict[str, Any]:
-        """The run in figures so far."""
+        """The report of the run so far."""
         specs = open_specs(self._models.models)
         adapted = {} if self._adaptive is None else {"target_latency": self._adaptive.report()}
         return self.meter.report(
@@ -271,10 +271,10 @@ class Run:
 
     @contextmanager
     def reported(self) -> Iterator[None]:
-        """A run whose report is written however it ends.
+        """Context of a run: writes its report however it ends.
 
-        Whatever went wrong with the run comes first: a report that cannot be written is told of,
-        and is an error of its own only after a run without another.
+        An error of the run takes precedence: a report that cannot be written is logged then, and
+        raised only after a run without another error.
         """
         try:
             yield
@@ -292,7 +292,7 @@ class Run:
             self._unreported = error
 
     def write_report(self) -> None:
-        """Write the file of ``--report``, if one was asked for."""
+        """Write the report file, if one was requested."""
         path = self.settings.report
         if path is None:
             return
@@ -302,7 +302,7 @@ class Run:
 
     @contextmanager
     def _analysed(self) -> Iterator[None]:
-        """A run whose events are all written at its end."""
+        """Context of a run: writes its last events at the end."""
         try:
             yield
         finally:
@@ -311,7 +311,7 @@ class Run:
                 self.delivery.where += self._analysis.where
 
     def _models_of(self, source: int) -> Sequence[Model]:
-        """The models that look at a source's frames now."""
+        """The models that process a source now."""
         models = self._models.models if self._adaptive is None else self._adaptive.current
         own = self.sources[source].settings.models
         if own is None and not self._models.of_source:
@@ -323,7 +323,7 @@ class Run:
         return [model for model in models if model.name in names]
 
     def _check(self, source: int, settings: LiveSettings) -> None:
-        """Refuse classes that no detector of a source has."""
+        """Check that the classes are known to a detector of the source."""
         detectors = [model for model in self._models_of(source) if model.task == "detect"]
         if settings.classes and not detectors:
             raise UsageError(
@@ -335,11 +335,11 @@ class Run:
             self._check_scene(source, settings.scene)
 
     def _check_scene(self, source: int, scene: Scene) -> None:
-        """Refuse a scene of classes that no model of the source has, or in a run that has none."""
+        """Check a new scene: the run has scenes, and the source's models know its classes."""
         name = self.sources[source].name
         if self._analysis is None:
             raise UsageError(
-                f"{name}: this run watches no scene, and cannot begin to; start it with one"
+                f"{name}: this run has no scene, and one cannot be added later; start it with one"
             )
         try:
             scene.check_classes(n for model in self._models_of(source) for n in model.labels)
@@ -347,10 +347,10 @@ class Run:
             raise UsageError(f"{name}: {error}") from None
 
     def _opened(self, event: Opened) -> None:
-        """Begin the outputs of a source, once a target of latency is seen to apply to it."""
+        """Open the outputs of a source, after checking that a target latency applies to it."""
         if self._adaptive is not None and not self.pipeline.freshest(event.source):
             line = (
-                f"--target-latency: {event.info.name} is not live, and every frame of it is taken; "
+                f"--target-latency: {event.info.name} is not live, and every frame is processed; "
                 "add --mode freshest to play it in real time"
             )
             if len(self.sources) == 1:
@@ -361,7 +361,7 @@ class Run:
             self._failed(event.source, failed)
 
     def _look_after(self) -> None:
-        """See what has become of the frames that the outlets were given."""
+        """Check what became of the frames in the outlets."""
         for source, error in self.delivery.failures():
             self._failed(source, error)
         while self._delivered:
@@ -370,9 +370,9 @@ class Run:
                 self._adaptive.delivered(frame, when)
 
     def _failed(self, source: int, error: LivevisionError) -> None:
-        """Go on without a source; what went wrong is told at the end of the run and in its report.
+        """Continue without a source; its error is shown at the end of the run and in the report.
 
-        Only the first thing that went wrong with it: others come of that.
+        Only the first error of a source counts: later ones follow from it.
         """
         if source not in self._failures:
             self._failures[source] = error

@@ -1,4 +1,4 @@
-"""The signals that end a command, and how the process then ends."""
+"""The signals that end a command, and the exit of the process."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import sys
 import threading
 
 received: list[int] = []
-"""Signals that came before a pipeline took them over.
+"""Signals that arrived before a pipeline took over.
 
-What a handler raises is lost where it interrupts a callback whose errors Python swallows, such as
-that of a weak reference. So who takes over looks here too.
+An exception of a handler is lost if it interrupts a callback whose errors Python discards, such as
+that of a weak reference. The pipeline therefore checks here too.
 """
 
 _WORKERS = ("capture", "preprocess", "inference", "overlay", "engine")
 
 
 def ending_signals() -> list[int]:
-    """Ctrl-C, SIGTERM, and SIGHUP (a terminal is closed) unless ``nohup`` wants it ignored.
+    """Ctrl-C, SIGTERM, and SIGHUP (terminal closed) unless ``nohup`` ignores it.
 
-    Ctrl-C is taken even where a shell script started the program in the background, which leaves it
-    ignored: who sends it wants the files finished.
+    Ctrl-C is handled even if a shell script started the program in the background, which ignores
+    it: whoever sends it wants the files finished.
     """
     found: list[int] = [signal.SIGINT, signal.SIGTERM]
     for name in ("SIGHUP", "SIGBREAK"):  # the first on POSIX, the second on Windows
@@ -34,7 +34,7 @@ def ending_signals() -> list[int]:
 
 
 def drop_lost_terminal() -> None:
-    """Let what is written to a terminal that was closed go nowhere, rather than fail."""
+    """Redirect output to a closed terminal to the null device, so that it does not fail."""
     try:
         import termios
     except ImportError:  # Windows
@@ -50,9 +50,9 @@ def drop_lost_terminal() -> None:
 
 
 def leave_if_busy(code: int) -> None:
-    """End this process here where threads of a pipeline were left behind at work.
+    """End this process here if threads of a pipeline were abandoned at work.
 
-    Python would take down the libraries below them, which then end the process by a signal.
+    Python's own shut-down would free the libraries they use, which crashes the process.
     """
     if not any(thread.name in _WORKERS for thread in threading.enumerate()):
         return

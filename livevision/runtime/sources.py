@@ -1,4 +1,4 @@
-"""The sources of a run: what and where each is, and how it is opened."""
+"""The sources of a run: kind, address and settings of each, and how it is opened."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILES = ("video_file", "images")
-"""Kinds of source whose every frame counts, and that are read one after the other."""
+"""Kinds of source whose every frame counts; they are read one after the other."""
 
 _LARGE = 700_000  # pixels of a frame
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A source as a run is told of it.
+    """A source of a run.
 
     Attributes:
         kind: A name of ``registry.SOURCES``.
-        uri: What the class of that name takes.
-        settings: Of this source; what they leave open is the run's.
-        named: The name that the user gave it; None for one without.
+        uri: Address in the form that the source's class takes.
+        settings: Settings of this source; unset ones are the run's.
+        named: The user's name for it; None for one without.
     """
 
     kind: str
@@ -47,19 +47,19 @@ class Watched:
 
     @property
     def name(self) -> str:
-        """How the user knows it, without secrets."""
+        """Its name for users, without secrets."""
         return self.named or name_of(self.kind, self.uri)
 
 
 def watched(settings: Settings) -> list[Watched]:
-    """The sources of a run: those of ``source``, folders and patterns spread, and the named ones.
+    """The sources of a run: those of ``source``, with folders and globs expanded, and named ones.
 
     Raises:
         SourceError, UsageError: As for ``capture.locate.expand``.
     """
     from livevision.config import SourceSettings
 
-    # Not judged again: a file's name may be bytes that are no UTF-8.
+    # Not validated again: a file's name may contain bytes that are not UTF-8.
     found = [
         Watched(kind, uri, SourceSettings.model_construct(uri=uri))
         for kind, uri in expand(settings.source)
@@ -73,14 +73,14 @@ def watched(settings: Settings) -> list[Watched]:
 
 
 class Sources:
-    """The sources of a run by their positions: how each is opened, and how it does.
+    """The sources of a run by position: opens them and reports their state.
 
     Args:
-        settings: The run's.
-        sources: What is watched.
-        copies: How many outputs copy what a source's file holds beside its pictures.
-        stopping: Whether the run has been told to end.
-        ring: Makes what takes the packets of a source; gives None where nobody wants them.
+        settings: The run's settings.
+        sources: Its sources.
+        copies: Returns how many outputs copy the other streams of a source's file.
+        stopping: Whether the run is stopping.
+        ring: Creates the packet buffer of a source; returns None if nothing needs it.
     """
 
     def __init__(
@@ -104,17 +104,17 @@ class Sources:
         return self._sources[position]
 
     def add(self, source: Watched) -> int:
-        """Take up one more source; its position."""
+        """Add a source; returns its position."""
         self._lives.append(Life())
         self._sources.append(source)
         return len(self._sources) - 1
 
     def now(self, position: int) -> Vitals:
-        """The state of a source at this moment, from any thread."""
+        """The current state of a source, from any thread."""
         return self._lives[position].now
 
     def begin_closing(self, position: int) -> None:
-        """Have a source end soon, even one that is still being opened."""
+        """Ask a source to end soon, even one that is still being opened."""
         self._lives[position].closing.set()
 
     def ring(self, position: int) -> PacketRing | None:
@@ -122,7 +122,7 @@ class Sources:
         return self._rings.get(position)
 
     def live_settings(self, position: int) -> LiveSettings:
-        """What may be changed of a source, as it begins."""
+        """The initial live settings of a source."""
         own, run = self._sources[position].settings, self._settings
         return LiveSettings(
             conf=run.conf if own.conf is None else own.conf,
@@ -133,7 +133,7 @@ class Sources:
         )
 
     def open(self, position: int) -> Source:
-        """Open one of the sources.
+        """Open a source.
 
         Raises:
             SourceError: It cannot be opened.
@@ -168,37 +168,37 @@ class Sources:
                 try:
                     return _made("gstreamer", pipeline, options)
                 except SourceError as error:
-                    log.warning("%s; trying with FFmpeg, in software", error)
+                    log.warning("%s; falling back to FFmpeg in software", error)
         return _made(source.kind, source.uri, options)
 
     def turns(self) -> list[list[int]]:
-        """Files are read one after the other; everything else is watched at the same time."""
+        """Groups of sources: files are read one after the other, everything else in parallel."""
         files = [n for n, source in enumerate(self._sources) if source.kind in FILES]
         others = [[n] for n in range(len(self._sources)) if n not in files]
         return ([files] if files else []) + others
 
     @property
     def pictures(self) -> list[int]:
-        """Positions of the sources that are still pictures."""
+        """Positions of sources of still pictures."""
         return [n for n, source in enumerate(self._sources) if source.kind == "images"]
 
     @property
     def live(self) -> int:
-        """How many sources' frames push each other out."""
+        """Number of sources whose newer frames replace waiting ones."""
         if self._settings.mode == "freshest":
             return len(self._sources)
         return sum(source.kind not in FILES for source in self._sources)
 
     @property
     def every_frame(self) -> bool:
-        """Whether no frame may be dropped, so that throughput counts and not freshness."""
+        """Whether no frame may be dropped, so that throughput counts and not latency."""
         if self._settings.mode == "auto":
             return all(source.kind in FILES for source in self._sources)
         return self._settings.mode == "every-frame"
 
     @property
     def large(self) -> bool:
-        """Whether decoding, drawing and encoding the frames takes as long as a light net does.
+        """Whether decoding, drawing and encoding take as long as a light net.
 
         Measured in docs/performance.md, "Threads of a light net".
         """

@@ -1,4 +1,4 @@
-"""What a stage is, and what passes between stages besides frames."""
+"""The interface of a stage, and the messages between stages besides frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A source has given its last frame. ``error`` tells why, if it was not its natural end."""
+    """A source has given its last frame. ``error`` is why, if it did not end by itself."""
 
     source: int
     error: SourceError | None
@@ -37,12 +37,12 @@ Item: TypeAlias = Opened | Ended | Frame | Prepared | Inferred | Rendered
 
 
 class Stage(Protocol):
-    """Work on frames, on a thread of its own: a frame value in, the next one out.
+    """Work on frames on a thread of its own: takes one frame value and returns the next.
 
-    What a stage keeps of a source it keeps by the source's position, from ``opened`` to ``ended``.
+    State of a source is kept by its position, from ``opened`` to ``ended``.
 
     Attributes:
-        name: As the report names it.
+        name: Its name in the report.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Stage(Protocol):
     def __call__(self, item: Any, /) -> Any: ...
 
     def ended(self, source: int) -> None:
-        """No frame of the source follows: forget it."""
+        """No more frames of the source follow; forget its state."""
 
 
 @runtime_checkable
@@ -61,10 +61,10 @@ class Computing(Protocol):
     """The stage of the nets, which may take several frames at once.
 
     Attributes:
-        depth: How many frames ``start`` may have begun at once; where it is 1, the stage is called.
-        streams: How many of these the nets compute at the same moment.
-        most: How many frames ``together`` takes; fewer go one by one, and where it is 1, all do.
-            The three are known once the stage is open.
+        depth: Frames that ``start`` may have in flight; at 1 the stage is called instead.
+        streams: Frames the nets compute at the same moment.
+        most: Frames that ``together`` takes; fewer go one by one, and at 1 all do. The three are
+            known once the stage is open.
     """
 
     name: str
@@ -82,12 +82,12 @@ class Computing(Protocol):
         """Load the nets, on the thread that will use them. Frames wait for it."""
 
     def close(self) -> None:
-        """Let go of them, on the same thread, after the last frame."""
+        """Release them, on the same thread, after the last frame."""
 
     def start(self, item: Prepared) -> Callable[[], tuple[Inferred, float | None]]:
-        """Begin on a frame, and return at once with what waits for the result.
+        """Start a frame and return at once; the result waits for the net.
 
-        That is called once, on another thread, and tells as well when the net was done, as
+        Call the result once, on another thread; it also returns when the net was done, as
         ``Pending`` does.
         """
 

@@ -1,4 +1,4 @@
-"""Where events go: a file of lines, a store, and what reads that."""
+"""Destinations of events: JSON-lines files, a store, and the senders that read it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,29 @@ if TYPE_CHECKING:
     from livevision.events.store import EventStore
 
 SECRET = "LIVEVISION_WEBHOOK_SECRET"
-"""Environment variable with the key that webhooks are signed with."""
+"""Environment variable with the key that signs webhooks."""
 
-_CLOSE_S = 0.6  # that the end of a run waits for deliveries; the rest is delivered by the next run
+_CLOSE_S = 0.6  # for deliveries at the end of a run; the next run delivers the rest
 
 
 class Telling:
     """Takes the events of a run, on any thread.
 
     Args:
-        places: .jsonl files; a .sqlite store; and what is delivered from it: .csv files, mqtt://,
+        places: .jsonl files; a .sqlite store; and senders that read it: .csv files, mqtt://,
             http:// and https://, and addresses of Apprise.
+<<<<<<< HEAD
         overwrite: Replace .jsonl files that exist.
         private: Allow webhooks to addresses within the own network.
         pictures: Events have pictures.
+=======
+        overwrite: Replace existing .jsonl files.
+        private: Allow webhooks to private network addresses.
+>>>>>>> 6f2d750 (Describe the pipeline's vocabulary and runtime in plain words)
 
     Raises:
-        UsageError: An address is not one, or a store is missing.
-        OutputError: A file cannot be made.
+        UsageError: An address is invalid, or a store is missing.
+        OutputError: A file cannot be created.
         ModelError: A package is not installed.
     """
 
@@ -65,10 +70,10 @@ class Telling:
             self._deliveries = [Delivery(self._store, sender) for sender in senders]
 
     def take(self, event: Event) -> None:
-        """Keep an event.
+        """Store an event.
 
         Raises:
-            OutputError: A file of lines cannot be written any more.
+            OutputError: A JSON-lines file can no longer be written.
         """
         with self._lock:
             if self._store is not None:
@@ -77,12 +82,12 @@ class Telling:
                 file.write(event)
 
     def watching(self, source: str, rules: Sequence[Rule]) -> None:
-        """Tell receivers that want to know which rules a source has from now on."""
+        """Notify receivers that want to know which rules a source now has."""
         for delivery in self._deliveries:
             delivery.watching(source, rules)
 
     def close(self) -> None:
-        """Finish the files, and deliver what can be delivered soon; the store keeps the rest.
+        """Finish the files and deliver what can be delivered soon; the store keeps the rest.
 
         Raises:
             OutputError: A file cannot be finished.
@@ -110,7 +115,7 @@ def _sender(place: str, private: bool, pictures: bool) -> Sender:
 
         return WebhookSender(place, os.environ.get(SECRET), private=private)
     if scheme == "file":
-        raise OutputError(f"cannot tell events to {redact_uri(place)}: give the path alone")
+        raise OutputError(f"cannot send events to {redact_uri(place)}: give the path alone")
     from livevision.events.notices import NoticeSender
 
     return NoticeSender(place)

@@ -1,4 +1,4 @@
-"""A run and the terminal that it was started from: signals that end it, and its progress."""
+"""A run on a terminal: the signals that end it, and its progress bar."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Signals:
-    """Turns Ctrl-C, SIGTERM and a terminal that is closed into a clean end of the run.
+    """Turns Ctrl-C, SIGTERM and a closed terminal into a clean end of the run.
 
-    A second one ends it at once, saying what was saved until then. Away from the main thread, which
-    alone may take signals, it does nothing.
+    A second signal ends it at once and prints what was saved until then. Outside the main thread,
+    which alone may handle signals, it does nothing.
 
     Args:
         pipeline: What a signal stops.
-        saved: Where results are found, a line each.
+        saved: Returns where results are, one line each.
     """
 
     def __init__(self, pipeline: Pipeline, saved: Callable[[], Sequence[str]] = list) -> None:
@@ -53,7 +53,7 @@ class Signals:
             self.signal = number
             self._pipeline.stop()
             return
-        # Nothing that could wait for what was interrupted: not logging, not Python's own files.
+        # Nothing that could wait for the interrupted code: no logging, no Python file objects.
         lines = ["", "livevision: stopped at once, with unfinished files"]
         lines += [f"livevision: saved until now: {where}" for where in self._saved()]
         with contextlib.suppress(OSError):
@@ -82,7 +82,7 @@ class Progress:
             self._bar.close()
 
     def expect(self, frames: int | None) -> None:
-        """A source has opened that will give about so many frames; None: nobody knows."""
+        """A source with about this many frames has opened; None if unknown."""
         if self._max_frames is not None:
             frames = min(frames or self._max_frames, self._max_frames)
         self._total = None if frames is None or self._total is None else self._total + frames
@@ -91,6 +91,6 @@ class Progress:
             self._bar.refresh()
 
     def advance(self) -> None:
-        """One more frame has been delivered."""
+        """One more frame was delivered."""
         if self._bar is not None:
             self._bar.update()

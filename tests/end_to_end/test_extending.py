@@ -372,7 +372,7 @@ def test_names_of_livevision_stay_its_own_with_a_warning(
     outcome = livevision("--source", "synthetic://64x48?frames=2", *given)
     assert outcome.code == 0, outcome.err
     kind = group[:-1]
-    told = f"the {kind} {name!r} of {module} 2.5 is not used: livevision has one of that name"
+    told = f"the {kind} {name!r} of {module} 2.5 is not used: livevision has that name"
     assert outcome.err.count(told) == 1
 
 

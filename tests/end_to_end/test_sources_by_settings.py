@@ -248,7 +248,7 @@ def test_a_scene_changes_while_the_run_goes_on() -> None:
                 break
             assert count < 60
     alone = Run(Settings.of(source=LIVE.format(4), model=LIGHT, headless=True), Meter())
-    with pytest.raises(UsageError, match="watches no scene"):
+    with pytest.raises(UsageError, match="has no scene"):
         alone.controls.change(0, scene=scene_of({"zones": {"other": ALL}}))
 
 
@@ -265,7 +265,7 @@ def test_sources_come_and_go_while_the_run_goes_on(tmp_path: Path) -> None:
     def change() -> None:
         try:
             _wait_for(lambda: run.sources.now(0).state == "live")
-            with pytest.raises(UsageError, match="'first' is watched already"):
+            with pytest.raises(UsageError, match="'first' exists already"):
                 run.add("first", SourceSettings(uri=LIVE.format(9)))
             with pytest.raises(UsageError, match="not loaded"):
                 run.add("other", SourceSettings(uri=LIVE.format(9), models=(SHALLOW,)))

@@ -1,1 +1,1 @@
-"""How fast a run goes: sizes of input, strides and batches chosen while it runs."""
+"""Adapts input sizes, strides and batches during a run."""

@@ -1,8 +1,8 @@
-"""A run's latency kept below a target: sizes of the input and a stride that change as it goes.
+"""Keeps a run's latency below a target by changing input size and stride.
 
-The control decides (``latency``), and what it decides on is made here: the engines of other sizes
-are opened on a thread of their own, once, while the run goes on with the one it has. A frame is
-computed by the nets whose input it was laid into, so that a change needs no pause.
+The control in ``latency`` decides; this module carries it out. Engines of other sizes are opened
+once, on a thread of their own, while the run continues. A frame is computed by the net whose input
+it was prepared for, so a change needs no pause.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _REMEMBERED = 1000
 
 
 class Adaptive:
-    """The nets of a run, at the size that its latency allows for.
+    """The nets of a run, at the size that the target latency allows.
 
-    ``begin`` and ``close`` belong to the inference thread, ``delivered`` to the one that takes the
-    frames; the others may be called on any.
+    ``begin`` and ``close`` belong to the inference thread, ``delivered`` to the thread that takes
+    the frames; the others may be called on any.
 
     Args:
-        target_ms: Milliseconds from capture to delivery.
-        models: The run's nets at their own sizes; they are opened and closed by the run.
-        meter: Tells how long the stages work.
+        target_ms: Target in milliseconds from capture to delivery.
+        models: The run's nets at their own sizes; the run opens and closes them.
+        meter: Measures the work of the stages.
 
     Attributes:
-        current: The nets that frames are laid out for now, one for each task.
+        current: The nets that new frames are prepared for, one for each task.
     """
 
     def __init__(self, target_ms: float, models: Sequence[Model], meter: Meter) -> None:
@@ -59,7 +59,7 @@ class Adaptive:
         self._first: float | None = None
 
     def begin(self) -> None:
-        """Find out which levers the nets have, and say so; they are open by now."""
+        """Find which sizes are available, and log them; the nets are open."""
         found = [sizes_of(model.files, model.engine_name, model.reads) for model in self.current]
         for step in range(1, max(len(sizes.files) for sizes in found)):
             above = self._ladder[-1]
@@ -79,21 +79,21 @@ class Adaptive:
 
     @property
     def stride(self) -> int:
-        """Every how many frames of a live source are looked at now."""
+        """Current stride: every Nth frame of a live source is processed."""
         return self._control.level.stride
 
     @property
     def shown(self) -> str:
-        """Size and stride as the display shows them."""
+        """Size and stride, for display."""
         return _words(self.current, self.stride)
 
     def model(self, name: str, input_size: tuple[int, int]) -> Model:
-        """The net of this name that a frame was laid out for."""
+        """The net of this name that a frame was prepared for."""
         return self._by_size[name, input_size]
 
     def delivered(self, frame: Frame, now: float) -> None:
-        """A frame of a live source has been taken by all outputs."""
-        # How late the stream itself is changes by no size and no stride.
+        """Record a delivered frame of a live source."""
+        # The lag of the stream itself does not depend on size or stride.
         latency = now - frame.wall_time - frame.lag
         self._first = now if self._first is None else self._first
         self._frames += 1
@@ -113,14 +113,14 @@ class Adaptive:
         if control.exhausted and not self._told_exhausted:
             self._told_exhausted = True
             _log.warning(
-                "latency stays above %g ms: no smaller input and no longer stride is left "
+                "latency stays above %g ms: no smaller input or longer stride is left "
                 "(the stages work %.0f ms on a frame)",
                 self._target_ms,
                 1e3 * work,
             )
 
     def report(self) -> dict[str, Any]:
-        """What was kept to, and what was changed for it."""
+        """The report: target, share below it, and changes."""
         return {
             "target_ms": self._target_ms,
             "below_target": round(self._below / self._frames, 4) if self._frames else None,
@@ -174,23 +174,23 @@ class Adaptive:
                 if self._closing:
                     return
                 model.open()
-                # A first call sets things up, and takes as long as many others.
+                # The first call initialises, and takes as long as many others.
                 width, height = model.files.input_size
                 model.infer(model.prepare(np.full((height, width, 3), 128, np.uint8))[0])
             self._by_size |= {_key(model): model for model in models}
             self._opened = (size, None)
-        except BaseException as error:  # raised again, or told of, where frames are delivered
+        except BaseException as error:  # raised or logged on the thread that delivers frames
             self._opened = (size, error)
 
     def _take_opened(self) -> None:
-        """Hand a size that has been opened to the control, or tell why it has not."""
+        """Hand an opened size to the control, or log why it could not be opened."""
         if self._opened is None:
             return
         (size, error), self._opened, self._opener = self._opened, None, None
         if error is None:
             self._control.offer(size)
         elif isinstance(error, LivevisionError):
-            _log.warning("%s; going on without that size", error)
+            _log.warning("%s; continuing without that size", error)
             self._control.refuse(size)
         else:
             raise error
@@ -207,7 +207,7 @@ def _pixels(models: Sequence[Model]) -> float:
 def _levers(model: Model, sizes: Sizes) -> str:
     listed = ", ".join("x".join(map(str, files.input_size)) for files in sizes.files)
     only = "" if len(sizes.files) > 1 else " only"
-    return f"{model.name} at {listed}{only} ({sizes.told})"
+    return f"{model.name} at {listed}{only} ({sizes.note})"
 
 
 def _sizes_in_words(models: Sequence[Model]) -> str:

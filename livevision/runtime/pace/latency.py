@@ -1,7 +1,7 @@
-"""The control that keeps latency below a target, by the size of the input and by a stride.
+"""The control loop that keeps latency below a target, by input size and stride.
 
-Nothing here knows of clocks, threads or nets: times are given, decisions are returned, so that the
-same latencies always lead to the same decisions.
+It knows no clocks, threads or nets: it takes times and returns decisions, so the same latencies
+always lead to the same decisions.
 """
 
 from __future__ import annotations
@@ -12,62 +12,61 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STRIDES = (1, 2, 3, 4, 6, 8)
-"""Every how many frames may be looked at."""
+"""Allowed strides."""
 
 SHARE = 0.95
-"""The share of recent frames whose latency shall be below the target."""
+"""Share of recent frames whose latency must be below the target."""
 
 _WINDOW_S = 3.0
-_ENOUGH, _FEW = 20, 5  # frames that a percentile is taken of, at once and after a whole window
-_LEAST_DOWN_S, _LEAST_UP_S = 2.0, 5.0  # from one change to the next
-_ROOM = 0.7  # of the target, below which a shorter stride is tried
-_OWN_WORK = 0.9  # of the target, up to which a frame could make it if it never waited
-# Frames at work at the same time, on average, below which they hardly wait for each other, and
-# below which they do not meet at all.
+_ENOUGH, _FEW = 20, 5  # frames needed for a percentile: at once, and after a whole window
+_LEAST_DOWN_S, _LEAST_UP_S = 2.0, 5.0  # between changes
+_ROOM = 0.7  # of the target; below it a shorter stride is tried
+_OWN_WORK = 0.9  # of the target; with less work than this a frame that never waits meets it
+# Mean number of frames at work at the same time below which frames hardly wait for each other, and
+# below which they never meet.
 _CROWDED, _ALONE = 0.5, 0.25
 _FIRST_BAR_S, _LONGEST_BAR_S = 10.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What a frame is given: ``size`` is a position in the list of sizes, 0 the largest."""
+    """Input size and stride; ``size`` indexes the list of sizes, 0 is the largest."""
 
     size: int = 0
     stride: int = 1
 
     def costs_no_less_than(self, other: Level) -> bool:
-        """Whether it is the same or more work by either lever."""
+        """Whether it is at least as much work by both size and stride."""
         return self.size <= other.size and self.stride <= other.stride
 
 
 @dataclass(slots=True)
 class _Bar:
-    """A level that was too slow: until when it is not tried again, and for how long it was."""
+    """A level that was too slow: until when it is barred, and for how long."""
 
     until: float
     seconds: float
 
 
 class LatencyControl:
-    """Steps down where frames come too late, and up again, carefully, where there is room.
+    """Steps down when frames are late, and carefully up again when there is room.
 
-    One lever moves one notch at a time. Down: frames that wait for each other call for a longer
-    stride, frames whose own work takes too long for a smaller input; a longer stride is not taken
-    where frames do not meet as it is, since whatever delays them then is something else. Up: a
-    shorter stride first, then a larger input, where 95 % of the recent frames left room for it. A
-    level that was too slow is not tried again, nor is any that costs more, for 10 seconds, and
-    twice as long each time it fails again, up to 5 minutes: the longer a run, the rarer its trials.
+    One lever moves one notch at a time. Down: a longer stride if frames wait for each other, a
+    smaller input if a frame's own work takes too long; no longer stride if frames do not meet
+    anyway, since something else delays them then. Up: a shorter stride first, then a larger input,
+    if 95 % of the recent frames left room for it. A level that was too slow, and any that costs
+    more, is barred for 10 seconds, and twice as long after each further failure, up to 5 minutes.
 
     Args:
         target: Seconds from capture to delivery.
-        costs: Work of each input size, falling; only ratios count. Pixels will do.
-        strides: What ``Level.stride`` may be, growing.
+        costs: Work of each input size, descending; only ratios count, so pixels will do.
+        strides: Allowed strides, ascending.
 
     Attributes:
-        level: In effect now.
-        asked: A size that would be the next one and is not at hand; None where there is none. It
-            waits for ``offer`` or ``refuse``. The first size is at hand from the beginning.
-        exhausted: Frames come too late, and no lever is left.
+        level: The current level.
+        asked: The next size, if it is not available yet; None otherwise. It waits for ``offer`` or
+            ``refuse``. The first size is available from the beginning.
+        exhausted: Frames are late, and no smaller level is left.
     """
 
     def __init__(
@@ -84,28 +83,28 @@ class LatencyControl:
         self._recent: deque[tuple[float, float]] = deque(maxlen=200)
 
     def delivered(self, now: float, latency: float) -> None:
-        """A frame has been delivered, ``latency`` seconds after its capture."""
+        """Record a frame delivered ``latency`` seconds after its capture."""
         if self._changed is None:
             self._changed = now
         if now - latency < self._changed:
-            return  # captured before the level came into effect, it says nothing of it
+            return  # captured before the level took effect
         self._recent.append((now, latency))
         while now - self._recent[0][0] > _WINDOW_S:
             self._recent.popleft()
 
     def percentile(self) -> float | None:
-        """The latency in seconds that ``SHARE`` of the recent frames were at or below."""
+        """The ``SHARE`` quantile of recent latencies in seconds."""
         if not self._recent:
             return None
         latencies = sorted(latency for _, latency in self._recent)
         return latencies[max(0, math.ceil(SHARE * len(latencies)) - 1)]
 
     def decide(self, now: float, work: float) -> Level | None:
-        """The level that is in effect from now on, where it is another one.
+        """The new level, if it changes.
 
         Args:
             now: Seconds.
-            work: Seconds that the stages work on a frame, waiting left out.
+            work: Seconds of work on a frame, without waiting.
         """
         late = self.percentile()
         if late is None or self._changed is None:
@@ -131,17 +130,17 @@ class LatencyControl:
         return chosen
 
     def offer(self, size: int) -> None:
-        """A size that was asked for is at hand, and stays so."""
+        """A requested size is available from now on."""
         self._at_hand.add(size)
         self.asked = None
 
     def refuse(self, size: int) -> None:
-        """A size that was asked for cannot be had; it is not asked for again."""
+        """A requested size is not available; it is not requested again."""
         self._refused.add(size)
         self.asked = None
 
     def _rate(self) -> float:
-        """Recent frames per second; 0 where there are too few."""
+        """Recent frames per second; 0 for too few frames."""
         if len(self._recent) < 2:
             return 0.0
         return (len(self._recent) - 1) / max(self._recent[-1][0] - self._recent[0][0], 1e-6)
@@ -151,7 +150,7 @@ class LatencyControl:
         at_work = work * self._rate()
         longer = next((Level(level.size, s) for s in self._strides if s > level.stride), None)
         if at_work < _ALONE:
-            longer = None  # what makes frames late is not other frames
+            longer = None  # other frames are not what delays them
         if longer is not None and work <= _OWN_WORK * self._target and at_work > _CROWDED:
             return longer
         smaller = next(
@@ -181,7 +180,7 @@ class LatencyControl:
         """Bar the level that was in effect for ``since`` seconds and is too slow."""
         before = self._bars.get(self.level)
         seconds = _FIRST_BAR_S
-        # One that went well for long fails for a new reason: what it cost before is forgotten.
+        # A level that worked for long fails for a new reason: forget earlier bars.
         if before is not None and since < before.seconds:
             seconds = min(2 * before.seconds, _LONGEST_BAR_S)
         self._bars[self.level] = _Bar(now + seconds, seconds)

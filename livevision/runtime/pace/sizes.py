@@ -1,8 +1,8 @@
-"""The input sizes that a model can be had at, for a run that changes it as it goes.
+"""The input sizes available for a model, for runs that change the size.
 
-The graphs have fixed shapes, which no engine can change: sizes of anchors and maps stand in them as
-numbers. So another size is another graph. From weights one can be made where PyTorch is installed;
-of a graph alone there are those sizes that lie beside it.
+Graphs have fixed shapes: sizes of anchors and maps are constants in them. Another size is therefore
+another graph. It can be made from weights if PyTorch is installed; for a graph without weights the
+sizes are the files beside it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from livevision.models.choice import int8_file
 _log = logging.getLogger(__name__)
 
 SCALES = (1.0, 0.8, 0.6, 0.5)
-"""Sides of the input against the run's own: pixels fall by about a third from one to the next."""
+"""Scale factors of the input's sides: each step has about a third fewer pixels."""
 
-_STEP = 32  # what nets halve their input to; sides of other lengths are padded
+_STEP = 32  # total stride of the nets; other sides are padded to a multiple
 _LEAST = 96
 
 _SAME = ("name", "task", "net", "fit", "labels", "weights_sha256", "precision")
@@ -35,27 +35,27 @@ _SAME = ("name", "task", "net", "fit", "labels", "weights_sha256", "precision")
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a model can be had at.
+    """The available sizes of a model.
 
     Attributes:
-        files: The model's files at each size, the run's own first, then ever smaller.
-        told: Where the others come from, or why there are none and what to do.
+        files: The model's files at each size: the run's own first, then in descending order.
+        note: Where the other sizes come from, or why there are none and what to do.
     """
 
     files: tuple[ModelFiles, ...]
-    told: str
+    note: str
 
 
 def sizes_of(files: ModelFiles, engine: str, reads: str) -> Sizes:
-    """The sizes of a model, not larger than its own.
+    """The available sizes of a model, none larger than its own.
 
     Args:
-        files: The model as the run has it.
+        files: The model's files in this run.
         engine: Name of its engine.
-        reads: What that reads: "weights" or "graph".
+        reads: Which files the engine reads: "weights" or "graph".
     """
     if files.outputs:
-        return Sizes((files,), f"{files.name} is an ONNX file of others, run at one size")
+        return Sizes((files,), f"{files.name} is a third-party ONNX file, run at one size")
     if files.graph is not None and files.weights is None:
         return _beside(files, files.graph)
     smaller = [size for size in _scaled(files.input_size) if size != files.input_size]
@@ -63,21 +63,21 @@ def sizes_of(files: ModelFiles, engine: str, reads: str) -> Sizes:
     if files.precision == "int8":
         made = [(other, int8_file(other, engine)) for other in others]
         others = [replace(other, graph=path) for other, path in made if path.is_file()]
-        told = "int8 files that were made before"
+        note = "existing int8 files"
         if not others:
-            told = (
-                f"int8 files are made beforehand: livevision export --format {engine} "
+            note = (
+                f"int8 files must be made beforehand: livevision export --format {engine} "
                 f"--precision int8 --imgsz {_text(smaller[0]) if smaller else 'WxH'}"
             )
-        return Sizes((files, *others), told)
+        return Sizes((files, *others), note)
     missing = [p for p in ("torch", "onnx") if reads == "graph" and find_spec(p) is None]
     if missing:
         return Sizes((files,), missing_package(missing[0], "a graph of another size", "export"))
-    return Sizes((files, *others), "graphs are made when first needed, and kept")
+    return Sizes((files, *others), "graphs are made on first use and cached")
 
 
 def _scaled(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """The size itself and smaller ones of about its shape, each once."""
+    """The size and smaller ones of about the same shape, without duplicates."""
     found = [size]
     for scale in SCALES[1:]:
         width, height = (max(_LEAST, round(side * scale / _STEP) * _STEP) for side in size)
@@ -87,39 +87,42 @@ def _scaled(size: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def _beside(files: ModelFiles, graph: Path) -> Sizes:
-    """The graphs in a graph's folder that are the same model at a smaller size."""
+    """Graphs of the same model at smaller sizes in a graph's folder."""
     own = read_description(graph)
     found = {}
     for path in sorted(graph.parent.glob(f"*{graph.suffix}")):
         try:
-            told = read_description(path)
-            width, height = map(int, told["input_size"].split("x"))
+            facts = read_description(path)
+            width, height = map(int, facts["input_size"].split("x"))
         except (ModelError, KeyError, ValueError) as error:
-            _log.debug("%s is no graph to change to: %s", path, error)
+            _log.debug("%s is not a graph to switch to: %s", path, error)
             continue
         smaller = width * height < files.input_size[0] * files.input_size[1]
-        if smaller and all(told.get(key) == own.get(key) for key in _SAME):
+        if smaller and all(facts.get(key) == own.get(key) for key in _SAME):
             found[width, height] = replace(
-                files, input_size=(width, height), graph=path, agreement=told.get("agreement", "")
+                files,
+                input_size=(width, height),
+                graph=path,
+                agreement=facts.get("agreement", ""),
             )
     ordered = sorted(found.values(), key=lambda f: -f.input_size[0] * f.input_size[1])
     if ordered:
         return Sizes((files, *ordered), f"files beside {graph.name}")
     return Sizes(
         (files,),
-        f"{graph.name} has fixed shapes; lay files of 'livevision export --imgsz WxH' beside it",
+        f"{graph.name} has fixed shapes; put files of 'livevision export --imgsz WxH' beside it",
     )
 
 
 class GraphMaker:
-    """Makes a graph in a process of its own, at low priority, so that a run goes on meanwhile."""
+    """Makes graphs in a separate process at low priority, so that the run continues."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._cancelled = False
 
     def make(self, files: ModelFiles, card: ModelCard) -> None:
-        """Put the graph of a model into the cache, where ``export.cached_graph`` finds it.
+        """Put the graph of a model in the cache, where ``export.cached_graph`` finds it.
 
         Raises:
             ModelError: It cannot be made, or ``cancel`` was called.
@@ -148,7 +151,7 @@ class GraphMaker:
             raise ModelError(f"{files.name} at {_text(files.input_size)} cannot be made: {why[-1]}")
 
     def cancel(self) -> None:
-        """End what is being made, and all that would be."""
+        """End the current graph and all later ones."""
         self._cancelled = True
         if self._process is not None:
             self._process.kill()

@@ -1,9 +1,9 @@
-"""Whether frames of several live sources go through the nets in one call, settled by measurement.
+"""Decides by measurement whether frames of several live sources share one call of the nets.
 
-Where frames wait for a net that is busy, one call for all of them delivers the first one later and
-the last one sooner. Unasked it is done where the frames are, on average, no later: with N frames
-and t for one, where a call for N takes at most (N + 1) / 2 · t. Who asks for it wants more frames,
-and gets it where it takes clearly less than N · t.
+If frames wait for a busy net, one call for all delivers the first one later and the last one
+sooner. By default this is done if the frames are, on average, no later: with N frames and time t
+for one, if a call for N takes at most (N + 1) / 2 · t. Users who ask for it want throughput, and
+get it if the call takes clearly less than N · t.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _log = logging.getLogger(__name__)
 
 _MOST = 8
 _ROUNDS = 7
-# Of N · t. Closer to it than this, no more frames came through a whole run, and all came later.
+# Of N · t. Above this ratio whole runs were no faster, and all frames later.
 _CLEARLY = 0.85
 
 
 def frames_at_once(models: Sequence[Model], sources: int, asked: int | None) -> int:
-    """How many frames the open nets take in one call; where it is more than 1, they are ready to.
+    """How many frames the open nets take in one call; if more than 1, they are prepared for it.
 
     Args:
         models: The run's nets.
-        sources: Live ones; frames of one source do not wait for each other.
-        asked: What the user wants at most; None takes one of each source on a GPU, and 1 on a CPU,
-            whose cores one frame keeps busy by itself.
+        sources: Number of live sources; frames of one source do not wait for each other.
+        asked: The user's maximum; None takes one of each source on a GPU, and 1 on a CPU, whose
+            cores one frame keeps busy.
     """
     unasked = asked is None
     if asked is None:
@@ -44,7 +44,7 @@ def frames_at_once(models: Sequence[Model], sources: int, asked: int | None) -> 
     images = min(asked, sources)
     if images < 2:
         if asked > 1 and not unasked:
-            _log.warning("--batch %d: one live source's frames do not wait for each other", asked)
+            _log.warning("--batch %d: frames of one live source do not wait", asked)
         return 1
     try:
         for model in models:
@@ -69,7 +69,7 @@ def frames_at_once(models: Sequence[Model], sources: int, asked: int | None) -> 
 
 
 def infer_together(models: Sequence[Model], frames: Sequence[Prepared]) -> list[Inferred]:
-    """Results of several frames, each net called once; in the frames' order."""
+    """Results of several frames in their order, with one call of each net."""
     found: list[dict[str, Result]] = [{} for _ in frames]
     for model in models:
         inputs = [frame.inputs[model.name] for frame in frames]
@@ -85,7 +85,7 @@ def infer_together(models: Sequence[Model], frames: Sequence[Prepared]) -> list[
 
 
 def _measured(model: Model, images: int) -> tuple[float, float]:
-    """Seconds of a call for one image and of one for several, the medians of a few in a row."""
+    """Seconds of a call for one image and for several; medians of a few calls in a row."""
     width, height = model.files.input_size
     noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
     batch: Batch = model.prepare(noise)[0]
@@ -95,7 +95,7 @@ def _measured(model: Model, images: int) -> tuple[float, float]:
     )
     medians = []
     for call in calls:
-        call()  # the first one sets things up
+        call()  # the first call initialises
         seconds = []
         for _ in range(_ROUNDS):
             started = time.perf_counter()

@@ -53,7 +53,7 @@ def test_without_pytorch_an_engine_of_graphs_has_one_size(monkeypatch: pytest.Mo
     monkeypatch.setattr(sizes, "find_spec", lambda package: None)
     found = sizes_of(_at(320, 320), "openvino", "graph")
     assert len(found.files) == 1
-    assert "pip install torch --index-url" in found.told
+    assert "pip install torch --index-url" in found.note
 
 
 def test_graphs_of_the_same_model_that_lie_beside_it(tmp_path: Path) -> None:
@@ -71,13 +71,13 @@ def test_graphs_of_the_same_model_that_lie_beside_it(tmp_path: Path) -> None:
     (tmp_path / "b.onnx").unlink()
     alone = sizes_of(own, "openvino", "graph")
     assert alone.files == (own,)
-    assert "--imgsz" in alone.told
+    assert "--imgsz" in alone.note
 
 
 def test_int8_takes_the_files_that_were_made_before(tmp_path: Path) -> None:
     files = replace(_at(320, 320), precision="int8", graph=tmp_path / "own.xml")
     assert len(sizes_of(files, "openvino", "graph").files) == 1
-    assert "--precision int8" in sizes_of(files, "openvino", "graph").told
+    assert "--precision int8" in sizes_of(files, "openvino", "graph").note
     made = int8_file(replace(files, input_size=(256, 256)))
     made.parent.mkdir(parents=True)
     made.write_text(json.dumps("stands for a graph"))

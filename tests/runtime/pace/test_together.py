@@ -153,7 +153,7 @@ def test_the_decision_is_told(caplog: pytest.LogCaptureFixture) -> None:
     frames_at_once([net], 3, None)
     assert "frames of 3 sources go through the net 3 at once where they wait" in caplog.text
     assert frames_at_once([net], 1, 2) == 1
-    assert "--batch 2: one live source's frames" in caplog.text
+    assert "--batch 2: frames of one live source" in caplog.text
     broken: Any = Timed("cuda:0", 0.01, 0.002, fails=True)
     assert frames_at_once([broken], 3, None) == 1
     assert "one by one: no weights" in caplog.text
