@@ -187,7 +187,11 @@ class Settings(BaseModel):
         description="Disk space for clips and crops; the oldest are deleted first.",
     )
     keep: Annotated[float | None, Flag(OUTPUT, "TIME", allowed="a time such as 12h or 30d")] = (
-        Field(default=None, gt=0, description="How long clips are kept; default: until max-disk is reached.")
+        Field(
+            default=None,
+            gt=0,
+            description="How long clips are kept; default: until max-disk is reached.",
+        )
     )
     report: Annotated[Path | None, Flag(OUTPUT, "FILE")] = Field(
         default=None, description="Write rates, latencies and drops as JSON."
