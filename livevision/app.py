@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from livevision.runtime.metering import Meter
 from livevision.runtime.report import as_table
 from livevision.runtime.run import Run
+from livevision.runtime.sources import FILES, watched
 from livevision.runtime.terminal import Progress, Signals
+from livevision.web.place import page_of
+from livevision.web.server import served
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,7 +41,7 @@ def run(settings: Settings, own_process: bool = False) -> int:
     Raises:
         LivevisionError: It carries the exit code; every output has been finished.
     """
-    this = Run(settings, Meter(_process_start() if own_process else None))
+    this = Run(settings, Meter(_process_start() if own_process else None), stay=_stays(settings))
     if settings.headless and not settings.output and not settings.events:
         kept = "nothing but the report is" if settings.report is not None else "nothing is"
         log.warning(
@@ -49,6 +52,7 @@ def run(settings: Settings, own_process: bool = False) -> int:
         Signals(this.pipeline, this.delivery.saved) as stop,
         Progress(settings) as progress,
         this.reported(),
+        served(this),
     ):
         for _ in this.frames(progress):
             progress.advance()
@@ -99,9 +103,16 @@ def frames(
         given["task"] = task
     settings = Settings.of(**given)
     this = Run(settings, Meter(), draw=True)
-    with this.reported(), closing(this.frames()) as rendered:
+    with this.reported(), served(this), closing(this.frames()) as rendered:
         yield from rendered
     this.raise_first()
+
+
+def _stays(settings: Settings) -> bool:
+    """Whether a run goes on without sources: one with a page, unless it reads files once."""
+    if page_of(settings) is None:
+        return False
+    return settings.loop or any(source.kind not in FILES for source in watched(settings))
 
 
 def _in_short(paths: Sequence[str]) -> list[str]:

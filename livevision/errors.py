@@ -75,8 +75,13 @@ _EXTRAS = {
     "onnxruntime": "onnx",
     "openvino": "openvino",
     "paho": "events",
+    "prometheus_client": "web",
+    "ruamel": "web",
+    "starlette": "web",
     "tensorboard": "tensorboard",
     "torch": "torch",
+    "uvicorn": "web",
+    "websockets": "web",
 }
 """Optional packages, and the extras that install them."""
 

@@ -58,6 +58,13 @@ class RunOptions(TypedDict, total=False):
     hud: bool
     encoder: str
     preset: str
+    web_token_file: StrPath
+    web_watch_token_file: StrPath
+    web_cert: StrPath
+    web_key: StrPath
+    web_host: str | Sequence[str]
+    web_proxy_header: str
+    recordings: StrPath
     mode: Literal["auto", "every-frame", "freshest"]
     target_latency: float
     max_frames: int

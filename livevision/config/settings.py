@@ -37,11 +37,12 @@ NO_SOURCE = "no source was given: name one, such as --source webcam or --source 
 
 _TIME = "a time such as 5, 10s or 1m, up to 2 minutes before and 10 after"
 
-INPUT, MODEL, RESULTS, OUTPUT, PACE, TALK = (
+INPUT, MODEL, RESULTS, OUTPUT, PAGE, PACE, TALK = (
     "Input",
     "Model",
     "Results",
     "Output",
+    "Page (--output web://HOST:PORT)",
     "Speed and length",
     "Messages",
 )
@@ -156,8 +157,8 @@ class Settings(BaseModel):
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),
         description="Video (.mp4, .mkv), results (.jsonl, .csv, or - for JSON lines on standard "
-        "output), a folder (ends in /), crops:FOLDER for the best picture of each track, or "
-        "window. May be repeated.",
+        "output), a folder (ends in /), crops:FOLDER for the best picture of each track, window, or "
+        "web://127.0.0.1:8080 for a page. May be repeated.",
     )
     headless: Annotated[bool, Flag(OUTPUT)] = Field(
         default=False, description="Never open a window."
@@ -247,6 +248,35 @@ class Settings(BaseModel):
         description="Encoding speed against file size; auto leaves CPU time to the net.",
     )
 
+    web_token_file: Annotated[Path | None, Flag(PAGE, "FILE")] = Field(
+        default=None,
+        description="A file with the token of those who may watch and change; or the environment "
+        "variable LIVEVISION_WEB_TOKEN. Needed where the page is not on 127.0.0.1.",
+    )
+    web_watch_token_file: Annotated[Path | None, Flag(PAGE, "FILE")] = Field(
+        default=None,
+        description="A file with the token of those who may watch alone; or "
+        "LIVEVISION_WEB_WATCH_TOKEN.",
+    )
+    web_cert: Annotated[Path | None, Flag(PAGE, "FILE")] = Field(
+        default=None, description="A TLS certificate (PEM), for https://; with --web-key."
+    )
+    web_key: Annotated[Path | None, Flag(PAGE, "FILE")] = Field(
+        default=None, description="The certificate's key (PEM)."
+    )
+    web_host: Annotated[tuple[str, ...], Flag(PAGE, "NAME")] = Field(
+        default=(),
+        description="A name under which the page is reached, beside this machine's own and IP "
+        "addresses. May be repeated.",
+    )
+    web_proxy_header: Annotated[str | None, Flag(PAGE, "NAME")] = Field(
+        default=None,
+        description="A header in which a reverse proxy on this machine says watch or operate.",
+    )
+    recordings: Annotated[Path, Flag(PAGE, "FOLDER")] = Field(
+        default=Path("recordings"), description="Where recordings begun on the page are written."
+    )
+
     mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(
         default="auto",
         description="auto: every frame of a file, the freshest frame of a live source.",
@@ -323,12 +353,18 @@ class Settings(BaseModel):
         }
         return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
-    @field_validator("source", "model", "weights", "output", "overlay", "events", mode="before")
+    @field_validator(
+        *("source", "model", "weights", "output", "overlay", "events", "web_host"), mode="before"
+    )
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return texts(value)
 
-    @field_validator("report", "scene", "clips", mode="before")
+    @field_validator(
+        *("report", "scene", "clips", "recordings", "web_cert", "web_key"),
+        *("web_token_file", "web_watch_token_file"),
+        mode="before",
+    )
     @classmethod
     def _home(cls, value: Any) -> Any:
         return text(value)
@@ -343,7 +379,10 @@ class Settings(BaseModel):
     def _bytes(cls, value: Any) -> Any:
         return bytes_of(value)
 
-    @field_validator("weights", "report", "scene")
+    @field_validator(
+        *("weights", "report", "scene", "recordings", "web_cert", "web_key"),
+        *("web_token_file", "web_watch_token_file"),
+    )
     @classmethod
     def _named(cls, value: Any) -> Any:
         for path in value if isinstance(value, tuple) else (value,):
@@ -453,6 +492,15 @@ class Settings(BaseModel):
             raise ValueError(NO_SOURCE)
         for name in self.sources:
             check_name(name)
+        pages = [place for place in self.output if place.lower().startswith("web:")]
+        if len(pages) > 1:
+            raise ValueError(f"{' and '.join(pages)}: a run has one page")
+        for name in ("web_token_file", "web_watch_token_file", "web_cert", "web_host"):
+            if getattr(self, name) and not pages:
+                flag = name.replace("_", "-")
+                raise ValueError(f"{flag} is for a page: add --output web://127.0.0.1:8080")
+        if (self.web_cert is None) != (self.web_key is None):
+            raise ValueError("web-cert and web-key go together: give both, or none for http")
         if self.verbose and self.quiet:
             raise ValueError("verbose and quiet were both given: choose one")
         scenes = self.scene is not None or any(s.scene is not None for s in self.sources.values())

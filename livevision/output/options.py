@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from livevision.output.live_view import LiveView
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class OutputOptions:
         max_disk: What a folder that grows for ever may take, in bytes; None for no bound.
         keep: Seconds that files in such a folder stay; None for ever.
         sources: Names of the run's sources by ``Frame.source``, for records of several sources.
+        view: Where the frames of a page go.
     """
 
     overwrite: bool = False
@@ -38,6 +43,7 @@ class OutputOptions:
     max_disk: int | None = None
     keep: float | None = None
     sources: tuple[str, ...] = ()
+    view: LiveView | None = None
 
 
 DEFAULTS = OutputOptions()

@@ -21,6 +21,7 @@ RECORDS = (".jsonl", ".csv")
 
 SCHEMES = ("window", "null")
 CROPS = "crops"
+PAGE = "web"
 STANDARD_OUTPUT = "-"
 
 # What people may well ask for, and what to take instead.
@@ -36,7 +37,7 @@ _INSTEAD = {
 ALLOWED = (
     "a video (.mp4 .mkv .mov), results (.jsonl .csv), pictures (frames/%06d.jpg), "
     "a folder (ends in /), crops:FOLDER for the best picture of each track, "
-    "- for JSON lines on standard output, window or null"
+    "- for JSON lines on standard output, window, web://HOST:PORT or null"
 )
 
 
@@ -56,7 +57,8 @@ class Target(NamedTuple):
     def is_path(self) -> bool:
         """Whether the target is a file or folder of ours to look after."""
         by_name = self.kind not in (*SINKS, "folder") and not self.kind.startswith(".")
-        return not (self.kind in SCHEMES or self.target == STANDARD_OUTPUT or by_name)
+        no_file = self.kind in (*SCHEMES, PAGE)
+        return not (no_file or self.target == STANDARD_OUTPUT or by_name)
 
     @property
     def of_run(self) -> bool:
@@ -65,7 +67,7 @@ class Target(NamedTuple):
         Another package's does where it has ``opened`` (``protocols.Shared``).
         """
         if self.kind in (*SINKS, "folder"):
-            return self.kind in ("records", CROPS)
+            return self.kind in ("records", CROPS, PAGE)
         return hasattr(added(SINKS, self.kind, "kind of output"), "opened")
 
 
@@ -95,8 +97,9 @@ def locate(uri: str, *, sources: int = 1) -> Target:
         return Target(name, uri)
     if "://" in uri:
         shown = redact_uri(uri)
-        if scheme == "web":
-            raise UsageError(f"output {shown!r}: web pages are not in this version; use {ALLOWED}")
+        if scheme.lower() == PAGE:
+            entry_points.keep(entry_points.SINKS, PAGE)
+            return Target(PAGE, uri)
         raise UsageError(
             f"output {shown!r}: {unknown('scheme', scheme, (*SCHEMES, *_added_names()))}"
             f" Or use {ALLOWED}."

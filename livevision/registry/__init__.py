@@ -147,6 +147,7 @@ SINKS: Table[SinkClass] = Table(
         "crops": "livevision.output.crops:CropsSink",
         "records": "livevision.output.records:RecordsSink",
         "null": "livevision.output.null:NullSink",
+        "web": "livevision.output.live_view:LiveViewSink",
     },
     entry_points.SINKS,
 )

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Self
 from livevision import registry
 from livevision.errors import LivevisionError, OutputError, UsageError
 from livevision.frame import Rendered
+from livevision.output.live_view import LiveView
 from livevision.output.options import OutputOptions
 from livevision.output.output_file import current_name
 from livevision.output.report_file import check_report
-from livevision.output.target import Target, check, in_folder, locate, refuse_same
+from livevision.output.target import PAGE, Target, check, in_folder, locate, refuse_same
 from livevision.protocols import Attentive, OutletPolicy, Pacing, Sink, SourceInfo
 from livevision.redact import redact_uri
 from livevision.runtime.metering import Meter
 from livevision.runtime.outlets import Delivered, Outlet, Sent
+from livevision.runtime.recording import Recordings
 from livevision.runtime.sources import Watched
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class Delivery:
 
     Attributes:
         where: Locations of finished results, one line each, in the order they were finished.
+        view: The newest frames, for a page; None if there is no page.
+        recordings: Recordings that are started and stopped during the run.
 
     Raises:
         UsageError: An output is unknown, or cannot hold all sources.
@@ -61,6 +65,8 @@ class Delivery:
         stopping: Callable[[], bool] = lambda: False,
         delivered: Delivered | None = None,
     ) -> None:
+        targets = [locate(uri, sources=len(sources)) for uri in settings.output]
+        self.view = LiveView() if any(target.kind == PAGE for target in targets) else None
         self._options = OutputOptions(
             overwrite=settings.overwrite,
             encoder=settings.encoder,
@@ -70,8 +76,9 @@ class Delivery:
             max_disk=settings.max_disk,
             keep=settings.keep,
             sources=tuple(source.name for source in sources),
+            view=self.view,
         )
-        targets = [locate(uri, sources=len(sources)) for uri in settings.output]
+        self.recordings = Recordings(settings.recordings, self._options, meter, stopping)
         self._of_run = [t for t in targets if t.of_run]
         self._single = [t for t in targets if not t.of_run and t.kind != "folder"]
         self._folders = folders = [t for t in targets if t.kind == "folder"]
@@ -138,6 +145,7 @@ class Delivery:
             self.close(source)
         for outlet in self._run_outlets:
             outlet.end()
+        self.recordings.close()
         outlets = [*(outlet for _, outlet in self._finishing), *self._run_outlets]
         self._finishing, self._run_outlets = [], []
         failures = [failure for outlet in outlets for failure in self._finished(outlet)]
@@ -193,7 +201,11 @@ class Delivery:
             StopRequested: The user closed the window.
         """
         source = rendered.frame.source
-        outlets = [*self._outlets.get(source, ()), *self._run_outlets]
+        outlets = [
+            *self._outlets.get(source, ()),
+            *self._run_outlets,
+            *self.recordings.outlets(source),
+        ]
         windows = self._windows.get(source, ())
         sent = Sent(rendered.frame, self._meter, len(outlets) + 1, self._delivered)
         for outlet in outlets:
@@ -259,6 +271,7 @@ class Delivery:
 
     def close(self, source: int) -> None:
         """Finish the outputs of a source in the background; does nothing if it never opened."""
+        self.recordings.source_ended(source)
         for outlet in self._outlets.pop(source, []):
             outlet.end()
             self._finishing.append((source, outlet))
@@ -326,7 +339,7 @@ class Delivery:
         if not targets:
             return "must"
         live = any(source.kind in _LIVE for source in sources)
-        return "may" if live and all(t.kind != "window" for t in targets) else None
+        return "may" if live and all(t.kind not in ("window", PAGE) for t in targets) else None
 
     def _open_window(self, source: int, info: SourceInfo) -> None:
         options = replace(self._options, pace=self._window == "must" and not info.live)

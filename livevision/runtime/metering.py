@@ -245,6 +245,18 @@ class Meter:
                 engine=engine,
             )
 
+    def row(self, source: int) -> dict[str, Any] | None:
+        """What the report says of a source so far; None before it was opened or has failed."""
+        with self._lock:
+            tally = self._sources.get(source)
+            return None if tally is None else tally.row()
+
+    def info(self, source: int) -> SourceInfo | None:
+        """What a source tells of itself; None before it was opened."""
+        with self._lock:
+            tally = self._sources.get(source)
+            return None if tally is None else tally.info
+
     def recent_work(self) -> float:
         """Mean seconds of work of the stages behind capture on a recent frame."""
         with self._lock:

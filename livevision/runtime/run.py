@@ -222,6 +222,15 @@ class Run:
                 raise SourceError(f"{name}: the run is ending") from None
         return position
 
+    @property
+    def models(self) -> Sequence[Model]:
+        """All models of the run, in the order of drawing."""
+        return self._models.models
+
+    def labels(self, source: int) -> list[str]:
+        """Classes that the models of a source know, each once."""
+        return list(dict.fromkeys(name for m in self._models_of(source) for name in m.labels))
+
     def remove(self, source: int) -> None:
         """Remove a source; its outputs are finished. Safe from any thread."""
         self._removed.add(source)

@@ -1,0 +1,115 @@
+"""The newest frame of each source, kept for whoever looks at a run while it goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from livevision.frame import Rendered
+from livevision.output.options import DEFAULTS, OutputOptions
+from livevision.protocols import OutletPolicy, SourceInfo
+from livevision.results import ClassMap, Label
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A frame as it came to the view.
+
+    Attributes:
+        rendered: The frame, its results and its picture, which nobody may write to.
+        serial: Counts the frames of its source from 1, without gaps.
+        at: ``time.monotonic()`` when it came.
+    """
+
+    rendered: Rendered
+    serial: int
+    at: float = field(default_factory=time.monotonic)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the frame was captured."""
+        return time.monotonic() - self.rendered.frame.wall_time
+
+
+Listener = Callable[[int, Shown], None]
+"""Called with a source and its new frame, on the thread that brings frames; it must be quick."""
+
+
+class LiveView:
+    """The newest frame of each source; the one before it is let go. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: dict[int, Shown] = {}
+        self._listeners: tuple[Listener, ...] = ()
+
+    def put(self, rendered: Rendered) -> None:
+        """Take a frame in place of its source's last one."""
+        source = rendered.frame.source
+        with self._lock:
+            before = self._newest.get(source)
+            shown = Shown(rendered, 1 if before is None else before.serial + 1)
+            self._newest[source] = shown
+            listeners = self._listeners
+        for listener in listeners:
+            listener(source, shown)
+
+    def newest(self, source: int) -> Shown | None:
+        """The newest frame of a source; None before the first one."""
+        return self._newest.get(source)
+
+    def forget(self, source: int) -> None:
+        """Let go of a source's frame."""
+        with self._lock:
+            self._newest.pop(source, None)
+
+    def listen(self, listener: Listener) -> None:
+        """Have every new frame told."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+    def leave(self, listener: Listener) -> None:
+        """Have no more told."""
+        with self._lock:
+            self._listeners = tuple(one for one in self._listeners if one != listener)
+
+
+def counts(rendered: Rendered) -> Mapping[str, int]:
+    """How many objects of each class were found in a frame; of a whole frame, its likeliest."""
+    found: Counter[str] = Counter()
+    for result in rendered.results.values():
+        if isinstance(result, Label):
+            found.update([result.labels[int(i)] for i in result.class_id[:1]])
+        elif not isinstance(result, ClassMap):
+            found.update(map(str, result.data.get("class_name", ())))
+    return found
+
+
+class LiveViewSink:
+    """Brings the frames of all sources to the view of ``options``.
+
+    Args:
+        target: The address of the page.
+        info: Of the first source.
+        options: ``view``.
+    """
+
+    wants_image = True
+    policy = OutletPolicy(full="newest", failing="retry")
+    where = ""
+
+    def __init__(self, target: str, info: SourceInfo, options: OutputOptions = DEFAULTS) -> None:
+        self._view = options.view or LiveView()
+
+    def opened(self, source: int, info: SourceInfo) -> None:
+        """Frames of a source follow."""
+
+    def write(self, rendered: Rendered) -> None:
+        """Show a frame; its picture is uint8, H×W×3, BGR."""
+        self._view.put(rendered)
+
+    def close(self) -> None:
+        """Nothing is to be finished."""

@@ -1,0 +1,294 @@
+"""The run as page and programs see it: its sources with their figures, and what may be changed.
+
+Every method may be called on any thread; those that change something may take a moment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from livevision.capture.life import Vitals
+from livevision.capture.locate import expand
+from livevision.config import SourceSettings
+from livevision.errors import LivevisionError, UsageError
+from livevision.frame import LiveSettings
+from livevision.models.for_run import open_specs
+from livevision.output.live_view import LiveView, Shown, counts
+from livevision.output.records import row_of
+from livevision.protocols import Rates
+from livevision.runtime.report import joined
+from livevision.version import __version__
+from livevision.web.pictures import Tile
+from livevision.web.words import state_in_words
+
+if TYPE_CHECKING:
+    from livevision.runtime.recording import Recording
+    from livevision.runtime.run import Run
+
+ADDED = ("camera", "stream", "synthetic")
+"""Kinds of source that may be added from elsewhere: no files of this machine, and no pipelines."""
+
+MOST_SOURCES = 64
+_FRESH_S = 0.3  # figures of all sources are kept for so long
+
+
+class NotFound(LivevisionError):
+    """There is nothing of that name."""
+
+
+@dataclass
+class _Kept:
+    at: float = -1.0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Desk:
+    """What may be asked and changed of a run.
+
+    Args:
+        run: It.
+        view: Where its newest frames are.
+    """
+
+    def __init__(self, run: Run, view: LiveView) -> None:
+        self._run, self.view = run, view
+        self._kept, self._lock = _Kept(), threading.Lock()
+        self.started = time.monotonic()
+
+    # Asked.
+
+    def tiles(self) -> list[Tile]:
+        """The sources as pictures show them."""
+        return [Tile(n, self.name(n), self._words(n)) for n in self._run.watched]
+
+    def sources(self) -> list[dict[str, Any]]:
+        """All sources that are watched, with their figures of this moment."""
+        with self._lock:
+            if time.monotonic() - self._kept.at > _FRESH_S:
+                self._kept = _Kept(time.monotonic(), [self.source(n) for n in self._run.watched])
+            return self._kept.rows
+
+    def source(self, source: int) -> dict[str, Any]:
+        """A source with its figures.
+
+        Raises:
+            NotFound: There is none at that position.
+        """
+        self.check(source)
+        run, now = self._run, self._run.sources.now(source)
+        row, info = run.meter.row(source), run.meter.info(source)
+        shown = self.view.newest(source)
+        settings = run.controls.of(source)
+        rates = Rates() if info is None else run.meter.rates(source)
+        recording = run.delivery.recordings.of(source)
+        return {
+            "id": source,
+            "name": self.name(source),
+            "kind": run.sources[source].kind,
+            "state": "paused" if now.state == "live" and settings.paused else now.state,
+            "words": state_in_words(now, settings.paused, time.monotonic()),
+            "since_s": round(time.monotonic() - now.since, 3),
+            "retries": now.retries,
+            "why": now.why,
+            "live": None if info is None else info.live,
+            "size": None if info is None else list(info.size),
+            "age_s": None if shown is None else round(shown.age, 3),
+            "rates": {
+                "capture_fps": _rounded(rates.capture_fps),
+                "delivered_fps": _rounded(rates.delivered_fps),
+                "model_fps": _rounded(rates.model_fps),
+                "latency_ms": _rounded(rates.latency_ms),
+                "lag_ms": _rounded(rates.lag_ms),
+            },
+            "frames_in": row["frames_in"] if row else 0,
+            "frames_out": row["frames_out"] if row else 0,
+            "dropped": _flat(row["dropped"]) if row else {},
+            "losses": row["losses"] if row else {},
+            "error": row["error"] if row else None,
+            "counts": {} if shown is None else dict(counts(shown.rendered)),
+            "settings": settings_row(settings),
+            "recording": None if recording is None else recording_row(recording),
+        }
+
+    def run(self) -> dict[str, Any]:
+        """What is known of the run as a whole."""
+        run = self._run
+        specs = open_specs(run.models)
+        return {
+            "version": __version__,
+            "models": [
+                {"name": m.name, "task": m.task, "labels": list(m.labels)} for m in run.models
+            ],
+            "engine": joined(s.engine for s in specs) or None,
+            "device": joined(s.device for s in specs) or None,
+            "precision": joined(s.precision for s in specs) or None,
+            "up_s": round(time.monotonic() - self.started, 1),
+            "stopping": run.pipeline.stopping,
+        }
+
+    def report(self) -> dict[str, Any]:
+        """The run in figures, as ``--report`` writes them."""
+        return self._run.report()
+
+    def row(self, source: int, shown: Shown) -> dict[str, Any]:
+        """A frame's results, as records have them, with the position of its source."""
+        info = self._run.meter.info(source)
+        live = info is not None and info.live
+        return {"id": source, **row_of(shown.rendered, self.name(source), live=live)}
+
+    def name(self, source: int) -> str:
+        """How the user knows a source."""
+        return self._run.sources[source].name
+
+    def vitals(self, source: int) -> Vitals:
+        """The state of a source."""
+        return self._run.sources.now(source)
+
+    def labels(self, source: int) -> list[str]:
+        """Classes that can be chosen for a source.
+
+        Raises:
+            NotFound: There is none at that position.
+        """
+        self.check(source)
+        return self._run.labels(source)
+
+    def check(self, source: int) -> None:
+        """See that a source is watched.
+
+        Raises:
+            NotFound: It is not.
+        """
+        if source not in self._run.watched:
+            raise NotFound(f"there is no source {source}")
+
+    # Changed.
+
+    def change(self, source: int, **values: Any) -> LiveSettings:
+        """Change settings of a source.
+
+        Raises:
+            NotFound: There is none at that position.
+            UsageError: A value is not allowed.
+        """
+        self.check(source)
+        settings = self._run.controls.change(source, **values)
+        self._stale()
+        return settings
+
+    def add(self, name: str, uri: str, **values: Any) -> int:
+        """Watch one more source; its position.
+
+        Raises:
+            UsageError: It is not allowed from here, or the name is taken.
+            LivevisionError: The source can be seen to fail.
+        """
+        if len(self._run.watched) >= MOST_SOURCES:
+            raise UsageError(f"{MOST_SOURCES} sources are watched; remove one first")
+        if not _is_elsewhere(uri):
+            raise UsageError(
+                "a camera (webcam, /dev/videoN) or a stream (rtsp://, http://, …) can be added "
+                "here; files and pipelines only where livevision is started"
+            )
+        source = self._run.add(name, SourceSettings(uri=uri, **values))
+        self._stale()
+        return source
+
+    def remove(self, source: int) -> None:
+        """Watch a source no longer.
+
+        Raises:
+            NotFound: There is none at that position.
+        """
+        self.check(source)
+        self._run.remove(source)
+        self._run.delivery.recordings.source_ended(source)
+        self.view.forget(source)
+        self._stale()
+
+    def record(self, source: int) -> Recording:
+        """Begin to record a source.
+
+        Raises:
+            NotFound: There is none at that position.
+            UsageError: It is recorded already, or gives no frames.
+            OutputError: The file cannot be made.
+        """
+        self.check(source)
+        info = self._run.meter.info(source)
+        if info is None or self.vitals(source).state == "ended":
+            raise UsageError(f"{self.name(source)} gives no frames that could be recorded")
+        recording = self._run.delivery.recordings.start(source, self.name(source), info)
+        self._stale()
+        return recording
+
+    def end_recording(self, source: int) -> Recording:
+        """End the recording of a source; the file is finished then.
+
+        Raises:
+            NotFound: It is not recorded.
+        """
+        self.check(source)
+        recording = self._run.delivery.recordings.stop(source)
+        self._stale()
+        if recording is None:
+            raise NotFound(f"{self.name(source)} is not recorded")
+        return recording
+
+    @property
+    def folder(self) -> Path:
+        """Where recordings are."""
+        return self._run.delivery.recordings.folder
+
+    def _words(self, source: int) -> str:
+        """What is to be read on a source's last picture; "" where frames come."""
+        now, paused = self.vitals(source), self._run.controls.paused(source)
+        if now.state == "live" and not paused:
+            return ""
+        return state_in_words(now, paused, time.monotonic())
+
+    def _stale(self) -> None:
+        with self._lock:
+            self._kept = _Kept()
+
+
+def settings_row(settings: LiveSettings) -> dict[str, Any]:
+    """Settings as JSON has them."""
+    return {
+        "conf": settings.conf,
+        "iou": settings.iou,
+        "classes": list(settings.classes),
+        "paused": settings.paused,
+    }
+
+
+def recording_row(recording: Recording) -> dict[str, Any]:
+    """A recording as JSON has it."""
+    return {
+        "file": recording.file.name,
+        "since_s": round(time.monotonic() - recording.since, 1),
+        "error": recording.error or None,
+    }
+
+
+def _flat(dropped: dict[str, dict[str, int]]) -> dict[str, int]:
+    """Drops by place and cause as one table: ``{"inference: late": 3}``."""
+    return {
+        f"{stage}: {cause}": n for stage, causes in dropped.items() for cause, n in causes.items()
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _is_elsewhere(uri: str) -> bool:
+    """Whether an address may be added from elsewhere; nothing is looked up on the disk for it."""
+    plain = uri in ("webcam", "synthetic") or uri.isdecimal() or uri.startswith("/dev/video")
+    if not plain and ("://" not in uri or uri.lower().startswith(("file:", "gst:", "csi:"))):
+        return False
+    return all(kind in ADDED for kind, _ in expand([uri]))

@@ -1,0 +1,98 @@
+"""Pictures that are posted: the run's models once more, on a thread of their own.
+
+The run's own nets belong to its inference thread, and are at work for live frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from livevision.errors import UsageError
+from livevision.frame import Frame, Rendered
+from livevision.models.for_run import for_run
+from livevision.output.records import row_of
+from livevision.web.guard import Refused
+
+if TYPE_CHECKING:
+    from livevision.config import Settings
+    from livevision.models.model import Model
+
+LARGEST_PIXELS = 40_000_000
+_WAITING = 8  # pictures that wait or are computed
+
+
+class Detector:
+    """Looks at posted pictures with the models of a run, which are loaded at the first one.
+
+    Args:
+        settings: The run's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._models: Sequence[Model] | None = None
+        self._thread = ThreadPoolExecutor(1, "web-detect")
+        self._waiting = 0
+
+    async def __call__(self, data: bytes, conf: float | None) -> dict[str, Any]:
+        """What is in a picture, as records have it, with its ``width`` and ``height``.
+
+        Raises:
+            UsageError: It is no picture, or too large a one.
+            Refused: Too many wait already.
+        """
+        if self._waiting >= _WAITING:
+            raise Refused(503, "other pictures are looked at; try again in a moment")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, self._look, data, conf)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Look at no more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self, data: bytes, conf: float | None) -> dict[str, Any]:
+        image = _decoded(data)
+        if self._models is None:
+            self._models = for_run(self._settings).models
+        results = {
+            model.name: model(image, conf=conf) if model.task == "detect" else model(image)
+            for model in self._models
+        }
+        rendered = Rendered(Frame(0, 0, 0.0, 0.0, image), results, image)
+        row = row_of(rendered, "", live=False)
+        found = {key: row[key] for key in ("detections", "segments", "labels") if key in row}
+        return {"width": image.shape[1], "height": image.shape[0], **found}
+
+
+def _decoded(data: bytes) -> Any:
+    """A picture as uint8, H×W×3, BGR.
+
+    Raises:
+        UsageError: It is none, or has too many pixels.
+    """
+    from io import BytesIO
+
+    from PIL import Image
+
+    try:
+        # Pillow reads the size without decoding, so that a bomb is never decoded.
+        with Image.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
+            width, height = opened.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise UsageError("the body is no JPEG, PNG or WebP picture") from None
+    if width * height > LARGEST_PIXELS:
+        raise UsageError(f"the picture has {width}×{height} pixels; 40 million are allowed")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UsageError("the body is a broken picture")
+    return image

@@ -1,0 +1,71 @@
+// The connection to livevision: figures each second, and the newest pictures of what is shown.
+"use strict";
+
+export class Live {
+  // figures(told), picture(source, bitmap, head), connected(yes)
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.wanted = {};
+    this.pause = 500;
+    this.open();
+  }
+
+  open() {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    this.socket = new WebSocket(`${scheme}://${location.host}/api/v1/live`);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onopen = () => {
+      this.pause = 500;
+      this.handlers.connected(true);
+      this.send({ watch: this.wanted });
+    };
+    this.socket.onmessage = (event) => this.take(event.data);
+    this.socket.onclose = () => {
+      this.handlers.connected(false);
+      if (this.ended) return;
+      this.timer = setTimeout(() => this.open(), this.pause);
+      this.pause = Math.min(2 * this.pause, 5000);
+    };
+  }
+
+  close() {
+    this.ended = true;
+    clearTimeout(this.timer);
+    this.socket.close();
+  }
+
+  // Sources and the widths in which they are shown, in pixels of the screen.
+  watch(wanted) {
+    if (JSON.stringify(wanted) === JSON.stringify(this.wanted)) return;
+    this.wanted = wanted;
+    this.send({ watch: wanted });
+  }
+
+  send(message) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  async take(data) {
+    if (typeof data === "string") {
+      this.handlers.figures(JSON.parse(data));
+      return;
+    }
+    const length = new DataView(data).getUint32(0);
+    const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+    try {
+      const bitmap = await createImageBitmap(new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
+      this.handlers.picture(head.source, bitmap, head);
+      bitmap.close();
+    } finally {
+      this.send({ seen: 1 });
+    }
+  }
+}
+
+export function draw(canvas, bitmap) {
+  if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+  }
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+}

@@ -1,0 +1,156 @@
+// The page: what is shown follows the address behind "#".
+"use strict";
+import { call } from "./api.js";
+import { Detail } from "./detail.js";
+import { Live } from "./live.js";
+import { History, Plots } from "./plots.js";
+import { Tiles } from "./tiles.js";
+
+const byId = (id) => document.getElementById(id);
+const history = new History();
+const plots = new Plots(history);
+const tiles = new Tiles(byId("tiles"), byId("nothing"));
+const detail = new Detail(plots);
+let live = null;
+let told = null;
+
+function show() {
+  const found = /^#source\/(\d+)$/.exec(location.hash);
+  const id = found ? Number(found[1]) : null;
+  byId("overview").hidden = id !== null;
+  byId("detail").hidden = id === null;
+  if (id === null) {
+    detail.close();
+    document.title = "livevision";
+  } else if (detail.id !== id) {
+    detail.open(id);
+    byId("name").focus();
+  }
+  if (told) fill();
+  else want();
+}
+
+function fill() {
+  tiles.update(told.sources);
+  if (detail.id !== null) {
+    const source = told.sources.find((one) => one.id === detail.id);
+    if (source) {
+      detail.update(source);
+      document.title = `${source.name} – livevision`;
+    } else {
+      location.hash = "";
+    }
+  }
+  want();
+}
+
+function want() {
+  if (live) live.watch(document.hidden ? {} : detail.id === null ? tiles.wanted() : detail.wanted());
+}
+
+function figures(now) {
+  told = now;
+  history.add(now.sources);
+  const run = now.run, models = run.models.map((model) => model.name).join(" + ");
+  byId("facts").textContent = `${models} · ${run.engine || "loading"} ${run.device || ""} ${run.precision || ""}`;
+  fill();
+}
+
+function picture(source, bitmap) {
+  if (detail.id === source) detail.picture(bitmap);
+  else if (detail.id === null) tiles.picture(source, bitmap);
+}
+
+function connected(yes) {
+  const place = byId("connection");
+  place.textContent = yes ? "connected" : "livevision does not answer; trying again";
+  place.classList.toggle("bad", !yes);
+  document.body.classList.toggle("lost", !yes);
+  if (!yes) begin(true);
+}
+
+let asking = false;
+async function begin(quietly = false) {
+  if (asking) return;
+  asking = true;
+  try {
+    const session = await call("GET", "/session");
+    document.body.dataset.role = session.role;
+    for (const one of document.querySelectorAll("[data-role]:not(body)")) one.hidden = session.role !== "operate";
+    byId("settings").querySelectorAll("input, button").forEach((one) => { one.disabled = session.role !== "operate"; });
+    byId("logout").hidden = session.open;
+    if (byId("login-dialog").open) byId("login-dialog").close();
+    if (!live) live = new Live({ figures, picture, connected });
+  } catch (error) {
+    if (error.status === 401 || error.status === 429) {
+      if (live) { live.close(); live = null; }
+      if (!byId("login-dialog").open) byId("login-dialog").showModal();
+    } else if (!quietly || !live) {
+      setTimeout(() => begin(true), 2000);
+    }
+  } finally {
+    asking = false;
+  }
+}
+
+byId("login-dialog").addEventListener("cancel", (event) => event.preventDefault());
+byId("login-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  byId("login-wrong").textContent = "";
+  try {
+    await call("POST", "/session", { token: byId("token").value });
+    byId("token").value = "";
+    await begin();
+  } catch (error) {
+    byId("login-wrong").textContent = error.message;
+  }
+});
+byId("logout").addEventListener("click", async () => {
+  await call("DELETE", "/session");
+  location.reload();
+});
+
+byId("add").addEventListener("click", () => {
+  byId("add-wrong").textContent = "";
+  byId("add-dialog").showModal();
+});
+byId("add-cancel").addEventListener("click", () => byId("add-dialog").close());
+byId("add-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  byId("add-wrong").textContent = "";
+  byId("add-go").disabled = true;
+  try {
+    await call("POST", "/sources", { name: byId("add-name").value, uri: byId("add-uri").value });
+    byId("add-form").reset();
+    byId("add-dialog").close();
+  } catch (error) {
+    byId("add-wrong").textContent = error.message;
+  } finally {
+    byId("add-go").disabled = false;
+  }
+});
+
+const theme = byId("theme");
+theme.value = document.documentElement.dataset.theme;
+theme.addEventListener("change", () => {
+  document.documentElement.dataset.theme = theme.value;
+  try { localStorage.setItem("theme", theme.value); } catch { /* not kept */ }
+  plots.clear();
+  if (told) fill();
+});
+byId("full").addEventListener("click", () => {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen();
+});
+document.addEventListener("fullscreenchange", () => {
+  byId("full").setAttribute("aria-pressed", Boolean(document.fullscreenElement));
+  document.body.classList.toggle("kiosk", Boolean(document.fullscreenElement) && detail.id === null);
+  tiles.arrange();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && detail.id !== null && !document.querySelector("dialog[open]")) location.hash = "";
+});
+document.addEventListener("visibilitychange", want);
+addEventListener("hashchange", show);
+show();
+begin();

@@ -1,0 +1,58 @@
+"""An answer that goes on until its reader leaves, or takes nothing any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import cast
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from livevision.web.streams import PATIENCE_S
+
+ABORT = "livevision_abort"
+"""Key of a request's state: a function that drops its connection at once."""
+
+
+class Streaming(Response):
+    """Parts as they come.
+
+    Args:
+        parts: They.
+        content_type: Of the whole.
+    """
+
+    def __init__(self, parts: AsyncIterator[bytes], content_type: str) -> None:
+        super().__init__(b"", media_type=None)
+        self._parts = cast("AsyncGenerator[bytes]", parts)
+        self._type = content_type
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the parts until the reader is gone."""
+        leaving = asyncio.ensure_future(_gone(receive))
+        sending = asyncio.ensure_future(self._send(scope, send))
+        try:
+            await asyncio.wait({leaving, sending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (leaving, sending):
+                task.cancel()
+            await asyncio.gather(leaving, sending, return_exceptions=True)
+
+    async def _send(self, scope: Scope, send: Send) -> None:
+        headers = [(b"content-type", self._type.encode()), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with aclosing(self._parts) as parts:
+            async for part in parts:
+                message = {"type": "http.response.body", "body": part, "more_body": True}
+                try:
+                    await asyncio.wait_for(send(message), PATIENCE_S)
+                except TimeoutError:
+                    scope.get("state", {}).get(ABORT, lambda: None)()
+                    return
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
