@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from livevision.errors import OutputError, missing_package
@@ -15,15 +16,29 @@ from livevision.web.place import Place, access_of, certificate_of, page_of, plac
 
 if TYPE_CHECKING:
     from livevision.runtime.run import Run
+    from livevision.web.endpoint import Rooms
 
 log = logging.getLogger(__name__)
 
 _END_S = 2.0
 
 
+@dataclass(frozen=True)
+class Served:
+    """A page that is served.
+
+    Attributes:
+        address: Of it, such as ``http://127.0.0.1:8080/``.
+        rooms: What its handlers work with.
+    """
+
+    address: str
+    rooms: Rooms
+
+
 @contextmanager
-def served(run: Run) -> Iterator[str | None]:
-    """The page of a run, while it goes on; its address, or None where there is no page.
+def served(run: Run) -> Iterator[Served | None]:
+    """The page of a run, while it goes on; None where there is no page.
 
     Raises:
         UsageError: The output is not written as a page, or is not allowed without a token.
@@ -56,7 +71,7 @@ def served(run: Run) -> Iterator[str | None]:
     try:
         server.start()
         log.info("the page is at %s", address)
-        yield address
+        yield Served(address, rooms)
     finally:
         server.stop()
         pictures.close()

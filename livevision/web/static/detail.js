@@ -149,7 +149,10 @@ export class Detail {
     byId("drops").hidden = drops.every(([, count]) => !count);
   }
 
-  picture(bitmap) { draw(byId("picture"), bitmap); }
+  picture(bitmap) {
+    byId("stage").style.setProperty("--ratio", bitmap.width / bitmap.height);
+    draw(byId("picture"), bitmap);
+  }
 
   wanted() {
     return { [this.id]: Math.round(byId("picture").clientWidth * Math.min(2, devicePixelRatio)) || 640 };

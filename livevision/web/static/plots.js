@@ -59,7 +59,11 @@ export class Plots {
   constructor(history) {
     this.history = history;
     this.plots = new Map();
-    addEventListener("resize", () => this.clear());
+    addEventListener("resize", () => {
+      for (const { plot } of this.plots.values()) {
+        plot.setSize({ width: Math.max(200, plot.root.parentNode.clientWidth), height: 170 });
+      }
+    });
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.clear());
   }
 

@@ -95,5 +95,6 @@ export class Tiles {
       if (size > most) { most = size; best = columns; }
     }
     this.list.style.setProperty("--columns", width < 560 ? 1 : best);
+    this.list.style.setProperty("--tile", width < 560 ? "1fr" : `${Math.floor(Math.max(200, most - 12))}px`);
   }
 }
