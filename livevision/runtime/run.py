@@ -102,7 +102,7 @@ class Run:
         models = self._models.models
         self._analysis: AnalysisStage | None = None
         scenes = any(self.sources.live_settings(n).scene for n in range(len(sources)))
-        if settings.track is not None or scenes or stay:
+        if settings.track is not None or scenes or stay or self.delivery.view is not None:
             from livevision.runtime.analysis_stage import AnalysisStage
 
             self._analysis = AnalysisStage(settings, clips, self.sources.ring)

@@ -47,7 +47,6 @@ def test_a_folder_that_exists_needs_no_slash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("web://:8080", "not in this version"),
         ("rtmp://host/live", "unknown scheme 'rtmp'"),
         ("windw://", "Did you mean 'window'"),
         ("out.avi", r"\.avi is not written; videos are written as \.mp4, \.mkv"),
