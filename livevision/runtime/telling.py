@@ -28,22 +28,17 @@ _CLOSE_S = 0.6  # for deliveries at the end of a run; the next run delivers the 
 class Telling:
     """Takes the events of a run, on any thread.
 
-        Args:
-            places: .jsonl files; a .sqlite store; and senders that read it: .csv files, mqtt://,
-                http:// and https://, and addresses of Apprise.
-    <<<<<<< HEAD
-            overwrite: Replace .jsonl files that exist.
-            private: Allow webhooks to addresses within the own network.
-            pictures: Events have pictures.
-    =======
-            overwrite: Replace existing .jsonl files.
-            private: Allow webhooks to private network addresses.
-    >>>>>>> 6f2d750 (Describe the pipeline's vocabulary and runtime in plain words)
+    Args:
+        places: .jsonl files; a .sqlite store; and senders that read it: .csv files, mqtt://,
+            http:// and https://, and addresses of Apprise.
+        overwrite: Replace existing .jsonl files.
+        private: Allow webhooks to private network addresses.
+        pictures: Events have pictures.
 
-        Raises:
-            UsageError: An address is invalid, or a store is missing.
-            OutputError: A file cannot be created.
-            ModelError: A package is not installed.
+    Raises:
+        UsageError: An address is invalid, or a store is missing.
+        OutputError: A file cannot be created.
+        ModelError: A package is not installed.
     """
 
     def __init__(

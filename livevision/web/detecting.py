@@ -70,7 +70,8 @@ class Detector:
         }
         rendered = Rendered(Frame(0, 0, 0.0, 0.0, image), results, image)
         row = row_of(rendered, "", live=False)
-        found = {key: row[key] for key in ("detections", "segments", "labels") if key in row}
+        kinds: tuple[str, ...] = ("detections", "segments", "labels")
+        found = {kind: row[kind] for kind in kinds if kind in row}
         return {"width": image.shape[1], "height": image.shape[0], **found}
 
 

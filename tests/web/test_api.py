@@ -87,7 +87,7 @@ def test_sources_are_added_and_removed(two: Page) -> None:
     wait_for(lambda: two.source(position)["frames_out"] > 1)
     again = two.api("POST", "/sources", {"name": "gate", "uri": uri})
     assert again.status == 422
-    assert "watched already" in again.json["error"]
+    assert "exists already" in again.json["error"]
     assert two.api("DELETE", f"/sources/{position}").status == 200
     assert two.api("GET", f"/sources/{position}").status == 404
     assert two.api("GET", f"/sources/{position}/snapshot.jpg").status == 404
