@@ -224,13 +224,13 @@ def test_a_recording_is_begun_and_ended(tab: Tab, shown: Page) -> None:
     opened = tab.open(0)
     opened.get_by_role("button", name="Record").click()
     wait_for(lambda: shown.source(0)["recording"])
-    until(opened, "/Stop recording, [1-9] s/.test(document.getElementById('record').textContent)")
+    until(opened, "/Stop recording, [2-9] s/.test(document.getElementById('record').textContent)")
     opened.get_by_role("button", name="Stop recording").click()
     wait_for(lambda: shown.source(0)["recording"] is None)
     said = wait_for(lambda: re.search(r"Recorded (\S+)", opened.inner_text("#said")))
     path = shown.run.delivery.recordings.folder / said[1]
     wait_for(path.exists)
-    assert len(clips.read_clip(path)) >= 5
+    assert len(clips.read_clip(path)) > 1
 
 
 def test_a_source_is_added_and_removed(tab: Tab, shown: Page) -> None:
