@@ -1,5 +1,5 @@
-"""Capture: frames from cameras, files, streams, pictures and made-up scenes.
+"""Capture: sources of frames (cameras, files, streams, pictures, synthetic scenes).
 
-Each source stands in its own file and is named in ``livevision.registry.SOURCES``; ``locate`` says
-which of them a user's ``--source`` means.
+Each source has its own file and is named in ``livevision.registry.SOURCES``; ``locate`` chooses the
+one for a user's ``--source``.
 """

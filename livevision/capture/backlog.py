@@ -1,8 +1,8 @@
-"""What has come of a live stream and is not decoded yet, and what of it is too late to be decoded.
+"""Queues the packets of a live stream before decoding, and skips late ones up to a key frame.
 
-A decoder that is slower than the stream, or a network that stood still and then hands over all at
-once, puts a run behind. What lies in buffers is out of sight there, so a thread of its own reads
-packets as they come. Decoding may then be seen to be late, and go on at a key frame.
+If the decoder is slower than the stream, or a stalled network delivers everything at once, a run
+falls behind, and the delay hides in FFmpeg's and the system's buffers. A thread therefore reads
+packets as they arrive, so that lateness is measured and decoding can skip to a key frame.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LATE_S = 0.4
-"""A packet behind by more than this is late: by half a second a frame is not shown any more."""
+"""Seconds behind above which a packet is late: after half a second a frame is not shown."""
 
 _CAUGHT_UP_S = 0.2
-_CATCHING_UP_S = 0.5  # for so long all is decoded in the hope of catching up without a gap
-_TRIAL_S = 0.1  # ... after so long it must be seen to help
-_ELSEWHERE_S = 5.0  # what comes late for so long lies in buffers that cannot be emptied from here
-_MOST = 2000  # packets held where late ones are left out, and where all are wanted
+_CATCHING_UP_S = 0.5  # everything is decoded for this long, to catch up without a gap
+_TRIAL_S = 0.1  # ... but progress must show after this long
+_ELSEWHERE_S = 5.0  # what stays late for so long is in buffers out of reach
+_MOST = 2000  # queued packets, if late ones are skipped and if not
 _MOST_WANTED = 50
 _TOLD_EVERY_S = 60.0
 
 
 class FallenBehind(SourceError):
-    """A stream comes late though all that came has been read: a new connection may be on time."""
+    """A stream is late although everything has been read; a new connection may help."""
 
 
 @dataclass(slots=True)
@@ -47,16 +47,16 @@ class _Arrived:
 
 
 class Backlog:
-    """Takes the packets of a live stream and gives them on, each with whether to decode it.
+    """Queues the packets of a live stream; yields each with whether to decode it.
 
     Attributes:
-        arrived: When the packet given last arrived, by ``time.monotonic()``.
+        arrived: ``time.monotonic()`` when the last yielded packet arrived.
 
     Args:
-        times: Is told of every packet as it arrives, and tells when it was due.
+        times: Gets every packet as it arrives, and computes when it was due.
         closed: Set to end the iteration.
-        name: What to call the stream in messages.
-        skips: Leave out what is late. Where every frame counts it is False: lag grows, and is seen.
+        name: The stream's name in messages.
+        skips: Skip late packets. False if every frame counts: the lag grows, and is reported.
     """
 
     def __init__(
@@ -75,16 +75,16 @@ class Backlog:
         self._change = threading.Condition()
         self._over = False
         self._error: BaseException | None = None
-        self._late_from: float | None = None  # since when packets have arrived late
-        self._late_since: tuple[float, float] | None = None  # the moment, and the lag at it
+        self._late_from: float | None = None  # since when packets arrive late
+        self._late_since: tuple[float, float] | None = None  # moment and lag at that moment
         self._skipping = False
         self._told = -_TOLD_EVERY_S
 
     def __call__(self, packets: Iterator[Packet[Any]]) -> Generator[tuple[Packet[Any], bool]]:
-        """Each packet with whether it is wanted.
+        """Yield each packet with whether to decode it.
 
         Raises:
-            FallenBehind: Nothing comes on time any more.
+            FallenBehind: Packets keep arriving late.
             av.error.FFmpegError: As from ``packets``.
         """
         self._reading = threading.Thread(
@@ -100,7 +100,7 @@ class Backlog:
             self.close()
 
     def close(self) -> None:
-        """End the reading, and wait for its end, which a silent network may hold up."""
+        """End the reading thread and wait for it; a silent network may delay that."""
         with self._change:
             self._over = True
             self._change.notify_all()
@@ -108,7 +108,7 @@ class Backlog:
             self._reading.join()
 
     def _may_skip(self) -> bool:
-        """Whether what is late may be left out; what comes ahead of its time is not late."""
+        """Whether late packets may be skipped; a stream ahead of its time is not late."""
         return self._skips and not self._times.ahead
 
     # On the reading thread.
@@ -133,7 +133,7 @@ class Backlog:
                 late = 0.0 if self._late_from is None else now - self._late_from
                 if late > _ELSEWHERE_S and self._may_skip():
                     raise FallenBehind(
-                        f"what comes is {now - due:.1f} s late and has all been read: the network "
+                        f"it arrives {now - due:.1f} s late with nothing left to read: the network "
                         "or the sender is slower than the stream"
                     )
         except BaseException as error:
@@ -165,7 +165,7 @@ class Backlog:
         return None if self._closed.is_set() else taken
 
     def _wanted(self, taken: _Arrived) -> bool:
-        """Whether to decode a packet, seen from how late it is and whether that gets better."""
+        """Whether to decode a packet, by how late it is and whether that improves."""
         now = time.monotonic()
         lag = now - taken.due
         if lag <= _LATE_S:
@@ -182,7 +182,7 @@ class Backlog:
         return not self._skipping
 
     def _hopeless(self, now: float, lag: float) -> bool:
-        """Whether decoding all that comes will not catch up soon."""
+        """Whether decoding everything will not catch up soon."""
         since, lag_then = self._late_since or (now, lag)
         passed = now - since
         if passed < _TRIAL_S:
@@ -199,8 +199,7 @@ class Backlog:
         self._told = now
         log.log(
             level,
-            "%s: %.1f s behind: decoding goes on at the next key frame, and leaves out what is "
-            "before it",
+            "%s: %.1f s behind: skipping to the next key frame",
             self._name,
             lag,
         )

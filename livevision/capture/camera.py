@@ -1,4 +1,4 @@
-"""A camera at this machine, through OpenCV (V4L2 on Linux)."""
+"""A local camera, through OpenCV (V4L2 on Linux)."""
 
 from __future__ import annotations
 
@@ -24,28 +24,27 @@ from livevision.protocols import SourceInfo
 log = logging.getLogger(__name__)
 
 _WANTED_SIZE = (1280, 720)
-# OpenCV waits ten seconds for a frame that does not come; close() would have to wait as long.
+# OpenCV waits ten seconds for a missing frame by default; close() would have to wait as long.
 _SELECT_SECONDS = "2"
 
 
 class CameraSource:
-    """Frames of a camera, live, 1280×720 where the camera has it, else what is nearest to that.
+    """Frames of a camera, live, at 1280×720 or the nearest size the camera has.
 
-    Motion JPEG is chosen where it gives more frames a second than the raw format, and OpenCV is
-    told to hold one frame only, so that the newest comes. ``Frame.time`` counts from the first.
+    Motion JPEG is chosen if it has a higher frame rate than the raw format. OpenCV buffers a single
+    frame, so that reads return the newest one. ``Frame.time`` counts from the first frame.
 
-    A camera that stops giving frames is opened again, with growing pauses, for ``retry_for``
-    seconds.
+    A camera that stops giving frames is reopened, with growing pauses, for ``retry_for`` seconds.
 
     Attributes:
-        losses: ``reconnects``: how often it was opened again.
+        losses: ``reconnects``: how often it was reopened.
 
     Args:
         uri: A number (0 is the first camera) or ``/dev/videoN``.
         options: ``index``, ``stride`` and ``retry_for``.
 
     Raises:
-        SourceError: There is no such camera, it may not be used, or it went away for good.
+        SourceError: The camera does not exist, access is denied, or it is gone for good.
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
@@ -76,7 +75,7 @@ class CameraSource:
         if first is None:
             capture.release()
             raise SourceError(
-                f"{self._name}: it opens but gives no picture: is it in use by another program?"
+                f"{self._name}: opens but gives no picture: is another program using it?"
             )
         self._back_off.came()
         return capture, first
@@ -120,7 +119,7 @@ class CameraSource:
             number += 1
 
     def _take(self) -> tuple[float, Image] | None:
-        """The next picture, if need be after opening the camera again; None once closed."""
+        """The next picture, after reopening the camera if needed; None once closed."""
         self._back_off.asking()
         image = _read(self._capture)
         why = "it gives no picture"
@@ -128,7 +127,7 @@ class CameraSource:
             self._capture.release()
             if not self._back_off.wait(why):
                 raise SourceError(
-                    f"{self._name}: went away and did not come back"
+                    f"{self._name}: disconnected and did not come back"
                     f" in {self._retry_for:g} s ({why})"
                 )
             if self.life.closing.is_set():
@@ -145,7 +144,7 @@ class CameraSource:
         return time.monotonic(), image
 
     def close(self) -> None:
-        """End the iteration, which lets go of the camera; a wait for a frame takes 2 s at most."""
+        """End the iteration, which releases the camera; a wait for a frame takes 2 s at most."""
         self.life.close()
         if self._waiting is not None:
             self._capture.release()
@@ -187,4 +186,4 @@ def _why_not(number: int) -> str:
         )
     others = ", ".join(path for path in there if path != str(device))
     hint = f"; other devices: {others}" if others else ""
-    return f"{device} gives no video: it is in use by another program or no camera{hint}"
+    return f"{device} gives no video: another program is using it, or it is no camera{hint}"

@@ -1,7 +1,7 @@
-"""What the numbers of a decoded frame mean as colours (ITU-T H.273), unsaid and unknown ones too.
+"""Colour coding of decoded frames (ITU-T H.273), including unspecified and unknown values.
 
-Streams often leave out their matrix, range, primaries or transfer, and some name a matrix that
-swscale does not know. What is meant is decided here, once for decoding and for the tags of a copy.
+Streams often omit their matrix, range, primaries or transfer, and some name a matrix that swscale
+does not know. The choice is made here, for decoding and for the tags of copies alike.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _SMPTE170M = 6
 
 
 class Coding(NamedTuple):
-    """How a frame's numbers become BGR.
+    """How a frame's values convert to BGR.
 
     Attributes:
-        matrix: One that swscale knows, RGB, or YCGCO.
+        matrix: A matrix that swscale knows, RGB, or YCGCO.
         range: LIMITED or FULL.
-        guessed: The number of a matrix that nothing here knows, in whose place ``matrix`` stands;
-            None where there is none.
+        guessed: The stream's own matrix, if it is unknown here and ``matrix`` replaces it; None
+            otherwise.
     """
 
     matrix: int
@@ -40,7 +40,7 @@ class Coding(NamedTuple):
 
 
 def coding_of(frame: VideoFrame) -> Coding:
-    """The matrix and range of a frame, the usual ones where it names none."""
+    """The matrix and range of a frame, with the usual defaults."""
     matrix, colour_range = int(frame.colorspace), int(frame.color_range)
     is_rgb = bool(frame.format.is_rgb)
     if colour_range not in (LIMITED, FULL):
@@ -57,13 +57,13 @@ def coding_of(frame: VideoFrame) -> Coding:
 
 
 def colours_of(frame: VideoFrame) -> Colours:
-    """Primaries and transfer of a frame's pictures, after its matrix where it names none."""
+    """Primaries and transfer of a frame, inferred from its matrix if unspecified."""
     primaries, transfer = int(frame.color_primaries), int(frame.color_trc)
     if primaries not in _KNOWN_PRIMARIES:
         matrix = int(frame.colorspace)
         if matrix == UNSPECIFIED and not frame.format.is_rgb:
             matrix = _usual_matrix(frame)
-            # Which of the two of BT.601, its lines say.
+            # The number of lines tells which variant of BT.601 it is.
             if matrix == BT601 and frame.height != 576:
                 matrix = _SMPTE170M
         primaries = _PRIMARIES_OF_MATRIX.get(matrix, BT709)
@@ -73,7 +73,7 @@ def colours_of(frame: VideoFrame) -> Colours:
 
 
 def _usual_matrix(frame: Any) -> int:
-    """What players take where the stream does not say: BT.709 for HD, BT.601 below."""
+    """The default of video players: BT.709 for HD, BT.601 below."""
     return BT709 if frame.width >= 1280 or frame.height > 576 else BT601
 
 

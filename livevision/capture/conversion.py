@@ -1,10 +1,9 @@
-"""Decoded video frames (PyAV) of any pixel format and colours to BGR pictures, as they are stored.
+"""Converts decoded frames (PyAV) of any pixel format to BGR.
 
-The stream's own matrix and range are used, 10 bits are rounded to 8, an alpha plane is dropped,
-grey becomes three equal planes. swscale does it as fast as OpenCV's conversion, which knows BT.601
-limited range only, and gives the pixels that share a chroma value the same one, so that encoding
-finds that value again: from planes of 8 bits at once, from all else by way of those. High dynamic
-range becomes the standard range of BT.709.
+The stream's own matrix and range are used; 10 bits are rounded to 8, alpha is dropped, grey becomes
+three equal planes, and high dynamic range becomes BT.709. swscale is as fast as OpenCV, which only
+converts BT.601 limited range, and gives pixels that share a chroma sample the same chroma, so that
+encoding recovers it: directly from 8-bit planes, via those from other formats.
 """
 
 from __future__ import annotations
@@ -24,36 +23,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# By the chroma values of 4×4 pixels, across and down: planes that swscale has a short way from.
+# By subsampling of chroma in 4×4 pixels, across and down: formats that swscale converts fast.
 _PLANES = {(2, 2): "yuv420p", (2, 4): "yuv422p"}
 _SHORT = frozenset({"yuv420p", "yuv422p", "yuvj420p", "yuvj422p"})
 _HIGH_RANGE = {PQ: "PQ", HLG: "HLG"}
 
 
 class Conversion:
-    """Makes BGR pictures of one stream's frames, and tells once what it cannot make quite right."""
+    """Converts the frames of one stream to BGR; warns once if that is inexact."""
 
     def __init__(self) -> None:
         from av.video.reformatter import VideoReformatter
 
-        # Two, since each remembers what its last call was about.
+        # Two, since each caches the parameters of its last call.
         self._reformat, self._to_planes = VideoReformatter().reformat, VideoReformatter().reformat
         self._unknown: set[int] = set()
         self._tone_maps: dict[Colours, ToneMap] = {}
 
     def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> Image:
-        """The picture at a size (width, height), uint8, H×W×3, BGR."""
+        """Convert a frame to size (width, height), uint8, H×W×3, BGR."""
         coding = coding_of(frame)
         if coding.guessed is not None and coding.guessed not in self._unknown:
             self._unknown.add(coding.guessed)
             log.warning(
-                "the video's colour matrix (number %d of H.273) is not known: colours may be off",
+                "the video's colour matrix (number %d of H.273) is unknown: colours may be off",
                 coding.guessed,
             )
         if coding.matrix == YCGCO:
             image = self._of_ycgco(frame, size, coding.range)
         else:
-            # A matrix means nothing to RGB, but swscale wants one that it knows.
+            # RGB has no matrix, but swscale requires one that it knows.
             matrix = BT709 if coding.matrix == RGB else coding.matrix
             planes = self._in_planes(frame, matrix, coding.range)
             image = self._reformatted(planes, size, "bgr24", matrix, coding.range, FULL)
@@ -62,11 +61,11 @@ class Conversion:
         return image
 
     def _in_planes(self, frame: VideoFrame, matrix: int, colour_range: int) -> VideoFrame:
-        """A frame's values in planes of 8 bits, where swscale would else blur its chroma."""
+        """The frame in 8-bit planes, if swscale would otherwise blur its chroma."""
         kind = frame.format
         planes = _PLANES.get((kind.chroma_width(4), kind.chroma_height(4)))
         if planes is None or kind.name in _SHORT or frame.color_trc in _HIGH_RANGE:
-            return frame  # of high dynamic range the two bits more are worth having
+            return frame  # high dynamic range needs the two extra bits
         return self._to_planes(
             frame,
             format=planes,
@@ -78,7 +77,7 @@ class Conversion:
         )
 
     def _of_ycgco(self, frame: VideoFrame, size: tuple[int, int], colour_range: int) -> Image:
-        """BGR of a matrix that swscale lacks; it only brings all planes to one size and 8 bits."""
+        """Convert YCgCo to BGR, which swscale cannot; it only scales the planes to 8 bits."""
         import cv2
 
         planes = self._reformatted(frame, size, "yuv444p", BT709, colour_range, colour_range)
@@ -89,7 +88,7 @@ class Conversion:
         if colours not in self._tone_maps:
             self._tone_maps[colours] = ToneMap(colours.transfer, colours.primaries)
             log.info(
-                "high dynamic range (%s) is brought to the standard range of BT.709",
+                "high dynamic range (%s) is converted to the standard range of BT.709",
                 _HIGH_RANGE[colours.transfer],
             )
         return self._tone_maps[colours]
@@ -118,12 +117,12 @@ class Conversion:
 
 
 def seen_colours(frame: VideoFrame) -> Colours:
-    """What the values of the pictures mean that ``Conversion`` makes of a frame."""
+    """The colours of the pictures that ``Conversion`` makes of a frame."""
     return STANDARD_COLOURS if frame.color_trc in _HIGH_RANGE else colours_of(frame)
 
 
 def _ycgco_to_bgr(colour_range: int) -> NDArray[np.float64]:
-    """A 3×4 matrix from 8-bit (Y, Cg, Co, 1) to (B, G, R) of full range."""
+    """The 3×4 matrix from 8-bit (Y, Cg, Co, 1) to (B, G, R) of full range."""
     luma, chroma, black = (1.0, 1.0, 0) if colour_range == FULL else (255 / 219, 255 / 224, 16)
     turn = np.array([[1, -1, -1], [1, 1, 0], [1, -1, 1]]) * (luma, chroma, chroma)
     return np.hstack([turn, -turn @ [[black], [128], [128]]])

@@ -1,7 +1,7 @@
-"""Whether a media file ends before its own structure does, where its index cannot tell.
+"""Detects media files that end too early, by their structure.
 
-FFmpeg reads such a file as far as it goes and calls that its end. Formats without any structure at
-their end (raw H.264) cannot tell, and are taken as they are.
+FFmpeg reads such files as far as they go and reports a normal end. Formats without structure at
+their end (raw H.264) are taken as they are.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _ASF = bytes.fromhex("3026B2758E66CF11A6D900AA0062CE6C")
 _ASF_FILE = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 _EBML, _SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
 _HEAD, _TAIL = 64 * 1024, 128 * 1024
-_SLACK = 8  # some programs count the file's own header, or a byte to make a length even
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # of an AVI that was written to a pipe
+_SLACK = 8  # some programs count the file's header, or a padding byte
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # of an AVI written to a pipe
 _TS_SYNC, _TS_PACKETS = 0x47, ((188, 0), (192, 4), (204, 0))
 
 
 def cut_off(path: Path) -> str | None:
-    """What is missing at the end of a file, in words that finish a sentence; None if nothing is."""
+    """What is missing at the end of a file, as the end of a sentence; None if it is complete."""
     if not path.is_file():
         return None
     size = path.stat().st_size
@@ -51,7 +51,7 @@ def cut_off(path: Path) -> str | None:
 
 
 def _avi(file: IO[bytes], size: int) -> str | None:
-    """Lists named RIFF one behind the other, each with its length."""
+    """AVI: a sequence of RIFF lists, each with its length."""
     at = 0
     while at + 12 <= size:
         file.seek(at)
@@ -66,7 +66,7 @@ def _avi(file: IO[bytes], size: int) -> str | None:
 
 
 def _boxes(file: IO[bytes], size: int) -> str | None:
-    """Boxes of mp4 and mov, each with its length, of which 0 is the rest of the file."""
+    """MP4 and MOV: a sequence of boxes, each with its length; 0 means the rest of the file."""
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -81,11 +81,11 @@ def _boxes(file: IO[bytes], size: int) -> str | None:
 
 
 def _segment(head: bytes, size: int) -> str | None:
-    """Matroska and WebM: all of the film is one element with its length, if that is known."""
+    """Matroska and WebM: one element holds the whole film, with its length if known."""
     at = head.find(_SEGMENT) + len(_SEGMENT)
     if at < len(_SEGMENT) or at >= len(head) or not head[at]:
         return None
-    wide = 9 - head[at].bit_length()  # bytes, as the zeros before the first one tell
+    wide = 9 - head[at].bit_length()  # bytes; given by the leading zeros
     bits = 7 * wide
     length = int.from_bytes(head[at : at + wide], "big") & ((1 << bits) - 1)
     end = at + wide + length
@@ -105,7 +105,7 @@ def _asf(head: bytes, size: int) -> str | None:
 
 
 def _ogg(tail: bytes) -> str | None:
-    """A page's header lists the lengths of what is in it."""
+    """Ogg: a page's header lists the lengths of its segments."""
     at = tail.rfind(b"OggS")
     page = tail[at:]
     if at < 0 or len(page) < 27 or len(page) < 27 + page[26]:
@@ -117,7 +117,7 @@ def _ogg(tail: bytes) -> str | None:
 
 
 def _y4m(head: bytes, size: int) -> str | None:
-    """A line for the film, and for each frame a line and its planes."""
+    """Y4M: a header line, and for each frame a line and its planes."""
     line, _, _ = head.partition(b"\n")
     fields = {word[:1]: word[1:] for word in line.decode("ascii", "replace").split()[1:]}
     colour = re.fullmatch(r"(420|411|422|444|mono)(?:\D*)(?:p(\d+))?", fields.get("C", "420jpeg"))
@@ -131,7 +131,7 @@ def _y4m(head: bytes, size: int) -> str | None:
 
 
 def _program_stream(tail: bytes) -> str | None:
-    """Packets, each with a start code that nothing else has, and its length."""
+    """MPEG-PS: packets, each with a unique start code and its length."""
     starts = [found.start() for found in re.finditer(rb"\x00\x00\x01[\xbd-\xef]", tail)]
     if not starts:
         return None

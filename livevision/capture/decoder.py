@@ -1,7 +1,7 @@
-"""Decodes one video stream of an opened container, frame by frame, with true frame numbers (PyAV).
+"""Decodes one video stream of an open container, frame by frame, with exact frame numbers (PyAV).
 
-The part that files and network streams share: choosing the stream, going on after damaged packets,
-numbering frames so that lost ones keep their numbers, and telling whether the stream broke off.
+Shared by files and network streams: chooses the stream, continues after damaged packets, numbers
+frames so that lost ones keep their numbers, and detects streams that end too early.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Codecs that put packets without a picture of their own into a sound stream.
+# Codecs whose streams may contain packets without a picture of their own.
 _PACKETS_WITHOUT_PICTURE = frozenset({"vp8", "mpeg4", "msmpeg4v3", "mpeg1video", "mpeg2video"})
 _JPEGS, _JPEG_TAIL = frozenset({"jpeg_pipe", "image2", "mjpeg"}), 64
 _PROGRESSIVE_OR_UNKNOWN = (0, 1)
@@ -35,7 +35,7 @@ _LEAST_BITS_PER_PIXEL = 0.001
 
 
 def all_wanted(packets: Iterator[Any]) -> Generator[tuple[Any, bool]]:
-    """What a decoder does with packets where every frame counts: it decodes them all."""
+    """The default ``arrange``: every packet is decoded."""
     for packet in packets:
         yield packet, True
 
@@ -43,31 +43,31 @@ def all_wanted(packets: Iterator[Any]) -> Generator[tuple[Any, bool]]:
 class Decoder:
     """An open video stream.
 
-    Iteration gives ``(number, frame)`` in order of presentation, the number counting from 0 with
-    undecodable frames counted too. ``frame.pts`` is None or a time of presentation even where the
-    container (AVI) keeps none. Damaged packets are skipped, counted in ``losses["corrupt"]`` and
-    warned of once. FFmpeg's own errors (``av.error``) pass through.
+    Iteration yields ``(number, frame)`` in presentation order; numbers count from 0 and include
+    undecodable frames. ``frame.pts`` is None or a presentation time, even if the container (AVI)
+    stores none. Damaged packets are skipped, counted in ``losses["corrupt"]`` and warned of once.
+    FFmpeg's own errors (``av.error``) are passed on.
 
     Attributes:
-        in_software: Whether no hardware decodes it.
+        in_software: Whether it is decoded in software.
         rate: Average frames per second, or None.
-        count: Numbers given out so far, lost frames included.
+        count: Frame numbers used so far, including lost frames.
 
     Args:
-        uri: What FFmpeg shall open.
-        name: What to call it in messages, passwords hidden.
-        losses: Where to count.
-        low_delay: Whether to give each frame out at once rather than decode several at a time,
-            asked once the container is open.
+        uri: What FFmpeg opens.
+        name: Its name in messages, with passwords hidden.
+        losses: Where losses are counted.
+        low_delay: Whether to output each frame at once instead of decoding several in parallel;
+            called once the container is open.
         options, timeout: As for ``av.open``.
-        decoder: What decodes where it can, as ``hardware.choose`` gave it; software does the rest.
+        decoder: The preferred decoder, from ``hardware.choose``; software is the fallback.
         extras, shift, ring: As for ``Demuxer``.
-        arrange: Takes the packets and gives each on with whether it is wanted. One that is not is
-            never decoded and counted in ``losses["behind"]``; its frame keeps its number. Behind
-            it the next wanted one must be a key frame.
+        arrange: Takes the packets and yields each with whether to decode it. Skipped packets are
+            counted in ``losses["behind"]``; their frames keep their numbers. The first packet
+            after skipped ones must be a key frame.
 
     Raises:
-        SourceError: It holds no video, or video in a codec without a decoder here.
+        SourceError: The container has no video, or its codec has no decoder here.
         av.error.FFmpegError: It cannot be opened.
     """
 
@@ -91,12 +91,12 @@ class Decoder:
         self.uri, self.name, self.losses = uri, name, losses
         self.count = 0
         self._started = False
-        self._pending: list[int] = []  # times of packets whose frame is still to come, a heap
+        self._pending: list[int] = []  # times of packets whose frame is due, a heap
         self._arrange = arrange
-        self._left_out: set[int] = set()  # times among those of packets that were not wanted
+        self._left_out: set[int] = set()  # those of the times whose packets were skipped
         self._left_out_unnumbered = 0
-        self._emptied = True  # whether the decoder holds nothing
-        self._unnumbered = 0  # damaged packets that no gap in the times has explained yet
+        self._emptied = True  # whether the decoder is empty
+        self._unnumbered = 0  # damaged packets not yet explained by a gap in the times
         self._packets = 0
         self._cut = False  # whether the file ended within the last packet
         self.container = av.open(
@@ -135,10 +135,10 @@ class Decoder:
             ring=ring,
         )
         context = self.stream.codec_context
-        # Each JPEG has a mark at its end, but in other containers some cameras leave it out.
+        # Each JPEG has an end marker, but some cameras omit it in other containers.
         self._is_jpeg = self.container.format.name in _JPEGS and context.name == "mjpeg"
-        # AVI and its like store packets in decoding order, one a tick: sorted, their times are
-        # those of presentation. What FFmpeg calls the presentation time there is a guess.
+        # AVI and similar formats store one packet per tick in decoding order: sorted, their times
+        # are presentation times. FFmpeg's presentation times for them are guesses.
         self._only_decoding_times = self.container.format.name == "avi"
         self._gaps_are_losses = (
             not self._only_decoding_times
@@ -156,7 +156,7 @@ class Decoder:
             held = held if streams.audio else "no stream that FFmpeg knows as video"
             raise SourceError(f"{self.name}: no video in it: it holds {held}")
         usual = [s for s in moving if s.disposition & Disposition.default]
-        # Of several the largest, as of a stream that comes in several qualities.
+        # Of several streams the largest, as for streams in several qualities.
         chosen = max(usual or moving, key=_pixels)
         if chosen.codec_context is None:
             raise SourceError(
@@ -173,7 +173,7 @@ class Decoder:
             for packet, wanted in packets:
                 last = packet.size == 0 and packet.dts is None
                 if packet.size == 0 and not last:
-                    continue  # "same picture again", which a decoder would take for the end
+                    continue  # "repeat the last picture", which a decoder would take for the end
                 if not last:
                     self._packets += 1
                     self._cut = packet.is_corrupt or (self._is_jpeg and not _has_end(packet))
@@ -196,9 +196,9 @@ class Decoder:
             heapq.heappush(self._pending, moment)
 
     def _leave_out(self, packet: Any) -> None:
-        """Let a packet go undecoded, and with it what the decoder still holds."""
+        """Skip a packet, and drop what the decoder still holds."""
         if not self._emptied:
-            # Later frames must not be made out of these.
+            # Later frames must not refer to these.
             self._context.flush_buffers()
             self._emptied = True
             self._left_out.update(self._pending)
@@ -215,7 +215,7 @@ class Decoder:
 
         self._emptied = False
         frames: list[VideoFrame] = []
-        # At the end the decoder is emptied: one damaged frame must not hide those behind it.
+        # At the end the decoder is drained: one damaged frame must not hide those behind it.
         for _ in range(64 if last else 1):
             try:
                 frames += self._context.decode(packet)
@@ -229,7 +229,7 @@ class Decoder:
         return frames
 
     def _number(self, frame: VideoFrame) -> int:
-        """The frame's number; earlier packets that came to nothing take up the numbers between."""
+        """The frame's number; lost packets before it take the numbers in between."""
         skipped = 0
         if self._gaps_are_losses and frame.pts is not None:
             while self._pending and self._pending[0] <= frame.pts:
@@ -261,16 +261,16 @@ class Decoder:
 
     def _count_loss(self, frames: int) -> None:
         if frames and not self.losses["corrupt"]:
-            log.warning("%s: damaged video near frame %d is left out", self.name, self.count)
+            log.warning("%s: damaged video near frame %d is skipped", self.name, self.count)
         self.losses["corrupt"] += frames
 
     def declared_frames(self) -> int | None:
-        """About how many frames the container says there are, or None."""
+        """Approximate number of frames by the container, or None."""
         end = self.declared_end()
         if self.stream.frames or end is None or self.rate is None:
             return self.stream.frames or None
         if self.container.bit_rate and self.bit_rate is None:
-            return None  # a clock that leaps makes no frames
+            return None  # a clock with jumps says nothing about the number of frames
         return round((end - self._start()) * float(self.rate)) or None
 
     def _start(self) -> float:
@@ -279,11 +279,11 @@ class Decoder:
         return float(self.stream.start_time * self.stream.time_base) - self._demuxer.zero
 
     def declared_end(self) -> float | None:
-        """Where the container says that this stream ends, on the clock of its frames, or None."""
+        """End of the stream by the container, on the clock of its frames, or None."""
         import av
 
         stream, start = self.stream, self._start()
-        # Of an AVI FFmpeg takes the duration from the file's size, however much is missing.
+        # For an AVI FFmpeg derives the duration from the file's size, even if it is truncated.
         if self.container.format.name == "avi" and stream.frames and self.rate:
             return start + float(stream.frames / self.rate)
         if stream.duration and stream.time_base is not None:
@@ -301,15 +301,15 @@ class Decoder:
         return None
 
     def broke_off(self, end: float) -> str | None:
-        """How a stream whose last frame ends at ``end`` (in seconds) falls short of its index.
+        """How a stream ending at ``end`` (seconds) falls short of its index; None if it does not.
 
-        The index of a file is often a little off, so only a clear difference counts: three frames
-        and up to half a second of time, and more than a hundredth of the declared frames.
+        Indexes are often slightly off, so the difference must be clear: more than three frames,
+        half a second, and a hundredth of the declared frames.
         """
         declared = self.declared_end()
         within = f"breaks off at {end:.2f} s, within a frame" if self._cut else None
         if declared is None or self._demuxer.breaks:
-            return within  # of parts with clocks of their own nobody knows the sum
+            return within  # files joined from parts have no known total
         slack = min(0.5, 0.1 * declared)
         if self.rate:
             slack = max(slack, 3 / float(self.rate))
@@ -319,14 +319,14 @@ class Decoder:
         return f"breaks off at {end:.2f} s of {declared:.2f} s"
 
     def known_end(self) -> float | None:
-        """``declared_end``, unless the clock turned out to break on the way there."""
+        """``declared_end``, unless the clock had breaks."""
         return None if self._demuxer.breaks else self.declared_end()
 
     @property
     def aspect(self) -> Fraction:
-        """Width of a pixel of the last frame by its height, as stored; 1 where nothing is said.
+        """Pixel aspect ratio (width by height) of the last frame, as stored; 1 if unspecified.
 
-        What the container says goes, moved by as much as the codec's own word changed since.
+        The container's value, scaled by what has changed in the codec's value since.
         """
         now = self._codec_aspect()
         if now == self._first_aspect or not now or not self._first_aspect:
@@ -339,10 +339,10 @@ class Decoder:
 
     @property
     def bit_rate(self) -> int | None:
-        """Bits per second of the video, or of all if only that is known and can be believed."""
+        """Bits per second of the video, or of the whole file; None if unknown or implausible."""
         container = self.container.bit_rate or 0
         size, rate = _pixels(self.stream), float(self.rate or 25)
-        # It is the size by the duration, and a clock that leaps makes an hour of a second.
+        # It is size by duration, and a clock with jumps gives a wrong duration.
         believed = container > _LEAST_BITS_PER_PIXEL * size * rate
         return self.stream.bit_rate or (container if believed else 0) or None
 

@@ -1,6 +1,6 @@
-"""A container's packets: of its video to decode, and beside it for outputs that copy (PyAV).
+"""Reads the packets of a container: video for decoding, other streams for outputs that copy (PyAV).
 
-All go through one clock (``media.clock``), so that what is decoded and what is copied agree.
+All share one clock (``media.clock``), so that decoded and copied streams stay in step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from livevision.media.clock import Clock
 from livevision.media.extras import Chapter, Extras, Track
 from livevision.media.packets import PacketRing, Part
 
-# Formats whose times begin where they please, and may break. The others say when a film begins.
+# Formats whose times start anywhere and may jump. In the others times start with the film.
 _FREE_CLOCKS = frozenset({"flv", "live_flv", "asf"})
 _USUAL_LENGTH = 1 / 25
 NO_TIMES = 0x80
@@ -23,20 +23,19 @@ NO_TIMES = 0x80
 
 
 class Demuxer:
-    """Packets of one video stream; iterated once.
+    """Packets of one video stream; iterate once.
 
     Args:
         container: Opened for reading.
-        video: The stream of it to decode.
-        live: It comes as it happens: what is beside it is not kept, its clock is not moved to 0.
+        video: Its stream to decode.
+        live: A live stream: other streams are not kept, and its clock does not start at 0.
         rate: Frames per second of the video, or None.
-        extras: Takes what is beside the video, if an output wants it; described the first time.
-        shift: Seconds to add to the times of what is beside the video, as a file that is looped
-            needs.
-        ring: Takes the packets of the video, too, if clips are wanted.
+        extras: Receives the other streams, if an output copies them.
+        shift: Seconds to add to the times of other streams, for looped files.
+        ring: Receives the packets of the video, if clips are wanted.
 
     Attributes:
-        breaks: How often the file's clock broke so far.
+        breaks: Breaks in the file's clock so far.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Demuxer:
         wanted = {video.index, *(stream.index for stream in self._beside)}
         for stream in container.streams:
             if stream.index not in wanted:
-                stream.discard = Discard.all  # neither fetched nor taken apart
+                stream.discard = Discard.all  # neither read nor parsed
         if self._extras is not None and not shift:
             self._describe(self._extras)
         if ring is not None:
@@ -83,10 +82,10 @@ class Demuxer:
         return self._clock.breaks
 
     def __iter__(self) -> Iterator[Any]:
-        """The packets of the video, in the order of decoding, and an empty one at the end."""
+        """The video packets in decoding order, and an empty one at the end."""
         number, ended = self._video.index, False
         for packet in self._container.demux(self._video, *self._beside):
-            if packet.stream.index == number:  # the empty ones have no other number
+            if packet.stream.index == number:  # empty packets have it too
                 ended = packet.size == 0 and packet.dts is None
                 if not ended:
                     self._on_the_clock(packet)
@@ -126,7 +125,7 @@ class Demuxer:
         base = packet.time_base
         packet.dts = packet.pts if packet.dts is None else packet.dts
         if packet.dts is None:
-            return  # nobody could say when it is meant
+            return  # its time is unknown
         self._keep(
             self._clock.beside(
                 packet.stream_index,
@@ -165,10 +164,10 @@ def _may_jump(container: Any) -> bool:
 
 
 def _beside(container: Any, video: Any) -> list[Any]:
-    """The streams that belong with a video: not other pictures, nor other versions of a stream."""
+    """The streams that accompany a video, without other pictures and other qualities."""
     found = []
     version = video.metadata.get("variant_bitrate")
-    # HLS gives each playlist a number; sound that comes in the pictures' own is the sound of them.
+    # HLS numbers each playlist; audio with the number of the video belongs to it.
     together = container.format.name == "hls" and any(
         stream.type == "audio" and stream.id == video.id for stream in container.streams
     )
@@ -177,17 +176,17 @@ def _beside(container: Any, video: Any) -> list[Any]:
         if stream.type not in ("audio", "subtitle", "data", "attachment"):
             continue
         if stream.metadata.get("variant_bitrate", version) != version:
-            continue  # of another quality of an HLS stream
+            continue  # another quality of an HLS stream
         if together and stream.id != video.id:
             continue
         if chapters and stream.type == "data" and stream.name == "bin_data":
-            continue  # names of chapters, as a track
+            continue  # a track of chapter names
         found.append(stream)
     return found
 
 
 def _pictures(container: Any, video: Any) -> list[Track]:
-    """Other videos and cover pictures, to be named where they are left out."""
+    """Other videos and cover pictures, which no output copies."""
     from av.stream import Disposition
 
     if container.format.name == "hls":
@@ -210,7 +209,7 @@ def _track(stream: Any) -> Track:
 
     context = stream.codec_context
     codec = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
-    # A container that is never written holds a copy of the parameters when the file is closed.
+    # A container that is never written keeps the parameters after the file is closed.
     holder: Any = av.open(io.BytesIO(), "w", "null")
     try:
         template = holder.add_stream_from_template(stream)
@@ -229,7 +228,7 @@ def _track(stream: Any) -> Track:
 
 def _tags(stream: Any) -> dict[str, str]:
     tags = dict(stream.metadata)
-    if "name" in tags:  # as QuickTime and its like call a track's title
+    if "name" in tags:  # QuickTime's key for a track's title
         tags.setdefault("title", tags.pop("name"))
     return tags
 

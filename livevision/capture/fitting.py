@@ -1,4 +1,4 @@
-"""A picture fitted into a size that is not its own, whole and in its own shape."""
+"""Fits a picture into another size, without cropping or distortion."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from livevision.frame import Image
 
 
 def fitted(image: Image, size: tuple[int, int], aspect: Fraction = Fraction(1)) -> Image:
-    """The picture as large as fits in the middle of black.
+    """Scale a picture to fit, centred on black.
 
     Args:
         image: uint8, H×W×3, BGR.
         size: (width, height) to fill.
-        aspect: How much wider its pixels are than those of the size.
+        aspect: Width of its pixels relative to those of the size.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""Frames from a GStreamer pipeline, where the installed OpenCV is built with GStreamer."""
+"""Frames of a GStreamer pipeline, if the installed OpenCV has GStreamer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 _SINK = "videoconvert ! video/x-raw,format=BGR ! appsink sync=false"
 _LIVE_SINK = f"{_SINK} drop=true max-buffers=1"
 _LONGEST_START = 20.0
-_SILENT_S = 5.0  # after which a pipeline that gives nothing is told to be lost
+_SILENT_S = 5.0  # without a frame, until a pipeline counts as lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class _Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Over:
-    """The end, with the error that brought it."""
+    """The end of the frames, with its error."""
 
     error: BaseException | None = None
 
@@ -52,25 +52,25 @@ class _Over:
 class GStreamerSource:
     """A pipeline given as text, or a CSI camera of a Jetson.
 
-    A pipeline without an ``appsink`` gets one behind it that takes BGR. A pipeline that reads a
-    file (``filesrc``) is no live source and ends with the file; any other is live and is started
-    again when it stops, until ``retry_for`` seconds have passed without a frame.
+    A pipeline without an ``appsink`` gets one that takes BGR. A pipeline that reads a file
+    (``filesrc``) is not live and ends with the file; any other is live and is restarted when it
+    stops, until ``retry_for`` seconds have passed without a frame.
 
-    OpenCV may sit in a start or in a read for ever, and nothing can wake it. So one thread of this
-    source's own does both, all starts included, and the iteration and ``close`` wait for no call.
+    OpenCV may block forever in a start or a read, and cannot be interrupted. A thread of this
+    source therefore does both, restarts included; the iteration and ``close`` never block on it.
 
     Attributes:
-        losses: ``reconnects``: how often the pipeline was started again. ``late``: frames that
-            nobody took before a newer one came.
+        losses: ``reconnects``: restarts of the pipeline. ``late``: frames replaced by newer ones
+            before they were taken.
 
     Args:
         uri: ``gst:PIPELINE``, or ``csi://0`` or ``csi://0?size=1280x720&rate=30``.
-        options: ``index``, ``stride``, ``every_frame``, for a live pipeline that stopped
-            ``retry_for``, and ``stopping`` until the first frame is there.
+        options: ``index``, ``stride``, ``every_frame``, ``retry_for`` for a live pipeline that
+            stopped, and ``stopping`` until the first frame.
 
     Raises:
         SourceError: OpenCV has no GStreamer, or the pipeline gives no frame, or it stopped.
-        UsageError: The uri has another form.
+        UsageError: The URI is malformed.
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
@@ -105,7 +105,7 @@ class GStreamerSource:
         )
 
     def _start(self) -> _Taken:
-        """Start the thread of the pipeline; its first frame."""
+        """Start the thread of the pipeline; returns its first frame."""
         lend_cache("GST_REGISTRY", "gstreamer/registry.bin")
         _require_gstreamer(self._name)
         _require_elements(self._name, self._pipeline)
@@ -148,7 +148,7 @@ class GStreamerSource:
         """The next frame; None at the end and once closed.
 
         Raises:
-            SourceError: None came for so many seconds, which ``silent`` says in words.
+            SourceError: No frame came for so many seconds; ``silent`` is the message.
         """
         asked = time.monotonic()
         latest = asked + patience
@@ -169,12 +169,12 @@ class GStreamerSource:
         return None
 
     def _fell_silent(self) -> None:
-        """Note that nothing comes, which the thread cannot while it sits in a read."""
+        """Report a silent pipeline, which the thread cannot do while it blocks in a read."""
         if self.life.state == "live":
             self.life.lost(f"no frame for {_SILENT_S:g} s")
 
     def close(self) -> None:
-        """End the iteration at once; the pipeline is let go of when OpenCV is back from it."""
+        """End the iteration at once; the pipeline is released when OpenCV returns from it."""
         self.life.close()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=self.life.patience())
@@ -190,7 +190,7 @@ class GStreamerSource:
             self._hand(_Over(error))
 
     def _frames(self) -> Iterator[_Taken]:
-        """Frames through all restarts of a live pipeline."""
+        """Frames across all restarts of a live pipeline."""
         number, back_off = 0, BackOff(self.life, self._name, self._retry_for)
         while not self._closed.is_set():
             for image in self._one_start():
@@ -205,7 +205,7 @@ class GStreamerSource:
                 raise SourceError(f"{self._name}: {self._silent}")
 
     def _one_start(self) -> Iterator[Image]:
-        """Start the pipeline, and give its frames until it stops."""
+        """Start the pipeline and yield its frames until it stops."""
         import cv2
 
         with quiet_opencv():
@@ -229,14 +229,14 @@ class GStreamerSource:
                     self._make_room()
 
     def _make_room(self) -> None:
-        """Let a frame that nobody took yet go for a newer one."""
+        """Drop a waiting frame for a newer one."""
         with contextlib.suppress(queue.Empty):
             self._handed.get_nowait()
             self.losses["late"] += 1
 
 
 def _pipeline(uri: str) -> tuple[str, bool]:
-    """The whole pipeline, and whether it is live."""
+    """The complete pipeline, and whether it is live."""
     if uri.startswith("csi:"):
         return _csi_pipeline(uri), True
     text = uri.removeprefix("gst:").removeprefix("//").strip()
@@ -275,7 +275,7 @@ def _require_gstreamer(name: str) -> None:
 
 
 def _require_elements(name: str, pipeline: str) -> None:
-    """OpenCV leaves out an element that is missing, and waits for the frames of the rest."""
+    """Check for missing elements: OpenCV skips them, and waits for frames from the rest."""
     inspect = shutil.which("gst-inspect-1.0")
     if inspect is None:
         return
@@ -286,7 +286,7 @@ def _require_elements(name: str, pipeline: str) -> None:
         if subprocess.run(command, capture_output=True, check=False).returncode:
             raise SourceError(
                 f"{name}: GStreamer has no element {element!r} here: check its spelling, or install"
-                " the plugin that brings it"
+                " its plugin"
             )
 
 

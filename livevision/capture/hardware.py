@@ -1,7 +1,7 @@
-"""Hardware that decodes video (PyAV), tried out before it is relied on.
+"""Hardware video decoders (PyAV), each tested before it is used.
 
-FFmpeg lists what it was built for, whether or not this machine has it. So a few frames are decoded,
-once in a process, and looked at. The pictures are copied to main memory, as all else works there.
+FFmpeg lists what it was built for, whether or not this machine has it. A few frames are therefore
+decoded and checked, once per process. Decoded pictures are copied to main memory.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ log = logging.getLogger(__name__)
 
 JETSON = "nvv4l2decoder"
 
-# Those that are no part of FFmpeg's own decoders, and what its decoders of each codec are called.
+# Decoders outside FFmpeg's hwaccel interface, and the names of their codecs.
 _SEPARATE = {"v4l2m2m": "{}_v4l2m2m", "qsv": "{}_qsv"}
 
-_SHADES = (40, 90, 140, 190, 230)  # of the frames that are tried, grey from edge to edge
+_SHADES = (40, 90, 140, 190, 230)  # of the test frames, uniform grey
 _SIZE = (320, 192)
 _TOLERANCE = 6
 
 
 @functools.cache
 def choose(asked: str) -> str:
-    """The decoder to use: what was asked for where it works here, else software; it is logged.
+    """The decoder to use: the requested one if it works here, else software; logs the choice.
 
     Args:
         asked: "auto", "software" or a name of ``codecs.DECODERS``.
@@ -62,7 +62,7 @@ def choose(asked: str) -> str:
 
 @functools.cache
 def why_not(name: str) -> str | None:
-    """Why a decoder does not work here; None where it does, on H.264."""
+    """Why a decoder does not work here; None if it works, tested with H.264."""
     import av
     from av.codec.hwaccel import hwdevices_available
 
@@ -79,7 +79,7 @@ def why_not(name: str) -> str | None:
             finally:
                 av.logging.set_level(before)
     except (av.error.FFmpegError, RuntimeError, ValueError, NotImplementedError) as error:
-        # What FFmpeg said first names the driver or library; the error is often just a number.
+        # FFmpeg's first message names the driver or library; the error is often only a number.
         return said[0][2].strip() if said else getattr(error, "strerror", None) or str(error)
     if len(found) != len(_SHADES):
         return f"it gave {len(found)} of {len(_SHADES)} frames"
@@ -89,7 +89,7 @@ def why_not(name: str) -> str | None:
 
 
 def accelerator(name: str) -> HWAccel | None:
-    """What ``av.open`` takes as ``hwaccel``; streams that it cannot decode go to software."""
+    """The ``hwaccel`` argument of ``av.open``; unsupported streams fall back to software."""
     from av.codec.hwaccel import HWAccel
 
     if name == SOFTWARE or name in _SEPARATE:
@@ -98,7 +98,7 @@ def accelerator(name: str) -> HWAccel | None:
 
 
 def context_of(stream: VideoStream, name: str) -> Any:
-    """What decodes a stream of a container that was opened with ``accelerator``: its context."""
+    """The codec context that decodes a stream of a container opened with ``accelerator``."""
     if name not in _SEPARATE:
         return stream.codec_context
     import av
@@ -108,7 +108,7 @@ def context_of(stream: VideoStream, name: str) -> Any:
     try:
         context: Any = av.CodecContext.create(separate, "r")
     except (av.codec.codec.UnknownCodecError, ValueError):
-        return stream.codec_context  # there is none for this codec
+        return stream.codec_context  # this codec has none
     context.extradata = own.extradata
     context.width, context.height = own.width, own.height
     context.pix_fmt = own.pix_fmt
@@ -116,7 +116,7 @@ def context_of(stream: VideoStream, name: str) -> Any:
 
 
 def _clip() -> bytes:
-    """A little H.264 video of plain grey pictures."""
+    """A short H.264 video of uniform grey pictures."""
     import av
 
     file = io.BytesIO()
@@ -131,7 +131,7 @@ def _clip() -> bytes:
 
 
 def _decode(clip: bytes, name: str) -> list[int]:
-    """The mean of every frame that the decoder makes of a clip."""
+    """The mean of each frame that the decoder makes of a clip."""
     import av
     from av.codec.hwaccel import HWAccel
 

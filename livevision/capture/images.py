@@ -1,4 +1,4 @@
-"""Pictures from a folder, a pattern or a single file, in the order of their names."""
+"""Pictures of a folder, a glob or a single file, sorted by name."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from livevision.protocols import SourceInfo
 log = logging.getLogger(__name__)
 
 RATE = Fraction(25)
-"""Pictures a second, for the times they are given: FFmpeg's custom for numbered pictures."""
+"""Pictures per second for their times: FFmpeg's default for numbered pictures."""
 
 
-# Each file is looked into for how many pictures it holds, which takes long on a slow disk.
+# Each file is opened to count its pictures, which takes long on a slow disk.
 _FILES_COUNTED = 1000
 _TOLD = 5  # broken files
 
 
 class ImagesSource:
-    """One frame a picture: each in its own size, turned upright as its EXIF says, BGR of 8 bits.
+    """One frame per picture: in its own size, upright by its EXIF data, 8-bit BGR.
 
-    A file of several pictures (pages of a TIFF, an animated WebP or PNG) gives a frame for each.
-    ``info.size`` is that of the first readable picture. A frame's time is only its turn in a video
-    made of the pictures; ``picture`` says which one it is.
+    A file with several pictures (pages of a TIFF, an animated WebP or PNG) gives a frame for each.
+    ``info.size`` is that of the first readable picture. A frame's time is its place in a video of
+    all pictures; ``picture`` identifies it.
 
     Attributes:
-        losses: ``broken``: pictures that could not be read; they keep their index.
+        losses: ``broken``: unreadable pictures; they keep their index.
 
     Args:
-        uri: A picture, a folder (its pictures, not those of folders in it) or a pattern.
+        uri: A picture, a folder (without its subfolders) or a glob.
         options: ``index``, ``stride`` and ``loop``.
 
     Raises:
-        SourceError: There is no picture, or none of them can be read; and from the iteration, after
-            all that can be read, when one could not.
+        SourceError: There is no picture, or none is readable; raised by the iteration, after all
+            readable ones, if any was unreadable.
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         self._source, self._stride, self._loop = options.index, options.stride, options.loop
         self.life = options.life or Life()
         self.losses = {"broken": 0}
-        self._broken: list[str] = []  # files, and what is wrong with them
+        self._broken: list[str] = []  # files with their errors
         with self.life.opening():
             self._files = _pictures(uri)
             self.info = self._describe(uri)
@@ -100,7 +100,7 @@ class ImagesSource:
             )
 
     def _pages(self, path: Path, number: int) -> Iterator[Frame | None]:
-        """A frame for each picture of a file, None for those lost or left out by the stride."""
+        """A frame for each picture of a file; None for lost ones and those the stride skips."""
         count = page_count(path)
         if count == 1 and number % self._stride:
             yield None
@@ -134,7 +134,7 @@ class ImagesSource:
         self.losses["broken"] += pictures
         if not self._broken or not self._broken[-1].startswith(f"{path}: "):
             self._broken.append(f"{path}: {why}")
-        log.warning("%s cannot be read: %s; left out", path, why)
+        log.warning("%s cannot be read: %s; skipped", path, why)
 
     def close(self) -> None:
         self.life.close()
@@ -147,12 +147,12 @@ def _pictures(uri: str) -> list[Path]:
     elif exists(path):
         return [path]
     else:
-        # Path.glob takes no absolute pattern.
+        # Path.glob does not take absolute patterns.
         found = [Path(match) for match in glob.glob(uri, recursive=True)]  # noqa: PTH207
     named = (p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and is_file(p))
     pictures = sorted(named, key=natural)
     if not pictures:
-        raise SourceError(f"{uri}: no picture there; known endings: {_known()}")
+        raise SourceError(f"{uri}: no picture there; known suffixes: {_known()}")
     return pictures
 
 
@@ -166,7 +166,7 @@ def _first_of(path: Path) -> Image | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """A file's bytes, for OpenCV's own reader fails on unusual names; None where it has none."""
+    """A file's bytes, since OpenCV's own reader fails on unusual names; None if unreadable."""
     try:
         return path.read_bytes() or None
     except OSError as error:
@@ -175,11 +175,11 @@ def _read(path: Path) -> bytes | None:
 
 
 def _decoded(data: bytes) -> Image | None:
-    """The picture, or None where it is none."""
+    """The decoded picture, or None."""
     import cv2
 
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # a size beyond OpenCV's limit, for one
+    except cv2.error:  # for example above OpenCV's size limit
         return None
     return None if image is None else np.asarray(image, np.uint8)

@@ -1,6 +1,7 @@
-"""Whole pictures of interlaced frames, whose odd and even lines are moments apart (FFmpeg's bwdif).
+"""Deinterlaces frames with FFmpeg's bwdif.
 
-A net and an encoder of progressive pictures would both see a comb at every edge that moves.
+In interlaced frames odd and even lines are captured at different moments, so moving edges look like
+combs to a net and to an encoder of progressive pictures.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ Numbered = tuple[int, "VideoFrame"]
 
 
 def deinterlaced(frames: Iterable[Numbered]) -> Iterator[Numbered]:
-    """The same frames at the same times, interlaced ones made whole.
+    """The same frames at the same times, deinterlaced.
 
-    Nothing is done before the first interlaced frame. From there on each frame waits for the next
-    one, which it is compared with; progressive ones among them come out as they were.
+    Nothing changes before the first interlaced frame. From then on each frame waits for the next
+    one, which the filter needs; progressive frames pass unchanged.
     """
     filtered: _Filter | None = None
     for number, frame in frames:
@@ -37,7 +38,7 @@ def deinterlaced(frames: Iterable[Numbered]) -> Iterator[Numbered]:
 
 
 class _Filter:
-    """A filter for frames like a first one."""
+    """A filter for frames with the format of a first one."""
 
     def __init__(self, first: VideoFrame) -> None:
         import av
@@ -61,7 +62,7 @@ class _Filter:
         return _kind(frame) == self._kind
 
     def __call__(self, number: int, frame: VideoFrame) -> Iterator[Numbered]:
-        # The filter counts in half units and wants every frame to have a time.
+        # The filter counts in half time units and requires every frame to have a time.
         self._waiting.append((number, frame.pts, frame.time_base, frame.duration))
         self._graph.push(frame)
         yield from self._out()

@@ -1,4 +1,4 @@
-"""The way of an RTSP stream through a Jetson's own decoder, which GStreamer alone can reach."""
+"""RTSP through a Jetson's hardware decoder, which only GStreamer can use."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from livevision.capture.hardware import JETSON, why_not
 
 log = logging.getLogger(__name__)
 
-# Short enough to be live, long enough for packets that overtake each other.
+# Short enough to be live, long enough to reorder packets.
 _LATENCY_MS = 100
 
 
 def pipeline_for(uri: str, decoder: str) -> str | None:
-    """The ``gst:`` source that reads a stream, or None where FFmpeg shall.
+    """The ``gst:`` source that reads a stream, or None to use FFmpeg.
 
-    ``auto`` and ``nvv4l2decoder`` take GStreamer for ``rtsp://`` where it has that decoder. Files
-    stay with FFmpeg, as OpenCV does not tell the times of a pipeline's frames.
+    ``auto`` and ``nvv4l2decoder`` use GStreamer for ``rtsp://`` if it has that decoder. Files stay
+    with FFmpeg, since OpenCV does not report the times of a pipeline's frames.
 
     Args:
-        uri: Of a stream.
-        decoder: As asked for.
+        uri: Address of a stream.
+        decoder: The requested decoder.
     """
     if decoder not in ("auto", JETSON) or not uri.startswith(("rtsp://", "rtsps://")):
         return None

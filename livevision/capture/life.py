@@ -1,10 +1,10 @@
-"""The life of a source: connecting, live, retrying, ended; and the one back-off between attempts.
+"""The life of a source (connecting, live, retrying, ended) and the back-off between attempts.
 
     connecting ──► live ◄──► retrying ──► ended
 
-A source keeps its ``Life`` as it goes, on whatever thread; anybody reads ``Life.now`` at any moment
-on another. Whoever is going to open a source may make its life first (``SourceOptions.life``): then
-it can be read, and closed, while the source is still being opened.
+A source updates its ``Life`` on whatever thread it runs; any other thread reads ``Life.now``. The
+life may be created before its source (``SourceOptions.life``), so that a source can be observed and
+closed while it is still being opened.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ log = logging.getLogger(__name__)
 State = Literal["connecting", "live", "retrying", "ended"]
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
-_CLOSING_S = 0.3  # what threads that may sit in a call are waited for
+_CLOSING_S = 0.3  # seconds to wait for threads that may be blocked in a call
 
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """A source at one moment.
+    """State of a source at one moment.
 
     Attributes:
         state: "connecting" until the first attempt to open it is over, "live" while frames come,
-            "retrying" while it is tried to reach it again, "ended" once no frame will come.
-        since: ``time.monotonic()`` at which the state became this one.
-        retries: How often it was tried to reach the source again, in all.
-        lag: Seconds that the newest frame was behind the source's own clock; None where that is
-            not known, and while no frames come.
-        why: What brought the last loss or the end, in words without passwords; "" before any.
+            "retrying" while it is being reconnected, "ended" once no more frames will come.
+        since: ``time.monotonic()`` of the last state change.
+        retries: Total number of reconnection attempts.
+        lag: Seconds that the newest frame was behind the source's own clock; None if unknown, and
+            while no frames come.
+        why: Reason of the last loss or of the end, without passwords; "" before any.
     """
 
     state: State = "connecting"
@@ -52,10 +52,10 @@ class Vitals:
 
 
 class Life:
-    """Where a source is in its life; every method may be called on any thread.
+    """State machine of a source; every method may be called on any thread.
 
     Attributes:
-        closing: Set once the source is to end; waits of the source's own end with it.
+        closing: Set when the source is to end; its waits end with it.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Life:
 
     @property
     def now(self) -> Vitals:
-        """The source at this moment; the value does not change any more."""
+        """The current state, as an immutable value."""
         with self._lock:
             return Vitals(self._state, self._since, self._retries, self._lag, self._why)
 
@@ -93,33 +93,33 @@ class Life:
     def why(self) -> str:
         return self.now.why
 
-    # What the source notes.
+    # Called by the source.
 
     def came(self, lag: float | None = None) -> None:
-        """Note that a frame came, or that the source is open and cannot break."""
+        """Record that a frame came, or that the source is open and cannot fail."""
         with self._lock:
             if self._enter("live"):
                 self._lag = lag
 
     def lost(self, why: str) -> None:
-        """Note that the source does not answer, and that it will be tried again."""
+        """Record that the source does not answer and will be retried."""
         with self._lock:
             if self._enter("retrying"):
                 self._lag, self._why = None, why
 
     def tried(self) -> None:
-        """Count an attempt to reach the source again."""
+        """Count a reconnection attempt."""
         with self._lock:
             self._retries += 1
 
     def end(self, why: str) -> None:
-        """Note that no frame will come any more; the first reason counts."""
+        """Record that no more frames will come; the first reason is kept."""
         with self._lock:
             if self._state != "ended" and self._enter("ended"):
                 self._lag, self._why = None, why
 
     def _enter(self, state: State) -> bool:
-        """Change to a state; nothing leads back from the end."""
+        """Change the state; nothing leaves "ended"."""
         if state != self._state:
             if self._state == "ended":
                 return False
@@ -128,12 +128,12 @@ class Life:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """The opening of a source: it is live behind it, or has ended with the error raised.
+        """Context of opening the source: leaves it live, or ended with the error raised.
 
-        Where one opener failed and another is tried, the life begins anew.
+        If one opener failed and another is tried, the life starts again.
 
         Raises:
-            SourceError: The life was closed before.
+            SourceError: The life was already closed.
         """
         try:
             if self.closing.is_set():
@@ -149,7 +149,7 @@ class Life:
             self.came()
 
     def followed(self, frames: Generator[Frame]) -> Iterator[Frame]:
-        """A source's frames, whose end or error is the end of its life."""
+        """The source's frames; their end or error ends the life."""
         with closing(frames):
             try:
                 yield from frames
@@ -161,13 +161,13 @@ class Life:
                 raise
             self.end("closed" if self.closing.is_set() else "all its frames have been read")
 
-    # What others ask of it.
+    # Called by others.
 
     def close(self) -> None:
-        """Have the source end, as soon as it can; returns at once.
+        """Ask the source to end as soon as possible; returns at once.
 
-        What is being opened gives up, and what waits wakes. ``Source.close`` calls this, and then
-        waits a moment for what the source still holds.
+        Opening and waiting are interrupted. ``Source.close`` calls this, then waits briefly for
+        what the source still holds.
         """
         with self._lock:
             self._closed_at = self._closed_at or time.monotonic()
@@ -175,10 +175,10 @@ class Life:
         self.end("closed")
 
     def patience(self, seconds: float = _CLOSING_S) -> float:
-        """Seconds left of those that a closing source is waited for, at least 0.
+        """Seconds left to wait for a closing source, at least 0.
 
-        They count from the first ``close``, so that sources which were told together are waited
-        for together.
+        They count from the first ``close``, so that sources closed together are waited for
+        together.
         """
         if not self._closed_at:
             return seconds
@@ -186,15 +186,14 @@ class Life:
 
 
 class BackOff:
-    """The pauses between attempts to reach a source: 0.5 s, doubling to 10 s.
+    """The back-off between reconnection attempts: 0.5 s, doubling to 10 s.
 
-    The first loss is a warning, further attempts are told at the level of debugging, and the
-    coming back is one line again.
+    The first loss is logged as a warning, further attempts at debug level, and the recovery once.
 
     Args:
-        life: Is told of it all; closing it ends a pause at once.
-        name: What to call the source in messages.
-        retry_for: Seconds without a frame after which it is given up.
+        life: Is updated; closing it ends a pause at once.
+        name: The source's name in messages.
+        retry_for: Seconds without a frame after which to give up.
     """
 
     def __init__(self, life: Life, name: str, retry_for: float) -> None:
@@ -203,14 +202,14 @@ class BackOff:
         self._pause = FIRST_PAUSE_S
         self._lost = False
         self.connected = False
-        """Whether any frame ever came."""
+        """Whether any frame has come."""
 
     def asking(self) -> None:
-        """A frame is waited for from now on: what the time before was spent on is no loss."""
+        """Start waiting for a frame now: earlier time does not count as lost."""
         self._waiting_since = time.monotonic()
 
     def came(self, lag: float | None = None) -> bool:
-        """Note a frame; whether the source is back with it after frames and a loss."""
+        """Record a frame; whether it is the first after a loss."""
         back, self._lost = self._lost, False
         again = back and self.connected
         if back:
@@ -224,10 +223,10 @@ class BackOff:
         """Wait before the next attempt, or until the source is closed.
 
         Args:
-            why: What went wrong, in words.
+            why: What went wrong.
 
         Returns:
-            False, at once, where ``retry_for`` seconds are over: the source is to be given up.
+            False, at once, when ``retry_for`` seconds are over: give the source up.
         """
         if self._life.closing.is_set():
             return True
@@ -235,7 +234,7 @@ class BackOff:
         if left <= 0:
             return False
         level = logging.DEBUG if self._lost else logging.WARNING
-        log.log(level, "%s: %s; trying again for %.0f s", self._name, why, left)
+        log.log(level, "%s: %s; retrying for %.0f s", self._name, why, left)
         self._lost = True
         self._life.lost(why)
         if not self._life.closing.wait(min(self._pause, left)):
@@ -245,7 +244,7 @@ class BackOff:
 
 
 class Living(Protocol):
-    """Anything with a life that can be closed: every source."""
+    """Anything with a life that can be closed, such as a source."""
 
     life: Life
 
@@ -253,7 +252,7 @@ class Living(Protocol):
 
 
 def close_all(sources: Iterable[Living]) -> None:
-    """Close sources together: all are told first, and waited for then."""
+    """Close sources together: signal all first, then wait."""
     sources = list(sources)
     for source in sources:
         source.life.close()

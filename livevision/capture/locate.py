@@ -1,6 +1,6 @@
-"""Says which kind of source a user's ``--source`` means, and spreads folders and patterns.
+"""Finds the kind of source for a user's ``--source``, and expands folders and globs.
 
-Nothing is opened here, and nothing heavy imported; a kind is a name in ``registry.SOURCES``.
+Nothing is opened and nothing heavy imported here; kinds are names in ``registry.SOURCES``.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _SCHEMES = {
 }
 _WITHOUT_ADDRESS = ("camera", "video_file", "images", "synthetic")
 _WAYS = (
-    "webcam, a camera number, /dev/videoN, csi://0, a file, a folder, a quoted pattern,"
+    "webcam, a camera number, /dev/videoN, csi://0, a file, a folder, a quoted glob,"
     " rtsp://, http://, https://, udp://, rtmp://, gst:PIPELINE, synthetic,"
     " - (standard input)"
 )
 
 
 def locate(uri: str) -> tuple[str, str]:
-    """The kind of a source and the text that its class takes.
+    """The kind of a source and the address for its class.
 
     >>> locate("webcam")
     ('camera', '0')
 
     Raises:
-        SourceError: It names no file, or nothing that can be shown.
-        UsageError: It cannot mean a source, or means several (see ``expand``).
+        SourceError: The file does not exist, or is not media.
+        UsageError: It is not a source, or means several (see ``expand``).
     """
     found = _expand(uri)
     if len(found) > 1:
@@ -65,12 +65,12 @@ def locate(uri: str) -> tuple[str, str]:
 
 
 def name_of(kind: str, uri: str) -> str:
-    """The name of a source that ``locate`` found: a file's path, an address without secrets."""
+    """The display name of a source: a file's path, or an address without secrets."""
     return uri if kind in _WITHOUT_ADDRESS else redact_uri(uri)
 
 
 def expand(uris: Iterable[str]) -> list[tuple[str, str]]:
-    """The sources that the user's words mean, in their order; folders and patterns by name.
+    """The sources that the user means, in order; contents of folders and globs sorted by name.
 
     Raises:
         SourceError, UsageError: As for ``locate``.
@@ -89,7 +89,7 @@ def _expand(uri: str) -> list[tuple[str, str]]:
         return [("synthetic", uri)]
     if uri == "screen":
         raise SourceError(_no_screen())
-    # A colon is common in names of files, and one letter before it is a Windows drive.
+    # Colons are common in file names, and a single letter before one is a Windows drive.
     scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?", uri)
     known = scheme is not None and scheme[1].lower() in (*_SCHEMES, "file")
     if scheme and (known or scheme[2] or _of_plugin(scheme[1])) and not exists(Path(uri)):
@@ -100,16 +100,16 @@ def _expand(uri: str) -> list[tuple[str, str]]:
 
 
 def _of_plugin(name: str) -> bool:
-    """Whether another package has a source whose addresses begin with a name."""
+    """Whether another package has a source for this scheme."""
     return name.lower() not in _SCHEMES and is_added(SOURCES, name.lower())
 
 
 def _no_screen() -> str:
-    """PyAV and OpenCV each bring an X library of their own; a grab with both loaded crashes."""
+    """The message for ``screen``: PyAV and OpenCV each load an X library; grabbing crashes."""
     screens = {"win32": "gdigrab -i desktop", "darwin": "avfoundation -i 1:"}
     grab = screens.get(sys.platform, 'x11grab -i "$DISPLAY"')
     return (
-        "screen: cannot be grabbed from here; let the program ffmpeg do it:"
+        "screen: not supported; pipe it from the program ffmpeg:"
         f" ffmpeg -f {grab} -c:v libx264 -preset ultrafast -tune zerolatency -f matroska -"
         " | livevision --source - --mode freshest"
     )
@@ -137,11 +137,11 @@ def _by_scheme(uri: str, scheme: str, slashes: bool) -> tuple[str, str]:
 
 
 def _check_address(uri: str) -> None:
-    """See that FFmpeg takes for the host what the user does.
+    """Check that FFmpeg and the user mean the same host.
 
     Raises:
-        UsageError: There is no host, or what stands in its place can be none, as where a password
-            with a slash in it was given as it is.
+        UsageError: The host is missing or implausible, as if a password contains an unescaped
+            slash.
     """
     address = split_address(uri)
     if not address.host and not address.port and "@" not in address.rest:
@@ -149,8 +149,8 @@ def _check_address(uri: str) -> None:
         raise UsageError(f"{redact_uri(uri)}: {missing}")
     if not address.is_sound:
         raise UsageError(
-            f"{redact_uri(uri)}: this address has no host that can be made out; a user name and a "
-            f"password are written {ENCODED}"
+            f"{redact_uri(uri)}: this address has no valid host; write user name and "
+            f"password {ENCODED}"
         )
 
 
@@ -162,10 +162,10 @@ def _on_disk(uri: str) -> list[tuple[str, str]]:
         media = sorted((entry for entry in path.iterdir() if is_file(entry)), key=natural)
         return _media(media, str(path), f"the folder {uri} holds no video and no picture")
     if exists(path):
-        # A pipe or a device has no suffix to go by; FFmpeg finds out what it is.
+        # A pipe or a device has no suffix; FFmpeg detects the format.
         return [("images" if path.suffix.lower() in IMAGE_SUFFIXES else "video_file", str(path))]
     pattern = str(path)
-    # Path.glob takes no absolute pattern.
+    # Path.glob does not take absolute patterns.
     matches = sorted(map(Path, glob.glob(pattern, recursive=True)), key=natural)  # noqa: PTH207
     files = [match for match in matches if is_file(match)]
     if not files:
@@ -175,7 +175,7 @@ def _on_disk(uri: str) -> list[tuple[str, str]]:
 
 
 def _nothing(uri: str, line: str) -> str:
-    """The line for what names no file, unless it looks like an address without its scheme."""
+    """The message for a missing file; for an address without its scheme, a hint to add it."""
     shown = redact_uri(uri)
     if shown != uri:
         return f"no such file: {shown}; an address begins with its scheme, such as rtsp://"
@@ -183,18 +183,18 @@ def _nothing(uri: str, line: str) -> str:
 
 
 def _media(files: list[Path], pictures_uri: str, nothing: str) -> list[tuple[str, str]]:
-    """Each video a source of its own, all pictures together one."""
+    """Each video as its own source, all pictures as one."""
     found = [("video_file", str(f)) for f in files if f.suffix.lower() in VIDEO_SUFFIXES]
     if any(f.suffix.lower() in IMAGE_SUFFIXES for f in files):
         found.append(("images", pictures_uri))
     if not found:
         known = " ".join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))
-        raise SourceError(f"{nothing}; known endings: {known}")
+        raise SourceError(f"{nothing}; known suffixes: {known}")
     return found
 
 
 def _near(path: Path) -> str:
-    """What the user may have meant instead of a path that is not there."""
+    """Suggestions for a path that does not exist."""
     folder = path.parent
     if not (exists(folder) and folder.is_dir()):
         while not (exists(folder) and folder.is_dir()):

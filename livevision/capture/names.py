@@ -1,4 +1,4 @@
-"""Names of files as people mean them: their order, and whether anything stands there."""
+"""File names: natural sort order, and safe checks for existence."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 
 def natural(path: Path) -> list[list[tuple[int, int, str]]]:
-    """A key that sorts numbers in names by their value: frame2 before frame10."""
+    """Sort key that orders numbers in names by value: frame2 before frame10."""
     return [[_piece(piece) for piece in re.split(r"(\d+)", part)] for part in path.parts]
 
 
 def exists(path: Path) -> bool:
-    """Whether something stands there; a name that no file can have is none."""
+    """Whether a path exists; False for invalid file names."""
     try:
         return path.exists()
-    except OSError:  # longer than the system's names
+    except OSError:  # longer than the system allows
         return False
 
 
 def is_file(path: Path) -> bool:
-    """Whether a folder's entry is a file, or a link to one that is not there (any more).
+    """Whether a folder entry is a file, or a broken symbolic link.
 
-    That link is taken for the file that it should lead to: its loss is told, not passed over.
+    A broken link counts as the file it should point to, so that its loss is reported.
     """
     return path.is_file() or (path.is_symlink() and not exists(path))
 

@@ -1,4 +1,4 @@
-"""How FFmpeg shall open each kind of stream, and what its errors mean to the user."""
+"""FFmpeg's options for each kind of stream, and plain words for its errors."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def ffmpeg_options(uri: str, silence: float) -> dict[str, str]:
     """FFmpeg's options for a stream.
 
     Args:
-        uri: As the user wrote it.
-        silence: Seconds without any data after which a connection counts as dead.
+        uri: The address as the user wrote it.
+        silence: Seconds without data after which a connection counts as dead.
     """
     scheme = split_address(uri).scheme
     microseconds = str(int(silence * 1e6))
-    # FFmpeg may look at a stream for five seconds before it gives out a frame. Its flag
-    # "nobuffer" would save that, but throws away what it looked at, the first key frame included.
+    # FFmpeg may analyse a stream for five seconds before the first frame. Its flag "nobuffer"
+    # would save that, but drops what was analysed, including the first key frame.
     chosen = {"analyzeduration": "2000000"}
     if scheme in ("rtsp", "rtsps"):
         chosen |= {"rtsp_transport": "tcp", "timeout": microseconds}
     elif scheme in ("http", "https"):
-        # For files: goes on where it stopped. A live stream has no such place.
+        # For files: resumes at the same position. Live streams have none.
         chosen |= {"reconnect": "1", "reconnect_delay_max": str(max(1, int(silence)))}
     elif scheme == "udp":
         chosen |= {"overrun_nonfatal": "1", "fifo_size": "50000"}
@@ -38,8 +38,8 @@ def ffmpeg_options(uri: str, silence: float) -> dict[str, str]:
 
 
 def gives_up(error: Exception, uri: str) -> bool:
-    """Whether a first connection that failed so would fail again: a wrong address, not a network
-    that is not up yet.
+    """Whether a failed first connection is hopeless: a wrong address rather than a network that is
+    not up yet.
     """
     import av
 
@@ -62,7 +62,7 @@ def gives_up(error: Exception, uri: str) -> bool:
 
 
 def explain(error: Exception, uri: str, silence: float) -> str:
-    """What an error of FFmpeg's means, in plain words without passwords."""
+    """An error of FFmpeg in plain words, without passwords."""
     import av
 
     host = split_address(uri).host_name
@@ -74,12 +74,12 @@ def explain(error: Exception, uri: str, silence: float) -> str:
             av.error.HTTPNotFoundError,
             lambda: f"{host} has no such stream (404): check the path in the address",
         ),
-        (av.error.HTTPServerError, lambda: f"{host} reports an error of its own (5xx)"),
+        (av.error.HTTPServerError, lambda: f"{host} reports a server error (5xx)"),
         (av.error.ConnectionRefusedError, lambda: f"{host} refuses the connection"),
         (av.error.ExitError, lambda: f"no data from {host} for {silence:g} s"),
         (av.error.TimeoutError, lambda: f"no answer from {host}"),
         (av.error.EOFError, lambda: f"{host} ended the stream"),
-        (av.error.InvalidDataError, lambda: "what comes is no video stream that FFmpeg knows"),
+        (av.error.InvalidDataError, lambda: "the data is not a video stream that FFmpeg knows"),
     ]
     if _unknown_host(error, uri):
         return f"there is no host named {host!r}: check the address"
@@ -96,8 +96,8 @@ def _index_hint(uri: str) -> str:
     if not path.lower().endswith((".mp4", ".m4v", ".mov")):
         return ""
     return (
-        " (a file with its index at the end can only be read from a server that takes range"
-        " requests: download it first)"
+        " (a file with its index at the end needs a server that supports range requests:"
+        " download it first)"
     )
 
 
@@ -106,18 +106,18 @@ def _unauthorized(uri: str) -> str:
     if address.user_info is not None:
         wrong = "the user name or the password in the address is wrong (401)"
         special = re.search(r"[^\w.:-]", address.user_info)
-        return f"{wrong}; they are written {ENCODED}" if special else wrong
-    return f"a user name and password are wanted (401): {address.scheme}://USER:PASSWORD@HOST/…"
+        return f"{wrong}; write them {ENCODED}" if special else wrong
+    return f"user name and password are required (401): {address.scheme}://USER:PASSWORD@HOST/…"
 
 
 def _unknown_host(error: Exception, uri: str) -> bool:
-    """FFmpeg says "input/output error" for a host without an address, so ask here."""
+    """Whether the host name is unknown, for which FFmpeg only says "input/output error"."""
     host = split_address(uri).host.strip("[]")
     if not host or getattr(error, "errno", None) != errno.EIO:
         return False
     try:
         socket.getaddrinfo(host, None)
     except socket.gaierror as failure:
-        # EAI_AGAIN: no name server answers, as on a machine whose network is not up yet.
+        # EAI_AGAIN: no name server answers, as before the network is up.
         return failure.errno != socket.EAI_AGAIN
     return False

@@ -1,4 +1,4 @@
-"""What a run may ask of its sources; each takes the same options and reads what it needs."""
+"""Options of sources; each takes the same and uses what it needs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """Settings of a source.
+    """Options of a source.
 
     Attributes:
         index: Position of the source in the run's list of sources: ``Frame.source``.
         stride: Keep every ``stride``-th frame.
-        loop: Start a file again at its end, endlessly, index and time growing on. Cameras and
-            streams have no end to start again at.
-        retry_for: Seconds to go on trying to reach a live source that gives no frames.
-        every_frame: No frame of a live source may be left out, however late it comes.
-        decoder: What decodes video: "auto", "software" or a name of ``codecs.DECODERS``.
-        copies: How many outputs copy what a file holds beside its pictures, such as its sound.
-        stopping: Asked now and then while a stream is being opened; once it says True, opening is
-            given up.
-        life: What the source is to keep as its ``life``, where somebody reads or closes it while it
-            is being opened; it makes one of its own otherwise.
-        ring: Takes the packets of a file or stream as they are read; None where nobody wants them.
+        loop: Restart a file at its end, endlessly; index and time keep growing. Cameras and streams
+            ignore it.
+        retry_for: Seconds to retry a live source that gives no frames.
+        every_frame: Frames of a live source are never skipped, however late.
+        decoder: Video decoder: "auto", "software" or a name of ``codecs.DECODERS``.
+        copies: Number of outputs that copy the file's other streams, such as audio.
+        stopping: Polled while a stream is being opened; True gives up.
+        life: The ``life`` for the source to use, if it is to be observed or closed while it is
+            being opened; by default it creates its own.
+        ring: Receives the packets of a file or stream as they are read; None if nothing needs them.
     """
 
     index: int = 0

@@ -1,4 +1,4 @@
-"""Pictures of a file that holds several: pages of a TIFF, frames of an animated WebP or PNG."""
+"""Files with several pictures: pages of a TIFF, frames of an animated WebP or PNG."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from livevision.frame import Image
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG, _CHUNKS_LOOKED_AT = b"\x89PNG\r\n\x1a\n", 100
-_WEBP_ANIMATED = 2  # a bit of the first byte behind VP8X and its length
+_WEBP_ANIMATED = 2  # flag in the first byte after VP8X and its length
 
 
 def page_count(path: Path) -> int | None:
-    """How many pictures a file holds, by its header; None where it holds several, but its list of
-    them is broken. 1 for anything that is no such file.
+    """Number of pictures in a file, by its header; None if the list of pictures is broken, 1 for
+    any other file.
     """
     try:
         with path.open("rb") as file:
@@ -32,29 +32,29 @@ def page_count(path: Path) -> int | None:
     try:
         with _no_warnings(), PIL.Image.open(path) as picture:
             return int(getattr(picture, "n_frames", 1))
-    except (OSError, ValueError, TypeError, SyntaxError, EOFError):  # as Pillow has it
+    except (OSError, ValueError, TypeError, SyntaxError, EOFError):  # raised by Pillow
         return None
 
 
 def later_pages(data: bytes, count: int | None) -> Iterator[Image | None]:
-    """The pictures of a file behind the first, uint8, H×W×3, BGR; None for each that is lost.
+    """The pictures after the first, uint8, H×W×3, BGR; None for each that is lost.
 
     Args:
-        data: The file.
-        count: As ``page_count`` gave it.
+        data: Contents of the file.
+        count: Result of ``page_count``.
     """
     read = _tiff_pages if data[:4] in _TIFF else _animation
     given = 1
     for image in read(data, count):
         given += 1
         yield image
-    # Without a list nobody knows how many are lost; one at least.
+    # Without a list the number of lost pictures is unknown; at least one.
     for _ in range(given, count or given + 1):
         yield None
 
 
 def _tiff_pages(data: bytes, count: int | None) -> Iterator[Image]:
-    """Pages as OpenCV reads them, so that all kinds of pixels come out as the first page's do."""
+    """Pages read by OpenCV, so that pixel formats are treated as on the first page."""
     import cv2
 
     array, page = np.frombuffer(data, np.uint8), 1
@@ -92,7 +92,7 @@ def _may_hold_several(file: IO[bytes]) -> bool:
 
 
 def _is_animated_png(file: IO[bytes]) -> bool:
-    """Whether a chunk ``acTL`` stands before the first data."""
+    """Whether a chunk ``acTL`` precedes the image data."""
     at = len(_PNG)
     for _ in range(_CHUNKS_LOOKED_AT):
         file.seek(at)
@@ -106,5 +106,5 @@ def _is_animated_png(file: IO[bytes]) -> bool:
 
 
 def _no_warnings() -> warnings.catch_warnings:
-    """Pillow warns of odd files on standard error."""
+    """Suppress Pillow's warnings about odd files, which go to standard error."""
     return warnings.catch_warnings(action="ignore")

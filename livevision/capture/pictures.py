@@ -1,4 +1,4 @@
-"""Turns decoded video frames (PyAV) into upright BGR pictures, uint8 H×W×3, of one size."""
+"""Converts decoded frames (PyAV) to upright BGR pictures of one size, uint8 H×W×3."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 class Pictures:
     """Makes pictures of one size from the frames of one stream.
 
-    The first frame fixes the upright size; a later frame of another size or shape (an adaptive
-    stream, a broadcast between films) is fitted into it whole, with black around.
+    The first frame fixes the upright size; later frames of another size or shape (an adaptive
+    stream, a broadcast) are scaled to fit, centred on black.
 
     Args:
         first: The first frame.
-        aspect: Width of its pixels by their height, as stored.
+        aspect: Its pixel aspect ratio (width by height), as stored.
 
     Attributes:
         size: (width, height) of every picture, upright.
-        aspect: Width of an upright pixel by its height.
-        colours: What the values of the pictures mean as light.
+        aspect: Pixel aspect ratio, upright.
+        colours: Colour primaries and transfer of the pictures.
     """
 
     def __init__(self, first: VideoFrame, aspect: Fraction = Fraction(1)) -> None:
@@ -43,7 +43,7 @@ class Pictures:
         self.aspect = 1 / aspect if self._turn[0] else aspect
 
     def __call__(self, frame: VideoFrame, aspect: Fraction | None = None) -> Image:
-        """The upright picture of a frame; ``aspect`` is its pixels', by default the first one's."""
+        """The upright picture of a frame; ``aspect`` defaults to that of the first one."""
         aspect = aspect or self._stored_aspect
         size = (frame.width, frame.height)
         if size == self._stored_size and aspect == self._stored_aspect:
@@ -54,11 +54,11 @@ class Pictures:
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:
-    """How to bring a stored picture upright: (swap the axes, then mirror x, then mirror y)."""
+    """The rotation to upright, as (swap axes, then mirror x, then mirror y)."""
     for extra in frame.side_data:
         if extra.type.name == "DISPLAYMATRIX":
             a, b, _, c, d = struct.unpack_from("=5i", bytes(extra))
-            # A viewer puts the pixel (x, y) at (a·x + c·y, b·x + d·y), moved back into sight.
+            # The display matrix maps (x, y) to (a·x + c·y, b·x + d·y), shifted into view.
             if abs(a) + abs(d) >= abs(b) + abs(c):
                 return False, a < 0, d < 0
             return True, c < 0, b < 0
@@ -70,7 +70,7 @@ def _turned(image: Image, swap: bool, mirror_x: bool, mirror_y: bool) -> Image:
         return np.ascontiguousarray(image)
     import cv2
 
-    image = np.ascontiguousarray(image)  # rows of odd widths come padded
+    image = np.ascontiguousarray(image)  # rows of odd widths are padded
     if swap and mirror_x != mirror_y:
         way = cv2.ROTATE_90_CLOCKWISE if mirror_x else cv2.ROTATE_90_COUNTERCLOCKWISE
         return np.asarray(cv2.rotate(image, way), np.uint8)

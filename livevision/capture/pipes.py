@@ -1,4 +1,4 @@
-"""Pipes as sources: a wait for their writer that can be ended, as FFmpeg's own cannot."""
+"""Pipes as sources: an interruptible wait for their writer, which FFmpeg lacks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _LOOK_EVERY_S = 0.1
 
 @contextmanager
 def written_pipe(path: str | None, given_up: Callable[[], bool]) -> Iterator[int | None]:
-    """A pipe, open for reading, once something has been written to it.
+    """Open a pipe for reading, once data has been written to it.
 
     Args:
         path: A named pipe; None for standard input.
-        given_up: Asked now and then; once it says True, the wait is over.
+        given_up: Polled while waiting; True ends the wait.
 
     Yields:
-        A descriptor, open until the context is left; None once given up. That of standard input
-        may be of any kind, and stays open.
+        A descriptor, open until the context ends; None if given up. Standard input may be of any
+        kind, and stays open.
     """
     if sys.platform == "win32":
         yield 0
@@ -31,7 +31,7 @@ def written_pipe(path: str | None, given_up: Callable[[], bool]) -> Iterator[int
     if path is None:
         yield 0 if not _is_pipe(0) or _written(0, given_up) else None
         return
-    # Opening it plainly would wait for a writer, and nothing could wake that.
+    # A blocking open would wait for a writer, uninterruptibly.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         written = _written(descriptor, given_up)
@@ -54,7 +54,7 @@ def _is_pipe(descriptor: int) -> bool:
 
 
 def _written(descriptor: int, given_up: Callable[[], bool]) -> bool:
-    """Wait until there is something to read, or the end of it."""
+    """Wait until there is data or the end of it."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     while not given_up():

@@ -1,4 +1,4 @@
-"""Keeps OpenCV's own warnings off stderr where ours say the same with a way out."""
+"""Silences OpenCV's log where our own messages say the same, with a remedy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """No word from OpenCV's log inside the block; its level is set back afterwards."""
+    """Context without OpenCV's log; restores its level."""
     import cv2
 
-    # The functions have moved over the versions.
+    # The functions moved between versions.
     logs: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
     level = logs.getLogLevel()
     logs.setLogLevel(0)

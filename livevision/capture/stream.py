@@ -1,8 +1,8 @@
 """A network stream (RTSP, HTTP, UDP, RTMP) through FFmpeg (PyAV).
 
-FFmpeg can sit in a read for seconds when a server falls silent, and nothing can wake it. So a
-thread of this source's own reads and decodes, and hands over two frames at most: the iteration and
-``close`` never wait for the network, and memory stays flat.
+FFmpeg may block in a read for seconds if a server falls silent, and cannot be interrupted. A thread
+of this source therefore reads and decodes, and hands over at most two frames: the iteration and
+``close`` never wait for the network, and memory stays bounded.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ log = logging.getLogger(__name__)
 
 _LONGEST_SILENCE = 10.0
 _HANDED_OVER = 2
-# Formats that hand out several seconds at once, to be played back at their own pace.
+# Formats that deliver several seconds at once, to be played in real time.
 _PLAYLISTS = frozenset({"hls", "dash"})
-_UNTOUCHED_S = 0.25  # after which a frame that nobody takes gives way to a newer one
+_UNTOUCHED_S = 0.25  # after which a waiting frame is replaced by a newer one
 
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A decoded frame on its way from the reading thread."""
+    """A decoded frame from the reading thread."""
 
     number: int
     time: float
@@ -61,34 +61,33 @@ class _Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Over:
-    """The end, with the error that brought it."""
+    """The end of the frames, with its error."""
 
     error: BaseException | None = None
 
 
 class StreamSource:
-    """Frames of a stream, live unless it is a file served over HTTP.
+    """Frames of a stream; live unless it is a file served over HTTP.
 
-    Live: times count from the first frame and go on through a break. A stream that ends, breaks
-    or falls silent is connected to again, with pauses of 0.5 s growing to 10 s, until
-    ``retry_for`` seconds have passed without a frame. A file over HTTP (its container knows its
-    duration, or the server its size) gives every frame at its own time and ends with its last. One
-    whose size is not told looks live, until it is fetched again and found to be the same.
+    Live: times count from the first frame and continue across reconnections. A stream that ends,
+    fails or falls silent is reconnected, with pauses of 0.5 s growing to 10 s, until ``retry_for``
+    seconds have passed without a frame. A file over HTTP (its container has a duration, or the
+    server states its size) gives every frame at its own time and ends with the last one. A file of
+    unstated size looks live until it is fetched again and found to be the same.
 
-    A live stream's frames are as old as its own clock says (``LiveTimes``). What comes too late to
-    be seen is left out undecoded, up to a key frame, unless ``every_frame`` is asked for
+    A live frame's age is measured by the stream's own clock (``LiveTimes``). Packets that are too
+    late to be seen are skipped undecoded, up to a key frame, unless ``every_frame`` is set
     (``Backlog``).
 
     Attributes:
-        losses: ``corrupt``: frames that could not be decoded. ``reconnects``: connections that
-            had to be made anew. ``behind``: frames left out since they came too late.
+        losses: ``corrupt``: undecodable frames. ``reconnects``: new connections. ``behind``: frames
+            skipped because they were late.
 
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
         options: ``index``, ``stride``, ``every_frame``, ``decoder``, ``copies``, ``life``,
-            ``ring``, ``retry_for`` (for the first connection too, unless the address is plainly
-            wrong) and ``stopping`` until the first frame is there; from then on ``close`` does
-            that.
+            ``ring``, ``retry_for`` (for the first connection too, unless the address is wrong)
+            and ``stopping`` until the first frame; after that ``close`` is used.
 
     Raises:
         SourceError: The address is wrong, or no frame came for ``retry_for`` seconds.
@@ -99,12 +98,12 @@ class StreamSource:
         self._source, self._stride = options.index, options.stride
         self._retry_for = options.retry_for
         self._decoder, self._ring = options.decoder, options.ring
-        # Short enough that a silent server leaves time for other attempts.
+        # Short, so that a silent server leaves time for more attempts.
         self._silence = min(_LONGEST_SILENCE, max(1.0, options.retry_for / 3))
         self._skips = not options.every_frame
         self.losses = {"corrupt": 0, "reconnects": 0, "behind": 0}
         self._live, self._trusted = True, True
-        self._multipart = False  # a camera's, whose picture may well stand still
+        self._multipart = False  # a camera's, whose picture may be static
         self._rate: Fraction | None = None
         self._time_base: Fraction | None = None
         self._frames: int | None = None
@@ -144,7 +143,7 @@ class StreamSource:
     # On the caller's thread.
 
     def _start(self) -> _Taken:
-        """Start the reading thread; the first frame."""
+        """Start the reading thread; returns the first frame."""
         self._thread.start()
         first = self._take()
         if first is None:
@@ -170,8 +169,8 @@ class StreamSource:
 
     def _take(self) -> _Taken | None:
         """The next frame; None at the end and once closed."""
-        # The reading thread looks at the clock between connections. One that brings data without
-        # end but never a frame is noticed only here.
+        # The reading thread checks the clock between connections. A connection that brings data
+        # but never a frame is noticed only here.
         latest = time.monotonic() + self._retry_for + 2 * self._silence
         while not self._closed.is_set():
             try:
@@ -181,7 +180,7 @@ class StreamSource:
                     return None
                 if time.monotonic() > latest:
                     raise SourceError(
-                        f"{self._name}: data comes, but no frame for {self._retry_for:g} s"
+                        f"{self._name}: data arrives, but no frame for {self._retry_for:g} s"
                     ) from None
                 continue
             self._touched = time.monotonic()
@@ -193,7 +192,7 @@ class StreamSource:
         return None
 
     def close(self) -> None:
-        """End the iteration at once; the connection is closed within its silence limit (10 s)."""
+        """End the iteration at once; the connection is closed within its timeout (10 s)."""
         self.life.close()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=self.life.patience())
@@ -215,13 +214,13 @@ class StreamSource:
             except queue.Full:
                 untouched = time.monotonic() - self._touched
             if self._live and self._skips and untouched > _UNTOUCHED_S:
-                # While a model loads nobody takes frames, but a stream goes on.
+                # While a model loads nobody takes frames, but the stream continues.
                 with contextlib.suppress(queue.Empty):
                     self._handed.get_nowait()
                     self.losses["behind"] += 1
 
     def _connections(self) -> Iterator[_Taken]:
-        """Frames through all breaks."""
+        """Frames across all reconnections."""
         import av
 
         times = LiveTimes(self._name)
@@ -255,7 +254,7 @@ class StreamSource:
     def _tell_that_it_was_a_file(self) -> None:
         log.log(
             logging.WARNING if self._skips else logging.INFO,
-            "%s: it begins again, so it is a file; its server does not tell its length, so it was "
+            "%s: it starts again, so it is a file; its server does not state its length, so it was "
             "taken for a live stream%s",
             self._name,
             "; add --mode every-frame to see every frame of it" if self._skips else "",
@@ -282,7 +281,7 @@ class StreamSource:
             file_times = FileTimes(decoder.rate)
             times.reconnected(decoder.rate, self._trusted, paced)
             if self._live and paced:
-                log.info("%s: comes in pieces, and is played some of them behind", self._name)
+                log.info("%s: arrives in segments, and is played a few of them behind", self._name)
             for place, frame in decoder:
                 if self._closed.is_set():
                     return
@@ -301,7 +300,7 @@ class StreamSource:
             if self._extras is not None:
                 self._extras.end = max(file_times.end, decoder.known_end() or 0.0)
         finally:
-            backlog.close()  # nobody may close the container while it is read
+            backlog.close()  # the container must not be closed while it is read
             decoder.close()
 
     def _place(self, ring: PacketRing, frame: VideoFrame, arrived: float, moment: float) -> None:
@@ -312,10 +311,10 @@ class StreamSource:
             ring.place(frame.time, moment)
 
     def _note(self, decoder: Decoder, reconnected: bool) -> None:
-        """Keep what the container says of the stream."""
+        """Store what the container says about the stream."""
         self._live = _is_live(decoder)
         self._multipart = decoder.container.format.name == "mpjpeg"
-        # Raw H.264, motion JPEG and the like come with times of the reader's own invention.
+        # For raw H.264, motion JPEG and similar the reader invents the times.
         self._trusted = not decoder.container.format.flags & NO_TIMES
         if self._trusted:
             base = decoder.stream.time_base
@@ -326,14 +325,14 @@ class StreamSource:
             return
         self._extras.declared_end = decoder.known_end()
         if self._live and decoder.container.streams.audio:
-            log.warning("%s: a live source's sound is not recorded", self._name)
+            log.warning("%s: audio of a live source is not recorded", self._name)
 
 
 def _is_live(decoder: Decoder) -> bool:
-    """Only a file that a web server hands out knows its duration, or at least its size."""
+    """Whether the stream is live; a file served over HTTP has a duration, or at least a size."""
     scheme, container = decoder.uri.partition(":")[0].lower(), decoder.container
     if scheme not in ("http", "https"):
         return True
-    # The size of a playlist is not that of what it lists.
+    # The size of a playlist is not that of its contents.
     sized = container.format.name not in _PLAYLISTS and container.size > 0
     return not (container.duration or sized)

@@ -1,4 +1,4 @@
-"""A made-up scene that moves: a source for benchmarks, tests and a first look."""
+"""A synthetic moving scene, for benchmarks, tests and a first try."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ _PATTERN = re.compile(
 
 
 class SyntheticSource:
-    """Frames with a moving square, and the frame's number in the lowest quarter.
+    """Frames with a moving square, and the frame number in the lowest quarter.
 
-    The number is written as two rows of nine blocks, bright for 1 and dark for 0: a bright block
-    and the upper eight bits, below them a dark block and the lower eight.
+    The number is shown as two rows of nine blocks, bright for 1 and dark for 0: a bright block and
+    the upper eight bits; below, a dark block and the lower eight.
 
-    Paced, it behaves like a camera: live, a frame each 1/rate seconds, endless unless ``frames`` is
-    given; frames that nobody fetched in time are gone and counted in ``losses["late"]``. Unpaced,
-    it is like a file: 300 frames unless told otherwise (0: endless), as fast as they are fetched.
+    Paced, it behaves like a camera: live, one frame each 1/rate seconds, endless unless ``frames``
+    is given; frames not fetched in time are lost and counted in ``losses["late"]``. Unpaced, it
+    behaves like a file: 300 frames by default (0: endless), as fast as they are fetched.
 
     Args:
-        uri: ``synthetic`` or ``synthetic://1280x720@30?frames=300&paced=0``, any part left out.
+        uri: ``synthetic`` or ``synthetic://1280x720@30?frames=300&paced=0``; any part may be left
+            out.
         options: ``index``, ``stride`` and ``loop``, which makes it endless.
 
     Raises:
-        UsageError: The uri has another form.
+        UsageError: The URI is malformed.
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
@@ -120,7 +121,7 @@ def _parse(uri: str) -> tuple[tuple[int, int], Fraction, int | None, bool]:
     frames, paced = query.pop("frames", None), query.pop("paced", "0")
     good = found and not query and paced in ("0", "1") and (frames is None or frames.isdecimal())
     if not (found and good):
-        raise UsageError(f"{uri}: a synthetic source is written {_FORM}, any part left out")
+        raise UsageError(f"{uri}: write a synthetic source as {_FORM}, any part left out")
     size = int(found["width"] or 1280), int(found["height"] or 720)
     try:
         rate = Fraction(found["rate"] or 30)

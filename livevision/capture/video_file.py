@@ -1,4 +1,4 @@
-"""Every frame of a video file, upright, at its true time (PyAV)."""
+"""Every frame of a video file, upright, at its exact time (PyAV)."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ STDIN = "-"
 
 
 class VideoFileSource:
-    """A video file, or with ``-`` a container stream on standard input.
+    """A video file, or for ``-`` a container stream on standard input.
 
-    Times are those of the file in seconds, its start included; a format whose clock begins anywhere
-    (MPEG-TS) begins at 0. With ``loop`` the file starts again at its end, index and time growing
-    on. The file is read once: what outputs copy of it goes into ``info.extras`` on the way.
+    Times are those of the file in seconds, including its start offset; formats with arbitrary start
+    times (MPEG-TS) begin at 0. With ``loop`` the file restarts at its end; index and time keep
+    growing. The file is read once: streams that outputs copy go to ``info.extras`` on the way.
 
     Attributes:
-        losses: ``corrupt``: frames that could not be decoded; they keep their index.
+        losses: ``corrupt``: undecodable frames; they keep their index.
 
     Args:
         uri: Path of the file, or ``-``.
-        options: ``index``, ``stride``, ``loop``, ``decoder``, ``copies``, ``life`` and ``ring``; of
-            a pipe that nobody writes to, ``stopping``.
+        options: ``index``, ``stride``, ``loop``, ``decoder``, ``copies``, ``life`` and ``ring``;
+            ``stopping`` while waiting for a pipe's writer.
 
     Raises:
-        SourceError: It is missing, is no video, holds no frames, or its codec is unknown; and from
-            the iteration, after all that can be read, when the file breaks off before its end.
+        SourceError: It is missing, not a video, has no frames, or an unknown codec; raised by the
+            iteration, after all readable frames, if the file is truncated.
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
@@ -60,7 +60,7 @@ class VideoFileSource:
         self._ring = options.ring
         self._decoded_by = hardware.choose(options.decoder)
         self.losses = {"corrupt": 0}
-        self._lock = threading.Lock()  # the decoder is closed only between two frames
+        self._lock = threading.Lock()  # the decoder is closed only between frames
         self.life = options.life or Life()
         self._closed = self.life.closing
         try:
@@ -151,7 +151,7 @@ class VideoFileSource:
             self.close()
 
     def _all(self) -> Generator[Frame]:
-        before, shift = 0, 0.0  # frames and seconds of the rounds before this one
+        before, shift = 0, 0.0  # frames and seconds of earlier rounds
         while True:
             yield from self._round(before, shift)
             if self._closed.is_set():
@@ -170,7 +170,7 @@ class VideoFileSource:
                 self._open(shift)
 
     def _round(self, before: int, shift: float) -> Iterator[Frame]:
-        """The file once through."""
+        """One pass over the file."""
         item, self._waiting = self._waiting, None
         while item := item or self._next():
             number, frame = item
@@ -195,7 +195,7 @@ class VideoFileSource:
 
     def close(self) -> None:
         self.life.close()
-        # While a pipe is silent the lock is held; the iteration then closes on its own.
+        # While a pipe is silent the lock is held; the iteration closes later by itself.
         if self._lock.acquire(timeout=self.life.patience()):
             try:
                 if hasattr(self, "_decoder"):
@@ -205,17 +205,17 @@ class VideoFileSource:
 
 
 def _again(uri: str) -> bool:
-    """Whether a file can be opened a second time: a pipe gives what it has once."""
+    """Whether a file can be opened again; a pipe cannot."""
     return uri != STDIN and not Path(uri).is_fifo() and not Path(uri).is_char_device()
 
 
 def _url(path: str) -> str:
-    """What FFmpeg takes for a path alone: it would look for a protocol before a colon."""
+    """The path in a form that FFmpeg does not parse as a protocol before a colon."""
     return str(Path(path).absolute())
 
 
 def _why(uri: str, error: Exception) -> str:
-    """Why a file cannot be opened, in plain words, and what to do."""
+    """Why a file cannot be opened, and what to do."""
     import av
 
     if isinstance(error, av.error.FileNotFoundError):
@@ -225,7 +225,7 @@ def _why(uri: str, error: Exception) -> str:
     if isinstance(error, av.error.DecoderNotFoundError):
         return "this FFmpeg has no decoder for its video; convert it to H.264 first"
     if uri == STDIN:
-        return f"no video came in ({error}); send a container such as mpegts or matroska"
+        return f"no video arrived ({error}); send a container such as mpegts or matroska"
     path = Path(uri)
     if not path.is_file():
         return str(error)
@@ -262,9 +262,9 @@ def _has_index(path: Path) -> bool:
 
 
 def picture_size(uri: str) -> tuple[int, int] | None:
-    """(width, height) of a file's frames as stored, by its header; None if that is unknown.
+    """(width, height) of a file's frames as stored, by its header; None if unknown.
 
-    No frame is decoded, and what is wrong with the file is left to the source to tell.
+    No frame is decoded; errors are left for the source to report.
     """
     import av
 

@@ -1,1 +1,1 @@
-"""One view of a media file for those who decode it and those who copy from it."""
+"""What reading and copying a media file share: its clock, codecs and extra streams."""

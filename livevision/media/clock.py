@@ -1,8 +1,8 @@
-"""One rising clock for all streams of a file whose own clock starts anywhere, falls or jumps.
+"""One monotonic clock for all streams of a file whose own clock starts anywhere, falls or jumps.
 
-Transport streams and what is joined from them do that: each part begins at a time of its own. The
-pictures lead: where their clock breaks, the next part follows the last picture without a gap, and
-whatever else belongs to the part is moved by as much, so that sound stays in step.
+Transport streams, and files joined from them, have parts with unrelated start times. The video
+leads: where its clock breaks, the next part follows without a gap, and all other streams of the
+part are shifted by the same amount, so that audio stays in sync.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-_FALL = 0.1  # seconds; a muxer's slip is smaller
-_FALL_OF_SOLID = 1.0  # of a clock that has no reason to break
-_REORDERED = 17  # pictures by which H.264 and H.265 may be out of the order of presentation
-_JUMP = 10.0  # less may be a pause of the recording
-_PATIENCE, _MOST_HELD = 3.0, 1000  # seconds and packets that sound may be ahead of the pictures
-_LATEST = 16  # parts that a packet may belong to
+_FALL = 0.1  # seconds; more than a muxer's error
+_FALL_OF_SOLID = 1.0  # for formats whose clock should not break
+_REORDERED = 17  # pictures by which H.264 and H.265 may be out of presentation order
+_JUMP = 10.0  # less may be a pause in the recording
+_PATIENCE, _MOST_HELD = 3.0, 1000  # seconds and packets that audio may be ahead of the video
+_LATEST = 16  # recent parts that a packet may belong to
 
 
 @dataclass(slots=True)
 class _Part:
-    """A stretch of the file between two breaks: what to add to its times, and the last of them."""
+    """A stretch of the file between two breaks: the shift of its times, and the last time."""
 
     shift: float
     last: float
@@ -32,13 +32,13 @@ class _Part:
 
 @dataclass(slots=True)
 class _Follower(Generic[Item]):
-    """A stream beside the pictures.
+    """A stream other than the video.
 
     Attributes:
-        part: Which part its last packet belongs to.
+        part: The part of its last packet.
         last, length: Time and duration of that packet, by the file's clock.
-        shift: What is added to its times beyond what the part asks for.
-        held: Packets behind a break that the pictures have not come to yet.
+        shift: Shift of its times in addition to that of the part.
+        held: Packets after a break that the video has not reached yet.
     """
 
     part: int
@@ -49,16 +49,16 @@ class _Follower(Generic[Item]):
 
 
 class Clock(Generic[Item]):
-    """Says what to add to each packet's time, in seconds.
+    """Computes the shift of each packet's time, in seconds.
 
     Args:
         zero: The file's time that becomes 0.
-        jumps: Its clock may break: a leap of more than ten seconds is a break then, and a fall of
-            more than a tenth of a second. Else only a fall of more than a second is.
-        leaps: Leaps count at all. In a live stream nothing came for that long.
+        jumps: The format's clock may break: a leap of more than ten seconds, or a fall of more than
+            a tenth of a second. Otherwise only a fall of more than a second is a break.
+        leaps: Leaps count as breaks. False for live streams, which may be silent for that long.
 
     Attributes:
-        breaks: How often it broke so far.
+        breaks: Number of breaks so far.
     """
 
     def __init__(self, zero: float = 0.0, *, jumps: bool = False, leaps: bool = True) -> None:
@@ -67,7 +67,7 @@ class Clock(Generic[Item]):
         self._parts = [_Part(-zero, zero)]
         self._by_dts = False
         self._last: float | None = None
-        self._end = 0.0  # of the pictures so far, on the new clock
+        self._end = 0.0  # of the video so far, on the new clock
         self._followers: dict[int, _Follower[Item]] = {}
 
     @property
@@ -75,15 +75,15 @@ class Clock(Generic[Item]):
         return len(self._parts) - 1
 
     def picture(self, pts: float | None, dts: float | None, length: float) -> float:
-        """What to add to the times of the next packet of video, in the order of decoding.
+        """The shift for the next video packet, in decoding order.
 
         Args:
-            pts, dts: Its times in seconds by the file, where there are any.
-            length: How long it is shown.
+            pts, dts: Its times in seconds by the file, if any.
+            length: Its duration.
         """
         part = self._parts[-1]
         shown = pts if pts is not None else dts
-        # Times of decoding rise; those of presentation stand in for them where there are no others.
+        # Decoding times rise; presentation times replace them if they are missing.
         self._by_dts = self._by_dts or dts is not None
         now = dts if self._by_dts else pts
         if shown is None or now is None:
@@ -101,14 +101,13 @@ class Clock(Generic[Item]):
     def beside(
         self, stream: int, time: float, length: float, item: Item, *, steady: bool
     ) -> Iterator[tuple[Item, float]]:
-        """Packets of another stream that can go on, each with what to add to its times.
+        """Packets of another stream that are ready, each with its shift.
 
         Args:
-            stream: Any number for the stream.
-            time, length: Of the packet, in seconds by the file.
+            stream: Any number identifying the stream.
+            time, length: Time and duration of the packet, in seconds by the file.
             item: The packet.
-            steady: It is sound, whose times follow each other; else texts or data that come when
-                they come.
+            steady: Audio, whose packets are contiguous; otherwise text or data with gaps.
         """
         if not steady:
             yield item, self._parts[self._nearest(time, 0)].shift
@@ -120,10 +119,10 @@ class Clock(Generic[Item]):
         yield from self._let_go(follower, last=False)
 
     def waiting(self, *, last: bool = False) -> Iterator[tuple[Item, float]]:
-        """What was held back and can go on now that the pictures are further.
+        """Held packets that are ready now that the video has advanced.
 
         Args:
-            last: The file has ended: nothing stays.
+            last: The file has ended: release all.
         """
         for follower in self._followers.values():
             if follower.held:
@@ -133,7 +132,7 @@ class Clock(Generic[Item]):
         return ahead < -fall or ahead > self._jump
 
     def _sound_is_near(self, time: float) -> bool:
-        """Whether sound went on to where the pictures leap to: then there was just none to show."""
+        """Whether audio continued to where the video leaps to: then there was just no video."""
         lasts = (f.last for f in self._followers.values() if f.last is not None)
         return any(abs(time - last) < _JUMP for last in lasts)
 
@@ -149,7 +148,7 @@ class Clock(Generic[Item]):
                 elif not silence:
                     if not (last or self._tired(follower)):
                         return
-                    # A break of this stream alone.
+                    # A break of this stream only.
                     follower.shift += before + follower.length - time
             follower.held.popleft()
             follower.last, follower.length = time, length
@@ -160,7 +159,7 @@ class Clock(Generic[Item]):
         return len(held) > _MOST_HELD or held[-1][0] - held[0][0] > _PATIENCE
 
     def _nearest(self, time: float, earliest: int) -> int:
-        """The part, ``earliest`` or later, that puts a time nearest to where the pictures are."""
+        """The part, ``earliest`` or later, that puts a time nearest to the video."""
         numbers = range(max(earliest, len(self._parts) - _LATEST), len(self._parts))
         present = self._parts[-1].last + self._parts[-1].shift
         return min(numbers, key=lambda n: abs(time + self._parts[n].shift - present))

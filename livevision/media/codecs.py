@@ -1,6 +1,6 @@
-"""Names of what decodes and encodes video, as their own libraries have them.
+"""Names of hardware video decoders and encoders, as in their own libraries.
 
-Which of them work here is found out by trying: ``capture.hardware`` and ``output.hardware``.
+Whether one works here is found by trying it: ``capture.hardware`` and ``output.hardware``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DECODERS = {
     "v4l2m2m": "boards such as the Raspberry Pi, through FFmpeg",
     "nvv4l2decoder": "a Jetson's, through GStreamer, for rtsp:// sources",
 }
-"""By name, what they are; the first one that works is taken, software where none does."""
+"""Hardware decoders by name; the first one that works is used, else software."""
 
 ENCODERS = {
     "h264_nvenc": "NVIDIA's NVENC",
@@ -34,24 +34,24 @@ ENCODERS = {
     "hevc_qsv": "Intel's Quick Sync, H.265",
     "hevc_videotoolbox": "Apple's, H.265",
 }
-"""By FFmpeg's name, whose they are. The first of H.264 that works is taken, libx264 where none."""
+"""Hardware encoders by FFmpeg's name. The first H.264 one that works is used, else libx264."""
 
 SOFTWARE_ENCODER = "libx264"
 
 NOT_BUILT = "this FFmpeg is built without it"
-"""Why most of them do not work in most places."""
+"""The usual reason why a codec does not work."""
 
 TRIALS = threading.Lock()
-"""Held while a codec is tried, since what FFmpeg says of it is set up for the whole process."""
+"""Held while a codec is tried, since FFmpeg's log capture is global to the process."""
 
-# What drivers of GPUs and of boards' codecs put there: NVIDIA's, a Jetson's, all others', WSL's.
+# Device nodes of drivers: NVIDIA, Jetson, all others, WSL.
 _DEVICES = ("nvidiactl", "nvhost-*", "dri/renderD*", "video*", "dxg")
 
 
 def hardware_at_hand() -> bool:
-    """Whether anything is there that trying could be worth while for; it costs a tenth of a second.
+    """Whether there is any hardware worth trying, which costs a tenth of a second.
 
-    Where nobody knows, True.
+    True if that is unknown.
     """
     if sys.platform != "linux":
         return True

@@ -1,7 +1,7 @@
-"""What a media file holds beside its pictures, on its way from who reads the file to who copies it.
+"""The other streams of a media file, passed from the reader of the file to outputs that copy them.
 
-The file is read once. A source puts every packet here as it comes upon it, with times on the clock
-of its frames; each output that copies takes them from a feed of its own.
+The file is read once. The source puts every packet here as it comes, with times on the clock of its
+frames; each output that copies takes them from its own feed.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A stream beside the pictures.
+    """A stream other than the decoded video.
 
     Attributes:
-        number: Of the stream in its file.
+        number: Number of the stream in its file.
         kind: ``audio``, ``subtitle``, ``data``, ``attachment``, or ``video`` and ``cover``, which
-            no output takes.
-        codec: Its codec as FFmpeg calls it, or "unknown".
-        template: A stream of PyAV's with its parameters, which lives on when the file is closed;
-            None where no output can hold it.
-        holder: What the template is part of.
-        tags: Its own, such as ``language`` and ``title``.
-        disposition: What it is for, as FFmpeg's flags.
+            no output copies.
+        codec: FFmpeg's name of its codec, or "unknown".
+        template: A PyAV stream with its parameters, valid after the file is closed; None if no
+            output can hold it.
+        holder: The container of the template.
+        tags: Its tags, such as ``language`` and ``title``.
+        disposition: Its purpose, as FFmpeg's flags.
     """
 
     number: int
@@ -53,7 +53,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A named stretch, in seconds on the clock of the frames."""
+    """A named chapter, in seconds on the clock of the frames."""
 
     start: float
     end: float
@@ -63,7 +63,7 @@ class Chapter:
 class Feed:
     """Packets for one output.
 
-    A packet is PyAV's and shared with other feeds: it is read, and never changed or written.
+    Packets are PyAV's and shared with other feeds: read them, but never change or mux them.
     """
 
     def __init__(self) -> None:
@@ -75,14 +75,14 @@ class Feed:
             self._tracks.setdefault(packet.stream_index, deque()).append(packet)
 
     def first(self, track: int) -> Any:
-        """The first packet of a track that waits, or None."""
+        """The first waiting packet of a track, or None."""
         waiting = self._tracks.get(track)
         return waiting[0] if waiting else None
 
     def take(self, until: float) -> Any:
-        """The packet that begins first, if that is before a moment in seconds; else None.
+        """The packet that begins first, if before a moment in seconds; else None.
 
-        Where a file keeps a track's packets late, they are just taken later.
+        Packets that a file stores late are taken late.
         """
         earliest = None
         for waiting in list(self._tracks.values()):
@@ -91,7 +91,7 @@ class Feed:
         return earliest.popleft() if earliest else None
 
     def close(self) -> None:
-        """Take no more, and let go of what waits."""
+        """Accept nothing more and drop waiting packets."""
         self._closed = True
         self._tracks.clear()
 
@@ -100,15 +100,14 @@ class Extras:
     """Tracks, chapters and tags of a source's file, and the packets of its tracks.
 
     Args:
-        copies: How many feeds are asked for; packets are kept for each, so ask for no more.
+        copies: Number of feeds that will be used; packets are kept for each.
 
     Attributes:
-        tracks, chapters: As the file has them, known once the source is open.
-        tags: Of the file as a whole.
-        video_tags: Of the stream that frames come from.
-        declared_end: Where the file says that its pictures end, in seconds on the clock of the
-            frames, or None.
-        end: Where they do end; None until the source has been read to its end.
+        tracks, chapters: Those of the file; known once the source is open.
+        tags: Of the whole file.
+        video_tags: Of the decoded video stream.
+        declared_end: End of the video by the file, in seconds on the clock of the frames, or None.
+        end: Actual end of the video; None until the source has been read to its end.
     """
 
     def __init__(self, copies: int) -> None:
@@ -122,12 +121,12 @@ class Extras:
         self._given = 0
 
     def feed(self) -> Feed:
-        """A feed that nobody else has; packets from the file's first on."""
+        """An unused feed; its packets start with the first of the file."""
         self._given += 1
         return self._feeds[self._given - 1]
 
     def put(self, packet: Any) -> None:
-        """Take a packet of a track; it is the caller's no more."""
+        """Take a packet of a track, and ownership of it."""
         for feed in self._feeds:
             feed.put(packet)
 

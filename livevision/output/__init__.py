@@ -1,1 +1,1 @@
-"""The fifth stage: finished frames into windows, videos, pictures and records."""
+"""Output: sinks for finished frames (windows, videos, pictures, records)."""

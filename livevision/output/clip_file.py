@@ -1,4 +1,4 @@
-"""A clip: packets of a source as it sent them, in a file that is there whole or not at all."""
+"""A clip: packets of a source, unchanged, in a file that is written atomically."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from livevision.protocols import SourceInfo
 
 _IN_MP4 = frozenset({"h264", "hevc", "av1", "mpeg4", "mjpeg", "vp9"})
 _PICTURES = Fraction(1, 90000)
-# Quick, as a clip is written while the run goes on.
+# Fast, since clips are written during the run.
 _ENCODING = OutputOptions(preset="ultrafast", encoder="libx264", threads=1)
 
 
 def suffix_of(part: Part) -> str:
-    """The suffix of a clip: .mp4 where that holds the codec, else .mkv."""
+    """The suffix of a clip: .mp4 if it can hold the codec, else .mkv."""
     return ".mp4" if part.template is None or part.codec in _IN_MP4 else ".mkv"
 
 
 class ClipFile:
-    """Writes packets of one codec, and JPEG pictures as H.264.
+    """Writes packets of one codec; JPEG pictures are encoded as H.264.
 
     Args:
-        path: Where to; its suffix is that of ``suffix_of``. What stands there is replaced.
-        first: The packet that it will begin with, a key frame.
+        path: The file, with the suffix of ``suffix_of``. An existing file is replaced.
+        first: Its first packet, a key frame.
         info: The source: size and rate of pictures.
 
     Attributes:
-        zero: ``Frame.time`` of what is shown first.
-        end: ``Frame.time`` of what is shown last.
+        zero: ``Frame.time`` of the first picture.
+        end: ``Frame.time`` of the last picture.
 
     Raises:
-        OutputError: It cannot be made; so do ``write`` and ``close``.
+        OutputError: The file cannot be created; also raised by ``write`` and ``close``.
     """
 
     def __init__(self, path: Path, first: Kept, info: SourceInfo) -> None:
@@ -51,7 +51,7 @@ class ClipFile:
         self._path = path
         self.zero = self.end = first.time
         self._part = first.part
-        # Its index at the front, so that a browser begins before it has all.
+        # With the index at the front, so that a browser can start before it has all.
         options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
         self._last = -1 << 62
         self._encoder: Encoder | None = None
@@ -70,10 +70,10 @@ class ClipFile:
             else:
                 self._stream = self._container.add_stream_from_template(self._part.template)
                 if self._part.codec == "hevc" and path.suffix == ".mp4":
-                    self._stream.codec_context.codec_tag = "hvc1"  # the one that browsers play
+                    self._stream.codec_context.codec_tag = "hvc1"  # browsers need this tag
 
     def goes_on_with(self, part: Part) -> bool:
-        """Whether packets of another part, as of a new connection, can follow in this file."""
+        """Whether packets of another part, such as a new connection, can follow in this file."""
         if part is self._part or (part.template is None and self._part.template is None):
             return True
         if part.template is None or self._part.template is None or part.codec != self._part.codec:
@@ -85,7 +85,7 @@ class ClipFile:
         )
 
     def write(self, kept: Kept) -> None:
-        """Add a packet, whose time is known."""
+        """Add a packet whose time is known."""
         time = kept.time
         assert time is not None
         self.end = max(self.end, time)
@@ -103,7 +103,7 @@ class ClipFile:
         packet = copied(kept.data)
         base = packet.time_base or _PICTURES
         decoded = kept.decoded if kept.decoded is not None else time
-        # A clock that was set anew may not fall for the muxer.
+        # A clock that was reset must not decrease for the muxer.
         dts = max(self._last + 1, round((decoded - self.zero) / base))
         packet.time_base = base
         packet.dts, packet.pts = dts, max(dts, round((time - self.zero) / base))
@@ -112,7 +112,7 @@ class ClipFile:
         self._container.mux(packet)
 
     def close(self) -> None:
-        """Finish it."""
+        """Finish the file."""
         with self._told():
             try:
                 if self._encoder is not None:

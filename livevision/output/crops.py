@@ -1,4 +1,4 @@
-"""The best picture of each track, cut out of its frame.
+"""Crops: the best picture of each track, cut out of its frame.
 
 people/door/2026-11-29/081530.042-7-person.jpg      track 7, as it was seen at 8:15:30 UTC
                        081530.042-7-person.json     its source, frame, time, box and score
@@ -30,10 +30,10 @@ from livevision.results import ClassMap, Label
 log = logging.getLogger(__name__)
 
 _ENDED_S = 5.0  # a track that is not seen for so long has ended
-_MARGIN = 0.1  # of a box's sides that is shown around it
+_MARGIN = 0.1  # shown around a box, as a share of its sides
 _LONGEST = 640  # pixels of a crop's longer side
-_BETTER = 1.05  # by which a crop has to be better to take the place of another
-_CUT_OFF = 0.5  # worth of one at the frame's edge, of which a part is not seen
+_BETTER = 1.05  # ratio by which a crop must be better to replace another
+_CUT_OFF = 0.5  # weight of a crop at the frame's edge, which shows only a part
 _MOST_BYTES = 64_000_000  # of crops in memory
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 92)
 _MINE = re.compile(r"\d{6}\.\d{3}-\d+-[\w-]+\.(jpg|json)")
@@ -41,7 +41,7 @@ _MINE = re.compile(r"\d{6}\.\d{3}-\d+-[\w-]+\.(jpg|json)")
 
 @dataclass(slots=True)
 class _Best:
-    """The best crop of a track so far, and when the track was seen last."""
+    """The best crop of a track so far, and when the track was last seen."""
 
     worth: float
     crop: Image
@@ -51,17 +51,17 @@ class _Best:
 
 
 class CropsSink:
-    """Keeps, of each track, the crop that is best by size and score; writes it as the track ends.
+    """Keeps the best crop of each track, by size and score, and writes it when the track ends.
 
-    One that is cut off by the frame's edge counts half. Longer sides have 640 pixels at most.
+    A crop that is cut off by the frame's edge counts half. Longer sides have at most 640 pixels.
 
     Args:
         target: The folder.
-        info: The source; its name is in the crops unless ``options.sources`` has names.
+        info: The source; crops contain its name unless ``options.sources`` has names.
         options: ``sources``, ``hidden``, ``max_disk`` and ``keep``.
 
     Raises:
-        OutputError: The folder cannot be made.
+        OutputError: The folder cannot be created.
     """
 
     wants_image = False
@@ -80,14 +80,14 @@ class CropsSink:
         self._bytes = 0
 
     def opened(self, source: int, info: SourceInfo) -> None:
-        """A source whose frames will come is open."""
+        """Add a source whose frames follow."""
         self._infos[source] = info
 
     def write(self, rendered: Rendered) -> None:
-        """Look at the tracks of a frame.
+        """Update the tracks of a frame.
 
         Raises:
-            OutputError: The disk is full, or the folder cannot be written any more.
+            OutputError: The disk is full, or the folder can no longer be written.
         """
         frame = rendered.frame
         for result in rendered.results.values():
@@ -106,7 +106,7 @@ class CropsSink:
             self._keep(min(self._best, key=lambda key: self._best[key].seen))
 
     def close(self) -> None:
-        """Write those of the tracks that are still there."""
+        """Write the crops of all remaining tracks."""
         for key in list(self._best):
             self._keep(key)
 
@@ -169,7 +169,7 @@ class CropsSink:
 
 
 def _small(crop: Image) -> Image:
-    """A copy of a part of a frame, made smaller where it is large."""
+    """A copy of a part of a frame, scaled down if it is large."""
     longest = max(crop.shape[:2])
     if longest <= _LONGEST:
         return crop.copy()

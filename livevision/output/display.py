@@ -1,7 +1,7 @@
-"""Whether a window can be opened here, found out without risk to this process.
+"""Finds out whether a window can be opened, without risk to this process.
 
-The Qt inside OpenCV's wheels does not raise an error where it cannot reach a display: it aborts the
-process. So a child process tries first.
+The Qt in OpenCV's wheels does not raise an error if it cannot reach a display: it aborts the
+process. A child process therefore tries first.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from functools import cache
 
 _ANSWER_S = 20.0
 
-# The child stays connected until it is told to end: an X server without other clients, as on a
-# machine for tests, starts anew when its last one leaves, and breaks off who comes just then.
+# The child stays connected until it is told to end: an X server without other clients, as on test
+# machines, restarts when its last client leaves, and drops connections made at that moment.
 _TRY = """
 import sys
 import cv2
@@ -33,7 +33,7 @@ _waiting: list[subprocess.Popen[bytes]] = []
 
 
 def why_not() -> str | None:
-    """Why no window can be opened, in words that finish a sentence; None where one can."""
+    """Why no window can be opened, as the end of a sentence; None if one can."""
     if sys.platform in ("win32", "darwin"):
         return None
     screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -43,14 +43,14 @@ def why_not() -> str | None:
 
 
 def opened() -> None:
-    """This process has a window now; the child may go, and takes its time for that."""
+    """This process has a window now; the child may exit, which takes it a while."""
     for child in _waiting:
         assert child.stdin is not None
         child.stdin.close()
 
 
 def closed() -> None:
-    """The window has gone; nothing of what opening it took stays."""
+    """The window has been closed; release what opening it needed."""
     while _waiting:
         _end(_waiting.pop())
 
@@ -67,14 +67,14 @@ def _try(screen: str) -> str | None:
     ready, _, _ = select.select([child.stdout], [], [], _ANSWER_S)
     answer = child.stdout.readline().strip() if ready else b"none"
     if answer == b"works":
-        # Should no window be opened after all, it ends with this process, as its input does.
+        # If no window is opened after all, it exits with this process, when its input ends.
         _waiting.append(child)
         return None
     child.kill()
     _end(child)
     if answer == b"no windows":
         return (
-            "the installed OpenCV has no windows; bring one that has: pip uninstall -y "
+            "the installed OpenCV has no windows; install one that has: pip uninstall -y "
             "opencv-python-headless opencv-python && pip install opencv-python"
         )
     if answer == b"none":

@@ -1,4 +1,4 @@
-"""Pictures to H.264, or H.265 by hardware: sizes, colours, quality and pace of the encoder."""
+"""Encodes pictures to H.264, or to H.265 in hardware: size, colours, quality and pace."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from livevision.output.options import OutputOptions
 from livevision.output.planes import Planes
 from livevision.protocols import SourceInfo
 
-# Numbers of ITU-T H.273 as FFmpeg uses them.
+# Code points of ITU-T H.273, as in FFmpeg.
 _BT601, _LIMITED = 6, 1
 
 
 def time_base(info: SourceInfo) -> Fraction:
-    """A unit of time in which the source's presentation times are whole numbers.
+    """A time base in which the source's presentation times are integers.
 
-    Fine enough for any other times as well (a tenth of a millisecond), and 1/90000, the unit of
-    broadcasts, where the source has none or one too fine for a video file.
+    At least a tenth of a millisecond fine, for any other times; 1/90000, the unit of broadcasts, if
+    the source has none or one too fine for a video file.
     """
     base = info.time_base
     if base is None or base <= 0 or base.denominator > 1_000_000:
@@ -38,17 +38,17 @@ def time_base(info: SourceInfo) -> Fraction:
 
 
 class Encoder:
-    """An H.264 track of an output and the way of a picture into it.
+    """The H.264 track of an output, and the encoder of its pictures.
 
-    Pictures without B-frames: they leave in the order of their times, so that a file cut off
-    anywhere is whole up to there and durations are exact.
+    It uses no B-frames: packets leave in the order of their times, so a file cut off anywhere is
+    whole up to there, and durations are exact.
 
     Args:
         output: PyAV's output container.
         info: The source: size, rate, bit rate.
         options: ``preset``, ``crf`` and ``threads``.
-        aspect: Width of a pixel by its height.
-        hardware: What encodes in place of libx264; one that was seen to work at this size.
+        aspect: Pixel aspect ratio, width by height.
+        hardware: The encoder to use instead of libx264; it has been tested at this size.
 
     Raises:
         OutputError: This PyAV has no H.264 encoder.
@@ -63,7 +63,7 @@ class Encoder:
         hardware: hardware_encoders.HardwareEncoder | None = None,
     ) -> None:
         self._info, self._options = info, options
-        # Chroma is stored once for two by two pixels, so H.264 wants even sizes.
+        # Chroma is stored once for 2×2 pixels, so H.264 requires even sizes.
         self.coded_size = (info.size[0] + info.size[0] % 2, info.size[1] + info.size[1] % 2)
         rate = (info.rate or Fraction(30)).limit_denominator(1_000_000)
         try:
@@ -86,10 +86,10 @@ class Encoder:
         self._last = 0
 
     def encode(self, image: Image, pts: int) -> list[Any]:
-        """A picture in, finished packets out.
+        """Encode a picture; returns finished packets.
 
         Args:
-            image: uint8, H×W×3, BGR. One of another size than the source's is fitted in.
+            image: uint8, H×W×3, BGR. Another size than the source's is scaled to fit.
             pts: Presentation time in ``time_base``.
         """
         frame = self._frame(self._fit(image))
@@ -98,14 +98,14 @@ class Encoder:
         if self._bits is not None:
             bits = 8 * sum(packet.size for packet in packets)
             over = self._bits.too_many(bits, (pts - self._last) * self.time_base)
-            # Two first pictures of two encoders, one behind the other, would pass for one picture.
+            # The first pictures of two encoders, in sequence, could be taken for one picture.
             if over and not packets[-1].is_keyframe:
                 packets += self._cap()
         self._last = pts
         return packets
 
     def flush(self) -> list[Any]:
-        """The packets of the pictures that the encoder still looks ahead to."""
+        """The packets of the pictures still in the encoder's look-ahead."""
         return self._given(self._context.encode(None))
 
     def _given(self, packets: list[Any]) -> list[Any]:
@@ -114,10 +114,10 @@ class Encoder:
         return packets
 
     def _cap(self) -> list[Any]:
-        """Leave the track to an encoder that keeps to the cap; the last packets of the one before.
+        """Switch to an encoder that keeps to the bit-rate cap; returns the old one's last packets.
 
-        It begins with a key frame. Its parameter sets are the same, for players know them from the
-        track's header alone.
+        It starts with a key frame. Its parameter sets are the same, since players read them only
+        from the track's header.
         """
         old, self._bits = self._context, None
         new: Any = av.CodecContext.create(SOFTWARE_ENCODER, "w")
@@ -127,19 +127,19 @@ class Encoder:
         return self._given(old.encode(None))
 
     def _set(self, context: Any, aspect: Fraction) -> Any:
-        """Tell an encoder what its pictures are, before it is opened."""
+        """Configure an encoder before it is opened."""
         context.width, context.height = self.coded_size
         context.pix_fmt, context.time_base = self._pixels, self.time_base
         context.sample_aspect_ratio = aspect
         half = max(1, min(8, (os.cpu_count() or 2) // 2))
         context.thread_count = self._options.threads or half
-        # The colours themselves are the source's; how they are coded is always BT.601.
+        # Primaries and transfer are the source's; the coding matrix is always BT.601.
         context.color_primaries, context.color_trc = self._info.colours
         context.colorspace, context.color_range = _BT601, _LIMITED
         return context
 
     def _fit(self, image: Image) -> Image:
-        """The picture at the coded size: content stays in place, the last column and row repeat."""
+        """Pad the picture to the coded size by repeating the last column and row."""
         width, height = self._info.size
         if image.shape[:2] != (height, width):
             image = _letterbox(image, (width, height))
@@ -151,7 +151,7 @@ class Encoder:
 
 
 def _letterbox(image: Image, size: tuple[int, int]) -> Image:
-    """The whole picture as large as fits in the middle of black."""
+    """Scale a picture to fit, centred on black."""
     (width, height), (h, w) = size, image.shape[:2]
     scale = min(width / w, height / h)
     wide, high = max(1, round(w * scale)), max(1, round(h * scale))

@@ -1,4 +1,4 @@
-"""Events as lines of JSON in a file, each on its way to the disk as it happens."""
+"""Events as JSON lines in a file, written as they happen."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from livevision.output.output_file import OutputFile
 
 
 class EventsFile:
-    """Writes events, one a line; a crash costs at most the one being written.
+    """Writes one event a line; a crash loses at most the line being written.
 
     Args:
         path: A file that ends in .jsonl.
-        overwrite: Replace a file that exists.
+        overwrite: Replace an existing file.
 
     Raises:
-        OutputError: It exists, or cannot be made.
+        OutputError: The file exists, or cannot be created.
     """
 
     def __init__(self, path: Path, overwrite: bool = False) -> None:
@@ -31,7 +31,7 @@ class EventsFile:
         """Add an event.
 
         Raises:
-            OutputError: The disk is full, or the file cannot be written any more.
+            OutputError: The disk is full, or the file can no longer be written.
         """
         text = json.dumps(event.to_dict(), ensure_ascii=False, separators=(", ", ": "))
         self._file.write(text.encode(errors="backslashreplace") + b"\n")

@@ -1,7 +1,7 @@
-"""Copies what a source's file holds beside its pictures into a video: sound, subtitles, chapters.
+"""Copies the other streams of a source's file to a video: audio, subtitles, chapters.
 
-What the container cannot hold is encoded anew where that is sound or text, and else left out with
-one warning.
+Audio and text that the container cannot hold are transcoded; anything else is dropped with one
+warning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from livevision.output.tracks import Copy, Transcode, held
 
 log = logging.getLogger(__name__)
 
-# What muxers write themselves, or what tells of the file that was read and not of its contents.
+# Tags that muxers write themselves, or that describe the input file and not its contents.
 _TAGS_OF_THE_FILE = frozenset(
     [
         *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
@@ -45,13 +45,13 @@ class ExtrasCopy:
     """The tracks, chapters and tags of one output.
 
     Args:
-        extras: The source's.
-        output: PyAV's output container, before anything was written to it.
-        video: Its stream of pictures.
-        name: The source's, for messages.
+        extras: The other streams of the source.
+        output: PyAV's output container, before anything is written to it.
+        video: Its video stream.
+        name: The source's name in messages.
         where: The output's path.
         muxed: Called with (stream, packet) for every packet.
-        sound: Sound is wanted too.
+        sound: Copy audio too.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class ExtrasCopy:
         video.disposition = av.stream.Disposition.default
 
     def begin(self, zero: float) -> None:
-        """Say which moment of the source is the output's 0, before anything is written."""
+        """Set the moment of the source that is the output's 0, before anything is written."""
         chapters = [c for c in self._extras.chapters if c.end > zero]
         self._output.set_chapters(
             [
@@ -100,7 +100,7 @@ class ExtrasCopy:
         )
 
     def until(self, seconds: float) -> None:
-        """Hand on what begins before a moment, on the clock of the frames."""
+        """Write what begins before a moment, on the clock of the frames."""
         while (packet := self._feed.take(seconds)) is not None:
             track = self._tracks.get(packet.stream_index)
             if track is not None:
@@ -110,7 +110,7 @@ class ExtrasCopy:
                 self._hand_on(number, track, track.due(seconds))
 
     def end(self) -> None:
-        """Hand on what encoders still hold."""
+        """Write what encoders still hold."""
         for number, track in list(self._tracks.items()):
             self._hand_on(number, track, track.take(None))
 
@@ -118,9 +118,9 @@ class ExtrasCopy:
         self._feed.close()
 
     def _add(self, track: Track) -> bool:
-        """Give the output a track like one of the source's; False where it must be left out."""
+        """Add a track like one of the source's; False if it must be dropped."""
         if track.kind == "data" and "timecode" in track.tags:
-            return True  # it is a tag of the pictures too, of which muxers make such a track
+            return True  # also a tag of the video, from which muxers make such a track
         first = self._feed.first(track.number)
         muxer = self._output.format.name
         try:
@@ -145,7 +145,7 @@ class ExtrasCopy:
     def _hand_on(
         self, number: int, track: Copy | Transcode | Words, packets: Iterator[Any]
     ) -> None:
-        """Give a track's packets to the muxer; a track that fails ends, and the pictures go on."""
+        """Write a track's packets; a track that fails ends, and the video continues."""
         try:
             for ready in packets:
                 self._muxed(track.output, ready)
@@ -156,10 +156,10 @@ class ExtrasCopy:
 
 
 def kept_tags(extras: Extras, suffix: str) -> dict[str, str]:
-    """What a muxer must be told to keep all tags.
+    """Muxer options that keep all tags.
 
-    Those of QuickTime and its like have a place for a few tags that every player knows, and another
-    for any, where some players do not look.
+    QuickTime-like formats have one place for a few common tags that every player knows, and another
+    for any tag, where some players do not look.
     """
     if suffix == ".mkv" or all(key.lower() in _KNOWN_TAGS for key in _tags(extras.tags)):
         return {}
@@ -167,7 +167,7 @@ def kept_tags(extras: Extras, suffix: str) -> dict[str, str]:
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that tell of the contents."""
+    """The tags that describe the contents."""
     return {
         key: value
         for key, value in tags.items()

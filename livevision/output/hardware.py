@@ -1,8 +1,8 @@
-"""Which hardware encodes video, tried out before it is relied on.
+"""Hardware video encoders, each tested before it is used.
 
-FFmpeg lists what it was built for, whether or not this machine has it, and hardware has limits of
-its own. So a few pictures are written at the size in question, once in a process, read again and
-looked at.
+FFmpeg lists what it was built for, whether or not this machine has it, and hardware has its own
+limits. A few pictures are therefore encoded at the size in question, once per process, decoded and
+checked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from livevision.protocols import SourceInfo
 
 log = logging.getLogger(__name__)
 
-_SHADES = (40, 90, 140, 190, 230)  # of the frames that are tried, grey from edge to edge
+_SHADES = (40, 90, 140, 190, 230)  # of the test frames, uniform grey
 _TOLERANCE = 8
 
 
@@ -31,9 +31,9 @@ _tried: dict[tuple[str, tuple[int, int]], str | None] = {}
 
 
 def choose(info: SourceInfo, options: OutputOptions) -> HardwareEncoder | None:
-    """The encoder for a source, or None for libx264; what is taken is logged.
+    """The encoder for a source, or None for libx264; logs the choice.
 
-    "auto" takes the first one of H.264 that works, unless a preset of x264's was asked for.
+    "auto" takes the first H.264 encoder that works, unless an x264 preset was requested.
     """
     asked = options.encoder
     if asked == SOFTWARE_ENCODER or (asked == "auto" and options.preset != "auto"):
@@ -56,7 +56,7 @@ def choose(info: SourceInfo, options: OutputOptions) -> HardwareEncoder | None:
 
 
 def why_not(name: str, size: tuple[int, int] = (640, 384)) -> str | None:
-    """Why an encoder does not work here at a size (width, height); None where it does."""
+    """Why an encoder does not work here at a size (width, height); None if it works."""
     if (name, size) not in _tried:
         _tried[name, size] = _try(name, size)
     return _tried[name, size]
@@ -73,7 +73,7 @@ def _try(name: str, size: tuple[int, int]) -> str | None:
         try:
             found = _written_and_read(encoder_of(name), size)
         except (av.error.FFmpegError, RuntimeError, ValueError, NotImplementedError) as error:
-            # What FFmpeg said first names the driver or library; the error is often just a number.
+            # FFmpeg's first message names the driver or library; the error is often only a number.
             return said[0][2].strip() if said else getattr(error, "strerror", None) or str(error)
         finally:
             av.logging.set_level(before)
@@ -85,7 +85,7 @@ def _try(name: str, size: tuple[int, int]) -> str | None:
 
 
 def _written_and_read(encoder: HardwareEncoder, size: tuple[int, int]) -> list[int]:
-    """The mean of every frame of a little mp4 that the encoder wrote, read by software."""
+    """The mean of each frame of a short mp4 that the encoder wrote, decoded in software."""
     info = SourceInfo("a trial", False, size, rate=Fraction(25))
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as output:

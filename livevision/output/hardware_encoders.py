@@ -1,4 +1,4 @@
-"""FFmpeg's hardware encoders (PyAV): how each is set up, and a track that one fills."""
+"""FFmpeg's hardware encoders (PyAV): their configuration, and tracks that use them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _LEAST_OF_SOURCE = 1.2
 
 @dataclass(frozen=True, slots=True)
 class HardwareEncoder:
-    """How one of FFmpeg's encoders is set up.
+    """Configuration of one of FFmpeg's encoders.
 
-    All are told to hold no picture back and to use no B-frames, so that packets leave in the order
-    of their times, and a file cut off anywhere is whole up to there.
+    All use no delay and no B-frames, so that packets leave in the order of their times, and a file
+    cut off anywhere is whole up to there.
 
     Attributes:
-        name: FFmpeg's.
-        pixels: Format of the pictures it takes.
-        device: The kind of device that pictures are brought to first, or None.
-        settings: Its options at a constant quality 0..51 and at a bit rate, whichever it has.
+        name: FFmpeg's name.
+        pixels: Pixel format of its input.
+        device: Type of device that pictures are uploaded to, or None.
+        settings: Its options for a constant quality 0..51 and for a bit rate, whichever it has.
     """
 
     name: str
@@ -36,7 +36,7 @@ class HardwareEncoder:
 
     @property
     def tag(self) -> str | None:
-        """The mark of the track in mp4 and mov; players of Apple's want this one of H.265."""
+        """The codec tag in mp4 and mov; Apple's players require this one for H.265."""
         return "hvc1" if self.name.startswith("hevc") else None
 
 
@@ -72,7 +72,7 @@ _FAMILIES: dict[str, tuple[str, str | None, Callable[[int, int], dict[str, str]]
 
 
 def encoder_of(name: str) -> HardwareEncoder:
-    """The set-up of an encoder of ``codecs.ENCODERS``."""
+    """The configuration of an encoder of ``codecs.ENCODERS``."""
     return HardwareEncoder(name, *_FAMILIES[name.partition("_")[2]])
 
 
@@ -83,7 +83,7 @@ def add_stream(
     info: SourceInfo,
     options: OutputOptions,
 ) -> Any:
-    """A track of a container that the encoder will fill."""
+    """Add a track for the encoder to a container."""
     from av.codec.hwaccel import HWAccel
 
     bits = int(_BITS_PER_PIXEL * info.size[0] * info.size[1] * rate)

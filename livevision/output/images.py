@@ -1,4 +1,4 @@
-"""Annotated pictures, one file a frame."""
+"""Annotated pictures, one file per frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from livevision.output.output_file import OutputFile
 from livevision.output.target import refuse_existing
 from livevision.protocols import SourceInfo
 
-# By suffix: OpenCV warns of each setting that an encoder does not know, once a picture.
+# By suffix: OpenCV warns about each setting that an encoder does not know, for every picture.
 _SETTINGS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 92],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 92],
@@ -24,18 +24,18 @@ _LARGEST_JPEG = 65500  # libjpeg's limit; the format's is 65535
 
 
 class ImagesSink:
-    """Writes JPEG or PNG files, numbered by the frame's index or named as its picture.
+    """Writes JPEG or PNG files, named by the frame's index or by its picture.
 
     Args:
-        target: ``frames/%06d.jpg`` for numbered files, ``frames/*.png`` for numbered ones of a
-            video and for the names of pictures, ``names.NAMED`` for their suffixes too, or a plain
-            name for a source of one picture.
+        target: ``frames/%06d.jpg`` for numbered files; ``frames/*.png`` for numbers of video frames
+            and names of pictures; ``names.NAMED`` to keep their suffixes too; or a plain name for
+            a source of one picture.
         info: The source.
         options: ``overwrite``.
 
     Raises:
-        OutputError: A plain name and more than one picture; a file exists or cannot be written.
-            From ``close``: pictures that the format cannot hold, which cost only themselves.
+        OutputError: More than one picture for a plain name; a file exists or cannot be written.
+            From ``close``: some pictures, and only these, do not fit the format.
     """
 
     wants_image = True
@@ -54,7 +54,7 @@ class ImagesSink:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutputError(f"cannot make the folder {path.parent}: {error}") from error
-            # Pictures that keep their names are looked for one by one, as they are written.
+            # Pictures that keep their names are checked one by one, as they are written.
             names = not (info.still and "*" in path.name)
             older = sorted(
                 p for p in path.parent.iterdir() if names and numbered_name(path.name, p.name)
@@ -73,7 +73,7 @@ class ImagesSink:
         """Write a picture: uint8, H×W×3, BGR.
 
         Raises:
-            OutputError: The disk is full, the file exists, or a second picture has no name.
+            OutputError: The disk is full, the file exists, or a plain name gets a second picture.
         """
         if not self._numbered and self._written:
             raise OutputError(self._one_only())
@@ -102,10 +102,10 @@ class ImagesSink:
         self._written += 1
 
     def close(self) -> None:
-        """Tell of what could not be written; every picture is finished once written.
+        """Report what could not be written; every picture is complete once written.
 
         Raises:
-            OutputError: The format cannot hold some pictures.
+            OutputError: Some pictures do not fit the format.
         """
         if not self._written:
             self.where = ""
@@ -115,15 +115,15 @@ class ImagesSink:
             raise OutputError(f"cannot write {refused[0]}{more}")
 
     def _free(self, name: str) -> str:
-        """The name, with a number where another picture of this run has it: cat.bmp and cat.jpg."""
+        """The name, with a number if another picture of this run has it: cat.bmp and cat.jpg."""
         path, number = Path(name), 1
         while name in self._names:
             number += 1
             name = fitting(path.stem, f"-{number}{path.suffix}")
-        if "*" in self._path.name:  # numbers never come twice
+        if "*" in self._path.name:  # numbers are unique
             self._names.add(name)
         return name
 
     def _one_only(self) -> str:
         numbered = self._path.with_name(f"{self._path.stem}-%06d{self._path.suffix}")
-        return f"{self._path} holds one picture; for more of them give {numbered}"
+        return f"{self._path} holds one picture; for several give {numbered}"

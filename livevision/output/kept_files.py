@@ -1,7 +1,7 @@
-"""A folder of files that come for ever: bounded in size and age, the oldest go first.
+"""A folder of files that is bounded in size and age; the oldest are deleted first.
 
-Only files that look like ours are counted and deleted, never those of others, and never one that is
-being written, which has another name until it is whole.
+Only files recognised as ours are counted and deleted, and never one that is being written, which
+has a temporary name.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 _LEFT_BEHIND = re.compile(r"\.livevision-(\d+)-\d+\.part\..+")
-_RESERVE, _RESERVE_SHARE = 1_000_000_000, 0.05  # of a disk, of which the smaller stays free
+_RESERVE, _RESERVE_SHARE = 1_000_000_000, 0.05  # of a disk; the smaller of the two stays free
 
 
 @dataclass(slots=True)
 class _Item:
-    """Files of one name and several suffixes, which go together."""
+    """Files with one name and several suffixes, which are deleted together."""
 
     written: float
     size: int = 0
@@ -33,19 +33,19 @@ class _Item:
 
 
 class KeptFiles:
-    """What is in a folder and those below it. Safe from any thread.
+    """The files in a folder and its subfolders. Safe from any thread.
 
     Args:
-        folder: It; made where it is missing.
-        mine: Whether a file is one of ours, by its path.
-        most_bytes: What they may take together; None for no bound.
-        seconds: How long each stays; None for ever.
+        folder: The folder; created if missing.
+        mine: Whether a file is ours, by its path.
+        most_bytes: Their maximum total size; None for no limit.
+        seconds: How long each is kept; None for ever.
 
     Attributes:
-        deleted: Names that went, to make room or for their age.
+        deleted: Names that were deleted for space or age.
 
     Raises:
-        OSError: The folder cannot be made or read.
+        OSError: The folder cannot be created or read.
     """
 
     def __init__(
@@ -71,19 +71,19 @@ class KeptFiles:
 
     @property
     def size(self) -> int:
-        """Bytes of ours in the folder."""
+        """Total bytes of our files."""
         return self._size
 
     def added(self, path: Path) -> None:
-        """A file is whole; the oldest go where they have to."""
+        """Count a finished file; deletes the oldest if necessary."""
         with self._lock:
             self._note(path)
         self.make_room()
 
     def make_room(self, wanted: int = 0) -> bool:
-        """Delete what is too old or too much; whether so many more bytes may be written.
+        """Delete old files beyond the limits; whether so many more bytes may be written.
 
-        The disk keeps a reserve: 1 GB or a twentieth of it, the smaller of the two.
+        The disk keeps a reserve: 1 GB or a twentieth of its size, whichever is smaller.
         """
         with self._lock:
             oldest = iter(sorted(self._items, key=lambda name: self._items[name].written))
@@ -123,7 +123,7 @@ class KeptFiles:
         self.deleted += 1
         with contextlib.suppress(OSError):
             if name.parent != self.folder:
-                name.parent.rmdir()  # where it was the last one
+                name.parent.rmdir()  # if it was the last one
         log.debug("deleted to make room: %s", name)
 
 

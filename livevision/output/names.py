@@ -1,4 +1,4 @@
-"""Names of output files: after a frame's number or its picture, and never longer than allowed."""
+"""Names of output files: from a frame's number or its picture, within the length limit."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from livevision.frame import Frame
 PICTURES = (".jpg", ".jpeg", ".png")
 
 NAMED = "*.*"
-"""The pattern of pictures that keep their names, and their suffixes where these can be written."""
+"""Pattern for pictures that keep their names, and their suffixes if these can be written."""
 
 LONGEST = 255
-"""Bytes of a name on the usual file systems."""
+"""Maximum bytes of a name on common file systems."""
 
 _NUMBER = r"%0?(\d*)d"
 
 
 def fitting(stem: str, ending: str) -> str:
-    """A name of a stem and an ending, the stem cut where the name would be too long.
+    """Join a stem and an ending, with the stem cut if the name would be too long.
 
     >>> len(fitting("x" * 255, ".part.mp4"))
     255
@@ -32,20 +32,20 @@ def fitting(stem: str, ending: str) -> str:
 
 
 def fits(name: str) -> bool:
-    """Whether a file can have a name."""
+    """Whether a name is short enough for a file."""
     return len(os.fsencode(name)) <= LONGEST
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a picture's name leaves room for another, as ``%06d.jpg`` and ``*.jpg`` do."""
+    """Whether a picture's name is a pattern for several, as ``%06d.jpg`` and ``*.jpg``."""
     return "*" in name or re.search(_NUMBER, name) is not None
 
 
 def name_of(pattern: str, frame: Frame) -> str:
     """The name of a frame's file.
 
-    ``%06d`` is the frame's number. ``*`` is the name of its picture, and the number where it is
-    none.
+    ``%06d`` is the frame's number. ``*`` is the name of its picture, or the number if it is not a
+    picture.
     """
     if "*" not in pattern:
         return re.sub(_NUMBER, lambda m: f"{frame.index:0{m.group(1) or 1}d}", pattern, count=1)
@@ -61,7 +61,7 @@ def name_of(pattern: str, frame: Frame) -> str:
 
 
 def numbered_name(pattern: str, name: str) -> bool:
-    """Whether a pattern gives a name to some number of a frame."""
+    """Whether a pattern with some number gives this name."""
     sign = "*" if "*" in pattern else re.search(_NUMBER, pattern)
     at = sign if isinstance(sign, str) else sign.group() if sign else ""
     before, _, after = pattern.partition(at)

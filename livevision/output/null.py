@@ -1,4 +1,4 @@
-"""An output that keeps nothing: for measuring, and for runs whose frames Python code takes."""
+"""An output that writes nothing: for benchmarks, and for runs whose frames Python code takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from livevision.protocols import SourceInfo
 
 
 class NullSink:
-    """Takes frames and forgets them. Pictures are drawn for it, as for any other output."""
+    """Discards frames. Pictures are drawn for it, as for any other output."""
 
     wants_image = True
     where = ""

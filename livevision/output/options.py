@@ -1,4 +1,4 @@
-"""What a run may ask of its outputs; every sink takes the same options and reads what it needs."""
+"""Options of sinks; each takes the same and uses what it needs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """Settings of a sink.
+    """Options of a sink.
 
     Attributes:
-        overwrite: Replace what stands at the target.
-        preset: "auto", or x264's trade of speed for size, "ultrafast" .. "veryslow".
+        overwrite: Replace an existing target.
+        preset: "auto", or x264's preset, "ultrafast" .. "veryslow".
         encoder: "auto", "libx264" or a name of ``codecs.ENCODERS``.
-        crf: x264's constant quality, 0 (lossless) .. 51; the lower, the better and larger. "auto"
-            holds the quantizer instead, two higher.
-        sound: Copy the source's sound into a video.
+        crf: x264's constant quality, 0 (lossless) .. 51; lower is better and larger. Preset "auto"
+            uses a constant quantizer, two higher, instead.
+        sound: Copy the source's audio to a video.
         threads: Threads of the video encoder; 0 leaves half of the cores to the nets.
-        pace: A window shows a file at its own speed, where it would come faster.
-        stopping: Whether the run has been told to end, so that nothing may be waited for long.
-        hidden: Classes of which nothing may be left.
-        max_disk: What a folder that grows for ever may take, in bytes; None for no bound.
-        keep: Seconds that files in such a folder stay; None for ever.
+        pace: A window shows a file at its own speed at most.
+        stopping: Whether the run is stopping, so that nothing may be waited for long.
+        hidden: Classes that must not be visible.
+        max_disk: Maximum bytes of a folder that grows indefinitely; None for no limit.
+        keep: Seconds that files in such a folder are kept; None for ever.
         sources: Names of the run's sources by ``Frame.source``, for records of several sources.
         view: Where the frames of a page go.
     """

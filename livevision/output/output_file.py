@@ -1,8 +1,8 @@
-"""A file that is never mistaken for a finished one and never replaces one before it is finished.
+"""An output file that is never mistaken for a finished one, and never replaces one too early.
 
-It begins as ``NAME.part.SUFFIX`` beside its final name. Where nothing stands there, it takes that
-name as soon as it can be read, so that a killed run leaves its results where they are looked for;
-else it replaces the older file when it is closed.
+It starts as ``NAME.part.SUFFIX`` beside its final name. If no file has that name, it is renamed as
+soon as it is readable, so that a killed run leaves its results where they are expected; otherwise
+it replaces the older file when it is closed.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _UNFINISHED: dict[str, OutputFile] = {}
 
 
 class OutputFile:
-    """A new file, written without a buffer, so that a killed process loses nothing handed over.
+    """A new, unbuffered file, so that a killed process loses nothing that was written.
 
-    After a failed write nothing more reaches the file: an index or header written after a gap
-    would make unreadable what was readable until then.
+    After a failed write nothing more is written: an index or header after a gap would make the
+    readable part unreadable.
 
     Args:
-        path: The final name; where that is a link, the file behind it is meant, and the link stays.
-            Missing folders are made.
-        overwrite: The finished file may replace one that stands there.
-        blocks: One of these is among the first 8 bytes of each part that makes sense only as a
-            whole, and may take several writes. By default every write is such a part.
+        path: The final name; for a link, the file it points to is written and the link stays.
+            Missing folders are created.
+        overwrite: The finished file may replace an existing one.
+        blocks: Each part that is only readable as a whole has one of these in its first 8 bytes,
+            and may take several writes. By default every write is such a part.
 
     Raises:
-        OutputError: It exists and may not be replaced, or the file cannot be made.
+        OutputError: The file exists and may not be replaced, or cannot be created.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class OutputFile:
         self._end = end_of_links(path)
         self._overwrite = overwrite
         self._blocks = blocks
-        self._whole = 0  # where the part being written began: up to there a reader can follow
+        self._whole = 0  # start of the part being written; the file is readable up to there
         self._readable = False
         self.error: OutputError | None = None
         refuse_special(path)
@@ -63,10 +63,10 @@ class OutputFile:
         log.debug("writing %s", self.current)
 
     def write(self, data: bytes | memoryview) -> int:
-        """Append, or write where ``seek`` went; all of it or, after a failure, nothing.
+        """Append, or write at the position of ``seek``; all of it or, after a failure, nothing.
 
         Raises:
-            OutputError: The first failure; later writes are dropped in silence.
+            OutputError: The first failure; later writes are silently dropped.
         """
         size = len(data)
         if self.error is not None:
@@ -99,10 +99,10 @@ class OutputFile:
         return self._file.tell()
 
     def close(self) -> None:
-        """Finish: to disk, and under the final name. After a failed write the name stays.
+        """Sync the file to disk and rename it. After a failed write it keeps its temporary name.
 
         Raises:
-            OutputError: The disk or the folder refused.
+            OutputError: The disk or the folder failed.
         """
         if self._file.closed:
             return
@@ -123,28 +123,28 @@ class OutputFile:
             raise OutputError(f"cannot finish {self.path}: {_reason(error)}") from error
 
     def _settle(self) -> None:
-        """Take the final name if nothing stands there."""
+        """Rename to the final name if no file has it."""
         if self.current != self._end and not os.path.lexists(self._end):
-            # Where open files cannot be renamed, this succeeds once the file is closed.
+            # On systems that cannot rename open files, this succeeds once the file is closed.
             with contextlib.suppress(PermissionError):
                 self.current.rename(self._end)
                 self.current = self._end
 
     def discard(self) -> None:
-        """Leave nothing behind; a file that stood at the final name before stays as it was."""
+        """Delete the new file; an older file with the final name stays."""
         _UNFINISHED.pop(str(self.path), None)
         self._file.close()
         self.current.unlink(missing_ok=True)
 
 
 def current_name(path: str) -> str:
-    """The name that an output has just now: until it is finished it may be another than its own."""
+    """The current name of an output: until it is finished it may be a temporary one."""
     unfinished = _UNFINISHED.get(path)
     return path if unfinished is None else str(unfinished.current)
 
 
 def _make_part(path: Path) -> tuple[Path, int]:
-    """A part file under a name that is free: an earlier run's remains may be all it left."""
+    """A part file with a free name: an earlier run's part may be all it left."""
     for number in range(1, 1000):
         mark = ".part" if number == 1 else f".part{number}"
         part = path.with_name(fitting(path.stem, f"{mark}{path.suffix}"))

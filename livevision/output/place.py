@@ -1,4 +1,4 @@
-"""Where a file may stand: at the end of its links, and never in the place of a pipe or a device."""
+"""Checks of output paths: links are followed, and pipes and devices never replaced."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ _KINDS = {
 
 
 def end_of_links(path: Path) -> Path:
-    """The file that a path means: itself, or where its links lead, which need not exist.
+    """The file that a path refers to, with links resolved; it need not exist.
 
-    Whoever makes an output a link means the file behind it, and replacing the link by a file would
-    leave that as it was.
+    An output that is a link means the file it points to; replacing the link would leave that file
+    unchanged.
 
     Raises:
-        OutputError: The links lead in a circle, or into a folder that is not there.
+        OutputError: The links form a cycle, or point into a missing folder.
     """
     try:
         linked = path.is_symlink()
-    except OSError:  # such as a name that is too long, which making the file tells of
+    except OSError:  # such as a name that is too long; creating the file reports it
         return path
     if not linked:
         return path
     end = Path(os.path.realpath(path))
     if end.is_symlink():
-        raise OutputError(f"cannot write {path}: its links lead in a circle")
-    # A folder missing at the end of a link may be a disk that is not there, so it is not made.
+        raise OutputError(f"cannot write {path}: its links form a cycle")
+    # The missing folder of a link may be a disk that is not mounted, so it is not created.
     if not end.parent.is_dir():
         raise OutputError(f"cannot write {path}: it links to {end}, and there is no such folder")
     return end
 
 
 def special(path: Path) -> str | None:
-    """What stands at a path if it is neither a file nor a folder, such as "a pipe"."""
+    """The type of what is at a path, if neither file nor folder, such as "a pipe"."""
     try:
         mode = path.stat().st_mode
-    except (OSError, RuntimeError):  # nothing there, or links in a circle
+    except (OSError, RuntimeError):  # it does not exist, or links form a cycle
         return None
     return _KINDS.get(stat.S_IFMT(mode))
 
 
 def refuse_special(path: Path, results: bool = True) -> None:
-    """Refuse what is neither a file nor a folder: a finished output would stand in its place.
+    """Refuse paths that are neither file nor folder: a finished output would replace them.
 
     Args:
-        path: Where the output is to stand.
-        results: It is one that standard output could take instead.
+        path: Path of the output.
+        results: The output could also go to standard output.
 
     Raises:
-        OutputError: It is a pipe, a socket or a device.
+        OutputError: The path is a pipe, a socket or a device.
     """
     kind = special(path)
     if kind is not None:
@@ -66,7 +66,7 @@ def refuse_special(path: Path, results: bool = True) -> None:
 
 
 def identity(path: Path) -> object:
-    """What two paths have in common that mean one file, be it there already or not."""
+    """A value that is equal for two paths of one file, whether or not it exists."""
     try:
         found = path.stat()
     except (OSError, RuntimeError):
@@ -75,5 +75,5 @@ def identity(path: Path) -> object:
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two paths mean one file."""
+    """Whether two paths refer to one file."""
     return identity(one) == identity(other)

@@ -1,4 +1,4 @@
-"""Results as data: a row of JSON for every frame, or a table with a row for everything found."""
+"""Results as data: one JSON line per frame, or one CSV row per result."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ COLUMNS = (
 
 
 class RecordsSink:
-    """Writes results as they come, so that a crash costs at most the row being written.
+    """Writes results as they come; a crash loses at most the row being written.
 
-    ``.jsonl`` has one row a frame: ``{source, frame, time, wall_time?, detections: [{box: [x1, y1,
-    x2, y2], class, class_id, confidence, track_id?}], segments: {class: share}, labels: [{class,
-    class_id, confidence}]}``, with ``detections``, ``segments`` and ``labels`` where the run looks
-    for them, empty where nothing was found; labels are those of the whole frame, the likeliest
-    first. Boxes are in the frame's pixels (2 decimals), times in seconds (6), confidences and
-    shares 0..1 (4 and 6). Frames of live sources have a ``wall_time``: when they were captured, in
-    UTC, as ISO 8601 writes it, with milliseconds. A still picture's ``source`` is its file, its
-    ``time`` null; one of a file of several has its ``page``, from 1. Standard output takes the same
-    rows. Where several models of one task look at a source, each detection and label has its
-    ``model``, and ``segments`` are by model: ``{model: {class: share}}``.
+    ``.jsonl`` has one row per frame: ``{source, frame, time, wall_time?, detections: [{box: [x1,
+    y1, x2, y2], class, class_id, confidence, track_id?}], segments: {class: share}, labels:
+    [{class, class_id, confidence}]}``, with ``detections``, ``segments`` and ``labels`` for the
+    run's tasks, empty if nothing was found; labels are those of the whole frame, likeliest first.
+    Boxes are in the frame's pixels (2 decimals), times in seconds (6), confidences and shares 0..1
+    (4 and 6). Frames of live sources have a ``wall_time``: the time of capture in UTC, ISO 8601,
+    with milliseconds. A still picture has its file as ``source`` and null as ``time``; one of a
+    multi-page file has its ``page``, from 1. Standard output gets the same rows. If several models
+    of one task process a source, each detection and label has its ``model``, and ``segments`` are
+    by model: ``{model: {class: share}}``.
 
-    ``.csv`` has the columns ``COLUMNS`` and one row for each detection (``share`` empty), for each
-    class in a class map (``confidence`` and the box empty) and for each label (only a class and a
+    ``.csv`` has the columns ``COLUMNS`` and one row for each detection (``share`` empty), each
+    class of a class map (``confidence`` and the box empty) and each label (only class and
     confidence).
 
     Args:
         target: Path ending in .jsonl or .csv, or "-" for standard output.
-        info: The source; its name stands in each row unless ``options.sources`` has names.
+        info: The source; each row has its name unless ``options.sources`` has names.
         options: ``overwrite``, ``sources`` and, for standard output, ``stopping``.
 
     Raises:
-        OutputError: The file exists, or cannot be made or written.
+        OutputError: The file exists, or cannot be created or written.
     """
 
     wants_image = False
@@ -78,14 +78,14 @@ class RecordsSink:
             self._file.write(_csv_line(dict(zip(COLUMNS, COLUMNS, strict=True))))
 
     def opened(self, source: int, info: SourceInfo) -> None:
-        """A source whose frames will come is open."""
+        """Add a source whose frames follow."""
         self._infos[source] = info
 
     def write(self, rendered: Rendered) -> None:
         """Add the rows of a frame.
 
         Raises:
-            OutputError: The disk is full or the file cannot be written any more.
+            OutputError: The disk is full, or the file can no longer be written.
         """
         frame = rendered.frame
         record = row_of(rendered, self._source_of(frame), live=self._info_of(frame).live)
@@ -108,7 +108,7 @@ class RecordsSink:
 
 
 def row_of(found_in: Rendered | Inferred, source: str, *, live: bool) -> dict[str, Any]:
-    """What was found in a frame, as ``RecordsSink`` has it in a row of JSON."""
+    """The results of a frame as a row of JSON; see ``RecordsSink``."""
     frame, results = found_in.frame, found_in.results
     record: dict[str, Any] = {"source": source, "frame": frame.index}
     if frame.picture is None:
@@ -134,7 +134,7 @@ def row_of(found_in: Rendered | Inferred, source: str, *, live: bool) -> dict[st
         else:
             rows = found.setdefault("detections", [])
             rows.extend({**row, **of} for row in _detections(result))
-    # In the same order whatever the order of the run's models.
+    # In fixed order, whatever the order of the run's models.
     record |= {key: found[key] for key in ("detections", "segments", "labels") if key in found}
     return record
 
@@ -146,7 +146,7 @@ def line_of(row: dict[str, Any]) -> bytes:
 
 
 def _utc(monotonic: float) -> str:
-    """A moment of ``time.monotonic()`` as ISO 8601 writes it in UTC, with milliseconds."""
+    """A ``time.monotonic()`` as UTC in ISO 8601, with milliseconds."""
     moment = datetime.fromtimestamp(time.time() - (time.monotonic() - monotonic), UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -161,7 +161,7 @@ def _detections(result: sv.Detections) -> Iterator[dict[str, Any]]:
             found["class_id"] = int(result.class_id[i])
         if result.confidence is not None:
             found["confidence"] = round(float(result.confidence[i]), 4)
-        # Trackers write -1 for a box whose track they are not sure of yet.
+        # Trackers use -1 for a box whose track is not confirmed yet.
         if result.tracker_id is not None and result.tracker_id[i] >= 0:
             found["track_id"] = int(result.tracker_id[i])
         yield found
@@ -177,7 +177,7 @@ def _labels(result: Label) -> Iterator[dict[str, Any]]:
 
 
 def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]]:
-    """A frame's record as rows of the table."""
+    """A frame's record as CSV rows."""
     names = ("source", "frame", "time", "wall_time")
     common = {name: record[name] for name in names if name in record}
     for found in (*record.get("detections", ()), *record.get("labels", ())):
@@ -194,7 +194,7 @@ def _rows(record: dict[str, Any], rendered: Rendered) -> Iterator[dict[str, Any]
 
 
 def _several(results: Mapping[str, Result]) -> set[type]:
-    """Kinds of result that more than one model gave, so that rows tell whose they are."""
+    """Types of result that several models gave, so that rows must name the model."""
     kinds = [type(result) for result in results.values()]
     return {kind for kind in kinds if kinds.count(kind) > 1}
 
@@ -206,5 +206,5 @@ def _csv_line(row: dict[str, Any]) -> bytes:
 
 
 def _encoded(text: str) -> bytes:
-    """UTF-8; a byte of a file's name that is none becomes an escape, which JSON reads back."""
+    """UTF-8; invalid bytes of a file's name become escapes that JSON can read back."""
     return text.encode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""The file of a run's report: seen to be writable before the work, written whole after it."""
+"""The report file of a run: checked before the work, written atomically after it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _NAMED = {None: 1, "stdout": 1, "stderr": 2}
 
 
 def check_report(path: Path, inputs: Iterable[Path] = ()) -> None:
-    """Find out that a report cannot be written before the work is done, not after.
+    """Check that a report can be written, before the work rather than after it.
 
     Args:
-        path: The report. An older one is replaced; a pipe or a device is written to, and standard
-            output where it is "-".
+        path: The report. An existing file is replaced; a pipe or device is written to; "-" is
+            standard output.
         inputs: Files that the run reads.
 
     Raises:
-        UsageError: It is a folder, or one of the inputs.
+        UsageError: The path is a folder, or one of the inputs.
         OutputError: It cannot be written.
     """
     if path.is_dir():
@@ -49,7 +49,7 @@ def check_report(path: Path, inputs: Iterable[Path] = ()) -> None:
 
 
 def write_report(path: Path, text: str) -> None:
-    """Write a report; where a file stands, it is replaced by the whole new one.
+    """Write a report; an existing file is replaced atomically.
 
     Raises:
         OutputError: It cannot be written.
@@ -64,15 +64,15 @@ def write_report(path: Path, text: str) -> None:
 
 
 def _goes_through(path: Path) -> bool:
-    """Whether a path is no file to replace: a pipe, a device, or an open file of this process."""
+    """Whether a path is written in place: a pipe, a device, or an open file of this process."""
     return special(path) is not None or _OPEN.fullmatch(str(path)) is not None
 
 
 def _write_through(path: Path, text: str) -> None:
-    """Write into a pipe or a device. A pipe that nobody reads is an error, and not waited for."""
+    """Write to a pipe or device. A pipe without a reader is an error; it is not waited for."""
     found = _OPEN.fullmatch(str(path))
     if found is not None:
-        # Not opened anew, which would begin again at the start of a file.
+        # Not reopened, which would start again at the beginning of a file.
         descriptor = os.dup(_NAMED.get(found[1], -1) if found[2] is None else int(found[2]))
     else:
         descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))

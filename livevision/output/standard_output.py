@@ -1,4 +1,4 @@
-"""Standard output as a place for rows: written as they come, and never in the way of an end."""
+"""Standard output for rows: written as they come, without blocking the end of a run."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from livevision.errors import OutputError
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 4096  # bytes that a pipe takes without waiting, once it takes any
+_AT_ONCE = 4096  # bytes that a writable pipe takes without blocking
 _POLL_S = 0.1
 _PATIENCE_S = 1.0
 
 
 class StandardOutput:
-    """Takes rows as ``OutputFile`` does.
+    """Takes rows, like ``OutputFile``.
 
-    A reader that is slow is waited for, as each of its rows counts. One that reads no more when the
-    run has been told to end is waited for a second; the rows it would have had are then told of.
+    A slow reader is waited for, since every row counts. If a reader stops reading when the run is
+    stopping, it is waited for a second; the rows it missed are then logged.
 
     Args:
-        stopping: Whether the run has been told to end.
+        stopping: Whether the run is stopping.
 
     Raises:
         OutputError: Standard output is closed.
-        BrokenPipeError: From ``write``: whoever read went away.
+        BrokenPipeError: From ``write``: the reader has gone.
     """
 
     def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -41,13 +41,13 @@ class StandardOutput:
         if sys.stdout is None:
             raise OutputError("cannot write to standard output: it is closed; give --output a file")
         sys.stdout.flush()
-        # In a notebook there is none, and on Windows pipes cannot be asked.
+        # Notebooks have no descriptor, and Windows cannot poll pipes.
         if os.name != "nt":
             with contextlib.suppress(OSError, ValueError):
                 self._descriptor = sys.stdout.fileno()
 
     def write(self, data: bytes) -> int:
-        """Write a row, all of it or, where nobody reads and the run ends, none or its beginning."""
+        """Write a row; if nobody reads and the run is stopping, none or only its beginning."""
         if self._descriptor is None:
             sys.stdout.write(data.decode())
             sys.stdout.flush()
@@ -62,13 +62,13 @@ class StandardOutput:
         return len(data)
 
     def close(self) -> None:
-        """Tell of rows that nobody took; standard output stays open."""
+        """Log rows that were not read; standard output stays open."""
         if self._lost:
             log.warning("standard output was not read: %d rows are lost", self._lost)
             self._lost = 0
 
     def _takes(self, descriptor: int) -> bool:
-        """Whether something can be written now; waits a moment for that."""
+        """Whether something can be written now; waits for a moment."""
         asked = time.monotonic()
         _, ready, _ = select.select([], [descriptor], [], _POLL_S)
         if not ready and self._stopping():

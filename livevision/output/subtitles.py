@@ -1,6 +1,6 @@
-"""Subtitles of one kind of text as another that the output's container holds (PyAV).
+"""Converts text subtitles to the format that the output's container holds (PyAV).
 
-The words and their times stay; their styles do not.
+Words and times are kept; styles are lost.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import av
 
 from livevision.media.extras import Track
 
-# By muxer, the text that it holds: FFmpeg's name of an encoder.
+# By muxer, its text format: FFmpeg's name of the encoder.
 _HELD = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip"}
 
-# Finer than the units of pictures and sound: FFmpeg compares their numbers with those of text.
+# Finer than the time bases of video and audio, whose numbers FFmpeg compares with those of text.
 _TICK = Fraction(1, 90_000)
-_UNKNOWN = 5 * 90_000  # ticks that a text lasts which does not say how long, and has none after it
+_UNKNOWN = 5 * 90_000  # ticks of a text without a duration and without a successor
 
-# A sample description (tx3g) as 3GPP TS 26.245 has it: at the bottom, white, 18 points, one font.
+# A sample description (tx3g) by 3GPP TS 26.245: at the bottom, white, 18 points, one font.
 _FONT = b"Arial"
 _FONTS = struct.pack(">I4sHHB", 13 + len(_FONT), b"ftab", 1, 1, len(_FONT)) + _FONT
 _SAMPLE_DESCRIPTION = (
@@ -34,15 +34,15 @@ _SAMPLE_DESCRIPTION = (
 
 
 Turn = tuple[str, int, int]
-"""Words and the ticks between which they are shown."""
+"""Words, and the ticks between which they are shown."""
 
 
 class Turns:
-    """Texts that may overlap as turns of which each begins where the one before ends, or later.
+    """Converts overlapping texts to a sequence without overlaps.
 
-    In mp4 and mov each sample of text lasts until the next one. FFmpeg's muxer ends samples by
-    itself, at the wrong moments where it writes fragments: it shifts packets of sound, and ends the
-    process over texts that overlap. So a text goes to it once its end has passed, with its end.
+    In mp4 and mov each text sample lasts until the next one. FFmpeg's muxer computes the ends
+    itself, and wrongly in fragmented files: it shifts audio packets, and aborts the process on
+    overlapping texts. A text is therefore passed on after its end, with its end.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Turns:
         self._shown: list[_Shown] = []
 
     def add(self, words: str, start: int, length: int) -> Iterator[Turn]:
-        """What ends before another text begins; one of length 0 is shown until the next."""
+        """Add a text; yields what ends before it. Length 0 lasts until the next text."""
         start = max(start, self._since)
         yield from self.until(start)
         if self._shown and start > self._since:
@@ -60,21 +60,21 @@ class Turns:
         self._shown.append(_Shown(start + (length or _UNKNOWN), words, bool(length)))
 
     def until(self, tick: float) -> Iterator[Turn]:
-        """What has ended at a moment, and nothing after it where no text follows."""
+        """What has ended at a moment, and an empty text after it if none follows."""
         while self._shown and (end := min(shown.end for shown in self._shown)) <= tick:
             if end > self._since:
                 yield self._words(), self._since, end
             self._since = end
             self._shown = [shown for shown in self._shown if shown.end > end]
             if not self._shown:
-                yield "", end, end + 1  # FFmpeg guesses at the length of what has none
+                yield "", end, end + 1  # FFmpeg guesses the length of samples without one
 
     def _words(self) -> str:
         return "\n".join(shown.words for shown in self._shown)
 
 
 class _Shown(NamedTuple):
-    """A text with the tick at which it ends, and whether its file said so (``timed``)."""
+    """A text with the tick of its end, and whether the file stated it (``timed``)."""
 
     end: int
     words: str
@@ -82,14 +82,14 @@ class _Shown(NamedTuple):
 
 
 class Words:
-    """A track of subtitles in the kind of text that the container holds.
+    """A subtitle track in the text format of the container.
 
     Args:
         track: The track.
         output: PyAV's output container.
 
     Raises:
-        ValueError, av.error.FFmpegError: It is no text, or the container holds none.
+        ValueError, av.error.FFmpegError: The track is not text, or the container holds none.
     """
 
     def __init__(self, track: Track, output: Any) -> None:
@@ -107,7 +107,7 @@ class Words:
             self._turns = Turns()
 
     def take(self, packet: Any) -> Iterator[Any]:
-        """The output's packets for one of the source's, or for None at the end."""
+        """Convert a packet of the source; None flushes at the end."""
         if packet is None:
             yield from self.due(float("inf"))
             return
@@ -124,7 +124,7 @@ class Words:
         yield from self._samples(self._turns.add(words, start, length))
 
     def due(self, seconds: float) -> Iterator[Any]:
-        """The output's packets that a moment on the clock of the packets makes ready."""
+        """Packets that are ready at a moment on the clock of the packets."""
         if self._turns is not None:
             yield from self._samples(self._turns.until(seconds / float(_TICK)))
 
@@ -146,7 +146,7 @@ def _of_mov_text(data: bytes) -> str:
 
 
 def _of_ass(data: bytes) -> str:
-    # Number, layer, style, name, three margins, effect, text.
+    # Fields: number, layer, style, name, three margins, effect, text.
     text = data.decode(errors="replace").split(",", 8)[-1]
     plain = re.sub(r"\{[^}]*\}", "", text)
     return plain.replace(r"\N", "\n").replace(r"\n", "\n").replace(r"\h", " ")

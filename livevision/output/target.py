@@ -1,4 +1,4 @@
-"""From what the user wrote after ``--output`` to a kind of sink and its target, checked early."""
+"""Parses ``--output`` to a kind of sink and its target, and checks it early."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CROPS = "crops"
 PAGE = "web"
 STANDARD_OUTPUT = "-"
 
-# What people may well ask for, and what to take instead.
+# Formats that users may expect, and the alternative.
 _INSTEAD = {
     **dict.fromkeys(
         (".avi", ".webm", ".m4v", ".wmv", ".flv", ".ts", ".mpg", ".mpeg", ".gif", ".h264", ".ogv"),
@@ -42,12 +42,12 @@ ALLOWED = (
 
 
 class Target(NamedTuple):
-    """A kind of sink and where it writes.
+    """A kind of sink and its target.
 
     Attributes:
-        kind: A name of ``registry.SINKS``, or "folder", which ``in_folder`` turns into one of them
-            for each source; of another package's sink the name of its entry point.
-        target: Path of a file or folder, or ""; what the user wrote, for another package's scheme.
+        kind: A name of ``registry.SINKS``, or "folder", from which ``in_folder`` makes one for each
+            source; for another package's sink the name of its entry point.
+        target: Path of a file or folder, or ""; for another package's scheme, the user's text.
     """
 
     kind: str
@@ -55,16 +55,16 @@ class Target(NamedTuple):
 
     @property
     def is_path(self) -> bool:
-        """Whether the target is a file or folder of ours to look after."""
+        """Whether the target is one of our own files or folders."""
         by_name = self.kind not in (*SINKS, "folder") and not self.kind.startswith(".")
         no_file = self.kind in (*SCHEMES, PAGE)
         return not (no_file or self.target == STANDARD_OUTPUT or by_name)
 
     @property
     def of_run(self) -> bool:
-        """Whether one sink takes the frames of all sources, rather than one for each source.
+        """Whether one sink takes the frames of all sources, rather than one per source.
 
-        Another package's does where it has ``opened`` (``protocols.Shared``).
+        For another package's sink: whether it has ``opened`` (``protocols.Shared``).
         """
         if self.kind in (*SINKS, "folder"):
             return self.kind in ("records", CROPS, PAGE)
@@ -72,15 +72,15 @@ class Target(NamedTuple):
 
 
 def locate(uri: str, *, sources: int = 1) -> Target:
-    """What an output is, by its suffix or scheme.
+    """Find the kind of an output by its suffix or scheme.
 
     Args:
-        uri: As the user wrote it.
-        sources: How many sources the run has: a video holds one of them only.
+        uri: The user's text.
+        sources: Number of sources in the run: a video holds only one.
 
     Raises:
-        UsageError: The scheme or suffix is not known, or one file cannot hold all sources.
-        OutputError: No file can have the name.
+        UsageError: The scheme or suffix is unknown, or one file cannot hold all sources.
+        OutputError: The file name is not possible.
     """
     if uri == STANDARD_OUTPUT:
         return Target("records", uri)
@@ -132,7 +132,7 @@ def locate(uri: str, *, sources: int = 1) -> Target:
     if suffix:
         known = unknown("suffix", suffix, (*VIDEOS, *RECORDS, *PICTURES, *_added_names(".")))
         raise UsageError(f"output {uri!r}: {known}")
-    raise UsageError(f"output {uri!r} has no suffix that tells what it is; use {ALLOWED}")
+    raise UsageError(f"output {uri!r} has no suffix that says what it is; use {ALLOWED}")
 
 
 def in_folder(
@@ -147,19 +147,19 @@ def in_folder(
     """The annotated copy of a source in a folder, named after the source.
 
     Args:
-        folder: Where copies go.
-        source: Name of the source as the user wrote it, without passwords.
-        pictures: The source consists of pictures, and so does its copy.
-        several: There are several of them, so that the copy is a folder, in which they keep their
+        folder: The folder.
+        source: The user's name of the source, without passwords.
+        pictures: The source is pictures, and so is its copy.
+        several: It is several pictures, so that the copy is a folder in which they keep their
             names.
-        is_file: The source is a file, folder or pattern, whose name can be kept as it is.
-        taken: Targets already given to other sources of the run, which are not given again.
+        is_file: The source is a file, folder or glob, whose name can be kept as it is.
+        taken: Targets of other sources of the run, which are not used again.
     """
     if is_file:
         stem, suffix = _name_and_suffix(source, several)
     else:
         stem, suffix = folder_name(source), ""
-    if pictures and is_pattern(stem):  # no place for a number is meant
+    if pictures and is_pattern(stem):  # it is a literal name
         stem = re.sub(r"[%*]", "-", stem)
     stem = stem or "source"
     if not pictures:
@@ -178,14 +178,14 @@ def in_folder(
 
 
 def folder_name(source: str) -> str:
-    """A source's name, without passwords, as the name of a folder."""
+    """A source's name, without passwords, as a folder name."""
     stem = re.sub(r"^[a-z]+://([^@/]*@)?", "", source.rstrip("/"))
     stem = Path(stem).name if "://" not in source else stem
     return re.sub(r"[^\w.+-]+", "-", stem).strip("-.") or "source"
 
 
 def _name_and_suffix(source: str, several: bool) -> tuple[str, str]:
-    """The name without its suffix, and the suffix in lower case; a folder's name is whole."""
+    """The name without its suffix, and the suffix in lower case; a folder's name is kept whole."""
     path = Path(source)
     if any(sign in path.name for sign in "*?[") and several:
         path = path.parent
@@ -196,18 +196,17 @@ def _name_and_suffix(source: str, several: bool) -> tuple[str, str]:
 
 
 def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
-    """Find out before any loading whether a target can be written.
+    """Check whether a target can be written, before anything is loaded.
 
-    Nothing is made or changed. Missing folders are fine; the sink makes them.
+    Nothing is created or changed. Missing folders are allowed; the sink creates them.
 
     Args:
-        target: As ``locate`` or ``in_folder`` gave it.
+        target: From ``locate`` or ``in_folder``.
         overwrite: Existing files may be replaced.
-        inputs: Files, and folders and patterns of pictures, that the run reads; none of them is
-            ever replaced.
+        inputs: Files, folders and globs of pictures that the run reads; they are never replaced.
 
     Raises:
-        OutputError: It cannot be written; the line says why and what to do.
+        OutputError: It cannot be written; the message says why and what to do.
     """
     if target.kind == "window" and (reason := display.why_not()):
         raise OutputError(f"cannot open a window: {reason}; or use --headless and --output FILE")
@@ -233,10 +232,10 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
 
 
 def refuse_existing(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
-    """Refuse a file that is read by the run, is a folder, or exists and may not be replaced.
+    """Refuse a file that is an input, a folder, or exists and may not be replaced.
 
     Raises:
-        OutputError: It is one of these, a pipe or a device, or a link that leads nowhere.
+        OutputError: It is one of these, a pipe or device, or a broken link.
     """
     end_of_links(path)
     refuse_special(path)
@@ -251,10 +250,10 @@ def refuse_existing(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ())
 
 
 def refuse_same(targets: Iterable[Target], report: Path | None = None) -> None:
-    """Refuse two outputs, or an output and the report, that stand on one path.
+    """Refuse two outputs, or an output and the report, on one path.
 
     Raises:
-        UsageError: Two of them do.
+        UsageError: Two share a path.
     """
     beside = ("",) if report == Path(STANDARD_OUTPUT) else ("", STANDARD_OUTPUT)
     named = [
@@ -268,17 +267,17 @@ def refuse_same(targets: Iterable[Target], report: Path | None = None) -> None:
         other = taken.setdefault(identity(path), path)
         if other is not path:
             both = str(path) if str(path) == str(other) else f"{other} and {path}"
-            raise UsageError(f"{both}: {what} on one path; give each a path of its own")
+            raise UsageError(f"{both}: {what} on one path; give each its own path")
 
 
 def _added_names(start: str = "") -> list[str]:
-    """Names of other packages' sinks: suffixes where ``start`` is a dot, else schemes."""
+    """Names of other packages' sinks: suffixes if ``start`` is a dot, else schemes."""
     names = entry_points.names(entry_points.SINKS, SINKS)
     return [name for name in names if name.startswith(".") == (start == ".")]
 
 
 def _holds_pictures(source: Path, folder: Path) -> bool:
-    """Whether a folder is where a source of pictures lies."""
+    """Whether a folder contains the pictures of a source."""
     if not source.is_dir():
         if source.suffix.lower() not in PICTURES and "*" not in source.name:
             return False

@@ -1,4 +1,4 @@
-"""A track beside the pictures on its way into an output: as it is, or encoded anew (PyAV)."""
+"""Copies or transcodes a track other than the video to an output (PyAV)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _ADTS_SYNC = 0xFFF0
 
 
 class Copy:
-    """A track whose packets go over as they are.
+    """A track whose packets are copied.
 
-    AAC of broadcasts repeats in each packet what other containers say once, in the header; there it
-    is put. Where joined files change it, what no longer fits the header is encoded anew.
+    Broadcast AAC repeats in each packet what other containers state once, in the header; it is
+    moved there. If joined files change it, packets that no longer fit the header are transcoded.
 
     Args:
         track: The track.
         output: PyAV's output container.
-        first: Its first packet, or None while none is known.
+        first: Its first packet, or None if unknown.
 
     Raises:
-        ValueError, av.error.FFmpegError: The container does not take it.
+        ValueError, av.error.FFmpegError: The container does not support it.
     """
 
     def __init__(self, track: Track, output: Any, first: Any) -> None:
         if track.template is None:
-            raise ValueError(f"nothing is known of its codec, {track.codec}")
+            raise ValueError(f"its codec {track.codec} is unknown")
         self._track = track
         self.output = output.add_stream_from_template(track.template)
         self._filter: Any = None
@@ -43,7 +43,7 @@ class Copy:
             self._filter = av.bitstream.BitStreamFilterContext("aac_adtstoasc", track.template)
 
     def take(self, packet: Any) -> Iterator[Any]:
-        """The output's packets for one of the source's, or for None at the end."""
+        """Convert a packet of the source; None flushes at the end."""
         if packet is None:
             ready = [] if self._anew is None else self._fitting(self._anew.take(None))
         elif self._filter is None:
@@ -58,7 +58,7 @@ class Copy:
             yield put
 
     def _fitting(self, packets: Iterator[Any]) -> list[Any]:
-        """Packets of an encoder in the unit of time of all others."""
+        """Packets of an encoder in the common time base."""
         found, base = list(packets), self._track.template.time_base
         for packet in found:
             unit = packet.time_base / base
@@ -68,19 +68,19 @@ class Copy:
         return found
 
     def _bare(self, packet: Any) -> list[Any]:
-        """A packet without what the header says."""
+        """A packet without the header data."""
         try:
             found = self._filter.filter(copied(packet))
         except av.error.FFmpegError:
-            return []  # a damaged packet is a gap in the sound, as any player would have it
+            return []  # a damaged packet is a gap in the audio, as in any player
         for bare in found:
             bare.time_base = packet.time_base
-        # The header has it already; Matroska's muxer would write it there again, and too far.
+        # The header has it already; Matroska's muxer would write it again, beyond its space.
         return [copied(bare, but="new_extradata") for bare in found]
 
 
 class Transcode:
-    """A track of sound in a codec that the output's container cannot hold, encoded anew as AAC.
+    """An audio track in a codec that the container cannot hold, transcoded to AAC.
 
     Args:
         track: The track.
@@ -98,28 +98,28 @@ class Transcode:
         self._anew = _Anew(track, self.output.codec_context)
 
     def take(self, packet: Any) -> Iterator[Any]:
-        """The output's packets for one of the source's, or for None at the end."""
+        """Convert a packet of the source; None flushes at the end."""
         for put in self._anew.take(packet):
             put.stream = self.output
             yield put
 
 
 class _Anew:
-    """Sound decoded and encoded with an encoder; gaps are filled with silence to stay in step."""
+    """Decodes and encodes audio; gaps are filled with silence to stay in sync."""
 
     def __init__(self, track: Track, encoder: Any) -> None:
-        # A decoder of its own, as other outputs of the same source have theirs.
+        # A separate decoder, since other outputs of the source have theirs.
         self._decoder, self._holder = _decoder(track)
         self._encoder = encoder
         self._resampler: Any = None
         self._from: tuple[Any, ...] = ()
-        self._next = 0  # where the next sample belongs, in samples
+        self._next = 0  # position of the next sample, in samples
 
     def take(self, packet: Any) -> Iterator[Any]:
         try:
             frames = self._decoder.decode(None if packet is None else copied(packet))
         except av.error.FFmpegError:
-            frames = []  # an undecodable packet is a gap in the sound, as any player would have it
+            frames = []  # an undecodable packet is a gap in the audio, as in any player
         for frame in frames:
             yield from self._encode(frame)
         if packet is None:
@@ -127,7 +127,7 @@ class _Anew:
             yield from self._dated(self._encoder.encode(None))
 
     def _encode(self, frame: Any) -> Iterator[Any]:
-        # Some sound does not say which channel is which, and joined files change.
+        # Some audio does not state its channel layout, and joined files change it.
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._from:
             yield from self._resampled(None)
@@ -141,7 +141,7 @@ class _Anew:
     def _resampled(self, frame: Any) -> Iterator[Any]:
         found = [] if self._resampler is None else self._resampler.resample(frame)
         for ready in found:
-            if ready.pts is None:  # what was still held at the end
+            if ready.pts is None:  # flushed at the end
                 ready.pts, ready.time_base = self._next, Fraction(1, ready.sample_rate)
             start = ready.pts * ready.time_base * ready.sample_rate
             self._next = round(start) + ready.samples
@@ -152,7 +152,7 @@ class _Anew:
 
 
 def copied(packet: Any, but: str = "") -> Any:
-    """A packet of one's own with the same bytes, times and side data, ``but`` one kind of that."""
+    """A copy of a packet with its bytes, times and side data, except one type of that."""
     copy = av.Packet(packet)
     copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
     copy.time_base, copy.is_keyframe = packet.time_base, packet.is_keyframe
@@ -163,10 +163,9 @@ def copied(packet: Any, but: str = "") -> Any:
 
 
 def held(track: Track, muxer: str, first: Any) -> bool:
-    """Whether a kind of container takes a track as it is.
+    """Whether a container holds a track without transcoding.
 
-    Tried out in memory, with a packet where there is one: what muxers list is more than they can
-    write.
+    Tested in memory, with a packet if there is one: muxers list more codecs than they can write.
     """
     try:
         with av.open(io.BytesIO(), "w", muxer) as trial:
@@ -180,15 +179,15 @@ def held(track: Track, muxer: str, first: Any) -> bool:
 
 
 def _decoder(track: Track) -> tuple[Any, Any]:
-    """A new decoder for a track, and what must live as long as it."""
+    """A new decoder for a track, and the object that must outlive it."""
     if track.template is None:
-        raise ValueError(f"nothing is known of its codec, {track.codec}")
+        raise ValueError(f"its codec {track.codec} is unknown")
     holder: Any = av.open(io.BytesIO(), "w", "null")
     return holder.add_stream_from_template(track.template).codec_context, holder
 
 
 def _layout(channels: int) -> str:
-    """The usual layout of so many channels."""
+    """The usual layout for a number of channels."""
     usual = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1")
     if not 1 <= channels <= len(usual):
         raise ValueError(f"{channels} channels are more than AAC has a layout for")
@@ -196,7 +195,7 @@ def _layout(channels: int) -> str:
 
 
 class _Adts(NamedTuple):
-    """What the head of a packet of AAC (ADTS) says: numbers of its kind, rate and channels."""
+    """The header of an AAC packet (ADTS): profile, rate and channels."""
 
     kind: int
     rate: int
@@ -207,13 +206,13 @@ class _Adts(NamedTuple):
         return cls(2, _AAC_RATES.index(context.sample_rate), min(context.layout.nb_channels, 7))
 
     def specific_config(self) -> bytes:
-        """The two bytes by which other containers say the same."""
+        """The two bytes with the same data in other containers."""
         if not self.channels:
-            raise ValueError("its channels are told in a way of their own")
+            raise ValueError("its channel layout is non-standard")
         return (self.kind << 11 | self.rate << 7 | self.channels << 3).to_bytes(2)
 
     def encoder(self) -> Any:
-        """An encoder whose packets fit a header that says so."""
+        """An encoder whose packets fit such a header."""
         encoder: Any = av.CodecContext.create("aac", "w")
         encoder.sample_rate, encoder.format = _AAC_RATES[self.rate], "fltp"
         encoder.layout = _layout(8 if self.channels == 7 else self.channels)

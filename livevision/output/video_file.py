@@ -1,8 +1,7 @@
-"""An annotated copy of a video: H.264 in mp4, mov or mkv, with true times and the source's sound.
+"""An annotated video: H.264 in mp4, mov or mkv, with exact times and the source's audio.
 
-The file can be read at any moment up to about its last second, also after ``kill -9`` or on a full
-disk: mp4 and mov are written in fragments and become ordinary ones when they are finished, mkv in
-short clusters.
+The file is readable at any moment up to about its last second, also after ``kill -9`` or on a full
+disk: mp4 and mov are written in fragments and finished as ordinary files, mkv in short clusters.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from livevision.protocols import SourceInfo
 log = logging.getLogger(__name__)
 
 _FRAGMENT_MS = 400
-# A first time beyond this is a clock's and not a film's, and would be an hour of nothing to see.
+# A later first time is a clock's and not a film's, and would begin with an hour of nothing.
 _LATEST_START_S = 60.0
 
-# By suffix: the muxer, its options, and the marks of the parts that a reader takes as a whole.
+# By suffix: the muxer, its options, and the marks of parts that are readable only as a whole.
 _MP4 = {
-    # The index is added when the file is finished; until then each fragment has its own.
+    # The index is written at the end; until then each fragment has its own.
     "movflags": "hybrid_fragmented+delay_moov",
     "frag_duration": str(_FRAGMENT_MS * 1000),
 }
 _MKV = {
     "cluster_time_limit": str(_FRAGMENT_MS),
-    # Sound may begin a moment before zero; shifting everything would falsify the pictures' times.
+    # Audio may begin slightly before zero; shifting everything would falsify the video's times.
     "avoid_negative_ts": "disabled",
 }
 _MUXERS = {
@@ -51,16 +50,16 @@ _FLUSH = {"flush_packets": "1", "max_interleave_delta": str(_FRAGMENT_MS * 1000)
 
 
 class VideoFileSink:
-    """Writes every frame at its own presentation time, and what else the source's file holds.
+    """Writes every frame at its presentation time, and the other streams of the source's file.
 
     Args:
         target: Path ending in .mp4, .mov or .mkv.
-        info: The source. ``extras`` brings its sound, ``time_base`` keeps times exact,
-            ``bit_rate`` caps the output's, or ``size`` and ``rate`` where it is not known.
+        info: The source. ``extras`` has its audio, ``time_base`` keeps times exact, ``bit_rate``
+            caps the output's, or ``size`` and ``rate`` if that is unknown.
         options: ``overwrite``, ``encoder``, ``preset``, ``crf``, ``sound`` and ``threads``.
 
     Raises:
-        OutputError: The file exists, or cannot be made or written.
+        OutputError: The file exists, or cannot be created or written.
     """
 
     wants_image = True
@@ -102,7 +101,7 @@ class VideoFileSink:
         self._beside: dict[int, _Track] = {}
         if self._encoder.coded_size != info.size:
             log.info(
-                "%s: H.264 wants even sizes: written as %dx%d", path, *self._encoder.coded_size
+                "%s: H.264 requires even sizes: written as %dx%d", path, *self._encoder.coded_size
             )
         self._zero = 0.0
         self._last: Frame | None = None
@@ -110,11 +109,11 @@ class VideoFileSink:
         self._gap = float(1 / info.rate) if info.rate else 1 / 30
 
     def write(self, rendered: Rendered) -> None:
-        """Take the next frame; the picture is uint8, H×W×3, BGR.
+        """Write the next frame; the picture is uint8, H×W×3, BGR.
 
         Raises:
-            OutputError: The disk is full or the file cannot be written any more. What was written
-                before can be read.
+            OutputError: The disk is full, or the file can no longer be written. What was written
+                before is readable.
         """
         frame = rendered.frame
         if self._last is None:
@@ -126,13 +125,13 @@ class VideoFileSink:
             self._gap = max(frame.time - self._last.time, 0.0) or self._gap
         self._last = frame
         pts = round((frame.time - self._zero) / self._encoder.time_base)
-        # A source whose clock stands still or goes back must not break the file off.
+        # A source whose clock stops or goes back must not end the file.
         self._pts = pts if self._pts is None else max(pts, self._pts + 1)
         with self._errors_told():
             self._put_video(self._encoder.encode(rendered.image, self._pts))
 
     def close(self) -> None:
-        """Finish the file; where no frame came, or after a failure, nothing is finished.
+        """Finish the file; without frames, or after a failure, nothing is finished.
 
         Raises:
             OutputError: The end cannot be written.
@@ -145,7 +144,7 @@ class VideoFileSink:
                 with self._errors_told():
                     self._finish(self._last)
             else:
-                # The muxer wants to end a file that takes nothing more, or is thrown away.
+                # Closing the muxer writes to a file that has failed, or is discarded.
                 with contextlib.suppress(av.error.FFmpegError, OutputError):
                     self._container.close()
         finally:
@@ -159,7 +158,7 @@ class VideoFileSink:
                 self.where = ""
 
     def _finish(self, last: Frame) -> None:
-        """Give the last frame its duration, the sound its end and the file its index."""
+        """Write the last frame's duration, the rest of the audio, and the index."""
         end, whole = self._end(last)
         self._put_video(self._encoder.flush())
         if self._extras is not None:
@@ -173,7 +172,7 @@ class VideoFileSink:
         self._container.close()
 
     def _end(self, last: Frame) -> tuple[float, bool]:
-        """When the last frame ends, on the source's clock, and whether the source ended there."""
+        """The end of the last frame on the source's clock, and whether the source ended there."""
         usual, extras = last.time + self._gap, self._info.extras
         if extras is None:
             return usual, False
@@ -199,11 +198,11 @@ class VideoFileSink:
             if stream.type == "audio":
                 self._beside.setdefault(stream.index, _Track(self._container)).put(packet)
             else:
-                self._container.mux(packet)  # it lasts as long as it says
+                self._container.mux(packet)  # its duration is known
 
     @contextlib.contextmanager
     def _file_errors_told(self) -> Iterator[None]:
-        """Lets the file's errors through as they are told to the user, whatever they came as."""
+        """Raise the file's own error, whatever it was wrapped in."""
         try:
             yield
         except Exception:
@@ -220,9 +219,9 @@ class VideoFileSink:
 
 
 class _Track:
-    """Keeps one packet back, for only the next one tells how long it lasts.
+    """Holds one packet back, since only the next one determines its duration.
 
-    A fragment ends after its last packet's duration, and the next one has to begin there.
+    A fragment ends with its last packet's duration, and the next one has to begin there.
     """
 
     def __init__(self, container: Any) -> None:
@@ -232,13 +231,13 @@ class _Track:
     def put(self, packet: Any) -> None:
         if self._held is not None:
             if packet.dts <= self._held.dts:
-                return  # sound that repeats a time: no container takes it
+                return  # audio that repeats a time, which no container accepts
             self._held.duration = packet.dts - self._held.dts
             self._container.mux(self._held)
         self._held = packet
 
     def end(self, duration: int | None = None) -> None:
-        """Let go of the last packet, which lasts as long as is told or as it says itself."""
+        """Write the last packet, with this duration or its own."""
         if self._held is not None:
             if duration is not None:
                 self._held.duration = duration

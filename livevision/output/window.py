@@ -15,23 +15,23 @@ from livevision.protocols import SourceInfo, StopRequested
 
 _ENDING_KEYS = (ord("q"), ord("Q"), 27)
 _LARGEST = (1600, 900)
-# Later than this, a paced window goes on from where it is instead of rushing after the clock.
+# If later than this, a paced window continues from there instead of catching up.
 _LATE_S = 0.25
 
 
 class WindowSink:
-    """Shows pictures in a window of their shape. To be used on the main thread.
+    """Shows pictures in a window of their shape. Use it on the main thread.
 
     Attributes:
-        waited: Seconds that frames were held back for their time, in all.
+        waited: Total seconds that frames were held back for their time.
 
     Args:
         target: Unused; a window has no address.
-        info: The source; its name is the window's.
-        options: ``pace`` shows a file no faster than its own times tell.
+        info: The source; its name is the title.
+        options: ``pace`` shows a file no faster than its own times.
 
     Raises:
-        OutputError: There is no display, or the installed OpenCV has no windows.
+        OutputError: There is no display, or OpenCV has no windows.
     """
 
     wants_image = True
@@ -66,7 +66,7 @@ class WindowSink:
         self.waited += max(0.0, until - begun)
 
     def attend(self) -> None:
-        """Look for keys while no frame comes.
+        """Check for keys while no frame comes.
 
         Raises:
             StopRequested: The user pressed q or Esc, or closed the window.
@@ -79,7 +79,7 @@ class WindowSink:
     def close(self) -> None:
         if self._open:
             self._open = False
-            # The user may have closed it, which OpenCV counts as an error.
+            # The user may have closed it, which OpenCV reports as an error.
             with contextlib.suppress(cv2.error):
                 cv2.destroyWindow(self._name)
             cv2.waitKey(1)
@@ -95,7 +95,7 @@ class WindowSink:
         display.opened()
 
     def _until(self, frame_time: float) -> float:
-        """The moment, by the monotonic clock, until which a picture is to stand."""
+        """The monotonic time until which a picture is shown."""
         now = time.monotonic()
         if not self._pace:
             return now
@@ -104,7 +104,7 @@ class WindowSink:
         return self._clock + frame_time
 
     def _wait(self, until: float) -> None:
-        """Let the window draw itself and look for keys, once at least and until a moment."""
+        """Let the window redraw and check for keys, at least once and until a moment."""
         while True:
             left = until - time.monotonic()
             if cv2.waitKey(max(1, min(20, round(left * 1000)))) & 0xFF in _ENDING_KEYS:

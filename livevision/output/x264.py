@@ -1,4 +1,4 @@
-"""What x264 is told: quality and pace, and a cap on the bits of a file's copy."""
+"""Settings of x264: quality, pace, and a cap on the bit rate of copies."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from fractions import Fraction
 from livevision.output.options import OutputOptions
 from livevision.protocols import SourceInfo
 
-# x264 looks ahead to spend bits well; what it looks at is lost when the process is killed.
+# The look-ahead improves bit allocation; its pictures are lost when the process is killed.
 _LOOKAHEAD_S = 0.3
 _KEYFRAMES_S = 4
-# The cap above the source's own bit rate, and the least that keeps an annotated picture good.
+# The cap relative to the source's bit rate, enough for a good annotated picture.
 _MOST_OF_SOURCE = 1.8
 _LEAST_BITS_PER_PIXEL = 0.04
-# The cap where the bit rate is not told, as of a camera: four times what usual films take.
+# The cap if the bit rate is unknown, as for cameras: four times that of usual films.
 _MOST_BITS_PER_PIXEL, _LEAST_BITS = 0.3, 2e6
-# So many seconds' bits may come at once: in an encoder that keeps to the cap, as into a player's
-# buffer; before it takes over from one that does not; and what is left to it then.
+# Seconds of bits that may come at once: in an encoder that keeps to the cap, as in a player's
+# buffer; before it takes over from one that does not; and what remains for it then.
 _BUFFER_S, _BURST_S, _LEFT_S = 2.0, 1.5, 0.6
 
-# "auto" is ultrafast with the cheap half of what makes veryfast's files small. What looks ahead and
-# weighs blocks (mbtree, aq) is left out, which saves about a tenth of the work at the same size and
-# quality with a crf two higher (figures: docs/performance.md, "Video encoder").
+# "auto" is ultrafast plus the cheap half of veryfast's tools. Look-ahead and block weighting
+# (mbtree, aq) are off, which saves about a tenth of the work at the same size and quality with a
+# crf two higher (figures: docs/performance.md, "Video encoder").
 _AUTO = "cabac=1:deblock=0,0:8x8dct=1:aq-mode=0:mbtree=0"
 _AUTO_STEPS = 2
-# Parameter sets that tell nothing of the quality: one encoder can go on with another's track.
+# Parameter sets without the quality, so that one encoder can continue another's track.
 _ALIKE = "stitchable=1"
 
 
 def free(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
-    """Settings of the encoder that begins a track, which keeps to no cap that would cost time.
+    """Settings of the encoder that begins a track, without a cap, which would cost time.
 
-    "auto" holds the quantizer itself. A constant rate factor, and any cap, analyse a small copy of
-    each picture beforehand, which is a fifth of the encoder's work (figures: docs/performance.md,
+    "auto" uses a constant quantizer. A constant rate factor, and any cap, analyse a small copy of
+    each picture first, which is a fifth of the encoder's work (figures: docs/performance.md,
     "Video encoder").
     """
     if options.preset == "auto":
@@ -41,13 +41,13 @@ def free(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
 
 
 def capped(info: SourceInfo, options: OutputOptions, before: bytes | None = None) -> dict[str, str]:
-    """Settings of an encoder that keeps to the cap for the source: quality gives way to it.
+    """Settings of an encoder that keeps to the source's cap at the cost of quality.
 
     Args:
         info: The source.
         options: ``preset`` and ``crf``.
-        before: The parameter sets of the encoder that it takes over from, as Annex B of H.264 has
-            them. It gets the same ones, where x264 would choose the level by the cap.
+        before: Parameter sets of the encoder it takes over from, in Annex B format of H.264. It
+            gets the same ones; otherwise x264 would choose the level by the cap.
     """
     settings = _settings(info, options, "crf")
     if before is not None:
@@ -58,9 +58,9 @@ def capped(info: SourceInfo, options: OutputOptions, before: bytes | None = None
 
 
 def cap(info: SourceInfo) -> int:
-    """Bits a second that a copy may take, by its source's, or by its size where these are not told.
+    """The bit-rate cap of a copy, from the source's bit rate, or from its size if that is unknown.
 
-    A camera's noise at night would otherwise fill a disk.
+    Otherwise a camera's noise at night would fill a disk.
     """
     pixels = info.size[0] * info.size[1] * float(info.rate or 30)
     if info.bit_rate:
@@ -69,10 +69,10 @@ def cap(info: SourceInfo) -> int:
 
 
 class Bits:
-    """Watches the bits of a track against a cap.
+    """Compares the bits of a track with a cap.
 
     Args:
-        cap: Bits a second.
+        cap: Bits per second.
     """
 
     def __init__(self, cap: int) -> None:
@@ -80,26 +80,26 @@ class Bits:
         self._over = 0.0
 
     def too_many(self, bits: int, seconds: Fraction | float) -> bool:
-        """Whether with another picture there are more than the cap and a burst allow.
+        """Whether the track with another picture exceeds the cap and the allowed burst.
 
         Args:
-            bits: The picture's.
-            seconds: How long after the last picture it is shown.
+            bits: Size of the picture.
+            seconds: Time since the last picture.
         """
         self._over = max(0.0, self._over - self._cap * float(seconds)) + bits
         return self._over > _BURST_S * self._cap
 
 
 def key_frame_interval(rate: Fraction | float) -> str:
-    """Frames from one key frame to the next, as FFmpeg's encoders take them: four seconds'."""
+    """Frames between key frames, as FFmpeg's encoders take it: four seconds."""
     return str(max(1, min(250, round(_KEYFRAMES_S * rate))))
 
 
 def _settings(info: SourceInfo, options: OutputOptions, control: str) -> dict[str, str]:
-    """All but the cap; ``control`` is x264's name for what the quality is a number of."""
+    """All settings but the cap; ``control`` is x264's name of the quality setting."""
     rate = float(info.rate or 30)
     pixels = info.size[0] * info.size[1]
-    # Pictures in the look-ahead take memory too: 8K ones 50 MB each.
+    # Pictures in the look-ahead take memory too: 50 MB each for 8K.
     lookahead = max(0, min(10, int(_LOOKAHEAD_S * rate), int(8e7 / pixels)))
     auto = options.preset == "auto"
     quality = f"{control}={min(51, options.crf + _AUTO_STEPS * auto)}"

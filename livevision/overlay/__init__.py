@@ -1,1 +1,1 @@
-"""The fourth stage: results drawn on pictures."""
+"""Overlay: draws results on pictures."""

@@ -1,4 +1,4 @@
-"""Boxes with class and confidence on a picture."""
+"""Draws boxes with class and confidence."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _CASING: Colour = (16, 16, 16)
 
 
 class BoxOverlay:
-    """Draws ``sv.Detections``: a box a detection, coloured by class, labelled where there is room.
+    """Draws ``sv.Detections``: a box per detection, coloured by class, labelled if there is room.
 
-    Lines and letters grow with the picture. A line has a dark casing, so that it shows on a ground
-    of its own colour, and is never so thin that H.264 loses it. Labels cover neither each other nor
-    what else is written; one that finds no place by its box is left out.
+    Line widths and letters scale with the picture. A line has a dark casing, so that it is visible
+    on its own colour, and is never so thin that H.264 loses it. Labels cover neither each other nor
+    other texts; one without a free place by its box is left out.
 
     Args:
-        labels: Names of all classes, by which colours are dealt; without them by number.
+        labels: Names of all classes, which decide the colours; without them class numbers do.
         confidence: Write the confidence after the class.
-        edges: "box", or "corners" for the ends of the edges alone.
+        edges: "box", or "corners" for the ends of the edges only.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class BoxOverlay:
         self._colours = box_palette(labels) if labels else bright()
 
     def plan(self, result: sv.Detections, room: Room) -> Callable[[Image], None]:
-        """Tell the room what was found; gives what draws it, and finds the labels' places.
+        """Register the boxes in the room; returns a function that draws them and places labels.
 
-        The strip above a box, where its label likes to stand, is told as a part of it.
+        The strip above a box, the preferred place of its label, counts as part of it.
         """
         if len(result):
             strip = TextSize.for_side(min(room.width, room.height)).extent("A")[1]
@@ -53,12 +53,12 @@ class BoxOverlay:
         return lambda image: self._draw(image, result, room)
 
     def draw(self, image: Image, result: sv.Detections, room: Room | None = None) -> Image:
-        """Draw on ``image`` (uint8, H×W×3, BGR) in place and give it back.
+        """Draw on ``image`` (uint8, H×W×3, BGR) in place and return it.
 
         Args:
             image: The picture.
-            result: Boxes in the picture's pixels; what lies outside the picture is cut off.
-            room: What is written on the picture already; the labels are added to it.
+            result: Boxes in the picture's pixels; parts outside the picture are clipped.
+            room: Texts already on the picture; the labels are added to it.
         """
         room = Room(image) if room is None else room
         room.draw(image, [self.plan(result, room)])
@@ -69,7 +69,7 @@ class BoxOverlay:
         boxes = _whole(np.asarray(result.xyxy, np.float64), line, room)
         colours = self._colours_of(result)
         sizes = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        # Small ones last, so that their lines lie on those of the large ones behind them.
+        # Small boxes last, so that their lines are on top of large ones.
         for i in np.argsort(-sizes, kind="stable").tolist():
             self._outline(image, boxes[i].tolist(), colours[i], line)
         size = TextSize.for_picture(image)
@@ -91,10 +91,10 @@ class BoxOverlay:
         colour: Colour,
         before: Slot | None,
     ) -> Slot | None:
-        """Write what a box is, in as many words as find a place; gives which place that is."""
+        """Write a box's label in the longest form that has a place; returns the place."""
         x1, y1, x2, y2 = box
         texts = self._texts(result, i)
-        # On pictures so small that not even the shortest fits in it is cut.
+        # On very small pictures even the shortest form is cut.
         for text in (*texts, size.cut(texts[-1], room.width)) if texts else ():
             extent = size.extent(text)
             found = find_place(room, (x1, y1, x2, y2), extent, before) if text else None
@@ -106,7 +106,7 @@ class BoxOverlay:
         return None
 
     def _texts(self, result: sv.Detections, i: int) -> list[str]:
-        """What is written on a box: class, number of its track, confidence; then without it."""
+        """Forms of a label: class, track number and confidence; then without the confidence."""
         words = []
         names = result.data.get("class_name")
         if names is not None:
@@ -129,24 +129,24 @@ class BoxOverlay:
 
 
 def line_width(image: Image) -> int:
-    """Width of a box's line in pixels, without its casing: a 240th of the shorter side.
+    """Line width of a box in pixels, without its casing: 1/240 of the shorter side.
 
-    Two pixels at least, since a video has a colour for two by two, and one on pictures so small
-    that two would hide what they show.
+    At least two pixels, since video stores colour for 2×2 pixels; one on pictures so small that two
+    would hide their content.
     """
     shorter: int = min(image.shape[:2])
     return max(2 if shorter >= 120 else 1, round(shorter / 240))
 
 
 def _whole(xyxy: NDArray[np.float64], line: int, room: Room) -> NDArray[np.int64]:
-    """Boxes around the lines in whole pixels; edges outside the picture stay outside.
+    """The boxes around the lines in whole pixels; edges outside the picture stay outside.
 
-    An edge within the picture has its whole line within it, so that a box that ends with the
-    picture shows there.
+    An edge within the picture has its whole line within it, so that a box that ends at the border
+    is visible there.
     """
     reach = 3 * line + 3
     sides = np.array((room.width, room.height) * 2, np.float64)
-    # Far outside, whole numbers would be too large to reckon with.
+    # Far outside, integers would overflow.
     edges = np.nan_to_num(xyxy).clip(-reach, sides + reach)
     boxes = np.rint(edges - line / 2).astype(np.int64)
     inside = (edges >= 0) & (edges <= sides)
@@ -157,10 +157,10 @@ def _whole(xyxy: NDArray[np.float64], line: int, room: Room) -> NDArray[np.int64
 
 
 def _order(result: sv.Detections, boxes: NDArray[np.int64]) -> list[int]:
-    """Whose label is placed first: sure ones, then by place, which seldom changes between frames.
+    """Order of label placement: confident boxes first, then by position, which is stable.
 
-    By confidence alone, two boxes side by side would change turns, and their labels places, with
-    every frame.
+    By confidence alone, two adjacent boxes would swap places, and their labels too, with every
+    frame.
     """
     sure = np.zeros(len(boxes)) if result.confidence is None else result.confidence
     where = boxes[:, 0] + boxes[:, 1]
@@ -169,7 +169,7 @@ def _order(result: sv.Detections, boxes: NDArray[np.int64]) -> list[int]:
 
 
 def _outline(image: Image, box: list[int], colour: Colour, line: int) -> None:
-    """Draw the four edges of a box, each a line of its colour between two dark ones."""
+    """Draw the four edges of a box, each a coloured line between two dark ones."""
     height, width = image.shape[:2]
     x1, y1, x2, y2 = box
     casing = max(1, line // 3)
@@ -179,7 +179,7 @@ def _outline(image: Image, box: list[int], colour: Colour, line: int) -> None:
         first, last = max(0, start), min(height, start + len(band))
         if first < last and left < right:
             image[first:last, left:right] = band[first - start : last - start, : right - left]
-    # Between the level ones, so that at the corners no casing runs across a line.
+    # Between the horizontal ones, so that no casing crosses a line at the corners.
     top, bottom = max(0, y1 + line), min(height, y2 - line)
     for start in (x1 - casing, x2 - line - casing):
         first, last = max(0, start), min(width, start + len(band))
@@ -188,14 +188,14 @@ def _outline(image: Image, box: list[int], colour: Colour, line: int) -> None:
 
 
 def _corners(image: Image, box: list[int], colour: Colour, line: int) -> None:
-    """Draw the ends of the four edges, each a quarter of the shorter one."""
+    """Draw the ends of the four edges, each a quarter of the shorter edge."""
     height, width = image.shape[:2]
     x1, y1, x2, y2 = box
     reach = max(2 * line, min(x2 - x1, y2 - y1) // 4)
     for x, across in ((x1, (x1, x1 + reach)), (x2 - line, (x2 - reach, x2))):
         for y, down in ((y1, (y1, y1 + reach)), (y2 - line, (y2 - reach, y2))):
             arms = ((*across, y, y + line), (x, x + line, *down))
-            # All casings before the lines, so that none runs across a corner.
+            # All casings before the lines, so that none crosses a corner.
             for more, shade in ((max(1, line // 3), _CASING), (0, colour)):
                 for left, right, top, bottom in arms:
                     rows = slice(max(0, top - more), max(0, min(height, bottom + more)))
@@ -205,9 +205,9 @@ def _corners(image: Image, box: list[int], colour: Colour, line: int) -> None:
 
 @lru_cache(maxsize=64)
 def _band(colour: Colour, line: int, casing: int, length: int) -> Image:
-    """A level line between its casings, as long as any edge; not to be written to.
+    """A horizontal line with its casings, as long as any edge; read-only.
 
-    Copied in one go, as filling with three bytes over and over takes several times as long.
+    It is copied, since filling with three bytes repeatedly takes several times as long.
     """
     band = np.full((line + 2 * casing, length, 3), _CASING, np.uint8)
     band[casing:-casing] = colour

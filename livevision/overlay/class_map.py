@@ -1,4 +1,4 @@
-"""A class map laid over a picture in colours."""
+"""Blends a class map over a picture in colours."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from livevision.overlay.room import Room
 from livevision.results import ClassMap
 
 _LINE: Colour = (255, 255, 255)
-_LINE_ID = 255  # where lines are drawn, class ids end below it
-_COARSE = 80  # rows or columns, whichever are fewer, looked at to see what is where
+_LINE_ID = 255  # id of lines; class ids are below it
+_COARSE = 80  # rows or columns of the coarse map, whichever are fewer
 
 
 class ClassMapOverlay:
-    """Blends the colour of each pixel's class into the picture, with a line between classes.
+    """Blends the colour of each pixel's class into the picture, with lines between classes.
 
-    Classes that stand for nothing, such as "background", and ids without a label leave the picture
-    as it is.
+    Classes without objects, such as "background", and ids without a label leave the picture
+    unchanged.
 
     Args:
-        alpha: Share of the class colour, 0 (picture only) .. 1 (colours only).
+        alpha: Opacity of the class colour, 0 (picture only) .. 1 (colours only).
         palette: See ``palette.palette``.
-        legend: Name the classes seen beside their colours, in the bottom left corner or where
-            less is hidden; where ``alpha`` is 0 there are no colours to explain.
+        legend: Name the visible classes beside their colours, in the bottom left corner or where
+            less is hidden; not for an ``alpha`` of 0.
         lines: Draw the lines.
 
     Raises:
-        UsageError: ``alpha`` is outside 0..1, or there is no such palette.
+        UsageError: ``alpha`` is outside 0..1, or the palette is unknown.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class ClassMapOverlay:
         self._take_labels(())
 
     def plan(self, result: ClassMap, room: Room) -> Callable[[Image], None]:
-        """Tell the room where something is, and take a place for the legend; gives what draws.
+        """Register the classes in the room and place the legend; returns a function that draws.
 
         Raises:
-            ValueError: The class map has another size than the picture.
+            ValueError: The class map and the picture differ in size.
         """
         class_map = result.class_map
         if class_map.shape != (room.height, room.width):
@@ -82,20 +82,20 @@ class ClassMapOverlay:
         return lambda image: self._blend(image, class_map)
 
     def draw(self, image: Image, result: ClassMap, room: Room | None = None) -> Image:
-        """Blend into ``image`` (uint8, H×W×3, BGR) in place and give it back.
+        """Blend into ``image`` (uint8, H×W×3, BGR) in place and return it.
 
         Raises:
-            ValueError: The class map has another size than the picture.
+            ValueError: The class map and the picture differ in size.
         """
         room = Room(image) if room is None else room
         room.draw(image, [self.plan(result, room)])
         return image
 
     def _blend(self, image: Image, class_map: NDArray[np.uint8]) -> None:
-        """Each step is one pass in fixed point with OpenCV's vector code.
+        """Blend the whole picture in passes of OpenCV's fixed-point vector code.
 
-        That is several times quicker than indexing in numpy; the buffers are kept, since fresh
-        memory costs more than the arithmetic.
+        That is several times faster than numpy indexing; buffers are reused, since allocating them
+        costs more than the arithmetic.
         """
         if self._paint.shape != image.shape:
             self._paint = np.empty_like(image)
@@ -107,17 +107,17 @@ class ClassMapOverlay:
             self._blend_what_is_opaque(image, class_map)
 
     def _blend_what_is_opaque(self, image: Image, class_map: NDArray[np.uint8]) -> None:
-        """Blend where a class stands for something, which often is a small part of the picture."""
+        """Blend only where classes are opaque, which often is a small part of the picture."""
         mask = cv2.LUT(class_map, self._opaque)
         x, y, width, height = cv2.boundingRect(mask)
         if not width:
             return
-        # Something of what is clear must be seen for a line to run along it.
+        # Include a margin of transparent pixels, for lines along them.
         more = self._line_width
         rows = slice(max(0, y - more), y + height + more)
         part = rows, slice(max(0, x - more), x + width + more)
         shown, paint, mask = image[part], self._paint[part], mask[part]
-        # What is clear counts as one class, whatever there is of it.
+        # All transparent ids count as one class.
         ids = np.asarray(cv2.bitwise_and(class_map[part], mask), np.uint8)
         ids = self._with_lines(ids, self._ids[part])
         cv2.applyColorMap(ids, self._colours, paint)
@@ -125,7 +125,7 @@ class ClassMapOverlay:
         cv2.copyTo(paint, mask, shown)
 
     def _with_lines(self, ids: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The ids, and ``_LINE_ID`` where a class begins beside one of a lower number."""
+        """The ids, with ``_LINE_ID`` where a class borders on one with a lower number."""
         if not self._lines or len(self._labels) > _LINE_ID:
             return ids
         across = 2 * self._line_width + 1
@@ -135,12 +135,12 @@ class ClassMapOverlay:
 
     @property
     def _line_width(self) -> int:
-        """In pixels, by the size of the picture that is drawn on."""
+        """In pixels, by the size of the picture."""
         shorter: int = min(self._ids.shape)
         return max(1, round(shorter / 270))
 
     def _take_labels(self, labels: Sequence[str]) -> None:
-        """Make the look-up tables for a list of class names."""
+        """Build the look-up tables for a list of class names."""
         self._labels = labels
         self._colours[:] = _LINE
         self._colours[: len(labels), 0] = palette(labels, self._palette)
@@ -150,7 +150,7 @@ class ClassMapOverlay:
 
 
 def _edges(class_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """1 where a pixel is of another class than the one below or to the right of it, else 0."""
+    """1 where a pixel's class differs from the one below or to the right, else 0."""
     edges = np.zeros(class_map.shape, np.uint8)
     edges[:-1] |= class_map[:-1] != class_map[1:]
     edges[:, :-1] |= class_map[:, :-1] != class_map[:, 1:]

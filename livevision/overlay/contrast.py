@@ -1,4 +1,4 @@
-"""How well two colours are told apart: by their brightness, and as people see them.
+"""Contrast between colours: by brightness, and as perceived.
 
 Colours are BGR, 0..255, in the last axis of an array.
 """
@@ -18,14 +18,14 @@ def luminance(colours: ArrayLike) -> Values:
 
 
 def contrast_ratio(a: ArrayLike, b: ArrayLike) -> Values:
-    """WCAG 2's ratio of brightness, 1 .. 21; text takes 4.5 to be read well, lines take 3."""
+    """WCAG 2's contrast ratio, 1 .. 21; text needs 4.5 to be readable, lines need 3."""
     lights = np.stack(np.broadcast_arrays(luminance(a), luminance(b))) + 0.05
     ratio: Values = lights.max(0) / lights.min(0)
     return ratio
 
 
 def difference(a: ArrayLike, b: ArrayLike) -> Values:
-    """Distance in Oklab: 0 for the same colour, about 0.02 just told apart, 1 for black and white.
+    """Distance in Oklab: 0 for equal colours, about 0.02 just noticeable, 1 for black and white.
 
     Björn Ottosson, A perceptual color space for image processing, 2020.
     """
@@ -42,7 +42,7 @@ def oklab(colours: ArrayLike) -> Values:
 
 
 def _linear(colours: ArrayLike) -> Values:
-    """sRGB as amounts of light, 0..1."""
+    """sRGB to linear light, 0..1."""
     values = np.asarray(colours, np.float64) / 255
     linear: Values = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     return linear

@@ -1,8 +1,8 @@
-"""Hides what was found: people's faces and cars' plates, of which nothing is to be left.
+"""Hides detections beyond recognition, such as faces and licence plates.
 
-supervision's annotators for this round a box's edges down, so that a strip of what they hide may
-stay, and blur with a kernel that leaves large letters legible. Here a box is grown by a margin and
-rounded outwards, and what is left of it is the mean colour of a dozen fields.
+supervision's annotators for this round a box's edges down, which may leave a strip visible, and
+blur with a kernel that keeps large letters legible. Here a box is enlarged by a margin and rounded
+outwards, and reduced to the mean colours of a dozen fields.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from livevision.results import ClassMap
 if TYPE_CHECKING:
     import supervision as sv
 
-_FIELDS = 3  # along the shorter side of what is hidden
+_FIELDS = 3  # along the shorter side
 _MOST_FIELDS = 8  # along the longer side
-_MARGIN = 0.08  # of a box's sides, to each side
+_MARGIN = 0.08  # on each side, as a share of the box's sides
 _LEAST_PX = 3
 
 
 class HidingOverlay:
     """Blurs or pixelates ``sv.Detections``, or the classes of a ``ClassMap``, on a picture.
 
-    It is drawn before anything else, so that boxes and texts stay legible.
+    It is drawn first, so that boxes and texts stay legible.
 
     Args:
         classes: Names of the classes to hide; None for all.
-        fields: Leave visible fields of one colour, in place of a blur.
+        fields: Show the fields as plain colours instead of blurring them.
     """
 
     def __init__(self, classes: Collection[str] | None = None, *, fields: bool = False) -> None:
@@ -42,13 +42,13 @@ class HidingOverlay:
         self._grow = cv2.INTER_NEAREST if fields else cv2.INTER_LINEAR
 
     def plan(self, result: sv.Detections | ClassMap, room: Room) -> Callable[[Image], None]:
-        """What hides it; nothing is told to the room."""
+        """The function that hides; the room is not used."""
         if isinstance(result, ClassMap):
             return lambda image: self._hide_pixels(image, result)
         return lambda image: self._hide_boxes(image, result)
 
     def draw(self, image: Image, result: sv.Detections | ClassMap) -> Image:
-        """Hide on ``image`` (uint8, H×W×3, BGR) in place and give it back."""
+        """Hide on ``image`` (uint8, H×W×3, BGR) in place and return it."""
         self.plan(result, Room(image))(image)
         return image
 
@@ -69,7 +69,7 @@ class HidingOverlay:
                 yield boxes[i]
 
     def _hide_pixels(self, image: Image, result: ClassMap) -> None:
-        """Hide each connected part of the classes, grown by a margin."""
+        """Hide each connected region of the classes, enlarged by a margin."""
         wanted = np.zeros(256, np.uint8)
         for number, label in enumerate(result.labels[:256]):
             wanted[number] = self._classes is None or label in self._classes
@@ -89,7 +89,7 @@ class HidingOverlay:
             cv2.copyTo(blurred, here, image[y1:y2, x1:x2])
 
     def _hidden(self, seen: Image) -> Image:
-        """What is left of a part of a picture: uint8, H×W×3."""
+        """The hidden version of a part of a picture: uint8, H×W×3."""
         height, width = seen.shape[:2]
         scale = _FIELDS / min(height, width)
         fields = [max(1, min(_MOST_FIELDS, round(scale * side))) for side in (width, height)]

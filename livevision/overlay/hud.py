@@ -1,4 +1,4 @@
-"""The rates and the latency of the run, written on every picture."""
+"""Draws the rates and latency of the run on every picture."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from livevision.overlay.room import Room
 from livevision.overlay.text import TextSize, panel
 from livevision.protocols import Rates
 
-_WHOLE = 4  # of the layouts, those with all the figures
+_WHOLE = 4  # layouts with all the figures
 _LARGEST = 0.2  # share of the picture that the rates may cover
-_TOLD_LAG_MS = 50.0  # below it is the network's jitter
+_TOLD_LAG_MS = 50.0  # a smaller lag is network jitter
 
 
 class HudOverlay:
     """Draws ``Rates`` on a darkened panel at the corner or edge where it hides least.
 
-    It stays there until another place has been clearly emptier for a while. The letters grow with
-    the picture; where the figures would cover too much of it fewer are written, and where not even
-    one fits in letters that one can read, the picture stays as it is.
+    It stays there until another place has been clearly emptier for a while. Letters scale with the
+    picture; if the figures would cover too much, fewer are shown, and if not even one fits legibly,
+    none.
     """
 
     def plan(self, result: Rates, room: Room) -> Callable[[Image], None]:
-        """Take a place clear of what was found and of what is written; gives what draws there."""
+        """Place the panel clear of objects and texts; returns a function that draws it."""
         forms = _forms(result, room)
         if not forms:
             return lambda image: None
@@ -36,14 +36,14 @@ class HudOverlay:
         return lambda image: panel(image, lines, left, top, size)
 
     def draw(self, image: Image, result: Rates, room: Room | None = None) -> Image:
-        """Write on ``image`` (uint8, H×W×3, BGR) in place and give it back."""
+        """Write on ``image`` (uint8, H×W×3, BGR) in place and return it."""
         room = Room(image) if room is None else room
         room.draw(image, [self.plan(result, room)])
         return image
 
 
 def _forms(rates: Rates, room: Room) -> list[tuple[list[str], TextSize]]:
-    """Lines and letters that fit into the picture and cover a small part of it, the best first."""
+    """Layouts and letter sizes that fit and cover a small part of the picture, best first."""
     size: TextSize | None = TextSize.for_side(min(room.width, room.height))
     layouts = _layouts(rates)
     while size is not None:
@@ -62,7 +62,7 @@ def _fits(extent: tuple[int, int], room: Room) -> bool:
 
 
 def _layouts(rates: Rates) -> list[list[str]]:
-    """The same figures in ever smaller arrangements, the last ones leaving out some."""
+    """The same figures in ever smaller layouts; the last ones omit some."""
     capture, model, delivered = (
         _figure(fps, 1, 4) for fps in (rates.capture_fps, rates.model_fps, rates.delivered_fps)
     )
@@ -88,6 +88,6 @@ def _layouts(rates: Rates) -> list[list[str]]:
 
 
 def _figure(value: float | None, digits: int, columns: int) -> str:
-    """A number with digits after the point, filled up on the left so that it keeps its place."""
+    """A number with fixed decimals, padded on the left so that it keeps its place."""
     shown = "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
     return shown.rjust(columns, DIGIT_SPACE)

@@ -1,4 +1,4 @@
-"""Where the label of a box stands: on its box, or by it, clear of every other text."""
+"""Places the label of a box: on or beside its box, clear of other texts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from itertools import islice
 
 from livevision.overlay.room import Rect, Room
 
-_STACKED = 4  # labels one above the other on boxes that lie on each other
+_STACKED = 4  # stacked labels of boxes that cover each other
 
 
 Slot = tuple[bool, int]
-"""Which of the places by its box a label has: whether the box is roomy, and the place's number."""
+"""A label's place by its box: whether the box is roomy, and the number of the place."""
 
 
 def find_place(
@@ -20,16 +20,16 @@ def find_place(
     extent: tuple[int, int],
     before: Slot | None = None,
 ) -> tuple[tuple[int, int], Slot] | None:
-    """The best liked free place of a label; None where there is none by its box.
+    """The most preferred free place of a label; None if there is none by its box.
 
     Args:
-        room: Of the picture; nothing is taken in it.
+        room: Room of the picture; nothing is reserved in it.
         box: Left, top, right and bottom of the box with its lines.
         extent: (width, height) of the label.
-        before: Where the label of this box stood in the frame before; it stays if it can.
+        before: The label's place in the previous frame; kept if possible.
 
     Returns:
-        Left and top of the label, which then lies wholly in the picture, and which place that is.
+        Left and top of the label, which is wholly inside the picture, and the place.
     """
     wide, high = extent
     if wide > room.width or high > room.height:
@@ -53,7 +53,7 @@ def find_place(
 def _free(
     room: Room, box: tuple[int, int, int, int], extent: tuple[int, int], place: tuple[int, int]
 ) -> tuple[int, int] | None:
-    """The place moved into the picture; None where something else is or its box is far."""
+    """The place moved inside the picture; None if it is taken or too far from its box."""
     left = max(0, min(place[0], room.width - extent[0]))
     top = max(0, min(place[1], room.height - extent[1]))
     rect: Rect = (left, top, left + extent[0], top + extent[1])
@@ -65,7 +65,7 @@ def _free(
 def _places(
     box: tuple[int, int, int, int], wide: int, high: int, roomy: bool
 ) -> Iterator[tuple[int, int]]:
-    """Left and top of the places for a label, the best liked first."""
+    """Left and top of the candidate places, most preferred first."""
     x1, y1, x2, y2 = box
     above, below, flush_right = y1 - high, y2, x2 - wide
     yield x1, above
@@ -94,7 +94,7 @@ def _places(
 
 
 def _touches(rect: Rect, box: tuple[int, int, int, int], slack: int) -> bool:
-    """Whether a label is still by its box after it was moved into the picture."""
+    """Whether a label is still beside its box after it was moved inside the picture."""
     return (
         rect[0] <= box[2]
         and rect[2] >= box[0]

@@ -1,4 +1,4 @@
-"""The most likely classes of a picture, written on it."""
+"""Draws the most likely classes of a picture."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from livevision.results import Label
 
 
 class LabelsOverlay:
-    """Draws ``Label`` at the bottom left: a line a class with its probability, likeliest first.
+    """Draws ``Label`` at the bottom left: one line per class with its probability, likeliest first.
 
-    The letters grow with the picture and shrink as far as they can be read; where that does not
-    do, the less likely classes and the ends of long names are left out. In the upper half, where
-    the rates like to stand, nothing is drawn.
+    Letters scale with the picture and shrink as far as they are legible; if that is not enough,
+    less likely classes and the ends of long names are cut. The upper half, where the rates usually
+    are, stays free.
     """
 
     def plan(self, result: Label, room: Room) -> Callable[[Image], None]:
-        """Take the room that is written on; gives what draws there."""
+        """Reserve the room for the text; returns a function that draws it."""
         lines, size = _layout(result, room)
         if not lines:
             return lambda image: None
@@ -30,14 +30,14 @@ class LabelsOverlay:
         return lambda image: panel(image, lines, 0, top, size)
 
     def draw(self, image: Image, result: Label, room: Room | None = None) -> Image:
-        """Write on ``image`` (uint8, H×W×3, BGR) in place and give it back."""
+        """Write on ``image`` (uint8, H×W×3, BGR) in place and return it."""
         room = Room(image) if room is None else room
         room.draw(image, [self.plan(result, room)])
         return image
 
 
 def _layout(result: Label, room: Room) -> tuple[list[str], TextSize]:
-    """What is written, and how large."""
+    """The lines and the letter size."""
     lines = [
         f"{f'{confidence:.0%}'.rjust(4, DIGIT_SPACE)} {result.labels[number]}"
         for number, confidence in zip(
@@ -59,9 +59,9 @@ def _fits(lines: list[str], size: TextSize, width: int, height: int) -> bool:
 
 
 def _shortened(lines: list[str], size: TextSize, width: int, height: int) -> list[str]:
-    """As many lines as there is room for, each cut off where the room ends; none at worst."""
+    """The lines that fit, each cut to the width; possibly none."""
     while lines and size.extent(*lines)[1] > height:
         lines = lines[:-1]
     cut = [size.cut(line, width) for line in lines]
-    # The probability alone is better than nothing; less than that tells nothing.
+    # A probability alone is still useful; anything shorter is not.
     return cut if all(len(line) >= len("100%") for line in cut) else []

@@ -1,4 +1,4 @@
-"""The legend of a class map: which colour is which class."""
+"""The legend of a class map: the names of the colours."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from livevision.overlay.placing import place
 from livevision.overlay.room import Room
 from livevision.overlay.text import TextSize, darken, ink
 
-_APPEARS, _GOES = 0.005, 0.002  # share of the picture; two, lest a name come and go with each frame
+_APPEARS, _GOES = 0.005, 0.002  # shares of the picture; two thresholds avoid flicker
 _SMALLEST_PICTURE = 240  # pixels of the shorter side; below it a legend hides too much
 
 
 def plan_legend(
     room: Room, shares: NDArray[np.float64], labels: Sequence[str], colours: NDArray[np.uint8]
 ) -> None:
-    """Write the names of the classes that cover most, up to half the height, where there is room.
+    """Write the names of the largest classes, up to half the height, where there is room.
 
     Args:
-        room: Of the picture.
-        shares: By class id, the share of the picture that a class covers; 0 for clear ones.
+        room: Room of the picture.
+        shares: Share of the picture by class id; 0 for transparent classes.
         labels: Class names.
         colours: N×3, BGR.
     """

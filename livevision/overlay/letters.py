@@ -1,8 +1,8 @@
-"""Letters as masks: words rendered once by FreeType, kept, and set side by side from then on.
+"""Text as masks: words rendered once by FreeType, cached, and joined to lines.
 
-Class names and figures come back frame after frame, so that a line is mostly copied together. The
-font is the one that comes with Pillow; what it lacks (ü, Cyrillic, Chinese) is looked for in fonts
-of the system, and where none has it spelt in plain letters, or "?".
+Class names and figures repeat from frame to frame, so a line is mostly copied from the cache. The
+font is the one in Pillow; letters that it lacks (ü, Cyrillic, Chinese) come from system fonts, and
+without one are replaced by plain letters, or "?".
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 Mask = NDArray[np.uint8]
-"""How far each pixel is covered by ink, 0..255, H×W."""
+"""Ink coverage of each pixel, 0..255, H×W."""
 
 DIGIT_SPACE = "\u2007"
-"""A blank as wide as a digit, to keep figures of different lengths in their column."""
+"""A space as wide as a digit, which keeps numbers of different lengths in their column."""
 
-_ABOVE, _BELOW, _SPACE = 0.80, 0.24, 0.3  # of the size: over and under the baseline, between words
-_OTHERS_SCALE = 0.85  # other fonts are larger at the same size, and have accents on capitals
+_ABOVE, _BELOW, _SPACE = 0.80, 0.24, 0.3  # of the size: above and below the baseline, word space
+_OTHERS_SCALE = 0.85  # other fonts are larger at the same size, and have accented capitals
 _OTHERS = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
@@ -41,19 +41,19 @@ _OTHERS = (
 
 
 def line_height(size: int) -> int:
-    """Rows of the masks of a size in pixels, whatever is written."""
+    """Rows of the masks at a size in pixels, for any text."""
     return math.ceil(size * _ABOVE) + math.ceil(size * _BELOW)
 
 
 @lru_cache(maxsize=512)
 def line(text: str, size: int) -> Mask:
-    """One line of text; not to be written to.
+    """One line of text; read-only.
 
     Args:
-        text: Words with blanks between them.
-        size: Of the font, in pixels.
+        text: Words separated by spaces.
+        size: Font size in pixels.
     """
-    # Between two blanks stands a word of no width.
+    # Two spaces have an empty word between them.
     words = [word(w, size) for w in text.split(" ")]
     gap = round(size * _SPACE)
     wide = sum(w.shape[1] for w in words) + gap * (len(words) - 1)
@@ -67,7 +67,7 @@ def line(text: str, size: int) -> Mask:
 
 @lru_cache(maxsize=1024)
 def word(text: str, size: int) -> Mask:
-    """A word without blanks, but for digit spaces before it; not to be written to."""
+    """A word, optionally with leading digit spaces; read-only."""
     if not text:
         return np.zeros((line_height(size), 0), np.uint8)
     from PIL import Image, ImageDraw
@@ -97,7 +97,7 @@ def _font(face: str, size: int) -> FreeTypeFont:
 
 @lru_cache(maxsize=256)
 def _face_for(text: str) -> str | None:
-    """The first font that has all the letters; "" is Pillow's own, None is none."""
+    """The first font with all the letters; "" is Pillow's own, None if there is none."""
     if text.isascii():
         return ""
     return next((f for f in ("", *_other_faces()) if all(_has(f, c) for c in text)), None)
@@ -105,7 +105,7 @@ def _face_for(text: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _other_faces() -> tuple[str, ...]:
-    """The fonts of ``_OTHERS`` that are there, and Matplotlib's, which supervision brings."""
+    """The installed fonts of ``_OTHERS``, and Matplotlib's, a dependency of supervision."""
     from PIL import ImageFont
 
     found = []
@@ -124,12 +124,12 @@ def _other_faces() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _has(face: str, letter: str) -> bool:
-    """Whether a font has a letter, and not the box that stands for those it lacks."""
+    """Whether a font has a letter, rather than the box for missing ones."""
     font = _font(face, 20)
     return letter == " " or bytes(font.getmask(letter)) != bytes(font.getmask("\U0010ffff"))
 
 
 def _in_plain_letters(text: str) -> str:
-    """The text in ASCII: letters without their accents, "?" for what has none."""
+    """The text in ASCII: letters without accents, "?" for all others."""
     plain = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in plain)

@@ -1,8 +1,8 @@
-"""Colours of classes: BGR, uint8, the same for a class in every frame and every run.
+"""Class colours: BGR, uint8, the same for a class in every frame and every run.
 
-Boxes are bright and class maps are deep, so that a box stands out from whatever class it lies on.
-Either way classes lie as far apart as can be, those that are met most often first. Streets have
-colours of their own, in which what lies side by side differs in hue and in brightness.
+Boxes are bright and class maps deep, so that a box is visible on any class. In both, colours of
+classes are as far apart as possible, common classes first. Street scenes have their own colours, in
+which adjacent classes differ in hue and brightness.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ from livevision.overlay.contrast import contrast_ratio, luminance, oklab
 Colour = tuple[int, int, int]
 """Blue, green, red, 0..255."""
 
-_LEAST_CHROMA = 0.1  # in Oklab; greys are what pictures are full of
-_UNLIKE = 0.12  # difference in Oklab
+_LEAST_CHROMA = 0.1  # in Oklab; pictures are full of greys
+_UNLIKE = 0.12  # distance in Oklab
 
 BRIGHT = (0.5, 0.9)
-"""Luminance of the colours of boxes, from and to."""
+"""Range of luminance of box colours."""
 
 DEEP = (0.03, 0.3)
-"""Luminance of the colours of class maps, from and to."""
+"""Range of luminance of class-map colours."""
 
-# The classes of CamVid and Cityscapes, and other names for them. Searched for by hill climbing: any
-# two of CamVid's differ by 0.14 in Oklab at least, those that lie side by side by 0.2 and in
-# brightness by 1.35 to 1.
+# The classes of CamVid and Cityscapes, with synonyms. Found by hill climbing: any two of CamVid's
+# differ by at least 0.14 in Oklab; adjacent ones by 0.2, and in brightness by 1.35 to 1.
 STREET: dict[str, Colour] = {
     "sky": (230, 156, 40),
     "building": (16, 22, 95),
@@ -64,7 +63,7 @@ STREET |= {
     for other in others
 }
 
-# The 11 classes of the small CamVid benchmark and the spellings in use for them.
+# The 11 classes of the small CamVid benchmark, with their common spellings.
 CAMVID: dict[str, Colour] = {
     "sky": (128, 128, 128),
     "building": (0, 0, 128),
@@ -87,10 +86,10 @@ VOC_NAMES = (
     *("sofa", "train", "tvmonitor"),
 )
 
-# Classes that stand for "nothing to see here"; the picture shows through them.
+# Classes without objects; they are transparent.
 CLEAR = frozenset({"background", "void", "unlabelled", "unlabeled", "ignore", "ignored"})
 
-# What cameras see most, and so what should lie farthest apart.
+# What cameras see most; these colours should be farthest apart.
 _COMMON = (
     *("person", "pedestrian", "car", "bicycle", "motorbike", "motorcycle", "bus", "truck", "dog"),
     *("cat", "horse", "sheep", "cow", "bird", "train", "boat", "aeroplane", "airplane"),
@@ -108,16 +107,16 @@ PALETTES = ("auto", "street", "camvid", "voc", "spread")
 
 
 def palette(labels: Sequence[str], name: str = "auto") -> NDArray[np.uint8]:
-    """The colour of each class in a class map: uint8, N×3, BGR.
+    """The colours of the classes in a class map: uint8, N×3, BGR.
 
     Args:
         labels: Class names, in the order of their ids.
         name: "street" for the classes of CamVid and Cityscapes, "spread" for any; "auto" takes the
-            first where all the names are its own, else the second. "camvid" and "voc" are the
-            colours that those data sets are published with, some of which hardly differ.
+            first if it has all the names, else the second. "camvid" and "voc" are the colours
+            published with these data sets, some of which are hard to tell apart.
 
     Raises:
-        UsageError: There is no such palette, or it has no colour for one of the classes.
+        UsageError: The palette is unknown, or has no colour for a class.
     """
     if name not in PALETTES:
         raise UsageError(unknown("palette", name, PALETTES))
@@ -136,38 +135,38 @@ def palette(labels: Sequence[str], name: str = "auto") -> NDArray[np.uint8]:
 
 
 def box_palette(labels: Sequence[str]) -> NDArray[np.uint8]:
-    """The colour of each class's boxes: uint8, N×3, BGR."""
+    """The colours of the classes' boxes: uint8, N×3, BGR."""
     return _dealt(labels, bright())
 
 
 @lru_cache(maxsize=1)
 def bright() -> NDArray[np.uint8]:
-    """256 bright colours, uint8, N×3, each as far from those before it as can be.
+    """256 bright colours, uint8, N×3, each as far as possible from those before it.
 
-    None is like a colour of a street's class map, on which boxes often lie.
+    All differ from the street colours of class maps, on which boxes often lie.
     """
     return _far_apart(_FIRST_BRIGHT, BRIGHT, list(STREET.values()))
 
 
 @lru_cache(maxsize=1)
 def deep() -> NDArray[np.uint8]:
-    """256 deep colours, uint8, N×3, each as far from those before it as can be."""
+    """256 deep colours, uint8, N×3, each as far as possible from those before it."""
     return _far_apart(_FIRST_DEEP, DEEP)
 
 
 def is_clear(label: str) -> bool:
-    """Whether a class stands for no object, so that its pixels keep the picture's colours."""
+    """Whether a class stands for no object and is transparent."""
     return _plain(label) in CLEAR
 
 
 def ink_on(colour: Colour) -> Colour:
-    """Black or white, whichever reads better on a colour: a contrast of 4.5 to 1 at least."""
+    """Black or white, whichever reads better on a colour; the contrast is at least 4.5 to 1."""
     black, white = contrast_ratio([(0, 0, 0), (255, 255, 255)], colour)
     return (0, 0, 0) if black > white else (255, 255, 255)
 
 
 def _dealt(labels: Sequence[str], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A colour for each class, the first ones for those that are met most; none for clear ones."""
+    """A colour for each class, the first ones for common classes; none for transparent ones."""
     ranks = {name: rank for rank, name in enumerate(_COMMON)}
     plain = [_plain(label) for label in labels]
     order = sorted(range(len(labels)), key=lambda i: (ranks.get(plain[i], len(ranks)), i))
@@ -183,7 +182,7 @@ def _far_apart(
     unlike: Sequence[Colour] = (),
     count: int = 256,
 ) -> NDArray[np.uint8]:
-    """Colours of a range of luminance, from a grid, greedily the one farthest from all before."""
+    """Colours of a luminance range from a grid, greedily the farthest from all before."""
     steps = np.arange(0, 256, 15)
     grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
     lab, light = oklab(grid), luminance(grid)
@@ -203,12 +202,12 @@ def _far_apart(
 
 
 def _plain(label: str) -> str:
-    """A label as the tables spell it."""
+    """A label in the spelling of the tables."""
     return label.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def _voc() -> dict[str, Colour]:
-    """VOC's colours: the bits of the class id dealt to red, green and blue, highest bits first."""
+    """VOC's colours: bits of the class id distributed to red, green and blue, high bits first."""
     colours: dict[str, Colour] = {}
     for class_id, name in enumerate(VOC_NAMES):
         channels = [0, 0, 0]

@@ -1,7 +1,7 @@
-"""Where a display stands: at the corner or edge where it hides least, and there it stays.
+"""Places a display at the corner or edge where it hides least, and keeps it there.
 
-What each place would have hidden is averaged over the frames before; a display moves only to a
-place that has been clearly emptier for a while, so that it does not follow every box.
+What each place hides is averaged over recent frames; a display moves only to a place that has been
+clearly emptier for a while, so that it does not follow every box.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 
 from livevision.overlay.room import Rect, Room
 
-_FORGETTING = 0.08  # share of the newest frame in the averages: about 12 frames are remembered
+_FORGETTING = 0.08  # weight of the newest frame in the averages: memory of about 12 frames
 _CLEARLY = 0.05  # an object hidden for a frame, or a tenth of one for a second
-_TEXT = 100.0  # what hiding a text costs, in objects
-_STEPS = (0.0, 1.0, 0.5, 0.25, 0.75)  # along an edge, the corners first
+_TEXT = 100.0  # cost of hiding a text, in objects
+_STEPS = (0.0, 1.0, 0.5, 0.25, 0.75)  # positions along an edge, corners first
 
 
 def place(
     room: Room, name: str, sizes: Sequence[tuple[int, int]], corner: tuple[int, int] = (0, 0)
 ) -> tuple[int, Rect]:
-    """Find the place of a display, and take it.
+    """Find the place of a display and reserve it.
 
     Args:
-        room: Of the picture; what its memory holds under ``name`` is brought up to date.
-        name: Of the display.
-        sizes: (width, height) of each of its forms, the one liked best first; all fit in.
-        corner: The one liked best, (0, 0) at the top left .. (1, 1) at the bottom right.
+        room: Room of the picture; its memory under ``name`` is updated.
+        name: Name of the display.
+        sizes: (width, height) of each layout, most preferred first; all fit the picture.
+        corner: The preferred corner, (0, 0) at the top left .. (1, 1) at the bottom right.
 
     Returns:
-        The number of the form to draw, and its rectangle.
+        The number of the layout to draw, and its rectangle.
     """
     anchors = _anchors(corner)
     rects = _rects(room, sizes, anchors)
@@ -44,7 +44,7 @@ def place(
     if before is None or stands is None or before.shape != hidden.shape:
         before, stands = hidden, None
     average = before + _FORGETTING * (hidden - before)
-    # What stands on another text has to go at once, so that is no matter of averages.
+    # A display that covers a text must move at once, regardless of averages.
     costs = average + np.where(_on_text(room, rects), _TEXT, 0)
     best = int((costs + _liking(len(sizes), len(anchors))).argmin())
     if stands is None or costs[stands] > costs[best] + _CLEARLY:
@@ -57,7 +57,7 @@ def place(
 
 @lru_cache(maxsize=4)
 def _anchors(corner: tuple[int, int]) -> NDArray[np.float32]:
-    """Places along the edges, N×2, 0..1 of the free room in x and y, the best liked first."""
+    """Candidate places along the edges, N×2, 0..1 of the free room in x and y, preferred first."""
     spots = {(x, y) for x in _STEPS for y in _STEPS if x in (0, 1) or y in (0, 1)}
 
     def liking(spot: tuple[float, float]) -> tuple[bool, float, float]:
@@ -69,7 +69,7 @@ def _anchors(corner: tuple[int, int]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=16)
 def _liking(forms: int, anchors: int) -> NDArray[np.float32]:
-    """What decides between places that hide alike: a good place first, then a good form."""
+    """Tie-breaker between places that hide the same: preferred place, then preferred layout."""
     ranks = np.arange(anchors)[None] * 0.004 + np.arange(forms)[:, None] * 0.02
     return ranks.astype(np.float32).reshape(-1)
 
@@ -77,14 +77,14 @@ def _liking(forms: int, anchors: int) -> NDArray[np.float32]:
 def _rects(
     room: Room, sizes: Sequence[tuple[int, int]], anchors: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """All places of all forms, F·A×4, form by form."""
+    """All places of all layouts, F·A×4, layout by layout."""
     extents = np.array(sizes, np.float32)[:, None]
     corners = np.rint(anchors * (np.array((room.width, room.height), np.float32) - extents))
     return np.concatenate((corners, corners + extents), 2).reshape(-1, 4)
 
 
 def _hidden(room: Room, rects: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much each rectangle hides, in objects hidden wholly."""
+    """How much each rectangle hides, in objects."""
     area = (rects[:, 2] - rects[:, 0]) * (rects[:, 3] - rects[:, 1])
     cost = np.zeros(len(rects), np.float32)
     if len(room.objects):
@@ -97,13 +97,13 @@ def _hidden(room: Room, rects: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _on_text(room: Room, rects: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether each rectangle covers some of a text."""
+    """Whether each rectangle covers part of a text."""
     taken = np.array([rect for _, rect in room.taken], np.float32).reshape(-1, 4)
     return np.asarray((_shared(rects, taken) > 0).any(1))
 
 
 def _shared(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Area that each pair of rectangles has in common: N×4 and M×4 give N×M."""
+    """Intersection area of each pair of rectangles: N×4 and M×4 give N×M."""
     wide = np.minimum(a[:, None, 2], b[:, 2]) - np.maximum(a[:, None, 0], b[:, 0])
     high = np.minimum(a[:, None, 3], b[:, 3]) - np.maximum(a[:, None, 1], b[:, 1])
     shared: NDArray[np.float32] = wide.clip(0) * high.clip(0)

@@ -1,6 +1,6 @@
-"""What stands where on one picture, so that texts keep clear of each other and of what was found.
+"""The layout of one picture: where objects and texts are, so that texts avoid both.
 
-Rectangles are (left, top, right, bottom) in pixels, the last two not part of them.
+Rectangles are (left, top, right, bottom) in pixels, the last two exclusive.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from livevision.frame import Image
 
 Rect = tuple[int, int, int, int]
-"""Left, top, right, bottom; the last two are the first column and row outside."""
+"""Left, top, right, bottom; right and bottom are exclusive."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """What the pictures of one source before this one looked like, so that nothing jumps.
+    """Layout of a source's previous pictures, so that displays and labels do not jump.
 
     Attributes:
-        size: (width, height) of those pictures; another size begins anew.
-        costs: By the name of a display, what it would have hidden at each of its places.
-        places: By the name of a display, the number of the place where it stands.
-        shown: By the name of a display, what it names.
-        boxes: N×4, the boxes of the picture before.
-        slots: The place that the label of each had by it; None where it had none.
-        kept: By the name of a look, what that remembers.
+        size: (width, height) of the pictures; another size starts anew.
+        costs: By display, the average of what each of its places hides.
+        places: By display, the number of its place.
+        shown: By display, what it names.
+        boxes: N×4, the boxes of the previous picture.
+        slots: The place of the label of each of them; None for none.
+        kept: By drawing style, its state.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -42,9 +42,9 @@ class Memory:
     kept: dict[str, Any] = field(default_factory=dict)
 
     def slots_of(self, boxes: NDArray[np.int64]) -> list[tuple[bool, int] | None]:
-        """For each of N×4 boxes the place of the label of the box that it was, where there is one.
+        """The previous label place of each of N×4 boxes, if it had one.
 
-        The one that was, is the one that overlaps it most, by a half at least.
+        A box is matched with the previous box that overlaps it most, by at least half.
         """
         if not len(self.boxes) or not len(boxes):
             return [None] * len(boxes)
@@ -59,17 +59,17 @@ class Memory:
 
 
 class Room:
-    """The room on one picture: what was found there, and what has been written.
+    """The objects and texts on one picture.
 
     Args:
-        image: The picture: uint8, H×W×3; only its size counts.
-        memory: Of the pictures before it; None for one that stands alone.
+        image: The picture: uint8, H×W×3; only its size matters.
+        memory: Memory of the source; None for a single picture.
 
     Attributes:
-        objects: float32, N×4, what should stay visible, as rectangles.
-        busy: uint8, coarse map of the picture, 0 where nothing is, else 1; None where not known.
-        on_top: What draws the texts that lie above all that else is drawn.
-        taken: The rectangles that texts stand on, each with the name of what stands there.
+        objects: float32, N×4, rectangles that should stay visible.
+        busy: uint8, coarse map of the picture, 0 where it is empty, else 1; None if unknown.
+        on_top: Functions that draw the texts above everything else.
+        taken: The rectangles of texts, each with the name of its owner.
     """
 
     def __init__(self, image: Image, memory: Memory | None = None) -> None:
@@ -86,21 +86,21 @@ class Room:
         self.busy: NDArray[np.uint8] | None = None
         self.on_top: list[Callable[[Image], None]] = []
         self.taken: list[tuple[str, Rect]] = []
-        # By band of rows, so that few have to be looked at to find out what is free.
+        # By band of rows, so that few rectangles have to be compared.
         self._bands: defaultdict[int, list[Rect]] = defaultdict(list)
         self._band = max(16, self.height // 24)
 
     def rects(self, name: str) -> list[Rect]:
-        """The rectangles taken by what has a name: "hud", "legend", "labels" or "box label"."""
+        """The rectangles of an owner: "hud", "legend", "labels" or "box label"."""
         return [rect for taken, rect in self.taken if taken == name]
 
     def draw(self, image: Image, steps: Sequence[Callable[[Image], None]]) -> None:
-        """Draw what was planned, and the texts on top of it."""
+        """Run the planned drawing steps, then draw the texts on top."""
         for step in (*steps, *self.on_top):
             step(image)
 
     def free(self, rect: Rect) -> bool:
-        """Whether no text stands on any part of a rectangle."""
+        """Whether no text overlaps a rectangle."""
         left, top, right, bottom = rect
         for band in self._bands_of(rect):
             for x1, y1, x2, y2 in self._bands.get(band, ()):
@@ -109,7 +109,7 @@ class Room:
         return True
 
     def take(self, name: str, rect: Rect) -> None:
-        """A text stands there from now on."""
+        """Reserve a rectangle for a text."""
         self.taken.append((name, rect))
         for band in self._bands_of(rect):
             self._bands[band].append(rect)

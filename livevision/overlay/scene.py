@@ -1,4 +1,4 @@
-"""The scene on a picture: its lines, zones and ignored regions, with what was counted."""
+"""Draws a scene: its lines, zones and ignored regions, with their counts."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from livevision.config.scene import Line
     from livevision.frame import Counts
 
-_GROUND: Colour = (255, 255, 255)  # no class has it
+_GROUND: Colour = (255, 255, 255)  # not a class colour
 _CASING: Colour = (16, 16, 16)
 _IGNORED: Colour = (128, 128, 128)
-_SHIFT = 4  # bits of a pixel's part, so that slanted lines are even
+_SHIFT = 4  # fractional bits of coordinates, for smooth slanted lines
 
 
 class SceneOverlay:
     """Draws ``Counts``: white lines and outlines with names and figures; ignored regions grey.
 
-    A line has an arrow towards its "in".
+    A line has an arrow that points "in".
     """
 
     def plan(self, result: Counts, room: Room) -> Callable[[Image], None]:
-        """Take the places of the names, by which other texts will stand; gives what draws all."""
+        """Reserve places for the names, which other texts avoid; returns a function that draws."""
         size = TextSize.for_side(min(room.width, room.height))
         slots: dict[str, Slot] = room.memory.kept.setdefault("scene", {})
         tags: list[tuple[str, tuple[int, int]]] = []
@@ -49,14 +49,14 @@ class SceneOverlay:
         return lambda image: _draw(image, result, tags, size)
 
     def draw(self, image: Image, result: Counts, room: Room | None = None) -> Image:
-        """Draw on ``image`` (uint8, H×W×3, BGR) in place and give it back."""
+        """Draw on ``image`` (uint8, H×W×3, BGR) in place and return it."""
         room = Room(image) if room is None else room
         room.draw(image, [self.plan(result, room)])
         return image
 
 
 def _texts(counts: Counts, size: tuple[int, int]) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """For each line and zone a key, what is written and the pixel that it stands by."""
+    """Key, text and anchor pixel for each line and zone."""
     for line in counts.scene.lines:
         come, gone = counts.lines.get(line.name, (0, 0))
         x, y = in_pixels(line.points, size)[0]
@@ -92,7 +92,7 @@ def _draw(
 
 
 def _arrow(line: Line, size: tuple[int, int], reach: float) -> Points:
-    """A hook at the middle of a line that points to its "in": left of the way along it."""
+    """An arrow head at the middle of a line that points "in": to the left of its direction."""
     (x1, y1), (x2, y2) = in_pixels(line.points, size)
     length = math.hypot(x2 - x1, y2 - y1) or 1.0
     dx, dy = (x2 - x1) / length * reach, (y2 - y1) / length * reach
@@ -106,7 +106,7 @@ def _arrow(line: Line, size: tuple[int, int], reach: float) -> Points:
 
 
 def _stroke(image: Image, points: Points, closed: bool, colour: Colour, width: int) -> None:
-    """Draw along points, with a dark casing that shows it on any ground."""
+    """Draw a polyline with a dark casing, visible on any ground."""
     fixed: NDArray[np.int32] = np.rint(np.array(points) * (1 << _SHIFT)).astype(np.int32)
     casing = 2 * max(1, width // 3)
     for thickness, shade in ((width + casing, _CASING), (width, colour)):

@@ -1,7 +1,7 @@
-"""Other looks of boxes, drawn by supervision: corners, filled, dots, traces and heat.
+"""Drawing styles of detections: corners, filled, dots, traces and heat maps, by supervision.
 
-Colours are those of the boxes. What a look remembers of the pictures before, the ways of tracks and
-the heat, it keeps in the ``Memory`` of their source.
+Colours are those of the boxes. State across pictures (paths of tracks, heat) is kept in the
+``Memory`` of the source.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from livevision.registry import STYLES
 if TYPE_CHECKING:
     import supervision as sv
 
-_TRACE = 60  # frames of a track's way that are drawn
+_TRACE = 60  # frames of a track's path
 
 
 def styled(style: str, labels: Sequence[str] = ()) -> Overlay:
-    """The overlay that draws ``sv.Detections`` in a style.
+    """Create the overlay that draws ``sv.Detections`` in a style.
 
     Args:
         style: One of ``registry.STYLES``.
-        labels: Names of all classes, by which colours are dealt.
+        labels: Names of all classes, which decide the colours.
 
     Raises:
-        UsageError: There is no such style.
+        UsageError: The style is unknown.
     """
     if style not in STYLES:
         raise UsageError(unknown("style", style, STYLES))
@@ -48,12 +48,12 @@ def styled(style: str, labels: Sequence[str] = ()) -> Overlay:
 
 
 class StyleOverlay:
-    """Draws ``sv.Detections`` in one of supervision's looks.
+    """Draws ``sv.Detections`` in one of supervision's styles.
 
     Args:
-        style: "mask" (the object's pixels where the model gives them, else its box, filled),
-            "heatmap", "trace" (boxes, and the ways of their tracks), "dot" or "none".
-        labels: Names of all classes, by which colours are dealt.
+        style: "mask" (the object's pixels if the model gives them, else its box, filled),
+            "heatmap", "trace" (boxes, and the paths of their tracks), "dot" or "none".
+        labels: Names of all classes, which decide the colours.
     """
 
     def __init__(self, style: str, labels: Sequence[str] = ()) -> None:
@@ -62,7 +62,7 @@ class StyleOverlay:
         self._boxes = BoxOverlay(labels) if style == "trace" else None
 
     def plan(self, result: sv.Detections, room: Room) -> Callable[[Image], None]:
-        """Tell the room what was found; gives what draws it."""
+        """Register the boxes in the room; returns a function that draws them."""
         boxes = None if self._boxes is None else self._boxes.plan(result, room)
         if self._boxes is None and self._style != "none" and len(result):
             limits = np.array((room.width, room.height) * 2, np.float32)
@@ -77,13 +77,13 @@ class StyleOverlay:
         return draw
 
     def draw(self, image: Image, result: sv.Detections, room: Room | None = None) -> Image:
-        """Draw on ``image`` (uint8, H×W×3, BGR) in place and give it back."""
+        """Draw on ``image`` (uint8, H×W×3, BGR) in place and return it."""
         room = Room(image) if room is None else room
         room.draw(image, [self.plan(result, room)])
         return image
 
     def _annotator(self, image: Image, result: sv.Detections, memory: Memory) -> Any:
-        """supervision's annotator, the one that remembers where the style has to."""
+        """supervision's annotator; the source's own one if the style has state."""
         import supervision as sv
 
         palette = sv.ColorPalette([sv.Color(r, g, b) for b, g, r in self._colours.tolist()])

@@ -1,6 +1,6 @@
-"""Text on pictures: sized by the picture, on a ground that makes it legible anywhere.
+"""Text on pictures: sized by the picture, on a background that keeps it legible.
 
-Pictures are uint8, H×W×3, BGR, and are written to in place; nothing outside them is touched.
+Pictures are uint8, H×W×3, BGR, and are modified in place; text outside them is clipped.
 """
 
 from __future__ import annotations
@@ -17,52 +17,52 @@ from livevision.overlay.letters import line, line_height
 from livevision.overlay.palette import Colour, ink_on
 
 SMALLEST = 9
-"""The smallest size in pixels at which letters can still be read."""
+"""Minimum legible font size in pixels."""
 
-_DARKENED = 0.28  # what is left of the picture's brightness behind white text
+_DARKENED = 0.28  # remaining brightness behind white text
 
 
 @dataclass(frozen=True, slots=True)
 class TextSize:
-    """How large to write on a picture.
+    """Font size on a picture.
 
     Attributes:
-        size: Of the font, in pixels: about four thirds of a capital's height.
+        size: In pixels: about four thirds of a capital's height.
     """
 
     size: int
 
     @classmethod
     def for_picture(cls, image: Image, factor: float = 1.0) -> TextSize:
-        """The size for a picture: a 38th of its shorter side, and what can be read at least."""
+        """The size for a picture: 1/38 of its shorter side, and at least legible."""
         return cls.for_side(min(image.shape[:2]), factor)
 
     @classmethod
     def for_side(cls, shorter: int, factor: float = 1.0) -> TextSize:
-        """The size for a picture whose shorter side is so many pixels."""
+        """The size for a picture with this shorter side, in pixels."""
         return cls(max(12 if shorter >= 160 else 10, round(factor * shorter / 38)))
 
     @property
     def pad(self) -> int:
-        """Free pixels at the left and the right of a text; half as many above and below."""
+        """Horizontal padding of a text in pixels; half as much above and below."""
         return max(2, round(self.size * 0.28))
 
     @property
     def line_height(self) -> int:
-        """Rows that one line takes, without the margins of what it stands on."""
+        """Rows of one line, without the padding of its background."""
         return line_height(self.size)
 
     def smaller(self) -> TextSize | None:
-        """The next smaller size; None where it could not be read."""
+        """The next smaller size; None if it would be illegible."""
         return TextSize(round(self.size * 0.87)) if self.size > SMALLEST else None
 
     def extent(self, *lines: str) -> tuple[int, int]:
-        """(width, height) in pixels of lines, one below the other, with their margins."""
+        """(width, height) in pixels of lines stacked vertically, with padding."""
         wide = max((line(text, self.size).shape[1] for text in lines), default=0)
         return wide + 2 * self.pad, len(lines) * self.line_height + 2 * (self.pad // 2)
 
     def cut(self, text: str, width: int) -> str:
-        """As much of a text as fits into a width, "…" in the place of the rest; "" at worst."""
+        """The beginning of a text that fits the width, with "…" for the rest; possibly ""."""
         if self.extent(text)[0] <= width:
             return text
         for end in range(len(text) - 1, 0, -1):
@@ -73,12 +73,12 @@ class TextSize:
 
 
 def tag(image: Image, text: str, left: int, top: int, size: TextSize, ground: Colour) -> None:
-    """Write one line on a plate of one colour whose top left corner is given."""
+    """Write one line on a background of one colour, given its top left corner."""
     _paste(image, _plate(text, size, ground), left, top)
 
 
 def panel(image: Image, lines: Sequence[str], left: int, top: int, size: TextSize) -> None:
-    """Write white lines on a darkened part of the picture whose top left corner is given."""
+    """Write white lines on a darkened part of the picture, given its top left corner."""
     wide, high = size.extent(*lines)
     darken(image, left, top, wide, high)
     for i, text in enumerate(lines):
@@ -86,14 +86,14 @@ def panel(image: Image, lines: Sequence[str], left: int, top: int, size: TextSiz
 
 
 def darken(image: Image, left: int, top: int, width: int, height: int) -> None:
-    """Darken a part of the picture so far that white reads well on whatever is there."""
+    """Darken a part of the picture enough for white text on any content."""
     ground = image[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
     if ground.size:
         ground[:] = cv2.convertScaleAbs(ground, alpha=_DARKENED)
 
 
 def ink(image: Image, text: str, left: int, top: int, size: TextSize) -> None:
-    """Write one line in white on what is there; left and top are those of the letters."""
+    """Write one line in white; left and top are those of the letters."""
     mask = line(text, size.size)[: max(0, image.shape[0] - top), : max(0, image.shape[1] - left)]
     if mask.size and left >= 0 and top >= 0:
         ground = image[top : top + mask.shape[0], left : left + mask.shape[1]]
@@ -102,7 +102,7 @@ def ink(image: Image, text: str, left: int, top: int, size: TextSize) -> None:
 
 @lru_cache(maxsize=512)
 def _plate(text: str, size: TextSize, ground: Colour) -> Image:
-    """A text in black or white on one colour; not to be written to."""
+    """A text in black or white on one colour; read-only."""
     wide, high = size.extent(text)
     cover = np.zeros((high, wide, 1), np.float32)
     letters = line(text, size.size)
@@ -114,7 +114,7 @@ def _plate(text: str, size: TextSize, ground: Colour) -> Image:
 
 
 def _paste(image: Image, plate: Image, left: int, top: int) -> None:
-    """Copy a plate into the picture; what lies outside is cut off."""
+    """Copy a background into the picture, clipped to it."""
     height, width = image.shape[:2]
     x1, y1 = max(0, left), max(0, top)
     x2, y2 = min(width, left + plate.shape[1]), min(height, top + plate.shape[0])

@@ -1,1 +1,1 @@
-"""The second stage: images laid into the inputs of nets, and what nets find laid back on images."""
+"""Preprocess: resizes images to the inputs of nets and maps results back."""

@@ -1,10 +1,9 @@
-"""How an image of any size is laid into a net's input of one size, and the way back.
+"""Fits an image of any size into a net's input of fixed size, and maps results back.
 
 ``Stretch`` fills the whole input and changes the aspect ratio; ``Letterbox`` keeps the ratio and
-fills the rest with grey; ``CentreCrop`` keeps it and leaves out what lies around the middle. All go
-back the same way, since a ``Placement`` tells all of it: a point
-at continuous position p of the image (0 is the left or upper edge of the first pixel) lies at
-``p * scale + offset`` of the input.
+pads with grey; ``CentreCrop`` keeps it and crops to the centre. All map back the same way, given
+by ``Placement``: a point at continuous position p of the image (0 is the left or upper edge of the
+first pixel) is at ``p * scale + offset`` of the input.
 """
 
 from __future__ import annotations
@@ -17,31 +16,30 @@ from livevision.errors import UsageError, unknown
 from livevision.frame import Image, Placement
 from livevision.protocols import Fit
 
-# Of what the input could show of an image along its shorter side, the part that it does show: the
-# 224 of 256 pixels by which classifiers are evaluated.
+# Part of the shorter side that is visible: classifiers are evaluated on the central 224 of 256
+# pixels.
 _SEEN = 224 / 256
 
-# Bilinear sampling looks at two pixels along each axis, so up to a factor of two, or a little more,
-# none is skipped.
+# Bilinear sampling reads two pixels along each axis, so up to about this factor none is skipped.
 _SKIPS = 2.5
 
-# The mean colour of ImageNet in BGR: a net sees about zero there once the input is normalised.
+# ImageNet's mean colour in BGR: about zero once the input is normalised.
 _FILL = (104, 116, 124)
 
 
 class _Fit:
-    """The way back, which is the same for every way in."""
+    """The mapping back, which all fits share."""
 
     def __init__(self, input_size: tuple[int, int], fill: tuple[int, ...] = _FILL) -> None:
         self.input_size = input_size
         self.fill = fill
 
     def boxes(self, boxes: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
-        """Lay boxes of the input on the image.
+        """Map boxes from the input to the image.
 
         Args:
             boxes: float32, N×4, x1 y1 x2 y2 in input pixels.
-            placement: Where the image lies in the input.
+            placement: Position of the image in the input.
 
         Returns:
             float32, N×4, x1 y1 x2 y2 in image pixels, clipped to the image.
@@ -53,28 +51,28 @@ class _Fit:
         return placed
 
     def class_map(self, class_map: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
-        """Lay a class map of the input on the image: every pixel takes the nearest one's class.
+        """Map a class map from the input to the image by nearest neighbour.
 
         Args:
             class_map: uint8, H×W at the input's size.
-            placement: Where the image lies in the input.
+            placement: Position of the image in the input.
 
         Returns:
             uint8, H×W at the image's size.
         """
         (left, top), (width, height) = placement.offset, _covered(placement)
         shown = class_map[top : top + height, left : left + width]
-        # The exact kind samples at pixel centres; plain INTER_NEAREST shifts the map by up to half
-        # an input pixel. Both cost the same.
+        # INTER_NEAREST_EXACT samples at pixel centres; plain INTER_NEAREST shifts the map by up to
+        # half an input pixel. Both cost the same.
         placed = cv2.resize(shown, placement.image_size, interpolation=cv2.INTER_NEAREST_EXACT)
         return np.asarray(placed, np.uint8)
 
 
 class Stretch(_Fit):
-    """Resizes the image to the whole input, whatever that does to its aspect ratio."""
+    """Resizes the image to the whole input, ignoring its aspect ratio."""
 
     def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
-        """Lay an image into the input.
+        """Resize an image into the input.
 
         Args:
             image: uint8, H×W×3, BGR.
@@ -89,10 +87,10 @@ class Stretch(_Fit):
 
 
 class Letterbox(_Fit):
-    """Resizes the image as far as it fits, in the middle of the input, with grey around it."""
+    """Resizes the image to fit, centred in the input, padded with grey."""
 
     def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
-        """Lay an image into the input.
+        """Resize an image into the input.
 
         Args:
             image: uint8, H×W×3, BGR.
@@ -108,17 +106,17 @@ class Letterbox(_Fit):
         canvas = np.empty((1, room[1], room[0], 3), np.uint8)
         canvas[:] = self.fill
         canvas[0, top : top + size[1], left : left + size[0]] = shrink(image, size)
-        # Taken from the rounded size, so that the way back is exact at any aspect ratio.
+        # From the rounded size, so that the mapping back is exact at any aspect ratio.
         scale = (size[0] / width, size[1] / height)
         return canvas, Placement((width, height), room, scale, (left, top))
 
     def _corner(self, width: int, height: int) -> tuple[int, int]:
-        """Where the image begins, of the room that is left over."""
+        """Top left corner of the image, given the padding."""
         return width // 2, height // 2
 
 
 class LetterboxTopLeft(Letterbox):
-    """Resizes the image as far as it fits, into the upper left corner, as YOLOX was trained."""
+    """Resizes the image to fit, in the upper left corner, as YOLOX is trained."""
 
     def _corner(self, width: int, height: int) -> tuple[int, int]:
         del width, height
@@ -126,16 +124,16 @@ class LetterboxTopLeft(Letterbox):
 
 
 class CentreCrop(_Fit):
-    """Takes the middle of the image, as classifiers are evaluated: 224 pixels of a side of 256.
+    """Crops to the centre, as classifiers are evaluated: 224 pixels of a side of 256.
 
-    On wide video it looks at the middle alone; in return it sees things at the size and in the
-    shape that classifiers are trained on.
+    On wide video it sees only the middle, but objects at the size and shape that classifiers are
+    trained on.
     """
 
     seen = _SEEN
 
     def place(self, image: Image) -> tuple[NDArray[np.uint8], Placement]:
-        """Lay the middle of an image into the input.
+        """Crop an image into the input.
 
         Args:
             image: uint8, H×W×3, BGR.
@@ -154,11 +152,11 @@ class CentreCrop(_Fit):
         return placed[None], Placement((width, height), self.input_size, scale, offset)
 
     def class_map(self, class_map: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
-        """Lay a class map of the input on the image; what was not seen takes the nearest class.
+        """Map a class map to the image; pixels outside the crop take the nearest class.
 
         Args:
             class_map: uint8, H×W at the input's size.
-            placement: Where the image lies in the input.
+            placement: Position of the image in the input.
 
         Returns:
             uint8, H×W at the image's size.
@@ -177,7 +175,7 @@ class CentreCrop(_Fit):
 
 
 class CentreSquare(CentreCrop):
-    """Takes all of the middle of the image that has the input's shape."""
+    """Crops to the largest centred rectangle of the input's shape."""
 
     seen = 1.0
 
@@ -192,15 +190,15 @@ FITS: dict[str, type[Stretch] | type[Letterbox] | type[CentreCrop]] = {
 
 
 def make_fit(name: str, input_size: tuple[int, int], fill: int | None = None) -> Fit:
-    """The fit of a name for an input of (width, height) pixels.
+    """Create the named fit for an input of (width, height) pixels.
 
     Args:
         name: One of ``FITS``.
         input_size: (width, height) in pixels.
-        fill: Value of what a letterbox adds, 0..255; ImageNet's mean colour by default.
+        fill: Padding value of a letterbox, 0..255; default: ImageNet's mean colour.
 
     Raises:
-        UsageError: No fit has that name.
+        UsageError: The name is unknown.
     """
     if name not in FITS:
         raise UsageError(unknown("fit", name, FITS))
@@ -208,10 +206,10 @@ def make_fit(name: str, input_size: tuple[int, int], fill: int | None = None) ->
 
 
 def shrink(image: Image, size: tuple[int, int]) -> Image:
-    """Resize to (width, height), without the aliasing of plain bilinear sampling when shrinking.
+    """Resize to (width, height) without the aliasing of bilinear sampling.
 
-    Averaging pairs of pixels, or blocks of two by two, is many times faster than averaging over any
-    other area, so images are halved as often as they can be, and resized the rest of the way.
+    Averaging 2×2 blocks is many times faster than area averaging in general, so images are halved
+    as often as possible, then resized bilinearly.
 
     Args:
         image: uint8, H×W×3.
@@ -223,7 +221,7 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
         half = (image.shape[1] // 2, image.shape[0] // 2)
         image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
     while image.shape[1] > _SKIPS * size[0] and image.shape[1] % 2 == 0:
-        # Half way between two pixels bilinear sampling is their average, and quicker at it.
+        # At exactly half, bilinear sampling is the average of two pixels, and faster.
         half = (image.shape[1] // 2, image.shape[0])
         image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_LINEAR), np.uint8)
     while image.shape[0] > _SKIPS * size[1] and image.shape[0] % 2 == 0:
@@ -238,7 +236,7 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
 
 
 def _covered(placement: Placement) -> tuple[int, int]:
-    """(width, height) in input pixels of the part that the image covers."""
+    """(width, height) of the image in the input, in input pixels."""
     width, height = (
         round(length * scale)
         for length, scale in zip(placement.image_size, placement.scale, strict=True)

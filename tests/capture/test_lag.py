@@ -265,7 +265,7 @@ def test_a_clock_that_jumps_keeps_the_lag_and_is_told(
     times = [time_ for time_, _ in before + after]
     assert times == sorted(times)
     assert times[-1] == pytest.approx(49 / 25, abs=0.1)
-    told = [r for r in caplog.records if "clock was set anew" in r.message]
+    told = [r for r in caplog.records if "clock was reset" in r.message]
     assert len(told) == (1 if abs(jump) > 1 else 0)
 
 

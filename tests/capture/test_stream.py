@@ -252,7 +252,7 @@ def test_plainly_wrong_addresses_fail_at_once(
     with http_files(tmp_path) as address:
         with pytest.raises(SourceError, match="no such stream"):
             StreamSource(f"{address}/nothing.mp4", SourceOptions(retry_for=600))
-        with pytest.raises(SourceError, match="no video stream"):
+        with pytest.raises(SourceError, match="not a video stream"):
             StreamSource(f"{address}/page.html", SourceOptions(retry_for=600))
     monkeypatch.setattr(network.socket, "getaddrinfo", nobody)
     with pytest.raises(SourceError, match=r"no host named 'camera\.invalid'"):
@@ -378,5 +378,5 @@ def test_sound_of_a_live_source_is_left_out_with_a_word(
         assert source.info.extras is None
         assert len(list(itertools.islice(source, 10))) == 10
         source.close()
-    told = [r for r in caplog.records if "sound is not recorded" in r.message]
+    told = [r for r in caplog.records if "audio of a live source is not recorded" in r.message]
     assert len(told) == 1

@@ -75,7 +75,7 @@ def test_what_a_link_leads_to_is_not_overwritten_unasked(
 
 @kinds
 @pytest.mark.parametrize(
-    ("to", "says"), [("gone/real", "no such folder"), ("again", "in a circle")]
+    ("to", "says"), [("gone/real", "no such folder"), ("again", "form a cycle")]
 )
 def test_a_link_that_leads_nowhere_is_refused(
     kind: str, name: str, to: str, says: str, tmp_path: Path
