@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from livevision.analysis.event import Event
+from livevision.analysis.passage import Passage
 from livevision.analysis.regions import Ignoring
 from livevision.analysis.tracking import Tracking
 from livevision.analysis.watching import Watching
@@ -26,6 +27,7 @@ class Analysis:
         track: Name of a tracker; None for none, unless a scene is watched, which needs one.
         scene: What is watched; None for nothing.
         emit: Takes the events.
+        note: Takes crossings and visits, whatever the rules are.
         activation: The score from which a box begins a track, 0..1.
     """
 
@@ -35,13 +37,14 @@ class Analysis:
         scene: Scene | None = None,
         emit: Callable[[Event], None] = lambda event: None,
         *,
+        note: Callable[[Passage], None] = lambda passage: None,
         activation: float = 0.25,
     ) -> None:
         self._always = track is not None
         self._scene = scene
         self._ignoring: dict[int, tuple[Scene, Ignoring]] = {}
         self._tracking = Tracking(track or _USUAL, activation=activation)
-        self._watching = Watching(scene, emit)
+        self._watching = Watching(scene, emit, note)
 
     def opened(self, source: int, info: SourceInfo) -> None:
         """The frames of a source will come."""

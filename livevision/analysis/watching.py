@@ -10,10 +10,11 @@ import numpy as np
 
 from livevision.analysis.event import Event, Ulids, as_text, day_time
 from livevision.analysis.judging import Finding, Judge, Seen
-from livevision.analysis.lines import LineCounter
+from livevision.analysis.lines import Crossing, LineCounter
+from livevision.analysis.passage import Passage, passage_of
 from livevision.analysis.regions import Coverage
 from livevision.analysis.tracks import Track, Tracks
-from livevision.analysis.zones import ZoneCounter
+from livevision.analysis.zones import Visit, ZoneCounter
 from livevision.config.scene import Scene
 from livevision.frame import Counts, Frame, Inferred
 from livevision.protocols import SourceInfo
@@ -32,11 +33,17 @@ class Watching:
     Args:
         scene: What is watched where a frame has no settings; None for nothing.
         emit: Takes each event, on the thread of the frames; it must not take long.
+        note: Takes each crossing and visit, too, whatever the rules are.
     """
 
-    def __init__(self, scene: Scene | None, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        scene: Scene | None,
+        emit: Callable[[Event], None],
+        note: Callable[[Passage], None] = lambda passage: None,
+    ) -> None:
         self._scene = scene
-        self._emit = emit
+        self._emit, self._note = emit, note
         self._ulids = Ulids()
         self._watched: dict[int, _Watched] = {}
         self._names: dict[int, str] = {}
@@ -52,6 +59,7 @@ class Watching:
         if watched is not None and watched.frame is not None:
             for finding in watched.close():
                 self._emit(self._event(watched.frame, finding, watched.begun))
+            self._pass_on(watched, watched.frame)
         self._names.pop(source, None)
 
     def __call__(self, inferred: Inferred) -> Inferred:
@@ -67,12 +75,21 @@ class Watching:
         findings = [] if watched.scene is scene else watched.change(scene or Scene())
         for finding in (*findings, *watched.see(inferred)):
             self._emit(self._event(frame, finding, watched.begun))
+        self._pass_on(watched, frame)
         return replace(inferred, counts=watched.counts()) if watched.scene.is_watched else inferred
 
     def figures(self, source: int) -> dict[str, Any]:
         """What was counted in a source so far, for reports and pages; empty where none is open."""
         watched = self._watched.get(source)
         return {} if watched is None else watched.figures()
+
+    def _pass_on(self, watched: _Watched, frame: Frame) -> None:
+        passed, watched.passed = watched.passed, []
+        if passed:
+            source = self._names.get(frame.source, str(frame.source))
+            time = as_text(day_time(frame.wall_time))
+            for found in passed:
+                self._note(passage_of(found, source, time))
 
     def _event(self, frame: Frame, finding: Finding, begun: dict[str, str]) -> Event:
         moment = day_time(frame.wall_time)
@@ -108,6 +125,7 @@ class _Watched:
         size: (width, height) of its frames.
         begun: By rule, the id of the event that began what lasts.
         frame: The last one.
+        passed: Crossings and visits that nobody was told of yet.
     """
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
@@ -115,6 +133,7 @@ class _Watched:
         self.size = size
         self.begun: dict[str, str] = {}
         self.frame: Frame | None = None
+        self.passed: list[Crossing | Visit] = []
         self._tracks = Tracks()
         self._lines = [LineCounter(line, size) for line in scene.lines]
         self._zones = {zone.name: ZoneCounter(zone, size) for zone in scene.zones}
@@ -166,8 +185,9 @@ class _Watched:
                 seen += more
                 ended += over
         crossings = [c for line in self._lines for c in line.see(seen, ended, frame.time)]
+        self.passed += crossings
         for zone in self._zones.values():
-            zone.see(seen, frame.time)
+            self.passed += zone.see(seen, frame.time)
         if not self._judges:
             return []
         shown = Seen(frame.time, day_time(frame.wall_time), self._zones, crossings, self._shares)
@@ -185,7 +205,7 @@ class _Watched:
     def close(self) -> list[Finding]:
         """The source has ended, and with it all visits and whatever lasted."""
         for zone in self._zones.values():
-            zone.close()
+            self.passed += zone.close()
         time = 0.0 if self.frame is None else self.frame.time
         return [finding for judge in self._judges for finding in judge.close(time)]
 
@@ -231,4 +251,4 @@ class _Watched:
         """Time went back, and the numbers of all tracks with it; what was counted stays."""
         self._tracks = Tracks()
         for zone in self._zones.values():
-            zone.close()
+            self.passed += zone.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from urllib.parse import quote
 
 from livevision.analysis.event import as_text
+from livevision.analysis.passage import Passage
 from livevision.errors import UsageError
 from livevision.events.store import Stored
 
@@ -128,6 +129,29 @@ class EventReader:
             with self._lock:
                 rows = self._connection.execute(query, (*values, seq, _AT_ONCE)).fetchall()
             yield from (Stored(*row) for row in rows)
+            if len(rows) < _AT_ONCE:
+                return
+            seq = rows[-1][0]
+
+    def passages(self, wanted: Wanted | None = None) -> Iterator[Passage]:
+        """Crossings and visits, in their order, whatever the rule; none in older stores."""
+        wanted = wanted or Wanted()
+        class_ = wanted.class_
+        condition, values = replace(wanted, rule=None, phase=None, class_=None).where()
+        if class_ is not None:
+            condition, values = f"{condition} AND class = ?", [*values, class_]
+        query = (
+            "SELECT seq, source, time, place, kind, class, seconds FROM passages "
+            f"WHERE {condition} AND seq > ? ORDER BY seq LIMIT ?"
+        )
+        seq = 0
+        while True:
+            with self._lock:
+                try:
+                    rows = self._connection.execute(query, (*values, seq, _AT_ONCE)).fetchall()
+                except sqlite3.OperationalError:
+                    return
+            yield from (Passage(*row[1:]) for row in rows)
             if len(rows) < _AT_ONCE:
                 return
             seq = rows[-1][0]

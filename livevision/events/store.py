@@ -10,14 +10,16 @@ import json
 import logging
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from livevision.analysis.event import Event
+from livevision.analysis.passage import Passage
 from livevision.errors import OutputError
 
 log = logging.getLogger(__name__)
@@ -27,10 +29,14 @@ CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, source TEXT NOT NULL,
     time TEXT NOT NULL, rule TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_time ON events (time);
+CREATE TABLE IF NOT EXISTS passages (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, time TEXT NOT NULL,
+    place TEXT NOT NULL, kind TEXT NOT NULL, class TEXT NOT NULL, seconds REAL);
 CREATE TABLE IF NOT EXISTS positions (sender TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 """
 _BUSY_S = 5.0
 _WAITING = 10_000  # events that wait in memory while the disk is full
+_TOGETHER_S = 1.0
 _TRIM_EVERY = 500  # events between looks at whether there are too many
 
 
@@ -76,6 +82,8 @@ class EventStore:
         self.lost = self.dropped = 0
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
+        self._passages: deque[Passage] = deque(maxlen=_WAITING)
+        self._written = 0.0
         self._added = threading.Condition()
         self._until_trim = _TRIM_EVERY
         self._told = False
@@ -99,6 +107,13 @@ class EventStore:
             self._write()
         with self._added:
             self._added.notify_all()
+
+    def note(self, passage: Passage) -> None:
+        """Keep a crossing or a visit; several within a second are written together."""
+        with self._lock:
+            self._passages.append(passage)
+            if time.monotonic() - self._written >= _TOGETHER_S:
+                self._write()
 
     def after(self, seq: int, most: int = 100) -> list[Stored]:
         """The next events behind a place, in their order."""
@@ -171,7 +186,12 @@ class EventStore:
                     "VALUES (?, ?, ?, ?, ?)",
                     rows,
                 )
-                self._until_trim -= len(rows)
+                self._connection.executemany(
+                    "INSERT INTO passages (source, time, place, kind, class, seconds) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    [astuple(passage) for passage in self._passages],
+                )
+                self._until_trim -= len(rows) + len(self._passages)
                 if self._until_trim <= 0:
                     self._until_trim = _TRIM_EVERY
                     self._trim()
@@ -183,10 +203,15 @@ class EventStore:
             self._told = True
             return
         self._waiting.clear()
+        self._passages.clear()
+        self._written = time.monotonic()
         self._told = False
 
     def _trim(self) -> None:
         """Let the oldest go where there are too many."""
+        self._connection.execute(
+            f"DELETE FROM passages WHERE seq <= (SELECT max(seq) FROM passages) - {int(self._keep)}"
+        )
         over = f"SELECT max(seq) - {int(self._keep)} FROM events"
         last = self._connection.execute(over).fetchone()[0] or 0
         if last <= 0:

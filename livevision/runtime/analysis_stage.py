@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from livevision.analysis.event import Event
+from livevision.analysis.passage import Passage
 from livevision.analysis.stage import Analysis
 from livevision.frame import Inferred
 from livevision.media.packets import PacketRing
@@ -47,7 +48,11 @@ class AnalysisStage:
         ring: Callable[[int], PacketRing | None] = lambda source: None,
     ) -> None:
         self._analysis = Analysis(
-            settings.track, None, self._happened, activation=max(settings.conf, _SURE)
+            settings.track,
+            None,
+            self._happened,
+            note=self._note,
+            activation=max(settings.conf, _SURE),
         )
         self._telling = Telling(
             settings.events,
@@ -123,6 +128,9 @@ class AnalysisStage:
         if self._clips is not None:
             self._clips.close()
         self._telling.close()
+
+    def _note(self, passage: Passage) -> None:
+        self._telling.note(passage)
 
     def _happened(self, event: Event) -> None:
         self._new.append(event)

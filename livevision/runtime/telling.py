@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from livevision.analysis.event import Event
+from livevision.analysis.passage import Passage
 from livevision.config.event_places import is_lines, is_store
 from livevision.config.scene import Rule
 from livevision.errors import OutputError
@@ -75,6 +76,11 @@ class Telling:
                 self._store.add(event)
             for file in self._files:
                 file.write(event)
+
+    def note(self, passage: Passage) -> None:
+        """Keep a crossing or a visit, for reports."""
+        if self._store is not None:
+            self._store.note(passage)
 
     def watching(self, source: str, rules: Sequence[Rule]) -> None:
         """Notify receivers that want to know which rules a source now has."""
