@@ -31,6 +31,8 @@ def write_card(path: Path, card: ModelCard, text: str) -> None:
         "score": dict(card.score),
         "licence": card.licence,
     }
+    measured = {"agreement": card.agreement, "speed": card.speed}
+    fields |= {name: dict(figures) for name, figures in measured.items() if figures}
     front = yaml.safe_dump(
         fields, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
     )

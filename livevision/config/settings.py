@@ -110,7 +110,10 @@ class Settings(BaseModel):
     )
     precision: Annotated[
         str, Flag(MODEL, "PREC", choices=("auto", "fp32", "fp16", "bf16", "int8"))
-    ] = Field(default="auto", description="Precision of the net.")
+    ] = Field(
+        default="auto",
+        description="Precision of the net; auto: the fastest known to agree with fp32.",
+    )
 
     batch: Annotated[int | None, Flag(MODEL, "N")] = Field(
         default=None,

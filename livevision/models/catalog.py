@@ -49,6 +49,9 @@ class ModelCard:
         data: What it was trained on.
         score: ``text``, a line for people, and the figures in it by name; empty until measured.
         licence: Of the weights, the terms of their data included.
+        agreement: By precision, how far its results agree with those of fp32: the fields of
+            ``inference.agreement.Agreement``.
+        speed: Milliseconds for one image by precision, and ``on``: what was measured and when.
         net_options: What ``build`` takes besides the net's name.
         fit: "stretch", "letterbox" or another of ``preprocess.fit``: how images are laid in.
         text: The card's text for people, Markdown.
@@ -69,6 +72,8 @@ class ModelCard:
     data: str = ""
     score: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
+    agreement: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    speed: Mapping[str, Any] = field(default_factory=dict)
     net_options: Mapping[str, Any] = field(default_factory=dict)
     fit: str = "stretch"
     text: str = ""
@@ -108,6 +113,8 @@ class ModelCard:
             "data": self.data,
             "score": dict(self.score),
             "licence": self.licence,
+            "agreement": {name: dict(figures) for name, figures in self.agreement.items()},
+            "speed": dict(self.speed),
             "weights": files,
         }
 

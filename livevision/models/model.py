@@ -26,6 +26,7 @@ from livevision.inference.select import choose_engine
 from livevision.models.catalog import ModelCard
 from livevision.models.choice import card_of, files_of, graph_file, in_int8
 from livevision.models.foreign.task import DecodedTask
+from livevision.models.precision import settle, stated_agreement
 from livevision.preprocess.fit import make_fit
 from livevision.protocols import Engine, EngineSpec, Overlapping, Pending, Task
 from livevision.results import ClassMap, Label, Result
@@ -153,13 +154,51 @@ class Model(Generic[R]):
         from livevision.inference.agreement import Agreement
 
         text = self._files.agreement
-        return Agreement.from_json(text) if text and self._lowered else None
+        if self._lowered:
+            return Agreement.from_json(text) if text else None
+        if (self._engine_name, self._precision) == ("openvino", "bf16") and not self._own:
+            return stated_agreement(self.card, "bf16")
+        return None
 
     @property
     def _lowered(self) -> bool:
         """Whether the graph is run in the precision that its file was made for, if not in fp32."""
         made_for = self._files.precision
         return made_for != "fp32" and not (made_for == "bf16" and self._precision == "fp32")
+
+    @property
+    def _own(self) -> bool:
+        """Whether the weights are others than those that the card is about."""
+        files, card = self._files, self.card
+        return files.weights != card.weights or (files.weights is None and files.graph is None)
+
+    def _settle(self) -> None:
+        """Choose the precision where that was left open, and say what it is."""
+        where = (self._engine_name, self._device)
+        plain = self._files.precision == "fp32" and not self._files.outputs
+        if self._precision == "auto" and where == ("openvino", "cpu") and plain:
+            settled = settle(self.card, self._files, self._own)
+            self._precision, self._files = settled.precision, settled.files
+            if settled.agreement is not None:
+                _log.info(
+                    "%s in %s, the fastest precision that agrees with fp32: %s",
+                    *(self.name, settled.precision, settled.agreement),
+                )
+            return
+        if self._lowered or self.agreement is not None:
+            told = self.agreement or "how far it agrees with fp32 is not known"
+            precision = self._files.precision if self._lowered else self._precision
+            _log.info("%s in %s: %s", self.name, precision, told)
+        elif self._files.outputs and self._precision not in ("auto", "fp32"):
+            told = f"{self.name} in {self._precision}: how far it agrees with fp32 is not known"
+            _log.info(told)
+        elif (self._engine_name, self._precision) == ("openvino", "bf16"):
+            _log.info(
+                "%s in bf16: how far it agrees with fp32 is not known; livevision export %s "
+                "--precision bf16 --check CLIP.mp4 --output FILE.xml tells it",
+                self.name,
+                self.name if self.card.decoder is None else f"{self.name}.onnx",
+            )
 
     @property
     def depth(self) -> int:
@@ -189,19 +228,7 @@ class Model(Generic[R]):
                 "means nothing",
                 self.name,
             )
-        if self._lowered:
-            told = self.agreement or "how far it agrees with fp32 is not known"
-            _log.info("%s in %s: %s", self.name, self._files.precision, told)
-        elif self._files.outputs and self._precision not in ("auto", "fp32"):
-            told = f"{self.name} in {self._precision}: how far it agrees with fp32 is not known"
-            _log.info(told)
-        elif (self._engine_name, self._precision) == ("openvino", "bf16"):
-            _log.info(
-                "%s in bf16: how far it agrees with fp32 is not known; livevision export %s "
-                "--precision bf16 --check CLIP.mp4 --output FILE.xml tells it",
-                self.name,
-                self.name if self.card.decoder is None else f"{self.name}.onnx",
-            )
+        self._settle()
         # supervision takes half a second to import and engines wait for files and compilers.
         waiting = threading.Thread(target=self._warm)
         waiting.start()
@@ -498,8 +525,8 @@ def load(
             projects. Not needed where ``weights`` is a graph, whose description has the name.
         engine: "auto", "tensorrt", "openvino", "onnx", "onnx-tensorrt" or "torch".
         device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "auto", "fp32", "fp16", "bf16", or "int8" where ``livevision export`` has made
-            such a file of the model.
+        precision: "fp32", "fp16", "bf16", or "int8" where ``livevision export`` has made such a
+            file of the model; "auto" is the fastest one that is known to agree with fp32.
         weights: A .safetensors file for the model's net, or a graph (.onnx, .xml or .engine) that
             ``livevision export`` wrote, instead of the shipped ones.
         labels: Class names of an ONNX file of another project: "coco80", "coco91", "voc20",
