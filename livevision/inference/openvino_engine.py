@@ -194,12 +194,17 @@ def _is_int8(files: ModelFiles, asked: str) -> bool:
     return stored
 
 
+def precisions_here(core: ov.Core | None = None) -> list[str]:
+    """What this processor computes in: "fp32", and maybe "bf16", "fp16" and "int8"."""
+    can = (core or ov.Core()).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ["fp32", *(capability.lower() for capability in can)]
+
+
 def _precision(core: ov.Core, asked: str) -> str:
     hint = _PRECISIONS.get(asked)
-    can = ["f32", *(c.lower() for c in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))]
-    can = [c.replace("fp", "f") for c in can]
-    if hint is None or hint not in can:
-        allowed = ", ".join(["auto", *(n for h, n in _NAMES.items() if h in can)])
+    can = precisions_here(core)
+    if hint is None or _NAMES[hint] not in can:
+        allowed = ", ".join(["auto", *(name for name in _NAMES.values() if name in can)])
         raise UsageError(
             f"--engine openvino does not compute in {asked} on this processor; "
             f"--precision takes: {allowed}"

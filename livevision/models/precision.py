@@ -65,6 +65,6 @@ def stated_agreement(card: ModelCard, precision: str) -> Agreement | None:
 
 def _computes_bf16() -> bool:
     """Whether OpenVINO computes in bf16 on this processor."""
-    import openvino as ov
+    from livevision.inference.openvino_engine import precisions_here
 
-    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" in precisions_here()

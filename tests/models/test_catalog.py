@@ -15,7 +15,7 @@ from livevision.errors import ModelError, UsageError
 from livevision.models import catalog
 
 KEYS = {"name", "task", "net", "input_size", "labels", "params", "madds", "data", "score"}
-KEYS |= {"licence", "weights"}
+KEYS |= {"licence", "weights", "agreement", "speed"}
 
 
 @pytest.mark.parametrize("name", catalog.names())
