@@ -4,9 +4,14 @@
 pads with grey; ``CentreCrop`` keeps it and crops to the centre. All map back the same way, given
 by ``Placement``: a point at continuous position p of the image (0 is the left or upper edge of the
 first pixel) is at ``p * scale + offset`` of the input.
+
+``RESIZES`` has livevision's way to resize, and those of other projects, whose nets get the pixels
+that their own packages give them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -30,9 +35,15 @@ _FILL = (104, 116, 124)
 class _Fit:
     """The mapping back, which all fits share."""
 
-    def __init__(self, input_size: tuple[int, int], fill: tuple[int, ...] = _FILL) -> None:
+    def __init__(
+        self,
+        input_size: tuple[int, int],
+        fill: tuple[int, ...] = _FILL,
+        resize: Callable[[Image, tuple[int, int]], Image] | None = None,
+    ) -> None:
         self.input_size = input_size
         self.fill = fill
+        self.resize = resize or shrink
 
     def boxes(self, boxes: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
         """Map boxes from the input to the image.
@@ -83,7 +94,7 @@ class Stretch(_Fit):
         height, width = image.shape[:2]
         scale = (self.input_size[0] / width, self.input_size[1] / height)
         placement = Placement((width, height), self.input_size, scale, (0, 0))
-        return shrink(image, self.input_size)[None], placement
+        return self.resize(image, self.input_size)[None], placement
 
 
 class Letterbox(_Fit):
@@ -105,7 +116,7 @@ class Letterbox(_Fit):
         left, top = self._corner(room[0] - size[0], room[1] - size[1])
         canvas = np.empty((1, room[1], room[0], 3), np.uint8)
         canvas[:] = self.fill
-        canvas[0, top : top + size[1], left : left + size[0]] = shrink(image, size)
+        canvas[0, top : top + size[1], left : left + size[0]] = self.resize(image, size)
         # From the rounded size, so that the mapping back is exact at any aspect ratio.
         scale = (size[0] / width, size[1] / height)
         return canvas, Placement((width, height), room, scale, (left, top))
@@ -148,7 +159,7 @@ class CentreCrop(_Fit):
         middle = image[top : top + seen[1], left : left + seen[0]]
         scale = (self.input_size[0] / seen[0], self.input_size[1] / seen[1])
         offset = (-round(left * scale[0]), -round(top * scale[1]))
-        placed = np.ascontiguousarray(shrink(middle, self.input_size))
+        placed = np.ascontiguousarray(self.resize(middle, self.input_size))
         return placed[None], Placement((width, height), self.input_size, scale, offset)
 
     def class_map(self, class_map: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
@@ -189,20 +200,27 @@ FITS: dict[str, type[Stretch] | type[Letterbox] | type[CentreCrop]] = {
 }
 
 
+def with_resize(fit: str, resize: str) -> str:
+    """The name of a fit that resizes in another way than livevision's."""
+    return fit if resize == "smooth" else f"{fit}+{resize}"
+
+
 def make_fit(name: str, input_size: tuple[int, int], fill: int | None = None) -> Fit:
     """Create the named fit for an input of (width, height) pixels.
 
     Args:
-        name: One of ``FITS``.
+        name: One of ``FITS``, or one with one of ``RESIZES`` behind a +.
         input_size: (width, height) in pixels.
         fill: Padding value of a letterbox, 0..255; default: ImageNet's mean colour.
 
     Raises:
         UsageError: The name is unknown.
     """
-    if name not in FITS:
+    fit, _, resize = name.partition("+")
+    if fit not in FITS or (resize or "smooth") not in RESIZES:
         raise UsageError(unknown("fit", name, FITS))
-    return FITS[name](input_size) if fill is None else FITS[name](input_size, (fill,) * 3)
+    colour = _FILL if fill is None else (fill,) * 3
+    return FITS[fit](input_size, colour, RESIZES[resize or "smooth"])
 
 
 def shrink(image: Image, size: tuple[int, int]) -> Image:
@@ -233,6 +251,46 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
     skips = width > _SKIPS * size[0] or height > _SKIPS * size[1]
     kind = cv2.INTER_AREA if skips else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=kind), np.uint8)
+
+
+def bilinear(image: Image, size: tuple[int, int]) -> Image:
+    """Resize to (width, height) by the four pixels around each point, and no others.
+
+    What YOLO's, YOLOX's and RF-DETR's packages do, however far an image is shrunk.
+
+    Args:
+        image: uint8, H×W×3.
+        size: (width, height) in pixels.
+    """
+    if image.shape[1::-1] == size:
+        return image
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def antialiased(image: Image, size: tuple[int, int]) -> Image:
+    """Resize to (width, height) by all pixels of an area, weighted by a triangle.
+
+    What Pillow and torchvision do, and so the packages of the DETR family; several times as slow as
+    livevision's own way.
+
+    Args:
+        image: uint8, H×W×3.
+        size: (width, height) in pixels.
+    """
+    if image.shape[1::-1] == size:
+        return image
+    from PIL import Image as pillow
+
+    whole = pillow.fromarray(np.ascontiguousarray(image))
+    return np.asarray(whole.resize(size, pillow.Resampling.BILINEAR), np.uint8)
+
+
+RESIZES: dict[str, Callable[[Image, tuple[int, int]], Image]] = {
+    "smooth": shrink,
+    "bilinear": bilinear,
+    "antialiased": antialiased,
+}
+"""Ways to resize: livevision's own, and those of other projects."""
 
 
 def _covered(placement: Placement) -> tuple[int, int]:

@@ -122,9 +122,28 @@ def test_the_image_is_not_written_to() -> None:
     np.testing.assert_array_equal(image, kept)
 
 
+@pytest.mark.parametrize(
+    ("resize", "weights"),
+    [
+        # The sample lies between the second and the third of eight pixels.
+        ("bilinear", [0, 0.5, 0.5, 0, 0, 0, 0, 0]),
+        # A triangle that is four pixels wide on each side of it.
+        ("antialiased", np.array([5, 7, 7, 5, 3, 1, 0, 0]) / 28),
+    ],
+)
+def test_resizing_as_other_projects_do(resize: str, weights: Any) -> None:
+    row = np.array([3, 240, 17, 99, 200, 60, 31, 8], np.uint8)
+    image = np.repeat(np.repeat(row[None], 8, 0)[..., None], 3, 2)
+    for fit in ("stretch", "letterbox"):
+        placed, _ = make_fit(f"{fit}+{resize}", (2, 2)).place(image)
+        assert placed.shape == (1, 2, 2, 3)
+        assert placed[0, 0, 0] == pytest.approx([float(np.dot(row, weights))] * 3, abs=1)
+
+
 def test_unknown_fits_are_told() -> None:
-    with pytest.raises(UsageError, match="letterbox"):
-        make_fit("leterbox", (32, 32))
+    for name in ("leterbox", "letterbox+bicubic"):
+        with pytest.raises(UsageError, match="letterbox"):
+            make_fit(name, (32, 32))
 
 
 def test_the_middle_is_cropped_as_in_the_standard_evaluation() -> None:

@@ -70,7 +70,7 @@ def suppressed(
     # Classes lie apart from each other, so that one pass serves them all.
     apart = boxes.astype(np.float64) - boxes.min()
     apart = apart + (classes * (apart.max() + 1))[:, None]
-    sized = np.concatenate((apart[:, :2], apart[:, 2:] - apart[:, :2]), 1)
+    sized = np.concatenate((apart[:, :2], (apart[:, 2:] - apart[:, :2]).clip(0)), 1)
     kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.astype(float).tolist(), 0.0, iou)
     rows = np.asarray(kept, np.int64).ravel()
     return packed(boxes[rows], scores[rows], classes[rows])

@@ -12,7 +12,10 @@ import yaml
 
 from livevision.errors import ModelError, unknown
 
-KEYS = ("output", "input_size", "colour", "mean", "std", "fit", "fill", "labels", "licence")
+KEYS = (
+    *("output", "input_size", "colour", "mean", "std", "fit", "fill", "resize", "labels"),
+    "licence",
+)
 _NEEDED = KEYS[:6]
 
 _EXAMPLE: Mapping[str, Any] = {
@@ -38,6 +41,7 @@ class Description:
         mean, std: In that order and on the scale 0..255: the input is (pixel - mean) / std.
         fit: How the image is laid into the input, as ``preprocess.fit`` names it.
         fill: Value of the pixels that a letterbox adds, 0..255.
+        resize: How images are resized, as ``preprocess.fit`` names it.
         labels: A set's name, a file, a list of names, or None where nothing tells them.
         licence: Of the weights; "unknown" unless told.
     """
@@ -49,6 +53,7 @@ class Description:
     std: tuple[float, ...]
     fit: str
     fill: int = 114
+    resize: str = "smooth"
     labels: str | tuple[str, ...] | None = None
     licence: str = "unknown"
 
@@ -110,10 +115,12 @@ def described(path: Path, fields: Mapping[str, Any], outputs: Mapping[str, Any])
         raise ModelError(f"{str(beside(path))!r}: {unknown('output', kind, outputs)}")
     if colour not in ("RGB", "BGR"):
         raise ModelError(f"{str(beside(path))!r}: {unknown('colour', colour, ('RGB', 'BGR'))}")
-    from livevision.preprocess.fit import FITS
+    from livevision.preprocess.fit import FITS, RESIZES
 
-    if fields["fit"] not in FITS:
-        raise ModelError(f"{str(beside(path))!r}: {unknown('fit', str(fields['fit']), FITS)}")
+    fit, resize = str(fields["fit"]), str(fields.get("resize") or "smooth")
+    for key, value, known in (("fit", fit, FITS), ("resize", resize, RESIZES)):
+        if value not in known:
+            raise ModelError(f"{str(beside(path))!r}: {unknown(key, value, known)}")
     try:
         mean, std = (tuple(float(v) for v in fields[key]) for key in ("mean", "std"))
         width, height = (int(v) for v in _pair(fields["input_size"]))
@@ -141,8 +148,8 @@ def described(path: Path, fields: Mapping[str, Any], outputs: Mapping[str, Any])
     if isinstance(labels, str) and (path.parent / labels).is_file():
         labels = str(path.parent / labels)
     licence = str(fields.get("licence") or "unknown")
-    fit = str(fields["fit"])
-    return Description(kind, (width, height), colour, mean, std, fit, fill, labels, licence)
+    size = (width, height)
+    return Description(kind, size, colour, mean, std, fit, fill, resize, labels, licence)
 
 
 def missing_fields(fields: Mapping[str, Any]) -> list[str]:

@@ -1,9 +1,10 @@
 """The DETR family: RT-DETR, D-FINE, DEIM, RF-DETR and DETR. Nothing overlaps, so none goes.
 
-Three kinds: ``detr-scored`` gives labels, boxes and scores, its boxes in the pixels that
-``orig_target_sizes`` asks for, which is the input's size here; ``detr`` logits, of which each is a
-class of its own, and boxes as centre and size in parts of the input; ``detr-softmax`` the same,
-its last class being none at all.
+``detr-scored`` gives labels, boxes and scores, its boxes in the pixels that ``orig_target_sizes``
+asks for, which is the input's size here. The others give boxes as centre and size in parts of the
+input: ``detr`` beside logits, of which each is a class of its own; ``detr-softmax`` the same, the
+last class being none at all; ``detr-rows`` 1×N×(4+C) before each class's score; ``detr-end-to-end``
+1×N×6 before the best score and its class.
 """
 
 from __future__ import annotations
@@ -20,25 +21,38 @@ from livevision.models.foreign.family import IMAGENET, UNIT, Found, Kind, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
 from livevision.models.foreign.inside import Unfit, Values
 from livevision.models.foreign.parts import Parts
+from livevision.models.foreign.tracing import has_part
 
 _MOST = 300
+
+_UNIT_PARTS = ("enc_score_head", "pan_blocks", "fpn_blocks")
+"""What RT-DETR and D-FINE call parts of theirs, which take pixels of 0..1."""
+
+_IMAGENET_PARTS = ("enc_out_class_embed", "enc_out_bbox_embed")
+"""What RF-DETR and LW-DETR do."""
 
 
 def recognise(graph: GraphFile) -> Found | None:
     """By its names: exports of this family keep them."""
     names = {port.name for port in graph.outputs}
-    common: dict[str, Any] = {"colour": "RGB", "fit": "stretch"}
+    common: dict[str, Any] = {"colour": "RGB", "fit": "stretch", "resize": "antialiased"}
     if graph.sizes is not None and {"labels", "boxes", "scores"} <= names:
         fields = {**common, **UNIT, "output": "detr-scored"}
         return Found("a detector like RT-DETR, D-FINE and DEIM", fields)
     if {"dets", "labels"} <= names:
-        return Found("RF-DETR", {**common, **IMAGENET, "output": "detr"})
-    if {"logits", "pred_boxes"} <= names:
+        # Its package resizes without a filter, as it does in training.
+        given = {**common, **IMAGENET, "resize": "bilinear", "output": "detr"}
+        return Found("RF-DETR", given)
+    if "logits" in names and names & {"pred_boxes", "boxes"}:
         logits = next(p for p in graph.outputs if p.name == "logits")
         shape = dims(logits, 3)
         if shape is not None and shape[2] == 92:
             return Found("DETR", {**common, **IMAGENET, "output": "detr-softmax"})
         # RT-DETR, D-FINE and others name them alike, and do not take pixels alike.
+        for parts, colours in ((_UNIT_PARTS, UNIT), (_IMAGENET_PARTS, IMAGENET)):
+            if has_part(graph, *parts):
+                family = "RT-DETR or D-FINE" if colours is UNIT else "RF-DETR or LW-DETR"
+                return Found(family, {**common, **colours, "output": "detr"})
         return Found(
             "a detector like RT-DETR, D-FINE and Deformable DETR", {**common, "output": "detr"}
         )
@@ -71,7 +85,8 @@ class LogitsDecoder:
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
         by_width = {(dims(p, 3) or (None,) * 3)[2]: p for p in outputs if dims(p, 3)}
         names = {p.name: p for p in outputs}
-        boxes = names.get("pred_boxes") or names.get("dets") or by_width.get(4) or outputs[0]
+        boxes = names.get("pred_boxes") or names.get("dets") or names.get("boxes")
+        boxes = boxes or by_width.get(4) or outputs[0]
         logits = names.get("logits") or names.get("labels")
         logits = logits or next(p for p in (*outputs, outputs[0]) if p is not boxes)
         self._boxes, self._logits = boxes.name, logits.name
@@ -99,6 +114,40 @@ class SoftmaxDecoder(LogitsDecoder):
     def _chosen(self, logits: Any, conf: float) -> tuple[Any, ...]:
         powers = np.exp(logits - logits.max(1, keepdims=True))
         return best((powers / powers.sum(1, keepdims=True))[:, :-1], conf)
+
+
+class RowsDecoder:
+    """Decodes boxes and all classes' scores in one output."""
+
+    def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
+        self._name = outputs[0].name
+        width = (dims(outputs[0], 3) or (None,) * 3)[2]
+        self.classes = width - 4 if width else labels
+
+    def __call__(
+        self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
+    ) -> Boxes:
+        found = outputs[self._name][0].astype(np.float32, copy=False)
+        rows, scores, classes = best(found[:, 4:], conf)
+        boxes = corners(found[rows, :4]) * np.array(size * 2, np.float32)
+        return packed(boxes[:_MOST], scores[:_MOST], classes[:_MOST])
+
+
+class EndToEndDecoder:
+    """Decodes boxes, each with its best score and class."""
+
+    def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
+        self._name = outputs[0].name
+        self.classes = labels
+
+    def __call__(
+        self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
+    ) -> Boxes:
+        found = outputs[self._name][0].astype(np.float32, copy=False)
+        found = found[found[:, 4] >= max(conf, FLOOR)]
+        found = found[np.argsort(-found[:, 4], kind="stable")]
+        boxes = corners(found[:, :4]) * np.array(size * 2, np.float32)
+        return packed(boxes, found[:, 4], found[:, 5])
 
 
 def scored_inside(
@@ -145,8 +194,33 @@ def softmax_inside(
     return inside.rows(parts, placed, scores, numbers, count)
 
 
+def rows_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``RowsDecoder`` does, inside of the graph."""
+    _, count, width = inside.shape_of(outputs[0], 3)
+    found = outputs[0].name
+    every = parts.part(found, 4, width, 2)
+    scores, numbers = parts.highest(every, 2), inside.class_of(parts, every, 2)
+    boxes = parts.times(inside.corners(parts, parts.part(found, 0, 4, 2)), size * 2)
+    return inside.rows(parts, boxes, scores, numbers, count)
+
+
+def end_to_end_inside(
+    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+) -> Values:
+    """What ``EndToEndDecoder`` does, inside of the graph."""
+    _, count, _ = inside.shape_of(outputs[0], 3)
+    found = outputs[0].name
+    scores, numbers = (parts.reshape(parts.part(found, n, n + 1, 2), 1, count) for n in (4, 5))
+    boxes = parts.times(inside.corners(parts, parts.part(found, 0, 4, 2)), size * 2)
+    return inside.rows(parts, boxes, scores, numbers, count)
+
+
 KINDS = {
     "detr-scored": Kind("detect", ScoredDecoder, scored_inside),
     "detr": Kind("detect", LogitsDecoder, logits_inside),
     "detr-softmax": Kind("detect", SoftmaxDecoder, softmax_inside),
+    "detr-rows": Kind("detect", RowsDecoder, rows_inside),
+    "detr-end-to-end": Kind("detect", EndToEndDecoder, end_to_end_inside),
 }

@@ -33,8 +33,8 @@ def recognise(graph: GraphFile) -> Found | None:
         return None
     if (shape[1] or 0) <= 5 or graph.image.name not in _NAMES:
         return None
-    known = {"colour": "BGR", "fit": "stretch", "output": "fastestdet", **UNIT}
-    return Found("FastestDet", known)
+    known = {"colour": "BGR", "fit": "stretch", "resize": "bilinear", **UNIT}
+    return Found("FastestDet", {**known, "output": "fastestdet"})
 
 
 class FastestDetDecoder:

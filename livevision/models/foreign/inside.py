@@ -150,14 +150,14 @@ def _overlaps(
         return [*four, parts.reshape(parts.part(classes, *ends, 1), *shape)]
 
     def length(low: str, high: str) -> str:
-        return parts.node("Sub", high, low)
+        # Some nets give boxes that end before they begin: they have no area, and not one below 0.
+        return parts.node("Max", parts.node("Sub", high, low), parts.constant(0.0))
 
     ax1, ay1, ax2, ay2, a = edges(first, column=True)
     bx1, by1, bx2, by2, b = edges(second, column=False)
     shared = ""
     for a1, a2, b1, b2 in ((ax1, ax2, bx1, bx2), (ay1, ay2, by1, by2)):
         side = length(parts.node("Max", a1, b1), parts.node("Min", a2, b2))
-        side = parts.node("Max", side, parts.constant(0.0))
         shared = parts.times(shared, side) if shared else side
     areas = [
         parts.times(length(x1, x2), length(y1, y2))

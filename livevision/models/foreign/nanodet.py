@@ -1,7 +1,8 @@
-"""NanoDet and NanoDet-Plus: 1×N×(C+4·8), scores and a distribution over each of four distances.
+"""NanoDet and NanoDet-Plus: scores of each cell, and a distribution over each of four distances.
 
-NanoDet has strides 8, 16 and 32 and measures from the cells' middles; NanoDet-Plus has 64 as well
-and measures from their corners.
+Either one output, 1×N×(C+4·8), or for each stride one with the scores, N×C, and one with the
+distances, N×32, in any order. NanoDet has strides 8, 16 and 32 and measures from the cells'
+middles; NanoDet-Plus has 64 as well and measures from their corners.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from livevision.models.foreign import inside
 from livevision.models.foreign.boxes import Boxes, best, suppressed
-from livevision.models.foreign.family import Found, Kind, cells, dims
+from livevision.models.foreign.family import Found, Kind, cells
 from livevision.models.foreign.graph_file import GraphFile, Port
 from livevision.models.foreign.inside import Inside, Unfit, Values
 from livevision.models.foreign.parts import Parts
@@ -22,25 +23,72 @@ from livevision.models.foreign.yolox import grid
 
 _BINS = 8
 _WIDTH = 4 * _BINS
+_NAMES = ("data", "input.1", "i", "image")
+"""What NanoDet calls its input; YOLOX, which has as many rows, calls it "images"."""
 
 
 def recognise(graph: GraphFile) -> Found | None:
-    """One output with a row for each cell of the grids, wider than the distances are."""
-    if len(graph.outputs) != 1 or "names" in graph.metadata:
+    """By a row for each cell of the grids, wider than the distances are, or by pairs of outputs."""
+    if "names" in graph.metadata or graph.fixed_size is None:
         return None
-    shape = dims(graph.outputs[0], 3)
-    if shape is None or graph.fixed_size is None or (shape[2] or 0) <= _WIDTH:
+    known: dict[str, Any] = {
+        "colour": "BGR",
+        "mean": (103.53, 116.28, 123.675),
+        "std": (57.375, 57.12, 58.395),
+        "resize": "bilinear",
+    }
+    plus = Found("NanoDet-Plus", {**known, "fit": "stretch", "output": "nanodet-plus"})
+    plain = Found("NanoDet", {**known, "fit": "letterbox", "fill": 0, "output": "nanodet"})
+    pairs = _pairs(graph.outputs)
+    if pairs is not None:
+        counts = [_rows(scores)[0] for scores, _ in pairs]
+        for decoder, found in ((PlusDecoder, plus), (NanoDetDecoder, plain)):
+            if counts == [cells(graph.fixed_size, [stride]) for stride in decoder.strides]:
+                return found
         return None
-    known = {"colour": "BGR", "mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}
-    if shape[1] == cells(graph.fixed_size, PlusDecoder.strides):
-        return Found("NanoDet-Plus", {**known, "fit": "stretch", "output": "nanodet-plus"})
-    # YOLOX has as many rows; NanoDet calls its input "data" or "input.1" and YOLOX "images".
-    if shape[1] == cells(graph.fixed_size, NanoDetDecoder.strides) and graph.image.name in (
-        "data",
-        "input.1",
-        "i",
+    if len(graph.outputs) != 1 or graph.outputs[0].shape is None:
+        return None
+    if len(graph.outputs[0].shape) != 3:
+        return None
+    rows, width = _rows(graph.outputs[0])
+    if (width or 0) <= _WIDTH:
+        return None
+    if rows == cells(graph.fixed_size, PlusDecoder.strides):
+        return plus
+    if rows == cells(graph.fixed_size, NanoDetDecoder.strides) and graph.image.name in _NAMES:
+        return plain
+    return None
+
+
+def _rows(port: Port) -> tuple[int | None, int | None]:
+    """Rows and columns of an output 1×N×C or N×C; None for what is not fixed."""
+    shape = (None, *(port.shape or ()))
+    return shape[-2], shape[-1]
+
+
+def _pairs(outputs: Sequence[Port]) -> list[tuple[Port, Port]] | None:
+    """Scores and distances of each stride, finest first; None where there are no such pairs."""
+    if len(outputs) not in (6, 8):
+        return None
+    if any(p.shape is None or len(p.shape) not in (2, 3) or None in _rows(p) for p in outputs):
+        return None
+    count = len(outputs) // 2
+    wide = [p for p in outputs if _rows(p)[1] == _WIDTH]
+    # Where there are 32 classes too, scores come first, or in turns with the distances.
+    for scores, distances in (
+        ([p for p in outputs if p not in wide], wide),
+        (outputs[:count], outputs[count:]),
+        (outputs[::2], outputs[1::2]),
     ):
-        return Found("NanoDet", {**known, "fit": "letterbox", "fill": 0, "output": "nanodet"})
+        scores, distances = (
+            sorted(ports, key=lambda port: -(_rows(port)[0] or 0)) for ports in (scores, distances)
+        )
+        rows = [[_rows(port)[0] for port in ports] for ports in (scores, distances)]
+        widths = [{_rows(port)[1] for port in ports} for ports in (scores, distances)]
+        if len(set(rows[0])) != count or rows[0] != rows[1]:
+            continue
+        if len(widths[0]) == 1 and widths[1] == {_WIDTH}:
+            return list(zip(scores, distances, strict=True))
     return None
 
 
@@ -51,14 +99,27 @@ class NanoDetDecoder:
     middle: ClassVar[float] = 0.5
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
+        self.pairs = _pairs(outputs)
         self._name = outputs[0].name
-        width = (dims(outputs[0], 3) or (None,) * 3)[2]
-        self.classes = width - _WIDTH if width else labels
+        if self.pairs is not None:
+            self.classes = _rows(self.pairs[0][0])[1]
+        else:
+            width = _rows(outputs[0])[1]
+            self.classes = width - _WIDTH if width else labels
 
     def __call__(
         self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
     ) -> Boxes:
-        found = outputs[self._name][0].astype(np.float32, copy=False)
+        if self.pairs is None:
+            found = outputs[self._name][0].astype(np.float32, copy=False)
+        else:
+            found = np.concatenate(
+                [
+                    np.concatenate([outputs[p.name].reshape(_rows(p)) for p in ends])
+                    for ends in zip(*self.pairs, strict=True)
+                ],
+                1,
+            ).astype(np.float32, copy=False)
         rows, scores, classes = best(found[:, :-_WIDTH], conf)
         points, strides = grid(size, self.strides)
         centres = (points[rows] + self.middle) * strides[rows]
@@ -78,17 +139,35 @@ class PlusDecoder(NanoDetDecoder):
     middle: ClassVar[float] = 0.0
 
 
+def _joined(parts: Parts, outputs: Sequence[Port]) -> tuple[str, int, int]:
+    """One value with all rows, 1×N×(C+32), and N and C+32.
+
+    Raises:
+        Unfit: A shape is not fixed.
+    """
+    pairs = _pairs(outputs)
+    if pairs is None:
+        _, count, width = inside.shape_of(outputs[0], 3)
+        return outputs[0].name, count, width
+    ends = []
+    for ports in zip(*pairs, strict=True):
+        shapes = [(1, *(n or 0 for n in _rows(port))) for port in ports]
+        rows = [parts.reshape(p.name, *s) for p, s in zip(ports, shapes, strict=True)]
+        ends.append(parts.joined(rows, 1))
+    count = sum(_rows(scores)[0] or 0 for scores, _ in pairs)
+    return parts.joined(ends, 2), count, (_rows(pairs[0][0])[1] or 0) + _WIDTH
+
+
 def _inside(decoder: type[NanoDetDecoder]) -> Inside:
     """The same inside of the graph."""
 
     def decode_inside(
         parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
     ) -> Values:
-        _, count, width = inside.shape_of(outputs[0], 3)
+        found, count, width = _joined(parts, outputs)
         points, strides = grid(size, decoder.strides)
         if len(points) != count:
             raise Unfit(f"{outputs[0]} has not a row for each cell")
-        found = outputs[0].name
         every = parts.part(found, 0, classes, 2)
         scores, places = inside.picked(parts, parts.highest(every, 2), count)
         chosen = parts.gather(found, places, 1)

@@ -17,6 +17,7 @@ from livevision.models.foreign import (
     graph_file,
     nanodet,
     openvino_graph,
+    pixels,
     torchvision,
     ultralytics,
     yolox,
@@ -33,11 +34,12 @@ from livevision.models.foreign.graph_file import GraphFile
 from livevision.models.foreign.labels import guessed, named_labels
 from livevision.models.foreign.resizing import resized
 from livevision.models.foreign.wrapping import counts, wrapped, wrapped_file
+from livevision.preprocess.fit import with_resize
 from livevision.protocols import Decoder
 
 _log = logging.getLogger(__name__)
 
-_FAMILIES = (ultralytics, nanodet, yolox, detr, torchvision, fastestdet, dense)
+_FAMILIES = (ultralytics, nanodet, yolox, detr, torchvision, pixels, fastestdet, dense)
 """The surest first: YOLOX goes by its rows alone, and so takes what NanoDet did not."""
 
 KINDS: dict[str, Kind] = {name: kind for family in _FAMILIES for name, kind in family.KINDS.items()}
@@ -87,7 +89,7 @@ class Foreign:
             told.input_size,
             self.labels,
             licence=told.licence,
-            fit=told.fit,
+            fit=with_resize(told.fit, told.resize),
             text=f"# {self.graph.path.name}\n\nOf others: {self.family or told.output}.\n",
             fill=None if told.fit in _NO_FILL else told.fill,
             decoder=self.decoder,

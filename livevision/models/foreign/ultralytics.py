@@ -28,14 +28,19 @@ def recognise(graph: GraphFile) -> Found | None:
     """By the metadata that Ultralytics writes; without, by a column or row for each cell."""
     names = _names(graph.metadata.get("names", ""))
     task = graph.metadata.get("task", "detect")
-    known: dict[str, Any] = {"colour": "RGB", "fill": 114, **UNIT}
+    known: dict[str, Any] = {"colour": "RGB", "fill": 114, "resize": "bilinear", **UNIT}
     if names:
         known["labels"] = names
         known["input_size"] = _size(graph.metadata.get("imgsz", ""))
         if task == "classify" and dims(graph.outputs[0], 2):
             return Found(
                 "a classifier of Ultralytics'",
-                {**known, "output": "scores", "fit": "centre-square"},
+                {
+                    **known,
+                    "output": "scores",
+                    "fit": "centre-square",
+                    "resize": "antialiased",
+                },
             )
         if task == "semantic":
             kind = "logits" if "float" in graph.outputs[0].dtype else "class-map"
@@ -44,12 +49,27 @@ def recognise(graph: GraphFile) -> Found | None:
             )
         if task not in _TASKS:
             return None
+    if names and _is_rtdetr(graph, len(names)):
+        rows = "end-to-end" if (dims(graph.outputs[0], 3) or (0,) * 3)[2] == 6 else "rows"
+        return Found(
+            "RT-DETR of Ultralytics'", {**known, "output": f"detr-{rows}", "fit": "stretch"}
+        )
     known["fit"] = "letterbox"
     kind_of = _kind(graph, len(names))
     if graph.path.suffix == ".tflite" and kind_of is not None:
         # TensorFlow's exports give boxes in parts of the image.
         kind_of = "yolo-parts" if kind_of == "yolo" else None
     return Found("a YOLO of Ultralytics'", {**known, "output": kind_of}) if kind_of else None
+
+
+def _is_rtdetr(graph: GraphFile, labels: int) -> bool:
+    """Whether it is RT-DETR: newer files tell the head, older ones have the classes' scores."""
+    shape = dims(graph.outputs[0], 3)
+    if shape is None or len(graph.outputs) != 1:
+        return False
+    told = graph.metadata.get("head", "") == "RTDETRDecoder"
+    told = told or "rtdetr" in graph.metadata.get("description", "").lower().replace("-", "")
+    return told or (shape[1] == 300 and shape[2] == 4 + labels != 6)
 
 
 def _kind(graph: GraphFile, labels: int) -> str | None:

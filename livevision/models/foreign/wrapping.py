@@ -27,9 +27,13 @@ from livevision.models.foreign.family import Kind
 from livevision.models.foreign.graph_file import GraphFile, Port, port_of
 from livevision.models.foreign.inside import IOU, Unfit
 from livevision.models.foreign.parts import OLDEST, PREFIX, Parts
+from livevision.preprocess.fit import with_resize
 from livevision.version import __version__
 
-_WRITTEN = 3  # counted up where graphs come out otherwise
+_IR_WITH_CONSTANTS = 4
+"""ONNX's format from which on constants need not be inputs."""
+
+_WRITTEN = 5  # counted up where graphs come out otherwise
 _OURS = ("image", IOU, "boxes", "scores", "classes", "class_map", "probabilities")
 """Names that a whole graph's inputs and outputs have, and nothing else in it."""
 
@@ -171,11 +175,10 @@ def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
         asked = numpy_helper.from_array(np.array([[width, height]], kind), graph.sizes.name)
         parts.constants.append(asked)
     ours = helper.make_tensor_value_info(image, TensorProto.UINT8, [1, height, width, 3])
-    constant_names = {tensor.name for tensor in inner.initializer}
-    # Old files list their constants among the inputs.
-    rest = [i for i in inner.input if i.name in constant_names]
+    # Old files list their constants among the inputs, where an engine may not fold them.
     del inner.input[:]
-    inner.input.extend([ours, *rest])
+    inner.input.extend([ours])
+    model.ir_version = max(model.ir_version, _IR_WITH_CONSTANTS)
     theirs = list(inner.node)
     del inner.node[:]
     inner.node.extend([*parts.nodes, *theirs])
@@ -354,7 +357,7 @@ def describe(
         "task": kind.task,
         "net": "",
         "input_size": f"{size[0]}x{size[1]}",
-        "fit": told.fit,
+        "fit": with_resize(told.fit, told.resize),
         **kept,
         "colour_order": "BGR",
         "labels": json.dumps(list(names), ensure_ascii=False),

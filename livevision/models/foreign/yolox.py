@@ -1,6 +1,8 @@
 """YOLOX: raw 1×N×(5+C) of strides 8, 16 and 32, its grid still to be added.
 
 A row is centre and size as offsets, then objectness and the classes' scores, both already sigmoid.
+YOLOX with its decoding in the graph, and YOLOv6, give as many rows with boxes in pixels, which
+``ultralytics`` decodes.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ import numpy as np
 
 from livevision.models.foreign import inside
 from livevision.models.foreign.boxes import Boxes, best, corners, suppressed
-from livevision.models.foreign.family import RAW, Found, Kind, cells, dims
+from livevision.models.foreign.family import RAW, UNIT, Found, Kind, cells, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
 from livevision.models.foreign.inside import Unfit, Values
 from livevision.models.foreign.parts import Parts
+from livevision.models.foreign.tracing import after_layers
 
 _STRIDES = (8, 16, 32)
 
@@ -30,8 +33,15 @@ def recognise(graph: GraphFile) -> Found | None:
         return None
     if shape[1] != cells(graph.fixed_size, _STRIDES):
         return None
-    given = {"output": "yolox", "colour": "BGR", "fit": "letterbox-top-left", "fill": 114, **RAW}
-    return Found("YOLOX", given)
+    common = {"fill": 114, "resize": "bilinear"}
+    given = {**common, "colour": "BGR", "fit": "letterbox-top-left", **RAW}
+    done = after_layers(graph, graph.outputs[0].name)
+    if "Exp" in done:
+        return Found("YOLOX, decoded", {**given, "output": "yolo-objectness"})
+    if "Mul" in done:
+        theirs = {**common, "colour": "RGB", "fit": "letterbox", **UNIT}
+        return Found("YOLOv6", {**theirs, "output": "yolo-objectness"})
+    return Found("YOLOX", {**given, "output": "yolox"})
 
 
 class YoloxDecoder:

@@ -37,11 +37,11 @@ def fixed(
         opset: Of ONNX's own operators; 11 to 17, or from 18 on.
     """
     nodes, given, constants = [], [], []
-    # The input takes part, so that no engine drops it: its largest value times nothing.
+    # The input takes part, so that no engine drops it: whether its largest value is beyond all.
     nodes.append(helper.make_node("Cast", [image], ["cast"], to=TensorProto.FLOAT))
     nodes.append(helper.make_node("ReduceMax", ["cast"], ["largest"], keepdims=0))
-    constants.append(numpy_helper.from_array(np.float32(0), "nothing"))
-    nodes.append(helper.make_node("Mul", ["largest", "nothing"], ["zero"]))
+    constants.append(numpy_helper.from_array(np.float32(1e30), "beyond"))
+    nodes.append(helper.make_node("Greater", ["largest", "beyond"], ["zero"]))
     for name, array in outputs.items():
         constants.append(numpy_helper.from_array(array, f"{name}_values"))
         kind = helper.np_dtype_to_tensor_dtype(array.dtype)

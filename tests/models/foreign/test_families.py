@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import livevision
 from livevision.errors import ModelError
@@ -175,6 +177,130 @@ def test_nanodet(tmp_path: Path) -> None:
     found = _found(path, _labels(tmp_path, "cat", "dog"))
     # Stride 16, column 1, row 1: its middle is (24, 24); 16 to the left, 32 to the right, 16 down.
     assert found.xyxy == pytest.approx(np.array([[16, 16, 112, 48]]), abs=1e-3)
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["batch", "no batch"])
+def test_nanodet_with_an_output_for_each_stride(bare: bool, tmp_path: Path) -> None:
+    whole = _nanodet(84, 64 + 5)
+    outputs = {}
+    for start, stop in ((0, 64), (64, 80), (80, 84)):
+        for name, part in (("cls", whole[:, start:stop, :2]), ("dis", whole[:, start:stop, 2:])):
+            outputs[f"{name}_{start}"] = part[0] if bare else part
+    # The order is the exporter's own.
+    outputs = dict(sorted(outputs.items(), key=lambda output: output[0][::-1]))
+    path = making.fixed(tmp_path / "n.onnx", outputs, image="input.1")
+    assert open_foreign(path, _labels(tmp_path, "cat", "dog")).family == "NanoDet"
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    assert found.xyxy == pytest.approx(np.array([[16, 16, 112, 48]]), abs=1e-3)
+    assert found.class_id.tolist() == [1]
+
+
+def test_yolo_nas(tmp_path: Path) -> None:
+    boxes, scores = np.zeros((1, 84, 4), np.float32), np.zeros((1, 84, 2), np.float32)
+    boxes[0, [3, 4]] = [[24, 24, 40, 32], [24, 24, 40, 33]]
+    scores[0, [3, 4], 1] = [0.8, 0.7]
+    path = making.fixed(tmp_path / "nas.onnx", {"904": boxes, "913": scores})
+    assert open_foreign(path, _labels(tmp_path, "cat", "dog")).family == "YOLO-NAS"
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    assert np.array_equal(found.xyxy, [[48, 16, 80, 32]])
+    assert found.confidence == pytest.approx([0.8])
+
+
+def test_a_yolo_that_counts_its_boxes(tmp_path: Path) -> None:
+    boxes = np.array([[[24, 24, 40, 32], [0, 16, 8, 24], [1, 17, 9, 25]]], np.float32)
+    outputs = {
+        "num_dets": np.array([[2]], np.int64),
+        "det_boxes": boxes,
+        "det_scores": np.array([[0.8, 0.6, 0.9]], np.float32),
+        "det_classes": np.array([[1, 0, 1]], np.int64),
+    }
+    path = making.fixed(tmp_path / "counted.onnx", outputs)
+    found = _found(path, _labels(tmp_path, "cat", "dog"))
+    assert np.array_equal(found.xyxy, [[48, 16, 80, 32], [0, 0, 16, 16]])
+    assert found.class_id.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_rt_detr_of_ultralytics(newer: bool, tmp_path: Path) -> None:
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, 7] = [0.5, 0.5, 0.25, 0.5, 0.9, 1] if newer else [0.5, 0.5, 0.25, 0.5, 0.2, 0.9]
+    told = {"head": "RTDETRDecoder"} if newer else {"description": "Ultralytics rt-detr-l model"}
+    if not newer:
+        rows = np.concatenate((rows, np.zeros((1, 300, 1), np.float32)), 2)
+        told["names"] = "['cat', 'dog', 'cow']"
+    path = making.fixed(tmp_path / "rt.onnx", {"output0": rows}, metadata={**META, **told})
+    assert open_foreign(path).description.fit == "stretch"
+    found = _found(path)
+    assert found.xyxy == pytest.approx(np.array([[48, 16, 80, 48]]))
+    assert found.data["class_name"].tolist() == ["dog"]
+
+
+def _last_steps(path: Path, steps: list[tuple[str, ...]]) -> Path:
+    """A YOLOX of no learned values whose rows go through these operators before they come out."""
+    nodes, at = [], "start"
+    scale = numpy_helper.from_array(np.full((1, 84, 7), 0.5, np.float32), "scale")
+    weights = numpy_helper.from_array(np.zeros((7, 3, 1, 1), np.float32), "weights")
+    places = numpy_helper.from_array(np.arange(84), "places")
+    shape = numpy_helper.from_array(np.array([1, 7, 4096]), "shape")
+    nodes.append(helper.make_node("Conv", ["images", "weights"], ["maps"]))
+    nodes.append(helper.make_node("Reshape", ["maps", "shape"], ["flat"]))
+    nodes.append(helper.make_node("Gather", ["flat", "places"], ["few"], axis=2))
+    nodes.append(helper.make_node("Transpose", ["few"], ["start"], perm=[0, 2, 1]))
+    for number, (name, *more) in enumerate(steps):
+        nodes.append(helper.make_node(name, [at, *more], [f"step{number}"]))
+        at = f"step{number}"
+    nodes.append(helper.make_node("Identity", [at], ["output"]))
+    value = helper.make_tensor_value_info
+    return making.save(
+        path,
+        nodes,
+        [value("images", TensorProto.FLOAT, [1, 3, 64, 64])],
+        [value("output", TensorProto.FLOAT, [1, 84, 7])],
+        [scale, weights, places, shape],
+    )
+
+
+def test_boxes_that_a_yolox_or_a_yolov6_has_decoded(tmp_path: Path) -> None:
+    for name, steps, family, output, colour in (
+        ("raw", [("Sigmoid",)], "YOLOX", "yolox", "BGR"),
+        ("done", [("Exp",), ("Mul", "scale")], "YOLOX, decoded", "yolo-objectness", "BGR"),
+        ("v6", [("Mul", "scale")], "YOLOv6", "yolo-objectness", "RGB"),
+    ):
+        opened = open_foreign(_last_steps(tmp_path / f"{name}.onnx", steps))
+        told = opened.description
+        assert (opened.family, told.output, told.colour) == (family, output, colour)
+
+
+def test_boxes_that_end_before_they_begin_suppress_nothing(tmp_path: Path) -> None:
+    columns = _yolo([32, 32, 16, 8, 0.7, 0.2], [32, 32, -40, 8, 0.9, 0.2])
+    path = making.fixed(tmp_path / "y.onnx", {"output0": columns}, metadata=META)
+    found = _found(path)
+    assert np.array_equal(found.xyxy, [[48, 24, 80, 40]])
+
+
+@pytest.mark.parametrize(
+    ("part", "family", "mean"),
+    [
+        ("model.enc_score_head.bias", "RT-DETR or D-FINE", 0),
+        ("model.enc_out_class_embed.0.bias", "RF-DETR or LW-DETR", 123.675),
+    ],
+)
+def test_detrs_of_transformers_by_the_names_of_their_parts(
+    part: str, family: str, mean: float, tmp_path: Path
+) -> None:
+    outputs = {
+        "logits": np.zeros((1, 4, 80), np.float32),
+        "pred_boxes": np.zeros((1, 4, 4), np.float32),
+    }
+    path = making.fixed(tmp_path / "d.onnx", outputs, image="pixel_values")
+    with pytest.raises(ModelError, match="does not tell its mean, std"):
+        open_foreign(path)
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.float32), part))
+    onnx.save(model, path)
+    opened = open_foreign(path)
+    assert (opened.family, opened.description.mean[0]) == (family, mean)
+    assert opened.description.resize == "antialiased"
 
 
 def test_fastestdet(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def test_the_description_says_more_than_the_graph(tmp_path: Path) -> None:
         ("colours: RGB", "unknown key 'colours'. Did you mean 'colour'"),
         ("colour: CMYK", "unknown colour"),
         ("fit: squeeze", "unknown fit"),
+        ("resize: bicubic", "unknown resize 'bicubic'"),
         ("output: yolo99", "unknown output"),
         ("std: [0.229, 0.224, 0.225]", "multiply them by 255"),
         ("std: [1, 2]", "take three numbers"),

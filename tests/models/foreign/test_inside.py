@@ -60,6 +60,10 @@ def _random(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if kind == "nanodet":
         rows = np.concatenate((odds, draw.normal(0, 3, (84, 32))), 1)
         return {"output": rows[None]}, {"image": "data"}
+    if kind == "nanodet-parts":
+        ends = ((0, 64), (64, 80), (80, 84))
+        parts = {f"c{a}": odds[None, a:b] for a, b in ends}
+        return parts | {f"d{a}": draw.normal(0, 3, (1, b - a, 32)) for a, b in ends}, {}
     if kind == "fastestdet":
         maps = np.concatenate((draw.uniform(0, 1, (1, 16)), draw.normal(0, 1, (4, 16))))
         maps = np.concatenate((maps, draw.uniform(0, 1, (3, 16))))
@@ -83,6 +87,17 @@ def _random(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
         labels = draw.integers(0, 3, (1, 84))
         outputs = {"labels": labels, "boxes": corners[None], "scores": odds[None, :, 0]}
         return outputs, {"sizes": True}
+    if kind == "detr-rows":
+        rows = np.concatenate((boxes, odds), 1)[None]
+        return {"output0": rows / ([64] * 4 + [1] * 3)}, {
+            "metadata": told | {"head": "RTDETRDecoder"}
+        }
+    if kind == "detr-end-to-end":
+        rows = np.concatenate((boxes / 64, odds[:, :1], draw.integers(0, 3, (84, 1))), 1)
+        return {"output0": rows[None]}, {"metadata": told | {"head": "RTDETRDecoder"}}
+    if kind == "boxes-scores":
+        corners = np.concatenate((boxes[:, :2] - 4, boxes[:, :2] + 4), 1)
+        return {"904": corners[None], "913": odds[None]}, {}
     if kind in ("detr", "detr-softmax"):
         logits = draw.normal(-2, 2, (1, 84, 3 if kind == "detr" else 92))
         return {"logits": logits, "pred_boxes": boxes[None] / 64}, {}
@@ -108,9 +123,10 @@ def _random(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 EVERY = (
-    *("yolox", "nanodet", "nanodet-plus", "fastestdet"),
+    *("yolox", "nanodet", "nanodet-plus", "nanodet-parts", "fastestdet"),
     *("yolo", "yolo-objectness", "yolo-end-to-end"),
-    *("detr-scored", "detr", "detr-softmax", "ssd", "tensorflow"),
+    *("detr-scored", "detr", "detr-softmax", "detr-rows", "detr-end-to-end"),
+    *("ssd", "tensorflow", "boxes-scores"),
     *("logits", "logits-40", "scores", "probabilities"),
 )
 NAMES = {"detr-softmax": 91, "logits-40": 40, "scores": 9}

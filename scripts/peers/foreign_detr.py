@@ -1,0 +1,126 @@
+"""RF-DETR with its own prediction; RT-DETR and D-FINE with transformers' processors.
+
+How RF-DETR's random weights see a picture depends on the last bit of its pixels, and so a few boxes
+differ where pictures are resized; its own package differs from itself as much when the picture is
+resized in bytes beforehand.
+"""
+
+import cv2
+import torch
+from PIL import Image
+from reference_tools import CONF, described, looking, rows, settle, spread
+
+SIZE = 640
+LABELS = 80
+
+
+def rfdetr(kind, folder, pictures):
+    """RF-DETR Nano."""
+    from rfdetr import RFDETRNano
+
+    model = RFDETRNano(pretrain_weights=None, device="cpu")
+    net = model.model.model
+    spread([net.class_embed], looking(net, pictures, model.model.resolution))
+    model.export(output_dir=str(folder / "rf"), verbose=False)
+    (made,) = (folder / "rf").glob("*.onnx")
+    made.replace(folder / "rfdetr.onnx")
+    described(folder / "rfdetr.yaml", labels=[f"class {n}" for n in range(91)])
+    found = {}
+    for picture in pictures:
+        boxes = model.predict(cv2.imread(picture)[..., ::-1].copy(), threshold=CONF)
+        found[picture] = rows(boxes.xyxy, boxes.confidence, boxes.class_id)
+    return found
+
+
+def rt_detr(kind, folder, pictures):
+    """RT-DETR with an 18-layer backbone."""
+    from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
+
+    backbone = RTDetrResNetConfig(
+        hidden_sizes=[64, 128, 256, 512],
+        depths=[2, 2, 2, 2],
+        layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )
+    config = RTDetrConfig(
+        backbone_config=backbone,
+        encoder_in_channels=[128, 256, 512],
+        decoder_layers=3,
+        num_labels=LABELS,
+    )
+    return _found(RTDetrForObjectDetection(config), kind, folder, pictures)
+
+
+def d_fine(kind, folder, pictures):
+    """D-FINE with the smallest backbone."""
+    from transformers import DFineConfig, DFineForObjectDetection
+
+    config = DFineConfig(decoder_layers=3, num_labels=LABELS)
+    return _found(DFineForObjectDetection(config), kind, folder, pictures)
+
+
+class Scored(torch.nn.Module):
+    """The net as RT-DETR's, D-FINE's and DEIM's own scripts export it."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images, orig_target_sizes):
+        out = self.net(images)
+        middle, size = out.pred_boxes.split(2, -1)
+        boxes = torch.cat((middle - size / 2, middle + size / 2), -1)
+        boxes = boxes * orig_target_sizes.repeat(1, 2).unsqueeze(1)
+        scores, places = out.logits.sigmoid().flatten(1).topk(300, -1)
+        queries = (places // LABELS).unsqueeze(-1).repeat(1, 1, 4)
+        return places % LABELS, boxes.gather(1, queries), scores
+
+
+class Raw(torch.nn.Module):
+    """The net as it is, without what training needs."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, pixel_values):
+        out = self.net(pixel_values)
+        return out.logits, out.pred_boxes
+
+
+def _found(net, kind, folder, pictures):
+    from transformers import RTDetrImageProcessor
+
+    net.eval()
+    look = looking(net, pictures, SIZE)
+    settle(net, look)
+    heads = net.model.decoder.class_embed
+    spread([heads[-1]], look)
+    for head in heads[:-1]:  # D-FINE looks at those of earlier layers too
+        head.load_state_dict(heads[-1].state_dict())
+    image = torch.rand(1, 3, SIZE, SIZE)
+    how = {"opset_version": 17, "dynamo": False}
+    path = str(folder / f"{kind}.onnx")
+    if kind.endswith("-scored"):
+        names = ["images", "orig_target_sizes"], ["labels", "boxes", "scores"]
+        given = (image, torch.tensor([[SIZE, SIZE]]))
+        torch.onnx.export(
+            Scored(net), given, path, input_names=names[0], output_names=names[1], **how
+        )
+    else:
+        names = ["pixel_values"], ["logits", "pred_boxes"]
+        torch.onnx.export(
+            Raw(net), (image,), path, input_names=names[0], output_names=names[1], **how
+        )
+    described(folder / f"{kind}.yaml", labels="coco80")
+    processor = RTDetrImageProcessor(size={"width": SIZE, "height": SIZE})
+    found = {}
+    for picture in pictures:
+        whole = Image.open(picture).convert("RGB")
+        with torch.no_grad():
+            out = net(**processor(images=whole, return_tensors="pt"))
+        (boxes,) = processor.post_process_object_detection(
+            out, threshold=CONF, target_sizes=[whole.size[::-1]]
+        )
+        found[picture] = rows(boxes["boxes"], boxes["scores"], boxes["labels"])
+    return found

@@ -1,0 +1,95 @@
+"""What the references of other projects' models share: weights worth looking at, and files."""
+
+import json
+
+import cv2
+import numpy as np
+import torch
+
+CONF = 0.3
+
+
+def spread(layers, look, most=40):
+    """Make the scores of last layers differ: about ``most`` above one half, few near to ``CONF``.
+
+    Args:
+        layers: What gives the logits.
+        look: Runs the net on the pictures.
+        most: How many logits of all layers together shall be above zero.
+    """
+    seen = {}
+    hooks = [
+        layer.register_forward_hook(
+            lambda module, _, out: seen.setdefault(module, []).append(out.detach())
+        )
+        for layer in layers
+    ]
+    with torch.no_grad():
+        look()
+        for hook in hooks:
+            hook.remove()
+        every = torch.cat([out.flatten() for outs in seen.values() for out in outs])
+        best = every.topk(min(most, len(every))).values
+        first, last = float(best[0]), float(best[-1])
+        # Neither all scores 1, among which the order is chance, nor the crowd near the threshold.
+        scale = max(3 / max(1e-9, first - last), 4 / max(1e-9, last - float(every.mean())))
+        for layer in seen:
+            layer.weight.mul_(scale)
+            layer.bias.sub_(last).mul_(scale)
+
+
+def settle(net, look):
+    """Give a net's norms the statistics of pictures, without which random layers fade out."""
+    norms = [part for part in net.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(_take) for norm in norms]
+    with torch.no_grad():
+        look()
+    for hook in hooks:
+        hook.remove()
+
+
+def _take(norm, given):
+    values = given[0].transpose(0, 1).flatten(1)
+    if values.shape[1] > 1:
+        norm.running_mean.copy_(values.mean(1))
+        norm.running_var.copy_(values.var(1))
+
+
+def looking(net, pictures, size, several=False):
+    """What runs a net on all pictures, 0..1."""
+
+    def look():
+        for picture in pictures:
+            image = cv2.resize(cv2.imread(picture), (size, size))[..., ::-1].copy()
+            image = torch.from_numpy(image).permute(2, 0, 1) / 255
+            net([image] if several else image[None])
+
+    return look
+
+
+def described(path, **fields):
+    """Write what the file does not tell."""
+    path.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items()))
+
+
+def rows(boxes, scores, classes):
+    """Boxes, scores and classes as rows of numbers."""
+    return [
+        [*map(float, box), float(score), int(number)]
+        for box, score, number in zip(
+            np.asarray(boxes), np.asarray(scores), np.asarray(classes), strict=True
+        )
+    ]
+
+
+def class_map(folder, name, number, found):
+    """Keep a class map beside the file."""
+    path = folder / f"{name}-{number}.png"
+    cv2.imwrite(str(path), np.asarray(found, np.uint8))
+    return {"map": path.name}
+
+
+def top(scores):
+    """The five likeliest classes of a tensor of probabilities."""
+    best = scores.topk(5)
+    return {"top": [[int(c), float(p)] for c, p in zip(best.indices, best.values, strict=True)]}
