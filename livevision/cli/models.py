@@ -27,7 +27,7 @@ _COUNTS_NUMBERS = _COUNTS_HEAD[2:-1]
 
 
 @click.command("models")
-@click.argument("words", nargs=-1, metavar="[get] [NAME]")
+@click.argument("words", nargs=-1, metavar="[get | remove] [NAME]")
 @click.option("--all", "everything", is_flag=True, help="Include nets without weights.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option(
@@ -61,11 +61,17 @@ def command(
 
     `livevision models get NAME` downloads one of a few third-party models from a public repository,
     at a fixed commit and checked by hash, and keeps it. Nothing else is ever downloaded.
+    `livevision models remove NAME` deletes one that you downloaded or imported.
     """
     from livevision.inference.description import GRAPHS
 
     if words[:1] == ("get",):
         _get(words[1:], file, overwrite)
+        return
+    if words[:1] == ("remove",):
+        if file is not None or overwrite or as_json or everything or counts:
+            raise UsageError("'livevision models remove NAME' takes no flags")
+        _remove(words[1:])
         return
     if file is not None or overwrite:
         raise UsageError("--from and --overwrite are for 'livevision models get NAME'")
@@ -152,6 +158,24 @@ def _get(words: tuple[str, ...], file: Path | None, overwrite: bool) -> None:
     click.echo(f"licence: {model.licence}, from {model.page}", err=True)
     click.echo(f"livevision --model {name} runs it", err=True)
     click.echo(str(path))
+
+
+def _remove(words: tuple[str, ...]) -> None:
+    """Delete models that were imported or fetched: all of them, or none where a name is wrong."""
+    kept = imported.names()
+    if not words:
+        raise UsageError(f"give one of: livevision models remove {' | '.join(kept) or 'NAME'}")
+    for name in words:
+        if name in kept:
+            continue
+        if name in catalog.every_name():
+            raise UsageError(f"{name!r} is one of livevision's own models and cannot be removed")
+        if not kept:
+            raise UsageError(f"{name!r} cannot be removed: no model was imported or fetched")
+        raise UsageError(unknown("imported model", name, kept))
+    for name in dict.fromkeys(words):
+        for path in imported.remove(name):
+            click.echo(str(path))
 
 
 def _card(name: str) -> ModelCard:

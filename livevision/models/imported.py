@@ -78,6 +78,33 @@ def check_name(name: str, taken: Mapping[str, str], overwrite: bool) -> None:
         raise OutputError(f"a model {name!r} is there already; --overwrite replaces it")
 
 
+def remove(name: str) -> list[Path]:
+    """Delete a model that was kept under a name, with what belongs to it.
+
+    Returns:
+        What is gone; nothing where no model was kept under it.
+
+    Raises:
+        OutputError: A file cannot be deleted.
+    """
+    if not _NAME.fullmatch(name):
+        return []
+    # The graph goes first: without it there is no model, whatever else is left.
+    places = [folder() / f"{name}{suffix}" for suffix in (*SUFFIXES, ".bin", ".yaml", ".json")]
+    if not any(place.is_file() for place in places):
+        return []
+    gone = []
+    for place in places:
+        try:
+            place.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise OutputError(f"{str(place)!r} cannot be deleted: {error.strerror}") from error
+        gone.append(place)
+    return gone
+
+
 def keep(name: str, file: Path, description: str, told: Mapping[str, Any]) -> Path:
     """Keep a copy of a file under a name, replacing what was there.
 

@@ -8,7 +8,7 @@ resized in bytes beforehand.
 import cv2
 import torch
 from PIL import Image
-from reference_tools import CONF, described, looking, rows, settle, spread
+from reference_tools import CONF, described, lively, looking, rows, settle, spread
 
 SIZE = 640
 LABELS = 80
@@ -20,6 +20,7 @@ def rfdetr(kind, folder, pictures):
 
     model = RFDETRNano(pretrain_weights=None, device="cpu")
     net = model.model.model
+    lively(net)
     spread([net.class_embed], looking(net, pictures, model.model.resolution))
     model.export(output_dir=str(folder / "rf"), verbose=False)
     (made,) = (folder / "rf").glob("*.onnx")
@@ -92,6 +93,7 @@ def _found(net, kind, folder, pictures):
     from transformers import RTDetrImageProcessor
 
     net.eval()
+    lively(net)
     look = looking(net, pictures, SIZE)
     settle(net, look)
     heads = net.model.decoder.class_embed

@@ -90,3 +90,47 @@ def test_a_file_that_cannot_be_run_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="pickle"):
         keeping.keep_file("mine", bad)
     assert imported.names() == []
+
+
+def test_it_is_removed_with_all_that_belongs_to_it(tmp_path: Path) -> None:
+    file = making.segmenter(tmp_path / "theirs.onnx", (1, 3, 64, 64))
+    for name in ("mine", "mine.2", "other"):
+        keeping.keep_file(name, file)
+    (imported.folder() / "other.bin").write_bytes(b"weights")
+    result = CliRunner().invoke(models, ["remove", "mine", "other"], catch_exceptions=False)
+    gone = [Path(line).name for line in result.stdout.splitlines()]
+    assert gone == [
+        *("mine.onnx", "mine.yaml", "mine.json"),
+        *("other.onnx", "other.bin", "other.yaml", "other.json"),
+    ]
+    assert imported.names() == ["mine.2"]
+    left = sorted(path.name for path in imported.folder().iterdir())
+    assert left == ["mine.2.json", "mine.2.onnx", "mine.2.yaml"]
+    with livevision.load("mine.2", "onnx") as model:
+        assert model.labels == ["a", "b", "c"]
+    with pytest.raises(UsageError, match="unknown model 'mine'"):
+        livevision.load("mine")
+    keeping.keep_file("mine", file)  # the name is free again
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["remove", "mien"], "unknown imported model 'mien'. Did you mean 'mine'"),
+        (["remove", "mine", "thundernet-snet49"], "one of livevision's own"),
+        (["remove", "mine", "--overwrite"], "takes no flags"),
+        (["remove", "../mine"], "unknown imported model"),
+        (["remove"], "give one of: livevision models remove mine"),
+    ],
+)
+def test_what_cannot_be_removed(words: list[str], says: str, tmp_path: Path) -> None:
+    keeping.keep_file("mine", making.segmenter(tmp_path / "theirs.onnx", (1, 3, 64, 64)))
+    result = CliRunner().invoke(models, words)
+    assert isinstance(result.exception, UsageError)
+    assert says in str(result.exception)
+    assert imported.names() == ["mine"]
+
+
+def test_nothing_is_there_to_remove() -> None:
+    result = CliRunner().invoke(models, ["remove", "mine"])
+    assert "no model was imported or fetched" in str(result.exception)
