@@ -53,7 +53,11 @@ from livevision.errors import UsageError
     metavar="N|WxH,…",
     help="Input sizes of the passes, such as 320,416; default: the model's own.",
 )
-@click.option("--soft", is_flag=True, help="Keep the scores of all classes of a box (coco).")
+@click.option(
+    "--soft",
+    is_flag=True,
+    help="Keep the scores of all classes: of a box (coco), or before the arg-max (masks).",
+)
 @click.option("--classes", metavar="A,B", help="Names or numbers of the classes; default: all.")
 @click.option("--link", is_flag=True, help="Hard-link pictures instead of copying them.")
 @click.option("--engine", default="auto", show_default=True, help="openvino, onnx or torch.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +13,7 @@ from livevision.frame import Image
 from livevision.labelling.fusing import Boxes, fuse_boxes, fuse_maps, one_thing_each
 
 if TYPE_CHECKING:
+    from livevision.models.logits import Logits
     from livevision.models.model import Model
 
 _FLOOR = 0.02
@@ -25,12 +27,24 @@ class Passes:
     Args:
         models: One model at each of the sizes.
         flip: Look at each picture turned left to right, too.
+        soft: Of segmenters, the scores are wanted too.
     """
 
-    def __init__(self, models: Sequence[Model], flip: bool) -> None:
+    def __init__(self, models: Sequence[Model], flip: bool, soft: bool = False) -> None:
         ways = (False, True) if flip else (False,)
         self._looks = [(model, turned) for model in models for turned in ways]
         self._labels = list(models[0].labels)
+        self._scoring: list[tuple[Logits, bool]] = []
+        if soft and models[0].task == "segment":
+            from livevision.models.logits import Logits
+
+            opened = {id(model): Logits(model) for model in models}
+            self._scoring = [(opened[id(model)], turned) for model, turned in self._looks]
+
+    def close(self) -> None:
+        """Let go of what was opened for the scores."""
+        for scores in {id(scores): scores for scores, _ in self._scoring}.values():
+            scores.close()
 
     def boxes(
         self, image: Image, lowest: float, classes: Sequence[int], soft: bool
@@ -61,6 +75,24 @@ class Passes:
             found = model(_turned(image) if turned else image).class_map
             maps.append(found[:, ::-1] if turned else found)
         return np.ascontiguousarray(fuse_maps(maps))
+
+    def logits(self, image: Image) -> NDArray[np.float16]:
+        """The scores of each class before the arg-max, the mean of all passes.
+
+        Returns:
+            Classes×h×w, as large as the net makes them for the first of the sizes; h×w covers the
+            picture.
+        """
+        mean: NDArray[np.float32] | None = None
+        for scores, turned in self._scoring:
+            found = scores(_turned(image) if turned else image)
+            found = found[:, :, ::-1] if turned else found
+            if mean is None:
+                mean = np.zeros_like(found)
+            size = mean.shape[2], mean.shape[1]
+            mean += np.stack([cv2.resize(plane, size) for plane in np.ascontiguousarray(found)])
+        assert mean is not None
+        return (mean / len(self._scoring)).astype(np.float16)
 
     def _boxes(
         self, model: Model, image: Image, turned: bool, floor: float, classes: Sequence[int]

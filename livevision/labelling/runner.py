@@ -24,7 +24,12 @@ from livevision.frame import Image
 from livevision.inference.detect import class_ids
 from livevision.labelling.contact_sheet import write_sheet
 from livevision.labelling.formats import DEFAULTS, Format, format_of
-from livevision.labelling.formats.masks import mask_file, write_mask
+from livevision.labelling.formats.masks import (
+    logits_file,
+    mask_file,
+    write_logits,
+    write_mask,
+)
 from livevision.labelling.journal import Journal
 from livevision.labelling.passes import Passes
 from livevision.labelling.record import Box, Record, put
@@ -50,7 +55,7 @@ class Wishes:
         unsure: Score from which a box below `conf` is a region that nobody is sure of; None leaves
             those boxes out.
         flip: Look at each picture turned left to right, too.
-        soft: Keep the scores of the other classes of each box.
+        soft: Keep the scores of the other classes, of each box or of each place in a picture.
         classes: Names or numbers of the classes to label; empty for all of the model's.
         every: Of a video the first of so many frames.
         link: Hard-link pictures where the disk allows, in the place of copying them.
@@ -122,6 +127,7 @@ def label(
             order, broken = run.go(shots, journal, progress)
         finally:
             journal.close()
+            run.close()
         # What was done again, or is no longer in the source, stands elsewhere in the journal.
         keys = dict.fromkeys((*order, *journal.records))
         records = [journal.records[key] for key in keys]
@@ -150,7 +156,7 @@ class _Run:
         numbers: Sequence[int],
     ) -> None:
         self._folder, self._wishes, self._writer, self._form = folder, wishes, writer, form
-        self._passes = Passes(models, wishes.flip)
+        self._passes = Passes(models, wishes.flip, wishes.soft)
         self._numbers = list(numbers)
         # A data set names the classes that were looked for, so that none passes for absent.
         whole = form == "masks"
@@ -158,8 +164,16 @@ class _Run:
 
     def is_whole(self, record: Record) -> bool:
         """Whether the files of a picture are all there."""
-        masked = self._form != "masks" or mask_file(self._folder, record).is_file()
-        return masked and self._picture(record).is_file()
+        files = [self._picture(record)]
+        if self._form == "masks":
+            files.append(mask_file(self._folder, record))
+            if self._wishes.soft:
+                files.append(logits_file(self._folder, record))
+        return all(file.is_file() for file in files)
+
+    def close(self) -> None:
+        """Let go of what was opened beside the models."""
+        self._passes.close()
 
     def go(
         self, shots: Shots, journal: Journal, progress: bool | None
@@ -214,6 +228,8 @@ class _Run:
         record = Record(shot.key, f"{stem}{suffix}", width, height)
         if self._form == "masks":
             write_mask(self._folder, record, self._passes.class_map(image))
+            if self._wishes.soft:
+                write_logits(self._folder, record, self._passes.logits(image))
         else:
             record = Record(shot.key, record.file, width, height, self._boxes(image))
         _lay(shot, image, self._picture(record), self._wishes.link)
@@ -277,9 +293,10 @@ def _check(model: Model, form: str, wishes: Wishes) -> None:
         raise UsageError(f"conf is {wishes.conf}; it takes a number from 0 to 1")
     if wishes.every < 1:
         raise UsageError(f"every is {wishes.every}; it takes a whole number of 1 or more")
-    asked = {"--soft": wishes.soft, "--unsure": wishes.unsure is not None}
-    for flag in (flag for flag, given in asked.items() if given and form != "coco"):
-        raise UsageError(f"{flag} is for --format coco; {form} has no place for it")
+    if wishes.soft and form not in ("coco", "masks"):
+        raise UsageError(f"--soft is for --format coco and masks; {form} has no place for it")
+    if wishes.unsure is not None and form != "coco":
+        raise UsageError(f"--unsure is for --format coco; {form} has no place for it")
     if wishes.unsure is not None and not 0 < wishes.unsure < wishes.conf:
         raise UsageError(
             f"unsure is {wishes.unsure}; it takes a score above 0 and below conf, {wishes.conf}"

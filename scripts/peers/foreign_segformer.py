@@ -2,7 +2,7 @@
 
 import torch
 from PIL import Image
-from reference_tools import class_map, described
+from reference_tools import Part, class_map, described, lively
 from transformers import (
     SegformerConfig,
     SegformerForSemanticSegmentation,
@@ -15,13 +15,10 @@ SIDE = 512
 def segmenter(kind, folder, pictures):
     """The smallest, for Cityscapes' classes."""
     net = SegformerForSemanticSegmentation(SegformerConfig(num_labels=19)).eval()
-
-    class Logits(torch.nn.Module):
-        def forward(self, pixel_values):
-            return net(pixel_values).logits
+    lively(net)
 
     torch.onnx.export(
-        Logits(),
+        Part(net, lambda found: found.logits),
         (torch.rand(1, 3, SIDE, SIDE),),
         str(folder / f"{kind}.onnx"),
         input_names=["pixel_values"],

@@ -3,7 +3,7 @@
 import cv2
 import torch
 from PIL import Image
-from reference_tools import CONF, class_map, described, looking, rows, settle, spread, top
+from reference_tools import CONF, Part, class_map, described, looking, rows, settle, spread, top
 from torchvision import models, transforms
 
 SIZE = 480, 320
@@ -63,12 +63,8 @@ def segmenter(kind, folder, pictures):
     side = 320
     settle(net, looking(net, pictures, side))
 
-    class Whole(torch.nn.Module):
-        def forward(self, image):
-            return net(image)["out"]
-
     torch.onnx.export(
-        Whole(),
+        Part(net, lambda found: found["out"]),
         (torch.rand(1, 3, side, side),),
         str(folder / f"{kind}.onnx"),
         input_names=["image"],

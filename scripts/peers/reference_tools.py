@@ -79,6 +79,17 @@ def looking(net, pictures, size, several=False):
     return look
 
 
+class Part(torch.nn.Module):
+    """A net of which a function picks what an export shall give."""
+
+    def __init__(self, net, pick):
+        super().__init__()
+        self.net, self.pick = net, pick
+
+    def forward(self, image):
+        return self.pick(self.net(image))
+
+
 def described(path, **fields):
     """Write what the file does not tell."""
     path.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items()))

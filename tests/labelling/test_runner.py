@@ -11,10 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
+import livevision
+from livevision.datasets.opening import kinds_of
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
 from livevision.labelling.runner import Wishes, label
+from livevision.models.logits import Logits
 from tests.clips import make_clip
 from tests.labelling.making import Finder, pictures
+from tests.models.foreign import making
 
 
 def go(source: Path, out: Path, model: Any = None, **wishes: Any) -> Any:
@@ -120,7 +124,7 @@ def test_pictures_are_linked_where_asked(tmp_path: Path) -> None:
         ("segment", {"classes": ("lid",)}, "--classes is for boxes"),
         ("detect", {"form": "masks"}, "holds class maps"),
         ("detect", {"form": "kitti"}, "unknown format 'kitti'"),
-        ("detect", {"form": "yolo", "soft": True}, "--soft is for --format coco"),
+        ("detect", {"form": "yolo", "soft": True}, "--soft is for --format coco and masks"),
         ("detect", {"form": "voc", "unsure": 0.1}, "--unsure is for --format coco"),
         ("detect", {"unsure": 0.3}, "below conf, 0.25"),
         ("detect", {"conf": 1.5}, "from 0 to 1"),
@@ -145,3 +149,32 @@ def test_sources_without_pictures_are_refused(tmp_path: Path, source: str) -> No
     with pytest.raises(LivevisionError):
         label([Finder()], given, tmp_path / "out", Wishes(), False)  # type: ignore[list-item]
     assert not (tmp_path / "out").exists()
+
+
+def test_scores_are_kept_beside_class_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pictures(tmp_path / "in")
+    path = making.segmenter(tmp_path / "theirs.onnx", (1, 3, 64, 64))
+    out, plain = tmp_path / "out", tmp_path / "plain"
+    with livevision.load(path, "onnx") as model:
+        go(tmp_path / "in", plain, model, soft=True)
+        go(tmp_path / "in", out, model, soft=True, flip=True)
+        scores = Logits(model)
+        for picture in sorted((out / "images" / "train").iterdir()):
+            image = np.asarray(cv2.imread(str(picture)), np.uint8)
+            kept = np.load(plain / "logits" / "train" / f"{picture.stem}.npz")["logits"]
+            assert (kept.dtype, kept.shape) == (np.float16, (3, 32, 32))
+            assert kept == pytest.approx(scores(image), abs=5e-3)
+            both = np.load(out / "logits" / "train" / f"{picture.stem}.npz")["logits"]
+            turned = scores(np.ascontiguousarray(image[:, ::-1]))[:, :, ::-1]
+            assert both == pytest.approx((scores(image) + turned) / 2, abs=5e-3)
+        scores.close()
+        whole = contents(out)
+        lost = sorted((out / "logits" / "train").iterdir())[1]
+        lost.unlink()
+        told = go(tmp_path / "in", out, model, soft=True, flip=True)
+    assert (told.pictures, told.before) == (3, 2)
+    assert {k: v for k, v in contents(out).items() if k != "labels.jsonl"} == {
+        k: v for k, v in whole.items() if k != "labels.jsonl"
+    }
+    assert kinds_of(out) == ["segment"]

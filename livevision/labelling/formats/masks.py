@@ -1,7 +1,12 @@
-"""Class maps: a grey PNG for each picture, whose values are class numbers, 255 for void."""
+"""Class maps: a grey PNG for each picture, whose values are class numbers, 255 for void.
+
+Where scores are kept there is an .npz for each picture, too: ``logits``, float16, classes×h×w,
+which covers the picture.
+"""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +23,18 @@ KIND = "segment"
 def mask_file(folder: Path, record: Record) -> Path:
     """Where the class map of a picture lies."""
     return folder / "masks" / SPLIT / f"{record.stem}.png"
+
+
+def logits_file(folder: Path, record: Record) -> Path:
+    """Where the scores of a picture lie."""
+    return folder / "logits" / SPLIT / f"{record.stem}.npz"
+
+
+def write_logits(folder: Path, record: Record, logits: NDArray[np.float16]) -> None:
+    """Write scores, classes×h×w."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, logits=logits)
+    put(logits_file(folder, record), packed.getvalue())
 
 
 def write_mask(folder: Path, record: Record, class_map: NDArray[np.uint8]) -> None:

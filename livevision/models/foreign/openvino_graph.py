@@ -19,9 +19,19 @@ import yaml
 from livevision.errors import ModelError, missing_package
 from livevision.models.foreign.description import Description
 from livevision.models.foreign.graph_file import LARGEST, GraphFile, Port, image_graph
+from livevision.models.foreign.tracing import scores_before
 
 SUFFIXES = (".xml", ".tflite")
 _LARGEST_NOTE = 1 << 20
+
+_BEFORE_MAPS = frozenset(
+    {
+        *("Convert", "Concat", "FakeQuantize", "Gather", "Greater", "Interpolate", "Maximum"),
+        *("Reshape", "Select", "Softmax", "Split", "Squeeze", "StridedSlice", "Slice", "TopK"),
+        *("Transpose", "Unsqueeze", "VariadicSplit"),
+    }
+)
+"""Operators between the scores and a class map; layers end with an Add, which is their bias."""
 
 
 def read_graph(path: Path) -> GraphFile:
@@ -81,6 +91,49 @@ def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
     model = steps.build()
     model.inputs[0].get_tensor().set_names({"image"})
     return model
+
+
+def write_scores(path: Path, made: Path, name: str, classes: int) -> bool:
+    """Write a graph that gives the scores a class map was chosen from, under a name.
+
+    Returns:
+        Whether the classes are the last dimension.
+
+    Raises:
+        ModelError: There are no such scores.
+        OutputError: It cannot be written.
+    """
+    import openvino as ov
+
+    from livevision.inference.openvino_file import write_graph
+
+    model = ov.Core().read_model(str(path))
+    nodes: dict[str, Any] = {}
+
+    def before(key: str) -> list[str]:
+        node = nodes[key]
+        if node.get_type_name() not in _BEFORE_MAPS:
+            return []
+        return [keep(port.get_source_output()) for port in node.inputs()]
+
+    outputs: dict[str, Any] = {}
+
+    def keep(output: Any) -> str:
+        key = f"{output.get_node().get_friendly_name()}:{output.get_index()}"
+        nodes[key], outputs[key] = output.get_node(), output
+        return key
+
+    def shape_of(key: str) -> Any:
+        output = outputs[key]
+        real = output.get_element_type().is_real() and output.get_partial_shape().is_static
+        return [int(n) for n in output.get_shape()] if real else None
+
+    starts = [keep(port.get_node().input(0).get_source_output()) for port in model.outputs]
+    key, last = scores_before(starts, before, shape_of, classes, path)
+    scores = outputs[key]
+    scores.get_tensor().set_names({name})
+    write_graph(ov.Model([scores], model.get_parameters(), name), {}, made)
+    return last
 
 
 def _port(port: Any) -> Port:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from livevision.errors import ModelError
 from livevision.models.foreign.graph_file import GraphFile
 
 _LAYERS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
@@ -39,3 +44,48 @@ def has_part(graph: GraphFile, *names: str) -> bool:
         return False
     called = (*(t.name for t in inner.initializer), *(n.name for n in inner.node))
     return any(name in text for text in called for name in names)
+
+
+def scores_before(
+    starts: list[Any],
+    before: Callable[[Any], list[Any]],
+    shape_of: Callable[[Any], Any],
+    classes: int,
+    path: Path,
+) -> tuple[Any, bool]:
+    """The scores among the values before a class map: the smallest, and of those the earliest.
+
+    Args:
+        starts: What the graph gives.
+        before: What a value is made of; nothing where it comes from a layer.
+        shape_of: The shape of a value of floats, None for others.
+        classes: How many there are.
+        path: For messages.
+
+    Returns:
+        The value, and whether its classes are the last dimension.
+
+    Raises:
+        ModelError: There are none.
+    """
+    best: tuple[int, int, Any, bool] | None = None
+    seen: list[Any] = []
+    left = [(value, 0) for value in starts]
+    while left:
+        value, depth = left.pop(0)
+        if value in seen:
+            continue
+        seen.append(value)
+        shape = shape_of(value)
+        if shape is not None and len(shape) == 4 and classes in (shape[1], shape[3]):
+            last = shape[1] != classes
+            area = (shape[1] * shape[2]) if last else (shape[2] * shape[3])
+            if area > 1 and (best is None or (area, -depth) <= best[:2]):
+                best = (area, -depth, value, last)
+        left += [(earlier, depth + 1) for earlier in before(value)]
+    if best is None:
+        raise ModelError(
+            f"{str(path)!r} has no scores of its {classes} classes before its class map, which "
+            "--soft keeps; label without --soft"
+        )
+    return best[2], best[3]
