@@ -159,12 +159,22 @@ class Inferred:
         results: Results by model name.
         settings: Settings of its source when the frame was prepared.
         counts: Counts of its scene so far; None without a scene.
+        ignored: Detections left out because they lie in a region that its scene ignores.
     """
 
     frame: Frame
     results: Mapping[str, Result]
     settings: LiveSettings | None = None
     counts: Counts | None = None
+    ignored: tuple[sv.Detections, ...] = ()
+
+    @property
+    def hidable(self) -> list[sv.Detections | ClassMap]:
+        """All results with positions, which can be hidden: also those that are ignored."""
+        from livevision.results import Label
+
+        found = [each for each in self.results.values() if not isinstance(each, Label)]
+        return [*found, *self.ignored]
 
 
 @dataclass(frozen=True, slots=True)

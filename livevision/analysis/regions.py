@@ -51,28 +51,26 @@ class Ignoring:
             # Sums over the picture, so that a box takes four look-ups whatever its size.
             mask = filled(self._regions, (width, height))
             sums = self._sums[inferred.frame.source] = np.asarray(cv2.integral(mask), np.int32)
-        results: dict[str, Any] = {
-            name: result if isinstance(result, ClassMap | Label) else _outside(result, sums)
-            for name, result in inferred.results.items()
-        }
-        return replace(inferred, results=results)
+        results: dict[str, Any] = dict(inferred.results)
+        ignored = []
+        for name, result in inferred.results.items():
+            if not isinstance(result, ClassMap | Label) and len(result):
+                outside = _outside(result, sums)
+                if not outside.all():
+                    results[name] = copy.copy(result)[outside]
+                    ignored.append(cast("sv.Detections", copy.copy(result)[~outside]))
+        return replace(inferred, results=results, ignored=tuple(ignored))
 
 
-def _outside(found: sv.Detections, sums: NDArray[np.int32]) -> sv.Detections:
+def _outside(found: sv.Detections, sums: NDArray[np.int32]) -> NDArray[np.bool_]:
     """The boxes that do not lie in the region by more than half."""
-    if not len(found):
-        return found
     height, width = sums.shape[0] - 1, sums.shape[1] - 1
     boxes = np.rint(np.asarray(found.xyxy)).astype(int)
     x1, x2 = boxes[:, [0, 2]].clip(0, width).T
     y1, y2 = boxes[:, [1, 3]].clip(0, height).T
     covered = sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1]
     area = (x2 - x1) * (y2 - y1)
-    kept = covered <= _SHARE * area
-    if kept.all():
-        return found
-    left = copy.copy(found)[kept]
-    return cast("sv.Detections", left)
+    return np.asarray(covered <= _SHARE * area, np.bool_)
 
 
 class Coverage:

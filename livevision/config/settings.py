@@ -160,7 +160,7 @@ class Settings(BaseModel):
     output: Annotated[tuple[str, ...], Flag(OUTPUT, "URI")] = Field(
         default=(),
         description="Video (.mp4, .mkv), results (.jsonl, .csv, or - for JSON lines on standard "
-        "output), a folder (ends in /), crops:FOLDER for the best picture of each track, window, "
+        "output), a folder (ends in /), crops:FOLDER, heatmap:FOLDER, window, "
         "or web://127.0.0.1:8080 for a page. May be repeated.",
     )
     headless: Annotated[bool, Flag(OUTPUT)] = Field(

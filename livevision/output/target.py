@@ -20,7 +20,12 @@ VIDEOS = (".mp4", ".mkv", ".mov")
 RECORDS = (".jsonl", ".csv")
 
 SCHEMES = ("window", "null")
-CROPS = "crops"
+FOLDERS = {
+    "crops": "crops of tracks",
+    "heatmap": "heat maps",
+}
+"""Outputs named as KIND:FOLDER, and what is in the folder."""
+
 PAGE = "web"
 STANDARD_OUTPUT = "-"
 
@@ -36,7 +41,7 @@ _INSTEAD = {
 
 ALLOWED = (
     "a video (.mp4 .mkv .mov), results (.jsonl .csv), pictures (frames/%06d.jpg), "
-    "a folder (ends in /), crops:FOLDER for the best picture of each track, "
+    "a folder (ends in /), crops:FOLDER, heatmap:FOLDER, "
     "- for JSON lines on standard output, window, web://HOST:PORT or null"
 )
 
@@ -67,7 +72,7 @@ class Target(NamedTuple):
         For another package's sink: whether it has ``opened`` (``protocols.Shared``).
         """
         if self.kind in (*SINKS, "folder"):
-            return self.kind in ("records", CROPS, PAGE)
+            return self.kind in ("records", PAGE, *FOLDERS)
         return hasattr(added(SINKS, self.kind, "kind of output"), "opened")
 
 
@@ -88,10 +93,12 @@ def locate(uri: str, *, sources: int = 1) -> Target:
     if uri in SCHEMES or (colon and scheme in SCHEMES and not rest):
         entry_points.keep(entry_points.SINKS, scheme)
         return Target(scheme, "")
-    if scheme == CROPS and colon and "://" not in uri:
+    if scheme in FOLDERS and colon and "://" not in uri:
         if not rest.strip():
-            raise UsageError(f"output {uri!r}: crops need a folder, such as crops:people/")
-        return Target(CROPS, str(with_home(rest)))
+            raise UsageError(
+                f"output {uri!r}: {FOLDERS[scheme]} need a folder, such as {scheme}:runs/"
+            )
+        return Target(scheme, str(with_home(rest)))
     name = uri if not colon else scheme
     if name not in SCHEMES and is_added(SINKS, name) and not name.startswith("."):
         return Target(name, uri)
@@ -217,9 +224,9 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
     if numbered:
         if any(_holds_pictures(source, path.parent) for source in inputs):
             raise OutputError(f"cannot write {path}: {path.parent} holds the input pictures")
-    elif target.kind not in ("folder", CROPS):
+    elif target.kind not in ("folder", *FOLDERS):
         refuse_existing(path, overwrite=overwrite, inputs=inputs)
-    folder = path if target.kind in ("folder", CROPS) else path.parent
+    folder = path if target.kind in ("folder", *FOLDERS) else path.parent
     above = next((p for p in (folder, *folder.absolute().parents) if os.path.lexists(p)), folder)
     if above.is_symlink() and not above.exists():
         raise OutputError(

@@ -145,6 +145,7 @@ SINKS: Table[SinkClass] = Table(
         "video_file": "livevision.output.video_file:VideoFileSink",
         "images": "livevision.output.images:ImagesSink",
         "crops": "livevision.output.crops:CropsSink",
+        "heatmap": "livevision.output.heat_map:HeatMapSink",
         "records": "livevision.output.records:RecordsSink",
         "null": "livevision.output.null:NullSink",
         "web": "livevision.output.live_view:LiveViewSink",

@@ -186,9 +186,8 @@ class Clips:
         if self._hide is None:
             return image
         image = image.copy()
-        for result in inferred.results.values():
-            if not isinstance(result, Label):
-                self._hide.draw(image, result)
+        for result in inferred.hidable:
+            self._hide.draw(image, result)
         return image
 
     def _picture(self, events: Sequence[Event], inferred: Inferred) -> str | None:

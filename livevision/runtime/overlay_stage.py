@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from livevision.models.model import Model
 from livevision.overlay import letters
 from livevision.overlay.room import Memory, Room
 from livevision.protocols import Overlay, SourceInfo
-from livevision.results import Label
 from livevision.runtime.metering import Meter
 from livevision.runtime.pace.adaptive import Adaptive
 from livevision.runtime.report import joined
@@ -83,6 +83,12 @@ class OverlayStage:
         """Draw results and rates on the image of a frame: uint8, H×W×3, BGR."""
         frame = inferred.frame
         image = frame.image.copy() if self._copy else frame.image
+        if self._hide is not None:
+            # Before all else, so that other overlays have nothing to draw it from.
+            for found in inferred.hidable:
+                self._hide.plan(found, Room(image))(image)
+            if self._added:
+                frame = replace(frame, image=image.copy())
         room = Room(image, self._memories[frame.source])
         # Planned from the top layer down: displays avoid boxes, and labels avoid both.
         steps = [
@@ -91,9 +97,6 @@ class OverlayStage:
             if name in inferred.results
         ]
         steps.reverse()
-        if self._hide is not None:
-            hiding = [self._hide.plan(found, room) for found in self._hidable(inferred)]
-            steps = [*hiding, *steps]
         if inferred.counts is not None and self._settings.style != "none":
             steps.append(self._scene.plan(inferred.counts, room))
         shown = Rendered(frame, inferred.results, frame.image)
@@ -132,11 +135,6 @@ class OverlayStage:
     @cached_property
     def _scene(self) -> Overlay:
         return registry.resolve(registry.OVERLAYS, "scene", "overlay")()
-
-    @staticmethod
-    def _hidable(inferred: Inferred) -> list[Any]:
-        """Results with positions, which can be hidden."""
-        return [found for found in inferred.results.values() if not isinstance(found, Label)]
 
     @cached_property
     def _hud(self) -> Overlay:

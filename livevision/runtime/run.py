@@ -340,6 +340,12 @@ class Run:
             )
         labels = list(dict.fromkeys(name for model in detectors for name in model.labels))
         class_ids(settings.classes, labels)
+        kept = {
+            labels[n] if isinstance(n, int) and n < len(labels) else n for n in settings.classes
+        }
+        for name in self.settings.blur if kept else ():
+            if name not in kept and name in labels:
+                raise UsageError(f"--blur {name}: without the class {name} it would be seen")
         if settings.scene is not None:
             self._check_scene(source, settings.scene)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import supervision as sv
 
+from livevision.analysis.regions import Ignoring
 from livevision.config import Settings
 from livevision.errors import UsageError
 from livevision.frame import Frame, Image, Inferred, Rendered
@@ -63,11 +64,15 @@ def inner(image: Image, box: tuple[float, ...] = BOX) -> Image:
 def drawn(image: Image, results: dict[str, Any], **settings: Any) -> Image:
     """A frame as a run draws it."""
     task = "both" if len(results) > 1 else next(iter(results))
+    added, copy = settings.pop("added", []), settings.pop("copy", True)
+    ignored = settings.pop("ignored", ())
     of = {"task": task, "hud": False, "headless": True, **settings}
     models: list[Any] = [SimpleNamespace(task=task, labels=LABELS, name=task) for task in results]
-    stage = OverlayStage(Settings.of(source="a.mp4", **of), models, Meter())
+    stage = OverlayStage(Settings.of(source="a.mp4", **of), models, Meter(), copy=copy)
+    stage._added = added
     stage.opened(0, SourceInfo("a.mp4", False, (image.shape[1], image.shape[0])))
-    return stage(Inferred(Frame(0, 0, 0.0, 0.0, image), results)).image
+    frame = Frame(0, 0, 0.0, 0.0, image)
+    return stage(Inferred(frame, results, ignored=ignored)).image
 
 
 @pytest.mark.parametrize("fields", [False, True], ids=["blur", "pixelate"])
@@ -166,7 +171,7 @@ def test_what_would_not_be_hidden_is_refused() -> None:
     results = {"detect": found(("person", BOX))}
     with pytest.raises(UsageError, match=r"unknown class 'persn'. Did you mean 'person'"):
         drawn(noise(0), results, blur="persn")
-    with pytest.raises(UsageError, match="--classes leaves person out"):
+    with pytest.raises(UsageError, match="--classes excludes person"):
         drawn(noise(0), results, blur="person", classes="car")
     assert drawn(noise(0), results, blur="person", classes=[0]) is not None
 
@@ -245,3 +250,50 @@ def test_heat_gathers_where_objects_are() -> None:
         room.draw(image, [overlay.plan(found(("car", (100.0, 50.0, 140.0, 120.0))), room)])
     assert (image[120, 120] != 90).any()
     assert (image[:, 200:] == 90).all()
+
+
+class _Magnifier:
+    """What another package may draw: parts of the frame itself, where they were and elsewhere."""
+
+    def plan(self, result: Rendered, room: Room) -> Any:
+        def draw(image: Image) -> None:
+            for source in (result.image, result.frame.image):
+                part = inner(source).copy()
+                height, width = part.shape[:2]
+                image[60 : 60 + height, 100 : 100 + width] = part
+                image[:height, 200 : 200 + width] = part
+
+        return draw
+
+
+@pytest.mark.parametrize("copy", [True, False], ids=["copied", "in-place"])
+def test_nothing_is_left_though_a_plug_in_draws_the_frame_again(copy: bool) -> None:
+    seen = noise(0)
+    image = drawn(
+        seen.copy(),
+        {"detect": found(("person", BOX))},
+        blur="person",
+        style="none",
+        added=[_Magnifier()],
+        copy=copy,
+    )
+    part = inner(seen)
+    height, width = part.shape[:2]
+    assert likeness(inner(image), part) < 0.1
+    assert likeness(image[:height, 200 : 200 + width], part) < 0.1
+    assert likeness(image[:40, :90], seen[:40, :90]) > 0.99, "and the rest is as it was"
+
+
+def test_what_lies_in_an_ignored_region_is_hidden_too() -> None:
+    seen = noise(0)
+    people = found(("person", BOX), ("person", (220.0, 20.0, 300.0, 90.0)))
+    region = ((200.0, 0.0), (319.0, 0.0), (319.0, 239.0), (200.0, 239.0))
+    before = Inferred(Frame(0, 0, 0.0, 0.0, seen), {"detect": people})
+    after = Ignoring([region])(before)
+    left = after.results["detect"]
+    assert isinstance(left, sv.Detections)
+    assert len(left) == 1
+    image = drawn(seen, after.results, blur="person", style="none", ignored=after.ignored)
+    assert likeness(inner(image), inner(seen)) < 0.1
+    ignored = (220.0, 20.0, 300.0, 90.0)
+    assert likeness(inner(image, ignored), inner(seen, ignored)) < 0.1
