@@ -31,11 +31,12 @@ log = logging.getLogger(__name__)
 _MANY = 10  # results in one folder before they are summarised
 
 
-def run(settings: Settings, own_process: bool = False) -> int:
+def run(settings: Settings, own_process: bool = False, config: Path | None = None) -> int:
     """Run the settings of the command line and return the exit code.
 
     Args:
         settings: The user's settings.
+        config: The file of ``--config``, into which zones drawn on a page are written back.
         own_process: This process was started for the command, so that times count from its start.
 
     Raises:
@@ -52,7 +53,7 @@ def run(settings: Settings, own_process: bool = False) -> int:
         Signals(this.pipeline, this.delivery.saved) as stop,
         Progress(settings) as progress,
         this.reported(),
-        served(this),
+        served(this, config),
     ):
         for _ in this.frames(progress):
             progress.advance()

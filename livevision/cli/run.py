@@ -11,7 +11,7 @@ import click
 from livevision.cli import messages
 from livevision.cli.habits import flags_for, has_pairs, without_secrets
 from livevision.cli.options import format_grouped, given, setting_options
-from livevision.config.yaml_file import load, shipped
+from livevision.config.yaml_file import find, load, shipped
 from livevision.errors import UsageError
 
 
@@ -45,14 +45,15 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
     flags = given(context)
     if context.args:
         raise UsageError(_unexpected(context.args, flags))
-    settings = load(Path(config) if config is not None else None, flags)
+    file = find(Path(config)) if config is not None else None
+    settings = load(file, flags)
     if print_config:
         click.echo(settings.to_yaml(), nl=False)
         return 0
     messages.set_up(settings.verbose, settings.quiet)
     from livevision.app import run
 
-    return run(settings, own_process=bool(context.obj))
+    return run(settings, own_process=bool(context.obj), config=file)
 
 
 def _unexpected(words: Sequence[str], flags: Mapping[str, Any]) -> str:

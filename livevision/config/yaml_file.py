@@ -32,7 +32,7 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
     if file is not None:
-        values, places = _read(_find(file))
+        values, places = _read(find(file))
 
     def where(name: str) -> str:
         return f"--{name.replace('_', '-')}" if name in flags else places.get(name, name)
@@ -50,7 +50,12 @@ def shipped(kind: Literal["run", "train"] = "run") -> dict[str, Path]:
     return {f.stem: f for f in sorted((folder / kind).glob("*.yaml"))} if folder else {}
 
 
-def _find(file: Path) -> Path:
+def find(file: Path) -> Path:
+    """The file that ``--config`` means: one that is there, or a shipped one by its name.
+
+    Raises:
+        UsageError: There is none.
+    """
     file = with_home(file)
     if file.exists():
         return file

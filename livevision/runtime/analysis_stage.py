@@ -107,6 +107,10 @@ class AnalysisStage:
             if self._clips is not None:
                 self._clips.ended(source)
 
+    def figures(self, source: int) -> dict[str, Any]:
+        """What was counted in a source so far; empty without a scene."""
+        return self._figures.get(source) or self._analysis.figures(source)
+
     def report(self) -> dict[str, Any]:
         """Counts so far by source; empty without a scene."""
         found = {

@@ -231,6 +231,10 @@ class Run:
         """Classes that the models of a source know, each once."""
         return list(dict.fromkeys(name for m in self._models_of(source) for name in m.labels))
 
+    def scene_figures(self, source: int) -> dict[str, Any]:
+        """What was counted in the scene of a source so far; empty without a scene."""
+        return {} if self._analysis is None else self._analysis.figures(source)
+
     def remove(self, source: int) -> None:
         """Remove a source; its outputs are finished. Safe from any thread."""
         self._removed.add(source)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 from livevision.capture.life import Vitals
 from livevision.capture.locate import expand
 from livevision.config import SourceSettings
+from livevision.config.event_places import is_store
 from livevision.errors import LivevisionError, UsageError
+from livevision.events.reading import EventReader, Wanted
+from livevision.files import with_home
 from livevision.frame import LiveSettings
 from livevision.models.for_run import open_specs
 from livevision.output.live_view import LiveView, Shown, counts
@@ -23,6 +27,7 @@ from livevision.protocols import Rates
 from livevision.runtime.report import joined
 from livevision.version import __version__
 from livevision.web.pictures import Tile
+from livevision.web.scenes import Corners, Scenes
 from livevision.web.words import state_in_words
 
 if TYPE_CHECKING:
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
 
 ADDED = ("camera", "stream", "synthetic")
 """Kinds of source that may be added from elsewhere: no files of this machine, and no pipelines."""
+
+Shapes = Mapping[str, Corners | None]
+"""Corners by name; None takes a shape away."""
 
 MOST_SOURCES = 64
 _FRESH_S = 0.3  # figures of all sources are kept for so long
@@ -52,11 +60,15 @@ class Desk:
     Args:
         run: It.
         view: Where its newest frames are.
+        config: The file of ``--config``; None for none.
     """
 
-    def __init__(self, run: Run, view: LiveView) -> None:
+    def __init__(self, run: Run, view: LiveView, config: Path | None = None) -> None:
         self._run, self.view = run, view
+        self._scenes = Scenes(run, config)
         self._kept, self._lock = _Kept(), threading.Lock()
+        self._drawing = threading.Lock()
+        self._store = next((place for place in run.settings.events if is_store(place)), None)
         self.started = time.monotonic()
 
     # Asked.
@@ -128,6 +140,7 @@ class Desk:
             "precision": joined(s.precision for s in specs) or None,
             "up_s": round(time.monotonic() - self.started, 1),
             "stopping": run.pipeline.stopping,
+            "events": self._store is not None,
         }
 
     def report(self) -> dict[str, Any]:
@@ -179,6 +192,44 @@ class Desk:
         settings = self._run.controls.change(source, **values)
         self._stale()
         return settings
+
+    def scene(self, source: int) -> dict[str, Any]:
+        """The scene of a source.
+
+        Raises:
+            NotFound: There is none at that position.
+        """
+        self.check(source)
+        return self._scenes.row(source)
+
+    def change_scene(self, source: int, zones: Shapes, lines: Shapes) -> dict[str, Any]:
+        """Change zones and lines of a source, here and in the file that they came from.
+
+        Raises:
+            NotFound: There is none at that position.
+            UsageError: A shape is none, or the file cannot be written.
+        """
+        self.check(source)
+        with self._drawing:
+            self._scenes.change(source, zones, lines)
+        return self._scenes.row(source)
+
+    def events(self, source: str | None, rule: str | None, most: int) -> list[dict[str, Any]]:
+        """The newest events of the run's store, newest first.
+
+        Raises:
+            NotFound: The run has no store.
+        """
+        if self._store is None:
+            raise NotFound("this run keeps no events: start it with --events events.sqlite")
+        path = with_home(self._store)
+        if not path.is_file():
+            return []
+        reader = EventReader(path)
+        try:
+            return [one.body for one in reader.find(Wanted(source, rule), most=most)]
+        finally:
+            reader.close()
 
     def add(self, name: str, uri: str, **values: Any) -> int:
         """Watch one more source; its position.

@@ -100,6 +100,20 @@ async def labels(call: Call) -> list[str]:
     return call.rooms.desk.labels(call.source)
 
 
+async def scene(call: Call) -> dict[str, Any]:
+    return await asyncio.to_thread(call.rooms.desk.scene, call.source)
+
+
+async def change_scene(call: Call) -> dict[str, Any]:
+    desk, body = call.rooms.desk, call.body
+    return await asyncio.to_thread(desk.change_scene, call.source, body.zones, body.lines)
+
+
+async def events(call: Call) -> list[dict[str, Any]]:
+    query = call.query
+    return await asyncio.to_thread(call.rooms.desk.events, query.source, query.rule, query.limit)
+
+
 async def snapshot(call: Call) -> Response:
     call.rooms.desk.check(call.source)
     return await _picture(call, Wish(call.source, nearest_width(call.query.width)))
@@ -234,6 +248,24 @@ ENDPOINTS = (
         *("GET", f"{BASE}/sources/{{id}}/labels", labels, "Classes that its models know."),
         gives=(t.ClassLabel,),
         errors=_NO_SOURCE,
+    ),
+    Endpoint(
+        *("GET", f"{BASE}/sources/{{id}}/scene", scene, "Its zones and lines."),
+        gives=t.SceneRow,
+        errors=_NO_SOURCE,
+    ),
+    Endpoint(
+        *("PATCH", f"{BASE}/sources/{{id}}/scene", change_scene, "Draw zones and lines."),
+        role="operate",
+        takes=t.ScenePatch,
+        gives=t.SceneRow,
+        errors=_NO_SOURCE,
+    ),
+    Endpoint(
+        *("GET", f"{BASE}/events", events, "The newest events of the run's store."),
+        query=t.EventsQuery,
+        gives=(t.EventRow,),
+        errors={404: "The run keeps no events."},
     ),
     Endpoint(
         *("GET", f"{BASE}/sources/{{id}}/snapshot.jpg", snapshot, "The newest picture."),

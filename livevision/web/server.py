@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision.errors import OutputError, missing_package
@@ -37,8 +38,12 @@ class Served:
 
 
 @contextmanager
-def served(run: Run) -> Iterator[Served | None]:
+def served(run: Run, config_file: Path | None = None) -> Iterator[Served | None]:
     """The page of a run, while it goes on; None where there is no page.
+
+    Args:
+        run: It.
+        config_file: That of ``--config``, into which zones are written back.
 
     Raises:
         UsageError: The output is not written as a page, or is not allowed without a token.
@@ -62,7 +67,7 @@ def served(run: Run) -> Iterator[Served | None]:
         package = (error.name or "").partition(".")[0]
         raise OutputError(missing_package(package, f"output {uri}", "web")) from None
     bound = _bound(place)
-    desk = Desk(run, view)
+    desk = Desk(run, view, config_file)
     pictures, detector = Pictures(view, desk.tiles), Detector(settings)
     rooms = Rooms(desk, pictures, access, detector, certificate is not None)
     names = (*settings.web_host, *(() if _is_number(place.host) else (place.host,)))

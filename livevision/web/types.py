@@ -30,6 +30,61 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Point = Annotated[list[Share], Field(min_length=2, max_length=2)]
+ShapeName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
+Corners = Annotated[list[Point], Field(min_length=2, max_length=100)]
+
+
+class ScenePatch(Taken):
+    """Corners of zones and lines by name, as fractions of the picture; null takes one away."""
+
+    zones: dict[ShapeName, Corners | None] = Field(default={}, max_length=100)
+    lines: dict[ShapeName, Corners | None] = Field(default={}, max_length=100)
+
+
+class ShapeRow(Given):
+    """A zone or a line."""
+
+    points: list[list[float]] = Field(description="x and y as fractions of the picture.")
+    classes: list[str]
+    anchor: str
+
+
+class ZoneRow(ShapeRow):
+    """A zone."""
+
+    inside: int
+
+
+class LineRow(ShapeRow):
+    """A line."""
+
+    crossed_in: int
+    crossed_out: int
+
+
+class SceneRow(Given):
+    """What is watched in a source's pictures."""
+
+    zones: dict[str, ZoneRow]
+    lines: dict[str, LineRow]
+    ignore: list[list[list[float]]]
+    rules: list[str]
+    file: str | None = Field(description="Where changes are kept; null: nowhere.")
+
+
+class EventRow(Given):
+    """An event of a rule."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    source: str
+    time: str
+    rule: str
+    phase: str
+
+
 class Problem(Given):
     """Why a request was refused, in one line."""
 
@@ -155,6 +210,7 @@ class RunRow(Given):
     precision: str | None
     up_s: float
     stopping: bool
+    events: bool = Field(description="The run keeps events.")
 
 
 class Detection(Given):
@@ -206,9 +262,9 @@ class EventsQuery(Taken):
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
-    after: int = Field(default=0, ge=0, le=2**53, description="Those behind this place.")
+    source: str | None = Field(default=None, max_length=200)
+    rule: str | None = Field(default=None, max_length=200)
     limit: int = Field(default=100, ge=1, le=1000)
-    newest: bool = Field(default=False, description="The newest ones instead, in their order.")
 
 
 class Empty(Taken):

@@ -55,6 +55,7 @@ EVERYTHING = [
     ("GET", "/sources/0/labels"), ("GET", "/sources/0/snapshot.jpg"),
     ("GET", "/sources/0/stream.mjpeg"), ("GET", "/grid.jpg"), ("GET", "/grid.mjpeg"),
     ("GET", "/results"), ("POST", "/sources/0/recording"), ("DELETE", "/sources/0/recording"),
+    ("GET", "/sources/0/scene"), ("PATCH", "/sources/0/scene"), ("GET", "/events"),
     ("GET", "/recordings"), ("GET", "/recordings/x.mp4"), ("POST", "/detect"),
 ]  # fmt: skip
 """What is for nobody without a token."""

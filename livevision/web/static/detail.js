@@ -2,12 +2,14 @@
 "use strict";
 import { call } from "./api.js";
 import { draw } from "./live.js";
+import { Zones } from "./zones.js";
 
 const byId = (id) => document.getElementById(id);
 
 export class Detail {
   constructor(plots) {
     this.plots = plots;
+    this.zones = new Zones((line, wrong) => this.said(line, wrong));
     this.id = null;
     this.touched = 0;
     for (const name of ["conf", "iou"]) {
@@ -37,6 +39,7 @@ export class Detail {
     byId("picture").getContext("2d").clearRect(0, 0, byId("picture").width, byId("picture").height);
     byId("snapshot").href = `/api/v1/sources/${id}/snapshot.jpg`;
     this.plots.clear();
+    this.zones.open(id);
     try {
       const labels = await call("GET", `/sources/${id}/labels`);
       if (this.id === id) this.list(labels);
@@ -45,7 +48,7 @@ export class Detail {
     }
   }
 
-  close() { this.id = null; this.plots.clear(); }
+  close() { this.id = null; this.plots.clear(); this.zones.close(); }
 
   list(labels) {
     const box = byId("classes");

@@ -2,6 +2,7 @@
 "use strict";
 import { call } from "./api.js";
 import { Detail } from "./detail.js";
+import { Events } from "./events.js";
 import { Live } from "./live.js";
 import { History, Plots } from "./plots.js";
 import { Tiles } from "./tiles.js";
@@ -11,6 +12,7 @@ const history = new History();
 const plots = new Plots(history);
 const tiles = new Tiles(byId("tiles"), byId("nothing"));
 const detail = new Detail(plots);
+const events = new Events(byId("events"), byId("happened"));
 let live = null;
 let told = null;
 
@@ -51,6 +53,7 @@ function want() {
 function figures(now) {
   told = now;
   history.add(now.sources);
+  if (now.run.events) events.refresh();
   const run = now.run, models = run.models.map((model) => model.name).join(" + ");
   byId("facts").textContent = `${models} · ${run.engine || "loading"} ${run.device || ""} ${run.precision || ""}`;
   fill();
@@ -148,7 +151,9 @@ document.addEventListener("fullscreenchange", () => {
   tiles.arrange();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && detail.id !== null && !document.querySelector("dialog[open]")) location.hash = "";
+  if (event.key !== "Escape" || detail.id === null || document.querySelector("dialog[open]")) return;
+  if (detail.zones.editing) detail.zones.end("Nothing was changed");
+  else location.hash = "";
 });
 document.addEventListener("visibilitychange", want);
 addEventListener("hashchange", show);
