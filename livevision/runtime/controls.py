@@ -35,6 +35,14 @@ class Controls:
             self._check(source, settings)
         self._settings[source] = settings
 
+    def knows(self, source: int) -> bool:
+        """Whether a source has settings."""
+        return source in self._settings
+
+    def forget(self, source: int) -> None:
+        """Drop a source's settings, if it has any."""
+        self._settings.pop(source, None)
+
     def of(self, source: int) -> LiveSettings:
         """The current settings of a source, as one value."""
         return self._settings[source]

@@ -121,6 +121,10 @@ class Delivery:
             check(target, overwrite=self._options.overwrite, inputs=[])
         self._of_source.append(targets)
 
+    def discard_last(self) -> None:
+        """Discard the outputs of the source that was added last."""
+        self._of_source.pop()
+
     @property
     def wants_image(self) -> bool:
         """Whether any output needs pictures."""

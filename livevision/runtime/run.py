@@ -215,11 +215,17 @@ class Run:
             source = Watched(kind, uri, settings, name)
             self.delivery.add(source)
             position = self.sources.add(source)
-            self.controls.begin(position, self.sources.live_settings(position))
             try:
+                self.controls.begin(position, self.sources.live_settings(position))
                 self.pipeline.add(partial(self.sources.open, position))
-            except Closed:
-                raise SourceError(f"{name}: the run is ending") from None
+            except (Closed, LivevisionError) as error:
+                # Positions are those of the pipeline, which does not know this one.
+                self.controls.forget(position)
+                self.sources.discard_last()
+                self.delivery.discard_last()
+                if isinstance(error, Closed):
+                    raise SourceError(f"{name}: the run is ending") from None
+                raise
         return position
 
     @property
@@ -244,7 +250,8 @@ class Run:
     @property
     def watched(self) -> list[int]:
         """Positions of the sources that are not removed."""
-        return [n for n in range(len(self.sources)) if n not in self._removed]
+        known = [n for n in range(len(self.sources)) if self.controls.knows(n)]
+        return [n for n in known if n not in self._removed]
 
     @property
     def failures(self) -> list[LivevisionError]:

@@ -109,6 +109,11 @@ class Sources:
         self._sources.append(source)
         return len(self._sources) - 1
 
+    def discard_last(self) -> None:
+        """Discard the source that was added last, which is not to be watched after all."""
+        self._sources.pop()
+        self._lives.pop()
+
     def now(self, position: int) -> Vitals:
         """The current state of a source, from any thread."""
         return self._lives[position].now

@@ -88,6 +88,13 @@ def test_sources_are_added_and_removed(two: Page) -> None:
     again = two.api("POST", "/sources", {"name": "gate", "uri": uri})
     assert again.status == 422
     assert "exists already" in again.json["error"]
+    for wrong in ({"classes": ["persn"]}, {"models": ["none"]}):
+        refused = two.api("POST", "/sources", {"name": "wrong", "uri": uri, **wrong})
+        assert refused.status == 422
+        assert len(two.api("GET", "/sources").json) == 3
+    right = two.api("POST", "/sources", {"name": "right", "uri": uri}).json["id"]
+    wait_for(lambda: two.source(right)["frames_out"] > 1)
+    assert two.api("DELETE", f"/sources/{right}").status == 200
     assert two.api("DELETE", f"/sources/{position}").status == 200
     assert two.api("GET", f"/sources/{position}").status == 404
     assert two.api("GET", f"/sources/{position}/snapshot.jpg").status == 404
