@@ -1,6 +1,6 @@
-"""Checkpoints of other projects: recognised by their keys, converted strictly, written with a card.
+"""Checkpoints of other projects: recognised by tensor names, converted strictly, with a card.
 
-`livevision.checkpoints.importing.import_checkpoint` is the way in. A layout is a table from the
-modules of the other project's net to those of ours, see `livevision.checkpoints.layout`; nothing
-goes by file names.
+`livevision.checkpoints.importing.import_checkpoint` is the entry point. A layout is a table from
+the modules of the other project's net to ours, see `livevision.checkpoints.layout`; file names are
+never used.
 """

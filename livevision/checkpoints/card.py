@@ -1,4 +1,4 @@
-"""Writing a model's card, as `livevision.models.catalog` reads it."""
+"""Writes a model's card in the format of `livevision.models.catalog`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from livevision.models.catalog import ModelCard
 
 
 def write_card(path: Path, card: ModelCard, text: str) -> None:
-    """Write a card: its fields as YAML between two lines `---`, and then a text for people.
+    """Write a card: its fields as YAML between two lines `---`, then text for people.
 
     Raises:
         OutputError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""BiSeNet V1 and V2 as CoinCheung/BiSeNet and, of V1, its offspring face-parsing name them."""
+"""BiSeNet V1 and V2 of CoinCheung/BiSeNet and, for V1, of its derivative face-parsing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from livevision.checkpoints.layout import (
 from livevision.checkpoints.resnet import resnet_modules
 from livevision.errors import ModelError
 
-# Means and deviations, red first, that its configurations train with, by number of classes.
+# Mean and standard deviation, RGB, of its training configurations, by number of classes.
 _PIXELS: dict[int, dict[str, list[float]]] = {
     19: {"mean": [0.3257, 0.3690, 0.3223], "std": [0.2112, 0.2148, 0.2115]},
     171: {
@@ -34,15 +34,15 @@ _NOT_OURS = (
 
 
 def _pixels(classes: int) -> tuple[dict[str, Any], str]:
-    """The option of `build` for the pixels it was trained with, and a note."""
+    """The `pixels` option of `build` for its training normalisation, and a note."""
     if classes in _PIXELS:
         return {"pixels": _PIXELS[classes]}, (
-            f"Trained with a mean and a deviation of its own ({dataset(classes).name}); the net "
-            "undoes our normalisation before it."
+            f"Trained with its own mean and standard deviation ({dataset(classes).name}); the net "
+            "converts from our normalisation."
         )
     return {}, (
-        f"Which pixels nets of {classes} classes were trained with cannot be told from the file; "
-        "ImageNet's mean and deviation are taken. For others set `pixels` in `net_options`."
+        f"The pixel normalisation of nets with {classes} classes is not in the file; ImageNet's "
+        "mean and standard deviation are assumed. For others set `pixels` in `net_options`."
     )
 
 
@@ -65,8 +65,8 @@ def _v1(tensors: Tensors) -> Target:
     if spatial:
         names = ("conv1", "conv2", "conv3", "conv_out")
         modules |= blocks({f"sp.{name}": f"spatial_path.{i}" for i, name in enumerate(names)})
-    # Files of the time before this gate had a norm are those with aligned corners, ImageNet's mean
-    # and deviation, and no bias in the heads.
+    # Files from before this gate had a norm have aligned corners, ImageNet's normalisation and no
+    # bias in the heads.
     old = "ffm.conv1.weight" in tensors
     if old:
         modules |= {"ffm.conv1": "fusion.gate.0", "ffm.conv2": "fusion.gate.2"}
@@ -113,8 +113,8 @@ def _expansion(theirs: str, ours: str, strided: bool) -> Modules:
 def _v2(tensors: Tensors) -> Target:
     if "head.conv_out.1.weight" not in tensors:
         raise ModelError(
-            "it is of the time before its heads were rebuilt (there is no 'head.conv_out.1'); "
-            "that net resized otherwise"
+            "it is from before its heads were rebuilt (there is no 'head.conv_out.1'); "
+            "that version resizes differently"
         )
     detail = [f"detail.S{s}.{i}" for s, count in ((1, 2), (2, 3), (3, 3)) for i in range(count)]
     modules = blocks({name: f"detail.{i}" for i, name in enumerate(detail)})

@@ -1,7 +1,7 @@
-"""From a checkpoint's tensors to those of one of our nets, strictly.
+"""Strict conversion of a checkpoint's tensors to those of one of our nets.
 
-Every tensor of the file has a place or is left out by a rule, every tensor of the net is filled,
-and shapes are equal; otherwise nothing is converted.
+Every tensor of the file is used or ignored by a rule, every tensor of the net is filled, and shapes
+are equal; otherwise nothing is converted.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from livevision.errors import ModelError, UsageError
 from livevision.nets import IMAGE_MEAN, IMAGE_STD, build
 from livevision.nets.pixels import pixel_change
 
-# Only norms that average without momentum have a use for it.
+# Only used by norms that average without momentum.
 _COUNT = "num_batches_tracked"
 _SHOWN = 4
-_EPS = 1e-5  # what a norm adds to the variance
+_EPS = 1e-5  # added to a norm's variance
 
 
 @dataclass(frozen=True)
 class Converted:
-    """Tensors that fit a net, and what was left out.
+    """Tensors that fit a net, and the ignored ones.
 
     Attributes:
-        tensors: By our names; floating point, as precise as the file has them.
-        left_out: Names of the file's tensors that have no use here, counts of batches aside.
+        tensors: By our names; floating point, in the file's precision.
+        left_out: Ignored tensors of the file, without counts of batches.
     """
 
     tensors: dict[str, Tensor]
@@ -38,11 +38,11 @@ class Converted:
 
 
 def convert(tensors: Tensors, target: Target) -> Converted:
-    """Give every tensor its name in our net.
+    """Rename the tensors for our net.
 
     Raises:
-        ModelError: Something does not fit; the message has the first misfits by name and shape.
-        UsageError: The net has no such option.
+        ModelError: Tensors do not fit; the message has the first mismatches by name and shape.
+        UsageError: An option of the net is unknown.
     """
     wanted = _shapes(target)
     prefix = "net." if "pixels" in target.options else ""
@@ -68,7 +68,7 @@ def convert(tensors: Tensors, target: Target) -> Converted:
         elif tuple(tensor.shape) != wanted[ours]:
             misfits.append(f"{name!r} is {tuple(tensor.shape)}, the net takes {wanted[ours]}")
         elif not tensor.is_floating_point() or not tensor.isfinite().all():
-            misfits.append(f"{name!r} holds values that are no finite numbers")
+            misfits.append(f"{name!r} has values that are not finite")
         else:
             found[ours] = tensor
     for name in target.zeros:
@@ -95,9 +95,9 @@ def convert(tensors: Tensors, target: Target) -> Converted:
 def _fold_pixels(
     tensors: dict[str, Tensor], block: str, mean: Sequence[float], std: Sequence[float]
 ) -> None:
-    """Make a convolution and its norm take pixels normalised our way; `tensors` is changed.
+    """Fold the change of pixel normalisation into a convolution and its norm; modifies `tensors`.
 
-    What the shift of the pixels would add to the convolution's output, its norm takes off the mean.
+    The effect of the pixels' shift on the output is subtracted from the norm's mean.
     """
     change = pixel_change(mean, std, IMAGE_MEAN, IMAGE_STD)
     scale, shift = (torch.tensor(values).view(1, -1, 1, 1) for values in change)
@@ -107,7 +107,7 @@ def _fold_pixels(
 
 
 def _adding(bias: Tensor, norm: str) -> dict[str, Tensor]:
-    """The tensors of a norm that adds a bias in use, and does nothing else."""
+    """The tensors of a norm that only adds a bias."""
     ones = torch.ones_like(bias, dtype=torch.float32)
     return {
         f"{norm}.weight": ones,
@@ -118,7 +118,7 @@ def _adding(bias: Tensor, norm: str) -> dict[str, Tensor]:
 
 
 def _shapes(target: Target) -> dict[str, tuple[int, ...]]:
-    """Shapes of the net's tensors by name; nothing is drawn or computed."""
+    """Shapes of the net's tensors by name; nothing is initialised or computed."""
     options: dict[str, Any] = dict(target.options)
     try:
         with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""What the number of a segmenter's classes tells of the data it was trained on."""
+"""Guesses a segmenter's training data from its number of classes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CITYSCAPES = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set that public segmenters are trained on.
+    """A data set used to train public segmenters.
 
     Attributes:
-        name: Of the data set.
-        terms: Those under which weights made from it can be used.
-        size: (width, height) of the images that suits it.
-        labels: Class names; empty where the user has to bring them.
+        name: Its name.
+        terms: Its terms of use for weights trained on it.
+        size: (width, height) of images that suit it.
+        labels: Class names; empty if the user has to give them.
     """
 
     name: str
@@ -32,16 +32,16 @@ class Dataset:
 _BY_CLASSES: Mapping[int, Dataset] = {
     19: Dataset(
         "Cityscapes",
-        "Cityscapes' terms (non-commercial) come on top",
+        "Cityscapes' terms (non-commercial) apply as well",
         (1024, 512),
         CITYSCAPES,
     ),
-    150: Dataset("ADE20K", "ADE20K's terms (non-commercial) come on top"),
-    171: Dataset("COCO-Stuff", "the terms of COCO-Stuff's pictures come on top"),
+    150: Dataset("ADE20K", "ADE20K's terms (non-commercial) apply as well"),
+    171: Dataset("COCO-Stuff", "the terms of COCO-Stuff's pictures apply as well"),
 }
-_UNKNOWN = Dataset("", "the terms of the data it was trained on come on top")
+_UNKNOWN = Dataset("", "the terms of its training data apply as well")
 
 
 def dataset(classes: int) -> Dataset:
-    """The data set with so many classes, or one without a name."""
+    """The data set with this number of classes; one without a name if unknown."""
     return _BY_CLASSES.get(classes, _UNKNOWN)

@@ -1,4 +1,4 @@
-"""`livevision import` without the command line: a checkpoint to weights and a card of ours."""
+"""Converts a checkpoint to weights and a card; the work of `livevision import`."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ LAYOUTS: tuple[Layout, ...] = (
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import made.
+    """The result of an import.
 
     Attributes:
-        card: Of the model.
-        layout: Name of the layout that was recognised.
+        card: Card of the model.
+        layout: Name of the recognised layout.
         weights, card_file: The files written.
-        left_out: Names of the checkpoint's tensors that have no use here.
+        left_out: Ignored tensors of the checkpoint.
     """
 
     card: ModelCard
@@ -70,16 +70,16 @@ def import_checkpoint(
 
     Args:
         source: The checkpoint, a PyTorch pickle of tensors, a .safetensors or a .tflite file.
-        name: Of the model that it becomes.
+        name: Name of the new model.
         output: The .safetensors file; the card has the same name and ends in .md.
-        labels: Class names; None for those of the data set, where the layout tells it.
-        net: The net that it has to become; None for the one that fits.
-        net_options: Options of the net that it has to have.
+        labels: Class names; None for those of the data set, if the layout implies one.
+        net: The expected net; None for the one that fits.
+        net_options: Expected options of the net.
         half: Write float16 instead of float32.
 
     Raises:
-        ModelError: The file is refused, of no known layout, or fits no net of ours.
-        UsageError: The number of labels is not that of the classes.
+        ModelError: The file is refused, its layout is unknown, or it fits no net of ours.
+        UsageError: The number of labels differs from that of the classes.
         OutputError: A file cannot be written.
     """
     tensors = read_tensors(source)
@@ -98,10 +98,10 @@ def import_checkpoint(
 
 
 def recognise(tensors: Tensors, source: Path) -> Layout:
-    """The layout of a file, by the names of its tensors.
+    """Recognise the layout of a file by the names of its tensors.
 
     Raises:
-        ModelError: It is of none that is known.
+        ModelError: The layout is unknown.
     """
     for layout in LAYOUTS:
         if layout.matches(tensors):
@@ -121,10 +121,10 @@ def _target(layout: Layout, tensors: Tensors) -> Target:
 
 
 def _asked(layout: Layout, target: Target, net: str | None, options: Mapping[str, Any]) -> Target:
-    """The target with what was asked for.
+    """Check the target against the requested net and options.
 
     Raises:
-        ModelError: It is not what was asked for.
+        ModelError: It differs.
     """
     why = next((t for n, t in layout.rivals.items() if (net or target.net).startswith(n)), "")
     why = f": {why}" if why else ""
@@ -139,7 +139,7 @@ def _asked(layout: Layout, target: Target, net: str | None, options: Mapping[str
 
 
 def _ready(name: str, tensor: Tensor, half: bool) -> Tensor:
-    """A tensor as it is written.
+    """Convert a tensor to the stored form.
 
     Raises:
         ModelError: float16 cannot hold it.
@@ -158,7 +158,7 @@ def _card(name: str, target: Target, output: Path, labels: Sequence[str] | None)
         known = dataset(classes).labels if target.task == "segment" else ()
         labels = known or [f"class_{i}" for i in range(classes)]
     if len(labels) != classes:
-        raise UsageError(f"--labels has {len(labels)} names, the net tells {classes} classes apart")
+        raise UsageError(f"--labels has {len(labels)} names, the net has {classes} classes")
     with torch.device("meta"):
         net = build(target.net, **target.options)
     width, height = target.input_size
@@ -178,7 +178,7 @@ def _card(name: str, target: Target, output: Path, labels: Sequence[str] | None)
 
 
 def _text(layout: Layout, target: Target, converted: Converted, count: int, half: bool) -> str:
-    """What the card says to people."""
+    """The card's text for people."""
     precision = "float16" if half else "float32"
     lines = [
         f"Imported from a checkpoint of {layout.name}, recognised by the names of its "
@@ -186,9 +186,9 @@ def _text(layout: Layout, target: Target, converted: Converted, count: int, half
     ]
     if converted.left_out:
         heads = ", ".join(f"`{head}*`" for head in target.ignored)
-        lines.append(f"Left out: {target.left_out or f'what only training uses, {heads}'}.")
+        lines.append(f"Ignored: {target.left_out or f'parts only used in training, {heads}'}.")
     if target.notes:
         lines.append(target.notes)
-    data = f"Trained on {target.data}, going by its layout and classes. " if target.data else ""
+    data = f"Trained on {target.data}, by its layout and classes. " if target.data else ""
     lines += ["## Data and licence", f"{data}{target.licence}."]
     return "\n\n".join(lines)

@@ -1,6 +1,6 @@
-"""A layout: which module of another project's net goes where in ours.
+"""A layout: maps the modules of another project's net to ours.
 
-Modules are named, not tensors: a convolution, a norm or a linear layer has the same tensors in
+Modules are mapped, not tensors: a convolution, a norm or a linear layer has the same tensors in
 every project that uses PyTorch (`weight`, `bias`, `running_mean`, `running_var`).
 """
 
@@ -17,30 +17,30 @@ Modules = dict[str, str]
 
 CLASSIFIED_IMAGE = (224, 224)
 
-IMAGENET_TERMS = "ImageNet's terms (non-commercial research) come on top"
+IMAGENET_TERMS = "ImageNet's terms (non-commercial research) apply as well"
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a checkpoint becomes.
+    """The net that a checkpoint is converted to.
 
     Attributes:
         net: Name of our net.
-        options: What `livevision.nets.build` takes besides.
+        options: Further arguments of `livevision.nets.build`.
         modules: Our module for each of theirs.
         task: "classify", "segment" or "features".
-        input_size: (width, height) in pixels that the card gives.
-        data: What it was trained on, as far as its layout tells.
-        licence: Of the weights, the terms of their data included.
-        ignored: Beginnings of the names of tensors that only training has a use for.
-        bgr: Their nets take blue first: first convolutions, named here by our names, are turned.
-        zeros: Our tensors that theirs do without, which is the same as zeros.
-        folded_pixels: For blocks of ours that see the image first, "mean" and "std" of the pixels
-            that theirs take, for `livevision.nets.pixels`; the difference goes into their weights.
-        folded: Their convolutions that hold the norm behind them too, and our norm: it gets their
-            bias and adds it, and does nothing else.
-        left_out: What the ignored tensors are, for the card; "" for those of training.
-        notes: What else a user has to know, for the card.
+        input_size: (width, height) in pixels, for the card.
+        data: Training data, as far as the layout implies it.
+        licence: Licence of the weights, including the terms of their data.
+        ignored: Prefixes of tensors that are only used in training.
+        bgr: Their nets take BGR: the first convolutions, by our names, are reordered.
+        zeros: Our tensors that theirs lack, which is equivalent to zeros.
+        folded_pixels: For our blocks that see the image first, "mean" and "std" of their pixels,
+            see `livevision.nets.pixels`; the difference is folded into the weights.
+        folded: Their convolutions that include the following norm, and our norm: it gets their
+            bias and only adds it.
+        left_out: Description of the ignored tensors, for the card; "" for those of training.
+        notes: Further notes for the card.
     """
 
     net: str
@@ -61,16 +61,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Layout:
-    """The way a project names the tensors of a family of nets.
+    """How a project names the tensors of a family of nets.
 
     Attributes:
-        name: Of the project and the net, for messages and cards.
-        telltales: Names of tensors that all its files have, and no other layout has all of.
-        absent: Names of tensors that none of its files has.
-        target: What a file's tensors become. Raises ModelError, with the reason, where this is
-            none of our nets, and KeyError where a tensor is missing that tells the net's shape.
-        rivals: Why it cannot become another of our nets, by beginnings of their names; what
-            `--net` asks for in vain is answered with this.
+        name: Project and net, for messages and cards.
+        telltales: Tensor names that all its files have; no other layout has all of them.
+        absent: Tensor names that none of its files has.
+        target: Computes the target from a file's tensors. Raises ModelError, with the reason, if it
+            is none of our nets, and KeyError if a tensor that determines the shape is missing.
+        rivals: Why it cannot become another of our nets, by prefix of their names; shown if
+            `--net` requests one.
     """
 
     name: str
@@ -87,12 +87,12 @@ class Layout:
 
 
 def conv_norm(conv: str, norm: str, ours: str) -> Modules:
-    """A convolution and the norm after it, which are one block of ours."""
+    """A convolution and its norm, which are one block of ours."""
     return {conv: f"{ours}.0", norm: f"{ours}.1"}
 
 
 def blocks(theirs: Mapping[str, str], conv: str = "conv", norm: str = "bn") -> Modules:
-    """`conv_norm` for blocks that hold their two layers under the same names."""
+    """`conv_norm` for blocks whose two layers always have the same names."""
     found: Modules = {}
     for block, ours in theirs.items():
         found |= conv_norm(f"{block}.{conv}", f"{block}.{norm}", ours)
@@ -100,5 +100,5 @@ def blocks(theirs: Mapping[str, str], conv: str = "conv", norm: str = "bn") -> M
 
 
 def prefixed(modules: Modules, theirs: str, ours: str) -> Modules:
-    """The same table with something put before the names of both sides."""
+    """The same table with prefixes on both sides."""
     return {theirs + key: ours + value for key, value in modules.items()}

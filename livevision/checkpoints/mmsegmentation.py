@@ -1,4 +1,4 @@
-"""BiSeNet V1 and V2 and STDC-Seg as mmsegmentation names them."""
+"""BiSeNet V1 and V2 and STDC-Seg of mmsegmentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LICENCE = "Apache-2.0 (mmsegmentation)"
 
 
 def _target(tensors: Tensors, net: str, options: Mapping[str, Any], modules: Modules) -> Target:
-    """The target with what all three share: the head, and ImageNet's mean and deviation."""
+    """The target with what all three share: the head, and ImageNet's normalisation."""
     classes = tensors["decode_head.conv_seg.weight"].shape[0]
     about = dataset(classes)
     return Target(
@@ -38,8 +38,8 @@ def _bisenet(tensors: Tensors) -> Target:
     if shape != ((2, 2, 2, 2), 2):
         raise ModelError(
             f"its context path is a ResNet of {', '.join(map(str, shape[0]))} blocks of {shape[1]} "
-            "convolutions with wider paths beside it; of mmsegmentation's BiSeNets the one on "
-            "ResNet-18 can be built here"
+            "convolutions with wider paths beside it; of mmsegmentation's BiSeNets only the one on "
+            "ResNet-18 is supported"
         )
     modules = prefixed(resnet_modules(*shape), "context_path.backbone.", "backbone.") | blocks(
         {
@@ -103,7 +103,7 @@ def _bisenet_v2(tensors: Tensors) -> Target:
 
 
 def _blocks(tensors: Tensors, stage: str) -> int:
-    """How many blocks a stage of STDC has."""
+    """Number of blocks in a stage of STDC."""
     return sum(k.startswith(stage) and k.endswith(".layers.0.conv.weight") for k in tensors)
 
 

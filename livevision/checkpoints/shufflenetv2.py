@@ -1,7 +1,7 @@
-"""ShuffleNetV2 as torchvision and as megvii, the paper's authors, name it.
+"""ShuffleNetV2 of torchvision and of megvii, the paper's authors.
 
-They are two nets, see `livevision.nets.shufflenetv2.Unit`, and neither's weights fit the other's.
-FastestDet detects with the beginning of megvii's, NanoDet-Plus with that of torchvision's.
+They are two nets, see `livevision.nets.shufflenetv2.Unit`, and their weights are incompatible.
+FastestDet's backbone is megvii's, NanoDet-Plus's torchvision's, without the last layers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _unit(right: str, left: str, ours: str, strided: bool) -> Modules:
 
 
 def _stages(first: str, right: str, left: str) -> Modules:
-    """The layers before conv5 where units are called `stageN.i`, by what the other parts are."""
+    """The layers before conv5 for units named `stageN.i`, given the names of the other parts."""
     modules = conv_norm(f"{first}.0", f"{first}.1", "backbone.stem.0")
     for stage, units in _UNITS.items():
         for i in range(units):
@@ -91,17 +91,17 @@ def _megvii(tensors: Tensors) -> Target:
         data="ImageNet" if classes == 1000 else "",
         licence=f"MIT (megvii-model/ShuffleNet-Series); {IMAGENET_TERMS}",
         bgr=("backbone.stem.0.0",),
-        notes="Trained on raw pixels, blue first. The first convolution is turned to red first; "
-        "the net undoes our normalisation before it, so that what lies around the image is black "
-        "as it was; folded into the weights, it would be grey.",
+        notes="Trained on raw pixels in BGR. The first convolution is reordered to RGB; the net "
+        "undoes our normalisation before it, so that padding stays black as in training; folded "
+        "into the weights, it would be grey.",
     )
 
 
-_BACKBONE_TERMS = "the terms of ImageNet and COCO, where it was trained on them, come on top"
+_BACKBONE_TERMS = "the terms of ImageNet and COCO, if it was trained on them, apply as well"
 
 _START = (
-    "Weights to train detectors from, as `initial_weights` of a recipe: ThunderNet on SNet49, "
-    "SNet146, SNet535 or ShuffleNetV2 with `net_options: {{{options}}}` begins with what this "
+    "Weights to start training detectors, as `initial_weights` of a recipe: ThunderNet on SNet49, "
+    "SNet146, SNet535 or ShuffleNetV2 with `net_options: {{{options}}}` starts with what this "
     "backbone computes. "
 )
 
@@ -118,8 +118,8 @@ def _fastestdet(tensors: Tensors) -> Target:
         bgr=("backbone.stem.0.0",),
         folded_pixels={"backbone.stem.0": {"mean": [0.0] * 3, "std": [1.0] * 3}},
         notes=_START.format(options="downsample_style: megvii")
-        + "It was trained on pixels of 0 to 1, blue first. That is folded into the first "
-        "convolution, for which the picture's surroundings are now grey, not black.",
+        + "It was trained on pixels of 0 to 1 in BGR. That is folded into the first convolution, "
+        "for which padding is now grey, not black.",
     )
 
 
@@ -142,14 +142,14 @@ def _nanodet(tensors: Tensors) -> Target:
         bgr=("backbone.stem.0.0",),
         folded={theirs: f"{modules[theirs][:-1]}1" for theirs in convolutions},
         notes=_START.format(options="activation: leaky_relu")
-        + "Its norms are folded into the convolutions: let the recipe's `measure_norms: "
-        "[backbone.]` unfold them. It was trained on pixels blue first; the first convolution is "
-        "turned to red first.",
+        + "Its norms are folded into the convolutions: unfold them with the recipe's "
+        "`measure_norms: [backbone.]`. It was trained on BGR; the first convolution is reordered "
+        "to RGB.",
     )
 
 
 def _last_channels(tensors: Tensors, right: str, left: str) -> int:
-    """Channels of stage 4's output: those of the two branches of its first unit."""
+    """Output channels of stage 4: those of the two branches of its first unit."""
     ends = (f"stage4.0.{right}.5.weight", f"stage4.0.{left}.2.weight")
     return sum(tensors[name].shape[0] for name in ends)
 

@@ -1,7 +1,7 @@
-"""Reading a checkpoint: tensors by name, out of a .safetensors or .tflite file or a PyTorch pickle.
+"""Reads a checkpoint: tensors by name, from a .safetensors or .tflite file or a PyTorch pickle.
 
-Pickles are read with `torch.load(weights_only=True)`, which takes tensors and plain containers and
-runs no code of the file; what needs more is refused.
+Pickles are read with `torch.load(weights_only=True)`, which accepts tensors and plain containers
+and executes no code; anything else is refused.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _WRAPPER = "module."
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name, on the CPU.
 
-    What wraps them is taken off: a dictionary that holds them under "state_dict", "model" or
-    "net", and the beginning "module." that data-parallel training puts before every name.
+    Wrappers are removed: a dictionary that holds them under "state_dict", "model" or "net", and the
+    prefix "module." of data-parallel training.
 
     Raises:
-        ModelError: The file is missing, broken, holds anything but tensors, or would run code.
+        ModelError: The file is missing, broken, has anything but tensors, or would execute code.
     """
     if not path.is_file():
         raise ModelError(f"checkpoint {str(path)!r}: no such file")
@@ -72,7 +72,7 @@ def _safetensors(path: Path) -> Any:
 def _pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
-            # It warns of pickles by other means than its own; they load or they do not.
+            # It warns about some pickles; they load or they do not.
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -87,7 +87,7 @@ def _pickle(path: Path) -> Any:
 
 
 def _needed(error: Exception) -> str:
-    """What the file asked for, where PyTorch tells."""
+    """The object that the file needs, if PyTorch names it."""
     marker = "Unsupported global: GLOBAL "
     _, found, rest = str(error).partition(marker)
     return f" (it asks for {rest.split()[0]})" if found and rest.split() else ""

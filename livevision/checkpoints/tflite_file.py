@@ -1,7 +1,7 @@
-"""Reading a TFLite graph: its convolutions by number, in an order in which they can be computed.
+"""Reads the convolutions of a TFLite graph, numbered in execution order.
 
-TensorFlow's converter folds norms into the convolutions before them and drops the variables' names.
-`conv.N` is a convolution here and `norm.N` a norm after it that does no more than to add its bias.
+TensorFlow's converter folds norms into the preceding convolutions and drops variable names.
+`conv.N` is a convolution here and `norm.N` a norm after it that only adds its bias.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
 def read_convolutions(path: Path) -> dict[str, Tensor]:
-    """Weights (out, in / groups, height, width) and norms of the convolutions of a .tflite file.
+    """Weights (out, in / groups, height, width) and norms of a .tflite file's convolutions.
 
     Raises:
         ModelError: OpenVINO cannot read it, or it has no convolutions.
@@ -36,7 +36,7 @@ def read_convolutions(path: Path) -> dict[str, Tensor]:
 
 
 def convolutions(model: ov.Model) -> dict[str, Tensor]:
-    """The same of a graph that was read."""
+    """The same for a graph that has been read."""
     nodes = [
         node
         for node in model.get_ordered_ops()
@@ -47,7 +47,7 @@ def convolutions(model: ov.Model) -> dict[str, Tensor]:
     shifts = iter(_values([bias for bias in biases if bias is not None]))
     tensors: dict[str, Tensor] = {}
     for n, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        groups = weight.ndim - 4  # GroupConvolution has the groups as an axis of their own
+        groups = weight.ndim - 4  # GroupConvolution has an extra axis for the groups
         weight = weight.flatten(0, groups) if groups else weight
         ones = torch.ones(weight.shape[0])
         tensors |= {
@@ -61,7 +61,7 @@ def convolutions(model: ov.Model) -> dict[str, Tensor]:
 
 
 def _bias(node: ov.Node) -> ov.Output | None:
-    """What is added to a convolution's output, where that is constant."""
+    """The constant added to a convolution's output, if any."""
     readers = [reader.get_node() for reader in node.output(0).get_target_inputs()]
     if len(readers) != 1 or readers[0].get_type_name() != "Add":
         return None
@@ -69,7 +69,7 @@ def _bias(node: ov.Node) -> ov.Output | None:
 
 
 def _is_constant(value: ov.Output) -> bool:
-    """Whether a value hangs on constants alone; weights of float16 are widened in the graph."""
+    """Whether a value depends on constants only; float16 weights are widened in the graph."""
     node = value.get_node()
     if node.get_type_name() == "Constant":
         return True

@@ -1,4 +1,4 @@
-"""BiSeNet V1 as TorchSeg, the paper's authors' release, names it: the net of ours, exactly."""
+"""BiSeNet V1 of TorchSeg, the paper's authors' release: exactly our net."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _context_path(tensors: Tensors) -> tuple[str, Modules]:
     """Name of the net and modules of its backbone.
 
     Raises:
-        ModelError: The backbone is another one.
+        ModelError: The backbone is not supported.
     """
     if "context_path.layer1.0.residual_branch.0.conv1.weight" in tensors:
         return "bisenet-xception39", _xception39()
@@ -38,7 +38,7 @@ def _context_path(tensors: Tensors) -> tuple[str, Modules]:
     if shape != ((2, 2, 2, 2), 2):
         raise ModelError(
             f"its context path is a ResNet of {', '.join(map(str, shape[0]))} blocks of {shape[1]} "
-            "convolutions; those on Xception39 and ResNet-18 can be built here"
+            "convolutions; only Xception39 and ResNet-18 are supported"
         )
     return "bisenet-resnet18", resnet_modules(*shape)
 

@@ -1,4 +1,4 @@
-"""Writing weights as safetensors, whole or not at all."""
+"""Writes weights as safetensors, atomically."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from livevision.files import write_whole
 
 
 def write_weights(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write contiguous tensors on the CPU by name; a file that stands there is kept until then.
+    """Write contiguous CPU tensors by name; an existing file is replaced when all is written.
 
     Raises:
         OutputError: The file cannot be written.

@@ -1,1 +1,1 @@
-"""The third stage: engines that compute nets, and the tasks around them."""
+"""Inference: engines that run nets, and the tasks around them."""

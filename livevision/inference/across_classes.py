@@ -1,7 +1,7 @@
-"""One object, one class: boxes of different classes that lie on the same thing.
+"""Suppresses boxes of different classes on the same object.
 
-Suppression inside the graph goes class by class, so that a car that could be a truck as well keeps
-a box of each. Here the weaker of such a pair goes.
+NMS inside the graph works class by class, so a car that could be a truck keeps a box of each. The
+weaker box of such a pair is dropped here.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAME_OBJECT = 0.7
-"""Boxes of different classes that overlap by more than this IoU are one object.
+"""IoU above which boxes of different classes are one object.
 
 High enough for a rider and a horse, or a person behind a table, to stay two.
 """
 
 
 def one_class_each(boxes: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows of the boxes to keep, rising.
+    """Indices of the boxes to keep, ascending.
 
-    Greedy, the strongest first: a box goes where a kept box of another class overlaps it by more
+    Greedy, strongest first: a box is dropped if a kept box of another class overlaps it by more
     than ``SAME_OBJECT``. Boxes of one class never suppress each other here.
 
     Args:

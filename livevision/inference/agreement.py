@@ -1,13 +1,13 @@
-"""How far a lowered engine agrees with fp32: fp32's answers on real frames are taken as the truth.
+"""Agreement of a lower-precision engine with fp32, whose results on real frames are the reference.
 
 =========  ==============================================================================
 task       figure, 0..1
 =========  ==============================================================================
-detect     AP50: fp32's boxes with a score of at least ``CONF`` are what is to be found.
-           The mean over the classes, each by the number of its boxes: a class that was
-           seen once shall not weigh as much as one that was seen in every frame. Beside
-           it the mean IoU of the boxes that match.
-segment    mIoU over all pixels of all frames, of the classes that fp32 sees
+detect     AP50: fp32's boxes with a score of at least ``CONF`` are the ground truth. The
+           mean over the classes is weighted by their boxes, so that a rare class does
+           not count as much as a common one. Also reported: the mean IoU of matching
+           boxes.
+segment    mIoU over all pixels of all frames, of the classes that fp32 finds
 classify   top-1: share of frames whose most likely class is the same
 =========  ==============================================================================
 """
@@ -30,11 +30,11 @@ from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
 from livevision.scoring.matching import box_iou
 
 CONF = 0.25
-"""Boxes of a lower score are not shown unless asked for; the default of ``--conf``."""
+"""Minimum score of a box; boxes below it are not shown at the default ``--conf``."""
 
 
 class NothingToCompare(ModelError):
-    """fp32 gives the same trivial answer to all frames, so that agreeing with it says nothing."""
+    """fp32 gives the same trivial result for all frames, so agreement says nothing."""
 
 
 _WEAKEST = 0.01
@@ -45,14 +45,14 @@ Outputs = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A figure of agreement with fp32, and what it was measured on.
+    """Agreement with fp32, and the data it was measured on.
 
     Attributes:
         figure: "AP50", "mIoU" or "top-1".
         value: 0..1.
-        frames: How many were compared.
-        source: What they are frames of.
-        box_iou: Mean overlap of the boxes that match; None for other tasks than detection.
+        frames: Number of frames compared.
+        source: Where the frames come from.
+        box_iou: Mean IoU of the matching boxes; None for other tasks than detection.
     """
 
     figure: str
@@ -69,15 +69,15 @@ class Agreement:
         )
 
     def to_json(self) -> str:
-        """As it is stored with a file."""
+        """The form in which it is stored with a file."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Agreement:
-        """What ``to_json`` wrote.
+        """Parse the result of ``to_json``.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: Not such a text.
         """
         try:
             return cls(**json.loads(text))
@@ -93,19 +93,19 @@ def agreement(
     batches: Sequence[Batch],
     source: str = "",
 ) -> Agreement:
-    """Run both engines over the same batches of one frame and compare what they give.
+    """Run both engines on the same batches of one frame and compare the results.
 
     Args:
         task: "detect", "segment" or "classify".
         labels: Class names.
-        reference: In fp32.
-        lowered: In another precision.
+        reference: The fp32 engine.
+        lowered: The engine in another precision.
         batches: Inputs of both.
-        source: For the record.
+        source: Where the frames come from.
 
     Raises:
-        NothingToCompare: fp32 finds no box in the frames, or one class everywhere.
-        ModelError: The package that average precision takes is not installed.
+        NothingToCompare: fp32 finds no box in the frames, or only one class.
+        ModelError: The package for average precision is not installed.
     """
     wanted = [reference(batch) for batch in batches]
     found = [lowered(batch) for batch in batches]
@@ -121,7 +121,7 @@ def agreement(
 
 @dataclass(frozen=True, slots=True)
 class _Boxes:
-    """fp32's boxes in one frame, as a score takes them."""
+    """fp32's boxes in one frame, in the form that scoring takes."""
 
     boxes: npt.NDArray[np.float32]
     classes: npt.NDArray[np.int64]
@@ -141,7 +141,7 @@ def _boxes(
         raise NothingToCompare(
             f"fp32 finds no box with a score of {CONF:g} or more in the {len(truth)} frames of "
             f"{source or 'the calibration'}, so that nothing can be compared; give frames that "
-            "show what the model knows"
+            "show objects of the model's classes"
         )
     answers = []
     for outputs in found:
@@ -159,7 +159,7 @@ def _boxes(
 
 
 def _mean_iou_of_matches(truth: Sequence[_Boxes], answers: Sequence[Found]) -> float:
-    """Mean overlap of each of fp32's boxes with its best like; 0 where no box has one."""
+    """Mean IoU of each fp32 box with its best match; 0 without matches."""
     best = []
     for boxes, answer in zip(truth, answers, strict=True):
         if len(boxes.boxes) and len(answer.boxes):
@@ -183,7 +183,7 @@ def _maps(
 def _check_variety(labels: Sequence[str], classes: set[int], frames: int, source: str) -> None:
     if len(classes) == 1 < len(labels):
         raise NothingToCompare(
-            f"fp32 sees {labels[classes.pop()]!r} and nothing else in the {frames} frames of "
+            f"fp32 finds only {labels[classes.pop()]!r} in the {frames} frames of "
             f"{source or 'the calibration'}, so that nothing can be compared; give frames of "
             "different things"
         )

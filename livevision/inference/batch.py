@@ -1,4 +1,4 @@
-"""The check that every engine makes of what it is given."""
+"""Validates the inputs of an engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from livevision.protocols import EngineSpec
 
 
 def check_batch(batch: Batch, spec: EngineSpec) -> None:
-    """Compare a batch with what an engine takes.
+    """Check that a batch fits an engine's inputs.
 
     Raises:
         ModelError: An input is missing, unknown, or of another shape or dtype.

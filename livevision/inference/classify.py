@@ -1,4 +1,4 @@
-"""Classification: what a whole image shows."""
+"""Classification: the class of a whole image."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from livevision.results import Label
 
 
 class ClassifyTask:
-    """Both halves of classification around a net that gives the most likely classes.
+    """Pre- and post-processing of a net that gives the most likely classes.
 
     Args:
         labels: Class names.
-        fit: Lays images into the net's input.
+        fit: Resizes images to the net's input.
     """
 
     name = "classify"
@@ -27,12 +27,12 @@ class ClassifyTask:
         self.fit = fit
 
     def prepare(self, image: Image) -> tuple[Batch, Placement]:
-        """Lay an image, uint8 H×W×3 BGR, into the net's input."""
+        """Resize an image, uint8 H×W×3 BGR, into the net's input."""
         array, placement = self.fit.place(image)
         return {"image": array}, placement
 
     def decode(self, outputs: Mapping[str, Any], placement: Placement) -> Label:
-        """The most likely classes of the image, five of them where there are as many."""
-        del placement  # a label belongs to the image as a whole
+        """The most likely classes of the image, at most five."""
+        del placement  # a label applies to the whole image
         classes = np.asarray(outputs["classes"][0], np.int64)
         return Label(classes, np.asarray(outputs["probabilities"][0], np.float32), self.labels)

@@ -1,8 +1,8 @@
-"""A CUDA device: its memory, streams and events, by NVIDIA's own bindings of the CUDA runtime.
+"""A CUDA device: memory, streams and events, through NVIDIA's bindings of the CUDA runtime.
 
-The package ``cuda-bindings`` is a few megabytes, comes from the package index for x86 and ARM alike
-and brings the runtime with it. PyTorch could do the same, but for a Jetson it is a build of its own
-of some gigabytes, and a run on an exported model needs no PyTorch on any other engine.
+The package ``cuda-bindings`` is a few megabytes, available from the package index for x86 and ARM,
+and includes the runtime. PyTorch could do the same, but for a Jetson it is a separate build of some
+gigabytes, and running an exported model needs no PyTorch with other engines.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from livevision.errors import ModelError, UsageError
 
 
 class CudaDevice:
-    """One device; all that was taken of it is given back by ``close``.
+    """One device; ``close`` frees everything that was allocated on it.
 
-    Streams and events are the runtime's own handles, device memory is an address.
+    Streams and events are handles of the runtime; device memory is an address.
 
     Args:
         asked: "cuda" or "cuda:N".
 
     Raises:
-        UsageError: There is no such device here.
+        UsageError: The device does not exist here.
     """
 
     def __init__(self, asked: str) -> None:
         kind, _, number = asked.partition(":")
         if kind != "cuda":
-            raise UsageError(f"device {asked!r} is no CUDA device; known: cuda, cuda:N")
+            raise UsageError(f"device {asked!r} is not a CUDA device; known: cuda, cuda:N")
         self._index = int(number or 0)
-        # Without a driver this is an error, and the number is None.
+        # Without a driver this is an error, and the count is None.
         error, count = runtime.cudaGetDeviceCount()
         if error != runtime.cudaError_t.cudaSuccess or self._index >= count:
             found = f"the driver finds {count}" if count else _text(error)
@@ -49,18 +49,18 @@ class CudaDevice:
         return f"cuda:{self._index}"
 
     def use(self) -> None:
-        """Make it the device of the calling thread, as each thread must that computes on it."""
+        """Make it the calling thread's device, as each thread that computes on it must."""
         _done(runtime.cudaSetDevice(self._index))
 
     def stream(self) -> Any:
-        """A stream that does not wait for any other."""
+        """A stream that is independent of all others."""
         flags = runtime.cudaStreamNonBlocking
         return self._kept(
             _done(runtime.cudaStreamCreateWithFlags(flags)), runtime.cudaStreamDestroy
         )
 
     def host(self, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
-        """An array in memory that stays in its place, so that copies need not wait for the CPU."""
+        """An array in pinned memory, so that copies need not wait for the CPU."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = self._kept(_done(runtime.cudaMallocHost(size)), runtime.cudaFreeHost)
         buffer = (ctypes.c_uint8 * size).from_address(int(address))
@@ -68,38 +68,38 @@ class CudaDevice:
         return array.view(dtype).reshape(shape)
 
     def memory(self, size: int) -> int:
-        """Address of so many bytes on the device."""
+        """Allocate bytes on the device; returns the address."""
         return int(self._kept(_done(runtime.cudaMalloc(size)), runtime.cudaFree))
 
     def upload(self, address: int, array: npt.NDArray[Any], stream: Any) -> None:
-        """Copy a ``host`` array to the device, in the stream's turn."""
+        """Copy a ``host`` array to the device, in stream order."""
         kind = runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
         _done(runtime.cudaMemcpyAsync(address, array.ctypes.data, array.nbytes, kind, stream))
 
     def download(self, array: npt.NDArray[Any], address: int, stream: Any) -> None:
-        """Copy from the device to a ``host`` array, in the stream's turn."""
+        """Copy from the device to a ``host`` array, in stream order."""
         kind = runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
         _done(runtime.cudaMemcpyAsync(array.ctypes.data, address, array.nbytes, kind, stream))
 
     def event(self) -> Any:
-        """A mark to wait for without keeping a core busy."""
+        """An event; waiting for it does not keep a core busy."""
         flags = runtime.cudaEventBlockingSync
         return self._kept(_done(runtime.cudaEventCreateWithFlags(flags)), runtime.cudaEventDestroy)
 
     def record(self, event: Any, stream: Any) -> None:
-        """Set the mark behind all that the stream has been given so far."""
+        """Record the event after all work in the stream so far."""
         _done(runtime.cudaEventRecord(event, stream))
 
     def wait(self, event: Any) -> None:
-        """Wait until the device has come to the mark; at once where it was never set."""
+        """Wait for the event; returns at once if it was never recorded."""
         _done(runtime.cudaEventSynchronize(event))
 
     def seconds(self, first: Any, last: Any) -> float:
-        """How long the device took from one mark to the other; it has come to both."""
+        """Seconds on the device between two events, both reached."""
         return float(_done(runtime.cudaEventElapsedTime(first, last))) / 1e3
 
     def close(self) -> None:
-        """Give everything back; nothing may be under way."""
+        """Free everything; no work may be in flight."""
         if self._freeing:
             self.use()
         while self._freeing:
@@ -112,10 +112,10 @@ class CudaDevice:
 
 
 def _done(answer: tuple[Any, ...]) -> Any:
-    """What a call of the runtime gave.
+    """The result of a call of the runtime.
 
     Raises:
-        ModelError: It failed.
+        ModelError: The call failed.
     """
     error, *given = answer
     if error != runtime.cudaError_t.cudaSuccess:

@@ -1,7 +1,7 @@
-"""What an exported graph tells about itself.
+"""The description of an exported graph: its metadata.
 
-An ONNX file holds it as ``metadata_props``, an OpenVINO file as ``rt_info``, and a plan of TensorRT
-has a .json beside it. Every value is text:
+An ONNX file stores it as ``metadata_props``, an OpenVINO file as ``rt_info``, and a TensorRT plan
+in a .json beside it. Every value is text:
 
 ==============  ==============================================================
 key             value
@@ -12,19 +12,19 @@ task            "detect", "segment" or "classify"
 net             name of the net
 input_size      WIDTHxHEIGHT in pixels
 fit             "stretch", "letterbox" or another of ``preprocess.fit``
-fill            of a letterbox: value of the pixels that it adds, 0..255; ImageNet's mean
-                colour where missing
+fill            of a letterbox: value of the padding pixels, 0..255; default:
+                ImageNet's mean colour
 colour_order    "BGR"
 labels          JSON list of class names
 card            JSON object: params, madds, data, score, licence
 weights_sha256  hash of the weights file; "" for random weights
 precision       "fp32", "fp16" (weights only), "bf16" (arithmetic only) or
-                "int8"; fp32 where missing
+                "int8"; default: fp32
 gpu             of a plan: the GPU that it runs on
 capability      of a plan: the GPU's compute capability, such as "8.7"
-tensorrt        of a plan: the version that runs it
-agreement       of other files than fp32: how far they agree with it, as JSON
-                (``agreement.Agreement``); "" where it could not be told
+tensorrt        of a plan: the TensorRT version that runs it
+agreement       of other files than fp32: agreement with fp32, as JSON
+                (``agreement.Agreement``); "" if unknown
 ==============  ==============================================================
 """
 
@@ -37,18 +37,18 @@ from xml.etree import ElementTree
 from livevision.errors import ModelError
 
 GRAPHS = (".onnx", ".xml", ".engine", ".tflite")
-"""Suffixes of the files that hold a graph: ONNX, OpenVINO's own, beside a ``.bin``, plans of
-TensorRT, beside a ``.json``, and TensorFlow Lite's, which are of others alone."""
+"""Suffixes of graph files: ONNX; OpenVINO's, beside a ``.bin``; TensorRT plans, beside a
+``.json``; and TensorFlow Lite's, which are always third-party."""
 
 GROUP = "livevision"
-"""Where in an OpenVINO file's ``rt_info`` the description stands."""
+"""Key of the description in an OpenVINO file's ``rt_info``."""
 
 
 def read_description(path: Path) -> dict[str, str]:
-    """The description in a graph file, by key; OpenVINO need not be installed to read its file.
+    """The description in a graph file, by key; needs no OpenVINO to read OpenVINO files.
 
     Raises:
-        ModelError: The file is no graph, or is cut short, or livevision did not write it.
+        ModelError: The file is not a graph, is truncated, or was not written by livevision.
     """
     found = {".xml": _of_openvino, ".engine": _of_tensorrt}.get(path.suffix, _of_onnx)(path)
     if "livevision" not in found:
@@ -60,20 +60,20 @@ def read_description(path: Path) -> dict[str, str]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a graph was written by livevision, or is no file that could be another's.
+    """Whether livevision wrote a graph, or the file cannot be a third party's.
 
     Raises:
-        ModelError: The file is there and cannot be read.
+        ModelError: The file exists and cannot be read.
     """
     if path.suffix == ".xml":
-        # Also where its weights are missing, or it is cut short: what is said of those is the same.
+        # Also if its weights are missing or it is truncated: the error is the same.
         try:
             return "livevision" in _of_openvino(path)
         except ModelError:
             return True
     if path.suffix != ".onnx":
         return path.suffix != ".tflite"
-    # A file that is none of ours may be none of ONNX's either, or too large to be read at all.
+    # A third-party file may not be ONNX either, or too large to be read.
     try:
         return path.stat().st_size < 2**31 and "livevision" in _of_onnx(path)
     except (ModelError, OSError):
@@ -114,7 +114,7 @@ def _of_openvino(path: Path) -> dict[str, str]:
         text = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{str(path)!r}: {error.strerror}") from error
-    # The graph itself may be megabytes of XML; what is told of it as a whole comes last.
+    # The graph may be megabytes of XML; metadata of the whole comes last.
     start, end = text.rfind(b"<rt_info>"), text.rfind(b"</rt_info>")
     try:
         if start < 0 or not text.rstrip().endswith(b"</net>"):

@@ -1,4 +1,4 @@
-"""Detection: boxes of things, with their classes."""
+"""Detection: boxes of objects, with their classes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class DetectTask:
-    """Both halves of detection around a net that gives boxes, scores and classes.
+    """Pre- and post-processing of a net that gives boxes, scores and classes.
 
     Args:
         labels: Class names.
-        fit: Lays images into the net's input and boxes back on them.
-        conf: Boxes of a lower score are left out, 0..1.
-        iou: Of two boxes of a class that overlap by more than this, the weaker goes, 0..1.
-        max_det: At most so many boxes an image, the strongest first.
+        fit: Resizes images to the net's input, and maps boxes back.
+        conf: Minimum score of a box, 0..1.
+        iou: IoU above which the weaker of two boxes of a class is dropped, 0..1.
+        max_det: Maximum boxes per image, strongest first.
         classes: Names or numbers of the classes to keep; None keeps all.
-        class_agnostic: Of boxes of different classes on one object only the strongest stays, among
+        class_agnostic: Keep only the strongest of boxes of different classes on one object, among
             the classes kept (``across_classes``).
 
     Raises:
@@ -63,7 +63,7 @@ class DetectTask:
         self._threshold = np.array([iou], np.float32)
 
     def prepare(self, image: Image) -> tuple[Batch, Placement]:
-        """Lay an image, uint8 H×W×3 BGR, into the net's input."""
+        """Resize an image, uint8 H×W×3 BGR, into the net's input."""
         array, placement = self.fit.place(image)
         return {"image": array, "iou_threshold": self._threshold}, placement
 
@@ -72,12 +72,12 @@ class DetectTask:
         from supervision import Detections
 
         scores, classes = outputs["scores"][0], outputs["classes"][0]
-        # Rows without a box have the score -1, which passes no threshold but a conf of zero.
+        # Empty rows have the score -1, which only a conf of zero would admit.
         kept = (scores >= self.conf) & (scores >= 0)
         if self.classes is not None:
             kept &= np.isin(classes, self.classes)
         boxes = self.fit.boxes(outputs["boxes"][0], placement)
-        # What lay in the margins of a letterbox has no area left once clipped to the image.
+        # Boxes in the padding of a letterbox have no area once clipped to the image.
         kept &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         rows = np.flatnonzero(kept)
         rows = rows[np.argsort(-scores[rows], kind="stable")]
@@ -96,7 +96,7 @@ class DetectTask:
 
 
 def no_such_class(number: int, labels: int) -> str:
-    """What to say where a net finds a class that has no name."""
+    """The message for a class number without a name."""
     return (
         f"the model found class {number} and has {labels} labels; give those that it was trained "
         "with: --labels coco80, coco91, voc20 or FILE"
@@ -104,12 +104,12 @@ def no_such_class(number: int, labels: int) -> str:
 
 
 def class_ids(classes: Sequence[str | int], labels: Sequence[str]) -> list[int]:
-    """Numbers of classes given by name or by number, "2" included.
+    """Numbers of classes given by name or by number (also as text, "2").
 
-    Where Pascal VOC and COCO call a class differently, either name will do.
+    For classes that Pascal VOC and COCO name differently, either name works.
 
     Raises:
-        UsageError: A name is none of the labels, or a number is too high.
+        UsageError: A name is unknown, or a number is too high.
     """
     ids = []
     for given in classes:
@@ -127,7 +127,7 @@ def class_ids(classes: Sequence[str | int], labels: Sequence[str]) -> list[int]:
 
 
 def own_classes(classes: Sequence[str | int], labels: Sequence[str]) -> list[str | int]:
-    """Those of the classes, by name or number, that are among the labels."""
+    """The classes, by name or number, that are among the labels."""
     own = []
     for given in classes:
         with suppress(UsageError):
@@ -137,5 +137,5 @@ def own_classes(classes: Sequence[str | int], labels: Sequence[str]) -> list[str
 
 
 def warm() -> None:
-    """Import supervision ahead of the first ``decode``; half a second that engines can share."""
+    """Import supervision before the first ``decode``; half a second, while engines open."""
     import supervision  # noqa: F401

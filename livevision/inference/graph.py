@@ -1,8 +1,8 @@
-"""Whole graphs in torch: from the pixels of an image to a small answer.
+"""Complete graphs in torch, from pixels to small outputs.
 
-Normalisation, arg-max, box decoding and suppression lie inside, so that every engine computes the
-same and none needs torch to make sense of what comes out. ``export`` writes these modules to ONNX
-files and the torch engine runs them as they are.
+They contain normalisation, arg-max, box decoding and NMS, so that every engine computes the same
+and none needs torch for post-processing. ``export`` writes these modules to ONNX files; the torch
+engine runs them directly.
 
 Inputs and outputs, with N images of H×W pixels and K boxes or classes:
 
@@ -11,11 +11,11 @@ task       name             dtype     shape and meaning
 =========  ===============  ========  ====================================================
 all        image            uint8     N×H×W×3, BGR
 segment    class_map        uint8     N×H×W, number of the most likely class
-detect     iou_threshold    float32   1, overlap above which the weaker of two boxes goes
+detect     iou_threshold    float32   1, IoU above which the weaker of two boxes is dropped
 detect     boxes            float32   N×K×4, x1 y1 x2 y2 in input pixels
-detect     scores           float32   N×K, 0..1, falling; -1 in rows that hold no box
+detect     scores           float32   N×K, 0..1, descending; -1 in empty rows
 detect     classes          int32     N×K
-classify   probabilities    float32   N×K of the K most likely classes, falling
+classify   probabilities    float32   N×K of the K most likely classes, descending
 classify   classes          int32     N×K
 =========  ===============  ========  ====================================================
 """
@@ -31,11 +31,11 @@ from livevision.inference.weights import load_weights
 from livevision.nets import IMAGE_MEAN, IMAGE_STD, build, families, names
 
 TOP = 5
-"""The most classes that a classifier's graph gives for an image."""
+"""Maximum classes in a classifier's output."""
 
 
 class Normalise(nn.Module):
-    """Pixels, uint8 N×H×W×3 BGR, to what the nets take, float32 N×3×H×W RGB, normalised."""
+    """Converts pixels, uint8 N×H×W×3 BGR, to float32 N×3×H×W RGB, normalised."""
 
     scale: Tensor
     shift: Tensor
@@ -48,12 +48,12 @@ class Normalise(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         batch, height, width, _ = (int(n) for n in image.shape)
-        # On the pixels as they lie: engines that compute with channels last need not turn them.
-        # And by whole rows: three numbers a pixel are too few for a processor's vectors.
+        # In NHWC, which engines with channels last need not transpose, and by whole rows, since
+        # three values per pixel are too few for vector instructions.
         rows = image.float().reshape(batch, height, 3 * width)
         rows = rows * self.scale.repeat(width) + self.shift.repeat(width)
         bgr = rows.reshape(batch, height, width, 3).permute(0, 3, 1, 2)
-        # Last of all, so that engines can put the weights of the first layer in order instead.
+        # Last, so that engines can reorder the weights of the first layer instead.
         return bgr[:, [2, 1, 0]]
 
 
@@ -70,10 +70,10 @@ class SegmentGraph(nn.Module):
 
 
 def first_largest(logits: Tensor) -> Tensor:
-    """The channel of the largest value at each place, the first of equals: arg-max, as uint8.
+    """Arg-max over channels as uint8; the first of equal values wins.
 
-    OpenVINO sorts to find an arg-max and spends a sixth of a small net's time there; channel by
-    channel it is done in a quarter of that, and other engines lose next to nothing.
+    OpenVINO sorts for an arg-max, a sixth of a small net's time; comparing channel by channel takes
+    a quarter of that, and costs other engines almost nothing.
 
     Args:
         logits: N×C×H×W, C at most 256.
@@ -113,7 +113,7 @@ class ClassifyGraph(nn.Module):
         self.net = net
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        # In float32 whatever the net was computed in: sums over many classes.
+        # In float32 whatever the net's precision: sums over many classes.
         probabilities = self.net(self.normalise(image)).float().softmax(1)
         best, classes = probabilities.topk(min(TOP, int(probabilities.shape[1])), 1)
         return best, classes.to(torch.int32)
@@ -127,15 +127,15 @@ GRAPHS: dict[str, type[nn.Module]] = {
 
 
 def build_graph(files: ModelFiles) -> nn.Module:
-    """The graph of a model, in eval mode, its weights loaded as float32.
+    """Build the graph of a model in eval mode, with weights in float32.
 
-    Where ``files.weights`` is None the net keeps its random start, the same one every time.
+    If ``files.weights`` is None, the net keeps its random initialisation, always the same.
 
     Raises:
         ModelError: The weights cannot be read or do not fit the net.
     """
     if files.net not in (*names(), *families()):
-        raise ModelError(f"model {files.name!r} is made of no net that this version can build")
+        raise ModelError(f"model {files.name!r} uses no net that this version can build")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = build(files.net, **files.net_options)
@@ -145,7 +145,7 @@ def build_graph(files: ModelFiles) -> nn.Module:
 
 
 def example_inputs(files: ModelFiles) -> dict[str, Tensor]:
-    """Grey images, as many as in a call, and an overlap of one half where the task takes one."""
+    """Grey images in the model's batch size, and an IoU threshold of 0.5 if the task has one."""
     width, height = files.input_size
     inputs = {"image": torch.full((files.batch, height, width, 3), 128, dtype=torch.uint8)}
     if files.task == "detect":

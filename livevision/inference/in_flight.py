@@ -1,4 +1,4 @@
-"""Places in which batches are computed, several at once, as engines for GPUs have them."""
+"""Slots of a GPU engine: each computes one batch, and several are in flight."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from livevision.errors import ModelError
 from livevision.frame import Batch
 
 AT_ONCE = 2
-"""Batches that a GPU has in flight: while one is computed the next one's pixels are on their way,
-and the last one's answers are on theirs."""
+"""Batches in flight on a GPU: while one is computed, the next one's pixels and the last one's
+results are copied."""
 
 
 class Place(Protocol):
-    """All that one batch takes from its start to its end: buffers, a stream, a graph.
+    """Resources of one batch: buffers, a stream, a graph.
 
     ``begin`` and ``finish`` may be called on different threads.
 
     Attributes:
-        seconds: How long the device was at the last batch, known after ``finish``.
+        seconds: Time of the last batch on the device; set by ``finish``.
     """
 
     seconds: float
 
     def begin(self, batch: Batch) -> None:
-        """Have the batch computed, and return at once; its arrays are lent until ``finish``."""
+        """Start a batch and return at once; its arrays must not change until ``finish``."""
 
     def finish(self) -> dict[str, Any]:
-        """Wait for the outputs; these are the caller's."""
+        """Wait for the outputs; the caller owns them."""
 
     def close(self) -> None:
-        """Wait for what was begun, and let go of everything."""
+        """Wait for what is in flight and free everything."""
 
 
 class Begun:
-    """A batch that a place is at work on; see ``Pending``."""
+    """A batch in flight in a slot; see ``Pending``."""
 
     def __init__(self, place: Place, begun: float, free: Callable[[Place], None]) -> None:
         self.done: float | None = None
@@ -50,7 +50,7 @@ class Begun:
 
 
 class Computed:
-    """A batch whose outputs are there already; see ``Pending``."""
+    """A batch whose outputs are already there; see ``Pending``."""
 
     def __init__(self, outputs: dict[str, Any]) -> None:
         self.done: float | None = time.perf_counter()
@@ -61,11 +61,11 @@ class Computed:
 
 
 class Places:
-    """Places of an engine: made beforehand, one more where all are taken.
+    """The slots of an engine: created in advance; another one is added if all are in use.
 
     Args:
-        make: Makes one.
-        count: So many are made now.
+        make: Creates a slot.
+        count: Number to create in advance.
     """
 
     def __init__(self, make: Callable[[], Place], count: int) -> None:
@@ -82,7 +82,7 @@ class Places:
         self._free.extend(self._all)
 
     def start(self, batch: Batch) -> Begun:
-        """Begin a batch; what is returned waits for its outputs, and is called once.
+        """Start a batch; call the result once to wait for the outputs.
 
         Raises:
             ModelError: The engine is closed.
@@ -98,7 +98,7 @@ class Places:
         return Begun(place, begun, self._free.append)
 
     def close(self) -> None:
-        """End what was begun and never asked for, and let go of all places."""
+        """End batches that were started and never fetched, and free all slots."""
         self._closed = True
         for place in self._all:
             place.close()

@@ -1,8 +1,8 @@
-"""Post-training quantisation with NNCF: a graph whose convolutions and products are in int8.
+"""Post-training quantisation with NNCF: convolutions and matrix products in int8.
 
-What surrounds the net in the graph stays in float: normalisation before its first layer, arg-max
-after its last, and the geometry of boxes (decoding, top-k, suppression, sampling) wherever it
-stands, since eight bits do not tell one pixel from the next in a picture of a thousand.
+The rest of the graph stays in float: normalisation before the first layer, arg-max after the last,
+and box geometry (decoding, top-k, NMS, sampling) anywhere, since eight bits cannot address single
+pixels in a picture of a thousand.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def quantise(model: ov.Model, batches: Sequence[Batch]) -> ov.Model:
 
     Args:
         model: The graph in fp32.
-        batches: Inputs of one frame each, from which the ranges of values are taken.
+        batches: Inputs of one frame each, for calibration.
     """
-    import nncf  # here, as it looks for every framework there is
+    import nncf  # here, since it looks for every installed framework
 
-    # Its own function for this has been seen to silence handlers of others too.
+    # Its own function for this also silences handlers of other loggers.
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    with redirect_stdout(sys.stderr):  # where it shows its progress
+    with redirect_stdout(sys.stderr):  # it prints its progress
         quantised: ov.Model = nncf.quantize(
             model,
             nncf.Dataset([dict(batch) for batch in batches]),
@@ -43,11 +43,11 @@ def quantise(model: ov.Model, batches: Sequence[Batch]) -> ov.Model:
 
 
 def outside_the_net(model: ov.Model) -> list[str]:
-    """Names of the operations that shall stay in float; see the head of this file.
+    """Names of the operations that stay in float; see the module's docstring.
 
-    A layer is a convolution or product with constant weights. Outside are the operations that have
-    no layer before them or none after them, products of two computed things, and all that give no
-    feature map, N×C×H×W.
+    A layer is a convolution or product with constant weights. Float are operations without a layer
+    before or after them, products of two computed tensors, and all whose output is not a feature
+    map, N×C×H×W.
     """
     operations = [op for op in model.get_ordered_ops() if op.get_type_name() not in _UNCOUNTED]
     names = [op.get_friendly_name() for op in operations]
@@ -82,6 +82,6 @@ def _is_layer(node: ov.Node) -> bool:
     if node.get_type_name() not in _LAYERS:
         return False
     weights = node.input_value(1).get_node()
-    while weights.get_type_name() in ("Convert", "Reshape"):  # of stored half floats, of groups
+    while weights.get_type_name() in ("Convert", "Reshape"):  # of half floats, of groups
         weights = weights.input_value(0).get_node()
     return bool(weights.get_type_name() == "Constant")

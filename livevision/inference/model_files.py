@@ -1,4 +1,4 @@
-"""What an engine opens: the description of a net and the files that hold it."""
+"""The files of a model that engines open, and its description."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ OUTPUTS = {
     "detect": ("boxes", "scores", "classes"),
     "classify": ("probabilities", "classes"),
 }
-"""Names of what the graph of a task takes and gives; shapes stand in ``graph``."""
+"""Names of inputs and outputs of each task's graph; shapes are in ``graph``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
     """A net with its weights, its exported graph, or both.
 
-    An engine that builds nets itself reads ``weights``; one that runs exported graphs reads
-    ``graph``. The class of each engine says which, as ``reads``.
+    Engines that build nets read ``weights``; those that run exported graphs read ``graph``. The
+    engine's class attribute ``reads`` says which.
 
     Attributes:
         name: The model's name, for messages.
         task: "detect", "segment" or "classify".
-        net: Name of the net, as ``livevision.nets.build`` knows it; "" where only a graph is known.
-        net_options: What ``build`` takes besides.
+        net: Name of the net for ``livevision.nets.build``; "" if there is only a graph.
+        net_options: Further arguments of ``build``.
         input_size: (width, height) of the input in pixels.
-        weights: A safetensors file; None for the net's random start.
-        graph: An ONNX file, or one of OpenVINO's, laid out as ``livevision.inference.graph`` tells.
-        precision: What the graph is meant for: "fp32", "fp16" (its weights are stored so), "bf16"
-            (it is computed so) or "int8" (both).
-        batch: Images in one call. A graph has them in its shape; only what is made from weights can
-            have more than one.
-        agreement: How far the graph agrees with fp32, as ``agreement.Agreement`` writes it; ""
-            where it is fp32 or nobody knows.
-        outputs: Names of what the graph gives, where it is somebody else's and has been given
-            livevision's input alone; empty for a graph of livevision's own.
+        weights: A safetensors file; None for random weights.
+        graph: An ONNX or OpenVINO file, with the inputs and outputs of
+            ``livevision.inference.graph``.
+        precision: Precision of the graph: "fp32", "fp16" (stored weights), "bf16" (arithmetic) or
+            "int8" (both).
+        batch: Batch size. A graph has it in its shape; only files made from weights can have more
+            than one.
+        agreement: Agreement of the graph with fp32, as stored by ``agreement.Agreement``; "" if it
+            is fp32 or unknown.
+        outputs: Output names of a third-party graph that was only given livevision's input; empty
+            for livevision's own graphs.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Engines for exported graphs with ONNX Runtime: on the CPU, on CUDA, and with TensorRT inside."""
+"""Engines for exported graphs with ONNX Runtime: on CPU, CUDA, or with its TensorRT provider."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _DTYPES = {
 }
 _ERRORS_ONLY = 3
 _CPU, _CUDA, _TENSORRT = (f"{n}ExecutionProvider" for n in ("CPU", "CUDA", "Tensorrt"))
-_WORKSPACE = 1 << 30  # bytes that a layer may take while it computes
+_WORKSPACE = 1 << 30  # bytes that a layer may use
 
 
 class OnnxEngine:
     """Runs a graph with ONNX Runtime.
 
-    On CUDA the graph's inputs and outputs stay in the device's memory from call to call. Where ONNX
-    Runtime would go on with the CPU because it cannot start CUDA, this is an error.
+    On CUDA the inputs and outputs stay in device memory between calls. ONNX Runtime would fall back
+    to the CPU if it cannot start CUDA; here that is an error.
 
     Args:
         files: The model; its ``graph`` is opened.
         device: "cpu", "cuda" or "cuda:N".
-        precision: "auto", which is what the graph is stored in; "fp32"; on CUDA "fp16" of a graph
-            in fp32; "fp16" or "int8" of one that is stored so.
-        threads: Threads to compute with on the CPU; None for one on each core.
+        precision: "auto" (that of the graph); "fp32"; "fp16" on CUDA for a graph in fp32; "fp16" or
+            "int8" for a graph stored so.
+        threads: CPU threads; None for one per core.
 
     Raises:
-        UsageError: The device or the precision is not to be had.
+        UsageError: The device or the precision is not available.
         ModelError: The graph cannot be read.
     """
 
@@ -71,11 +71,11 @@ class OnnxEngine:
         try:
             with redirect_stdout(sys.stderr):
                 if on_gpu and hasattr(ort, "preload_dlls"):
-                    ort.preload_dlls()  # those of CUDA that came by pip
+                    ort.preload_dlls()  # CUDA libraries installed by pip
                 session = ort.InferenceSession(
                     graph, options, providers=self._providers(wanted, number, files, precision)
                 )
-        except Exception as error:  # its errors share no class of their own below Exception
+        except Exception as error:  # its errors have no common base class below Exception
             raise ModelError(f"ONNX Runtime cannot open {str(files.graph)!r}: {error}") from error
         if session.get_providers()[0] != wanted:
             raise ModelError(
@@ -107,10 +107,10 @@ class OnnxEngine:
         self._session = self._bound = None
 
     def _provider(self, device: str) -> tuple[str, int]:
-        """What is to compute, and the number of its device.
+        """The execution provider and the number of its device.
 
         Raises:
-            UsageError: The device is unknown, or the installed ONNX Runtime has no such provider.
+            UsageError: The device is unknown, or the installed ONNX Runtime lacks the provider.
         """
         if device == "cpu" and self.provider == _CUDA:
             return _CPU, 0
@@ -127,7 +127,7 @@ class OnnxEngine:
         return self.provider, int(number or 0)
 
     def _graph(self, files: ModelFiles, precision: str) -> str | bytes:
-        """The graph as it is computed: a file's name, or its content where it was changed."""
+        """The graph to run: a file's name, or its content if it was changed."""
         if precision == files.precision:
             return str(files.graph)
         from livevision.inference.onnx_half import halve
@@ -138,24 +138,23 @@ class OnnxEngine:
     def _providers(
         self, wanted: str, number: int, files: ModelFiles, precision: str
     ) -> list[str | tuple[str, dict[str, str]]]:
-        """What may compute, preferred first; parts that none of the others takes go to the CPU."""
+        """Execution providers, preferred first; operations that none supports run on the CPU."""
         if wanted == _CPU:
             return [_CPU]
-        # TF32 has no more digits than fp16, and fp32 was asked for.
+        # TF32 has the mantissa of fp16, and fp32 was requested.
         return [(_CUDA, {"device_id": str(number), "use_tf32": "0"}), _CPU]
 
 
 class OnnxTensorRTEngine(OnnxEngine):
-    """Runs a graph with TensorRT inside ONNX Runtime, which builds and keeps the plan itself.
+    """Runs a graph with ONNX Runtime's TensorRT provider, which builds and caches the plan.
 
-    The engine "tensorrt" does the same with less on the way; this one serves where the build of
-    ONNX Runtime for GPUs is what is at hand. In fp16 TensorRT may here compute the geometry of
-    boxes in fp16 too.
+    The engine "tensorrt" does the same more directly; this one is for installations with ONNX
+    Runtime for GPUs only. In fp16 TensorRT may compute box geometry in fp16 too.
 
     Args:
         files: The model; its ``graph`` is opened.
         device: "cuda" or "cuda:N".
-        precision: As for ``OnnxEngine``, but for int8.
+        precision: As for ``OnnxEngine``, without int8.
         threads: As for ``OnnxEngine``.
     """
 
@@ -183,7 +182,7 @@ class OnnxTensorRTEngine(OnnxEngine):
         folder = cache_folder("onnx-tensorrt")
         if folder is not None:
             prune(folder, MOST_BYTES)
-            # Its own name for a plan tells the graph's shape and nothing of the weights.
+            # Its own name for a plan depends on the graph's shape but not on the weights.
             made_of = f"{ort.__version__} {__version__} {precision}".encode()
             key = hashlib.sha256(made_of + Path(files.graph or "").read_bytes()).hexdigest()[:16]
             options |= {
@@ -196,13 +195,13 @@ class OnnxTensorRTEngine(OnnxEngine):
 
 
 class Bound:
-    """A session whose inputs and outputs lie in its device's memory, taken once.
+    """A session whose inputs and outputs are in device memory that is allocated once.
 
     Args:
         session: An ``ort.InferenceSession``.
-        spec: What it takes and gives.
-        device: "cuda" or "cpu", as ONNX Runtime names it.
-        number: The device's.
+        spec: Its inputs and outputs.
+        device: "cuda" or "cpu", as in ONNX Runtime.
+        number: Number of the device.
     """
 
     def __init__(self, session: Any, spec: EngineSpec, device: str, number: int) -> None:
@@ -228,10 +227,10 @@ class Bound:
 
 
 def _read(graph: Path | None) -> Any:
-    """An .onnx file's model.
+    """The model in an .onnx file.
 
     Raises:
-        ModelError: It is none.
+        ModelError: Not such a file.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -243,6 +242,6 @@ def _read(graph: Path | None) -> Any:
 
 
 def _spec(port: Any) -> TensorSpec:
-    # -1 where it is known only once something has been computed, as the number of boxes may be.
+    # -1 for sizes that are only known after a computation, such as the number of boxes.
     shape = tuple(n if isinstance(n, int) else -1 for n in port.shape)
     return TensorSpec(shape, _DTYPES.get(port.type, port.type))

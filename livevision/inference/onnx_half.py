@@ -1,8 +1,8 @@
-"""An ONNX graph whose net is in float16, with casts where the net begins and ends.
+"""Converts the net of an ONNX graph to float16, with casts where the net begins and ends.
 
-Inputs and outputs stay as they are, and so does all that surrounds the net (``onnx_layers``). The
-converter that comes with ONNX Runtime casts each number that it shall not touch to float16 and back
-between any two operations, which is what must not happen to the corners of a box.
+Inputs, outputs and everything around the net stay as they are (``onnx_layers``). ONNX Runtime's own
+converter casts numbers in excluded operations to float16 and back between any two of them, which
+would destroy the precision of box corners.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 from livevision.inference.onnx_layers import name_nodes, net_of
 
 _SIZES = {"Resize": (1, 2)}
-"""Inputs that tell where to and how far, which are float32 whatever is resized."""
+"""Inputs with sizes and scales, which are float32 whatever is resized."""
 
 _LARGEST = float(np.finfo(np.float16).max)
 
 
 def halve(model: Any) -> Any:
-    """The model, its net in float16.
+    """Convert the net of a model to float16.
 
     Args:
-        model: An ``onnx.ModelProto`` in float32; it is changed.
+        model: An ``onnx.ModelProto`` in float32; it is modified.
     """
     import onnx
 
@@ -36,7 +36,7 @@ def halve(model: Any) -> Any:
     outside = {port.name for port in graph.output}
     outside.update(i for node in graph.node if node.name not in net for i in node.input)
 
-    halves: dict[str, str] = {}  # what exists in float16, by its name in float32
+    halves: dict[str, str] = {}  # names of float16 tensors by their float32 names
     nodes = []
     for node in graph.node:
         if node.name not in net:

@@ -1,10 +1,9 @@
-"""Post-training quantisation with ONNX Runtime's tools: an ONNX graph whose net is in int8.
+"""Post-training quantisation of an ONNX graph's net with ONNX Runtime's tools.
 
-The graph says itself where it is in int8, by pairs of QuantizeLinear and DequantizeLinear around
-the net's layers, and whoever runs it computes what stands between two pairs in int8. CPUs and
-TensorRT ask for different ones. CPUs take bytes whose range begins at zero after a ReLU, so that
-the pair is the ReLU. TensorRT takes ranges that are symmetric about zero, and wants the pair behind
-the ReLU alone, so that convolution and ReLU are one.
+The graph marks int8 by pairs of QuantizeLinear and DequantizeLinear around the net's layers; what
+is between two pairs is computed in int8. CPUs and TensorRT need different pairs. CPUs use unsigned
+bytes starting at zero after a ReLU, so that the pair replaces the ReLU. TensorRT requires ranges
+symmetric about zero, and the pair only after the ReLU, so that convolution and ReLU are fused.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ def quantise(
 
     Args:
         graph: The graph in fp32.
-        batches: Inputs of one frame each, from which the ranges of values are taken.
-        output: The .onnx file; it keeps what ``graph`` tells of itself.
-        symmetric: As TensorRT takes it; otherwise as CPUs do.
+        batches: Inputs of one frame each, for calibration.
+        output: The .onnx file; it keeps the description of ``graph``.
+        symmetric: Quantise for TensorRT; otherwise for CPUs.
 
     Raises:
-        ModelError: The net's numbers have no range.
+        ModelError: The ranges of the net's values are not finite.
     """
     import onnx
     from onnxruntime import quantization
@@ -60,7 +59,7 @@ def quantise(
     kinds = quantization.QuantType
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.ERROR)  # it recommends its pre-processing, which has nothing to do here
+    root.setLevel(logging.ERROR)  # it recommends pre-processing that does not apply here
     try:
         quantization.quantize_static(
             model,
@@ -74,14 +73,14 @@ def quantise(
             calibrate_method=quantization.CalibrationMethod.MinMax,
             extra_options={
                 "ActivationSymmetric": symmetric,
-                # Zero or the middle, and so bytes that may be taken for signed ones.
+                # Zero points at zero or the middle, so that bytes can be taken for signed ones.
                 "ActivationRestrictedAsymmetric": not symmetric,
-                # The mean over the frames of the least and the largest number: the widest range of
-                # all is that of one odd frame.
+                # The mean over the frames of minimum and maximum: the total range may come from a
+                # single odd frame.
                 "CalibMovingAverage": True,
             },
         )
-    except AssertionError as error:  # its own check of a range
+    except AssertionError as error:  # its own range check
         raise ModelError(
             f"ONNX Runtime's tools cannot quantise {str(graph)!r}, some of whose numbers are "
             f"infinite or none at all in these frames: {error}"
@@ -100,7 +99,7 @@ def quantise(
 def _first_layers(model: Any, net: set[str]) -> set[str]:
     """Names of the layers that see the picture itself.
 
-    They are a small part of a net's work, and what eight bits cost there goes through all of it.
+    They are a small part of the net's work, and their quantisation error goes through all of it.
     """
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     features = {name for node in model.graph.node if node.name in net for name in node.output}
@@ -115,9 +114,9 @@ def _first_layers(model: Any, net: set[str]) -> set[str]:
 
 
 def _leave_ends_whole(model: Any, net: set[str]) -> None:
-    """Take away the pairs behind the net's last layers, whose numbers go to what is in float32.
+    """Remove the pairs after the net's last layers, whose outputs go to float32 operations.
 
-    With eight bits a score or a logit would be the same as many others.
+    In eight bits many scores or logits would be equal.
     """
 
     def is_last(pair: _Pair) -> bool:
@@ -127,7 +126,7 @@ def _leave_ends_whole(model: Any, net: set[str]) -> None:
 
 
 def _quantise_behind_activations(model: Any) -> None:
-    """Take away the pairs between layers and the activations that follow them."""
+    """Remove the pairs between layers and the activations after them."""
 
     def is_between(pair: _Pair) -> bool:
         return (
@@ -141,12 +140,12 @@ def _quantise_behind_activations(model: Any) -> None:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A QuantizeLinear and the DequantizeLinear behind it.
+    """A QuantizeLinear and the DequantizeLinear after it.
 
     Attributes:
-        maker: What makes the number that is quantised.
+        maker: The node whose output is quantised.
         first, second: The pair itself.
-        readers: What takes the number that comes out.
+        readers: The nodes that use the result.
     """
 
     maker: Any
@@ -156,7 +155,7 @@ class _Pair:
 
 
 def _take_away(model: Any, superfluous: Callable[[_Pair], bool]) -> None:
-    """Have the readers of some pairs take the number as it was."""
+    """Connect the readers of some pairs to the original tensor."""
     nodes = model.graph.node
     makes = {output: node for node in nodes for output in node.output}
     readers: dict[str, list[Any]] = defaultdict(list)
@@ -186,11 +185,11 @@ def _take_away(model: Any, superfluous: Callable[[_Pair], bool]) -> None:
 
 
 def _with_initializers(model: Any) -> Any:
-    """The model with its constants stored as initializers, where the quantiser looks for them."""
+    """The model with its constants as initializers, where the quantiser looks for them."""
     import onnx
 
     kept = []
-    same: dict[str, str] = {}  # what is stored once and goes by several names
+    same: dict[str, str] = {}  # aliases of stored constants
     stored = {tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:
         node.input[:] = [same.get(name, name) for name in node.input]

@@ -1,9 +1,8 @@
-"""Which operations of an ONNX graph make up its net, as against what surrounds the net.
+"""Separates the net of an ONNX graph from the operations around it.
 
-Only the net is computed in a lower precision. What surrounds it stays in float32: normalisation
-before its first layer, arg-max after its last, and the geometry of boxes (decoding, top-k,
-suppression, sampling) wherever it stands, since eleven bits, let alone eight, do not tell one pixel
-from the next in a picture of a thousand.
+Only the net is computed in lower precision. Float32 stay normalisation before its first layer,
+arg-max after its last, and box geometry (decoding, top-k, NMS, sampling) anywhere, since eleven
+bits, let alone eight, cannot address single pixels in a picture of a thousand.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 LAYERS = frozenset(("Conv", "Gemm", "MatMul"))
 
-# What stands between two layers and gives features where it takes features.
+# Operations between layers that map features to features.
 _BETWEEN = frozenset(
     (
         *("Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Div", "Flatten"),
@@ -25,7 +24,7 @@ _BETWEEN = frozenset(
 
 
 def name_nodes(model: Any) -> None:
-    """Give every node of a model a name of its own, as both tools that lower precision ask for."""
+    """Give every node of a model a unique name, as the tools for lower precision require."""
     seen: set[str] = set()
     for number, node in enumerate(model.graph.node):
         if not node.name or node.name in seen:
@@ -34,10 +33,10 @@ def name_nodes(model: Any) -> None:
 
 
 def net_of(model: Any) -> set[str]:
-    """Names of the nodes that make up the net.
+    """Names of the nodes of the net.
 
-    These are the layers, convolutions and products with constant weights, and what lies on a way
-    from one layer to another that features take. A product of two computed things is no layer.
+    These are its layers (convolutions and products with constant weights) and the feature
+    operations on paths between layers. A product of two computed tensors is not a layer.
 
     Args:
         model: An ``onnx.ModelProto`` whose nodes have names.
@@ -73,7 +72,7 @@ def net_of(model: Any) -> set[str]:
 
 
 def _constants(model: Any) -> set[str]:
-    """Names of the tensors that are stored, or are stored ones reshaped or dequantised."""
+    """Names of constant tensors, including constants reshaped or dequantised."""
     found = {tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Constant" or (

@@ -22,7 +22,7 @@ from livevision.protocols import EngineSpec, TensorSpec
 _log = logging.getLogger(__name__)
 
 _LOCK_S = 10.0
-"""How long to wait for other processes to compile theirs: longer than a graph of ours takes."""
+"""Seconds to wait while other processes compile: longer than one of our graphs takes."""
 
 _PRECISIONS = {"auto": "f32", "fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
@@ -34,18 +34,17 @@ class OpenVINOEngine:
     Args:
         files: The model; its ``graph`` is opened.
         device: "cpu".
-        precision: "auto", which is fp32, "fp32", or "bf16" or "fp16" where the processor computes
-            in it; "auto" or "int8" for a graph that is stored in int8; "auto" is bf16 for a graph
-            that was written for it. Left to itself OpenVINO takes bf16 wherever the processor has
-            it, and results then differ from those of the other engines; here that must be asked
-            for.
-        threads: Threads to compute with; None for one on each core.
-        overlap: Share the threads among several batches at once, as many as OpenVINO thinks best
-            for throughput. Each takes longer, all together are done sooner. Otherwise all threads
-            work on one batch, which is done soonest.
+        precision: "auto" (fp32), "fp32", or "bf16" or "fp16" if the processor supports it; "auto"
+            or "int8" for a graph stored in int8; "auto" is bf16 for a graph written for it.
+            OpenVINO by default uses bf16 wherever the processor has it, so that results differ from
+            other engines; here it must be requested.
+        threads: Threads to use; None for one per core.
+        overlap: Divide the threads among several batches, as many as OpenVINO finds best for
+            throughput. Each takes longer, but more are done per second. Otherwise all threads work
+            on one batch, for the lowest latency.
 
     Raises:
-        UsageError: The device or the precision is not to be had.
+        UsageError: The device or the precision is not available.
         ModelError: The graph cannot be read.
     """
 
@@ -72,8 +71,8 @@ class OpenVINOEngine:
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT" if overlap else "LATENCY",
             "INFERENCE_PRECISION_HINT": hint,
-            # A thread held to a core waits for it while the decoder or encoder has it, and another
-            # core lies idle.
+            # A pinned thread waits for its core while the decoder or encoder uses it, and another
+            # core is idle.
             "ENABLE_CPU_PINNING": False,
         }
         if threads is not None:
@@ -84,9 +83,9 @@ class OpenVINOEngine:
         self._idle = list(self._requests)
         at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.streams = max(1, at_once)
-        # Also where it computes one at a time the next one is at hand when that is done.
+        # Even if one is computed at a time, the next one should be ready when it is done.
         self.depth = max(2, at_once) if overlap else at_once
-        # A port may go by several names once the graph has been simplified.
+        # An output may have several names once the graph has been simplified.
         names = {name: port for port in compiled.outputs for name in port.get_names()}
         takes = {name: port for port in compiled.inputs for name in port.get_names()}
         self._outputs = {name: names[name] for name in files.gives}
@@ -112,13 +111,13 @@ class OpenVINOEngine:
     def close(self) -> None:
         for request in self._requests:
             request.cancel()
-            with suppress(RuntimeError):  # which is how it tells that it was cancelled
+            with suppress(RuntimeError):  # raised for cancelled requests
                 request.wait()
         self._compiled = None
         self._requests, self._idle = [], []
 
     def _request_for(self, batch: Batch) -> ov.InferRequest:
-        """A request that no other batch is in; one more where all are taken."""
+        """An unused request; a new one if all are in use."""
         if self._compiled is None:
             raise ModelError("the engine is closed")
         check_batch(batch, self.spec)
@@ -128,14 +127,14 @@ class OpenVINOEngine:
         return self._idle.pop()
 
     def _found(self, request: ov.InferRequest) -> dict[str, Any]:
-        """The outputs, copied, since the request's next batch writes over them."""
+        """The outputs, copied, since the request's next batch overwrites them."""
         found = {n: np.array(request.get_tensor(p).data) for n, p in self._outputs.items()}
         self._idle.append(request)
         return found
 
 
 class _Begun:
-    """A request at work; see ``Pending``."""
+    """A request in flight; see ``Pending``."""
 
     def __init__(
         self,
@@ -148,18 +147,18 @@ class _Begun:
 
     def __call__(self) -> dict[str, Any]:
         self._request.wait()
-        # Before anything else is begun in the request, which tells of its last work alone.
+        # Before the request is reused, since it only knows its last latency.
         self.done = self._begun + self._request.latency / 1e3
         return self._found(self._request)
 
 
 def _compiled(core: ov.Core, graph: str, settings: dict[str, Any]) -> ov.CompiledModel:
-    """A graph, compiled; out of the cache where it lies there, and put there where it does not.
+    """Compile a graph, or load it from the cache.
 
-    OpenVINO keys the cache by its version, the processor and the settings, and writes a broken file
-    anew. But it takes another process's half-written file for a broken one and deletes it, and the
-    writer then fails; so one process at a time is in there. A cache that cannot be used, or is not
-    to be had in time, is done without.
+    OpenVINO keys the cache by its version, the processor and the settings, and replaces broken
+    files. But it takes another process's half-written file for a broken one and deletes it, and the
+    writer then fails; so only one process at a time uses the cache. A cache that fails, or stays
+    locked for too long, is not used.
 
     Raises:
         ModelError: The graph cannot be read.
@@ -181,10 +180,10 @@ def _compiled(core: ov.Core, graph: str, settings: dict[str, Any]) -> ov.Compile
 
 
 def _is_int8(files: ModelFiles, asked: str) -> bool:
-    """Whether the graph is stored in int8, and may be computed as asked.
+    """Whether the graph is stored in int8, and may be computed as requested.
 
     Raises:
-        UsageError: It is int8 and another precision is asked for, or the other way round.
+        UsageError: It is int8 and another precision is requested, or the other way round.
     """
     stored = files.precision == "int8"
     if stored and asked not in ("auto", "int8"):
@@ -215,5 +214,5 @@ def _precision(core: ov.Core, asked: str) -> str:
 def _spec(port: Any) -> TensorSpec:
     dtype = np.dtype(port.get_element_type().to_dtype()).name
     shape = port.get_partial_shape()
-    # -1 where it is known only once something has been computed, as the number of boxes may be.
+    # -1 for sizes that are only known after a computation, such as the number of boxes.
     return TensorSpec(tuple(d.get_length() if d.is_static else -1 for d in shape), dtype)

@@ -1,4 +1,4 @@
-"""Graphs in OpenVINO's own format: an .xml and a .bin beside it, which need no onnx to be read."""
+"""Graphs in OpenVINO's format: an .xml and a .bin beside it; needs no onnx to read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from livevision.inference.description import GROUP
 
 
 def read_graph(path: Path) -> ov.Model:
-    """The graph of an .onnx or .xml file.
+    """Read the graph of an .onnx or .xml file.
 
     Raises:
         ModelError: OpenVINO cannot read it.
@@ -27,13 +27,13 @@ def read_graph(path: Path) -> ov.Model:
 def write_graph(
     model: ov.Model, told: Mapping[str, str], output: Path, *, half: bool = False
 ) -> None:
-    """Write a graph and what it tells of itself; both files appear when they are complete.
+    """Write a graph with its description; both files appear when they are complete.
 
     Args:
-        model: The graph; its ``rt_info`` is written to.
-        told: By the keys of ``description``.
+        model: The graph; its ``rt_info`` is modified.
+        told: The description, by the keys of ``description``.
         output: The .xml file.
-        half: Store weights as float16, half the size; they are computed with in fp32.
+        half: Store weights as float16, half the size; they are computed in fp32.
 
     Raises:
         OutputError: The files cannot be written.
@@ -42,7 +42,7 @@ def write_graph(
         model.set_rt_info(value, [GROUP, key])
     try:
         with whole(output) as part:
-            # OpenVINO takes the weights' name from that of the .xml.
+            # OpenVINO derives the name of the weights from that of the .xml.
             weights = part.with_suffix(".bin")
             try:
                 ov.save_model(model, str(part), compress_to_fp16=half)

@@ -1,4 +1,4 @@
-"""The precision that a graph is computed in, from what it was made for and what is asked for."""
+"""Decides the precision of a graph, from its stored and the requested precision."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _log = logging.getLogger(__name__)
 
 
 def settle(files: ModelFiles, asked: str, engine: str, lowers_to: Collection[str] = ()) -> str:
-    """The precision of a graph's arithmetic.
+    """The precision in which a graph is computed.
 
     Args:
         files: ``graph`` and ``precision`` are used.
-        asked: As ``--precision`` takes it.
-        engine: For messages.
-        lowers_to: What the engine makes of a graph in fp32 by itself.
+        asked: The value of ``--precision``.
+        engine: Name of the engine, for messages.
+        lowers_to: Precisions to which the engine converts fp32 graphs itself.
 
     Raises:
-        UsageError: The graph is stored in another precision, or the engine cannot make it.
+        UsageError: The graph is stored in another precision, or the engine does not support it.
     """
     stored = files.precision
     if asked in ("auto", stored):
@@ -39,8 +39,8 @@ def settle(files: ModelFiles, asked: str, engine: str, lowers_to: Collection[str
             f"--precision takes: {allowed}"
         )
     _log.info(
-        "%s in %s: how far it agrees with fp32 is not known; livevision export %s --precision %s "
-        "--check CLIP.mp4 tells it",
+        "%s in %s: agreement with fp32 unknown; to measure it: livevision export %s --precision %s "
+        "--check CLIP.mp4",
         files.name,
         asked,
         files.name,

@@ -11,11 +11,11 @@ from livevision.results import ClassMap
 
 
 class SegmentTask:
-    """Both halves of segmentation around a net that gives a class map of its input.
+    """Pre- and post-processing of a net that gives a class map of its input.
 
     Args:
         labels: Class names.
-        fit: Lays images into the net's input and class maps back on them.
+        fit: Resizes images to the net's input, and maps class maps back.
     """
 
     name = "segment"
@@ -25,7 +25,7 @@ class SegmentTask:
         self.fit = fit
 
     def prepare(self, image: Image) -> tuple[Batch, Placement]:
-        """Lay an image, uint8 H×W×3 BGR, into the net's input."""
+        """Resize an image, uint8 H×W×3 BGR, into the net's input."""
         array, placement = self.fit.place(image)
         return {"image": array}, placement
 

@@ -1,4 +1,4 @@
-"""The choice of an engine and a device for this machine."""
+"""Chooses the engine and the device on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 
-# The package that each engine imports.
+# The package of each engine.
 _PACKAGES = {
     "tensorrt": "tensorrt",
     "openvino": "openvino",
@@ -25,12 +25,12 @@ _PACKAGES = {
     "torch": "torch",
 }
 
-# Fastest first. ONNX Runtime with TensorRT inside is TensorRT with more on the way to it.
+# Fastest first. ONNX Runtime's TensorRT provider is TensorRT with more overhead.
 _ON_GPU = ("tensorrt", "torch", "onnx")
 _ON_CPU = ("openvino", "onnx", "torch")
 
 GPU_ONLY = ("tensorrt", "onnx-tensorrt")
-"""Engines that compute on no CPU."""
+"""Engines that do not run on CPUs."""
 
 _OF_GRAPHS = {
     "": _PACKAGES.keys(),
@@ -42,7 +42,7 @@ _OF_GRAPHS = {
 _IN_INT8 = ("tensorrt", "openvino", "onnx")
 _IN_BF16 = ("torch", "openvino")
 
-# One of these exists wherever a CUDA driver runs: desktop and server, Jetson, WSL.
+# One of these exists if a CUDA driver is running: desktop and server, Jetson, WSL.
 _CUDA_FILES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvmap", "/dev/dxg")
 
 
@@ -54,27 +54,26 @@ def choose_engine(
     graph: str = "",
     stored: str = "fp32",
 ) -> tuple[str, str]:
-    """Settle which engine runs, and where.
+    """Decide the engine and the device.
 
-    "auto" takes what is installed and fastest on the device at hand: on a CUDA device TensorRT,
-    else PyTorch, else ONNX Runtime; on a CPU OpenVINO, else ONNX Runtime, else PyTorch. The log
-    says which, and why none before it. Each runs its own files alone, and int8 is for those that
-    have it. Another package's engine is taken only where it is named.
+    "auto" takes the fastest installed engine for the device: on CUDA TensorRT, else PyTorch, else
+    ONNX Runtime; on a CPU OpenVINO, else ONNX Runtime, else PyTorch. The log says which, and why
+    not an earlier one. Engines differ in the files they run and in support for int8. Another
+    package's engine is used only if named.
 
     Args:
         engine: "auto" or an engine's name.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: One of ``PRECISIONS``.
         known: Names of all engines.
-        graph: Suffix of the exported graph that the model is, which PyTorch does not run; "" where
-            there are weights.
-        stored: The precision of that graph. An .onnx file in int8 was quantised for CPUs.
+        graph: Suffix of the model's graph file, which PyTorch cannot run; "" if there are weights.
+        stored: Precision of the graph. An .onnx file in int8 is quantised for CPUs.
 
     Returns:
         The engine's name, and a device other than "auto".
 
     Raises:
-        UsageError: A name is unknown, or the names do not go together.
+        UsageError: A name is unknown, or the names are incompatible.
         ModelError: The engine's package is not installed, or finds no CUDA device.
     """
     known = tuple(known)
@@ -122,20 +121,20 @@ def choose_engine(
 def _fitting(
     order: Sequence[str], known: Collection[str], precision: str, for_cpus: bool
 ) -> list[str]:
-    """The engines that "auto" may take on a kind of device, fastest first.
+    """The engines that "auto" may choose on a type of device, fastest first.
 
     Args:
-        order: Those of the device.
-        known: Those that take the model's files.
-        precision: What is to be computed in.
-        for_cpus: The model is an .onnx file in int8, which was quantised for CPUs and compared with
-            fp32 on ONNX Runtime.
+        order: Engines of the device.
+        known: Engines that take the model's files.
+        precision: The precision to compute in.
+        for_cpus: The model is an .onnx file in int8, quantised for CPUs and compared with fp32 on
+            ONNX Runtime.
     """
     found = [engine for engine in order if engine in known]
     if precision == "bf16":
         found = [engine for engine in found if engine in _IN_BF16]
     elif precision == "int8":
-        # On a GPU TensorRT alone gains by it.
+        # On a GPU only TensorRT is faster in it.
         gaining = ("tensorrt",) if order is _ON_GPU else ("openvino", "onnx")
         found = [engine for engine in found if engine in gaining]
         if for_cpus:
@@ -146,14 +145,14 @@ def _fitting(
 def _check_names(
     engine: str, device: str, precision: str, graph: str, fitting: Collection[str]
 ) -> None:
-    """See that engine, device, precision and kind of file go together.
+    """Check that engine, device, precision and type of file are compatible.
 
     Raises:
-        UsageError: They do not.
+        UsageError: They are not.
     """
     if graph and engine == "torch":
         raise UsageError(
-            f"--engine torch takes .safetensors weights and runs no {graph} graph; "
+            f"--engine torch takes .safetensors weights and cannot run {graph} graphs; "
             f"use --engine {' or --engine '.join(fitting)}"
         )
     given = f"given: --engine {engine} --device {device}"
@@ -185,9 +184,9 @@ def _told(engine: str, device: str, refused: list[str]) -> tuple[str, str]:
 
 
 def why_not_on_gpu(engine: str) -> str | None:
-    """Why an engine cannot compute on a CUDA device here, for the log; None where it can.
+    """Why an engine cannot compute on a CUDA device here, for the log; None if it can.
 
-    Nothing is imported where no driver is at hand.
+    Nothing is imported without a driver.
     """
     package = _PACKAGES[engine]
     if not has_driver():
@@ -204,7 +203,7 @@ def why_not_on_gpu(engine: str) -> str | None:
 
 
 def has_driver() -> bool:
-    """Whether a CUDA driver seems to run here; on Windows it is not looked for."""
+    """Whether a CUDA driver seems to run here; always assumed on Windows."""
     return sys.platform == "win32" or any(Path(name).exists() for name in _CUDA_FILES)
 
 
@@ -226,7 +225,7 @@ def _onnx_has_cuda() -> bool:
 
 
 def has_cuda() -> bool:
-    """Whether PyTorch can compute on a CUDA device; imports it only where a driver is at hand."""
+    """Whether PyTorch can compute on a CUDA device; imports it only if there is a driver."""
     if find_spec("torch") is None or not has_driver():
         return False
     import torch

@@ -1,8 +1,8 @@
-"""Sizes that an ONNX graph works out while it runs, worked out once and for all.
+"""Replaces run-time computations of sizes in an ONNX graph by constants.
 
-The exporter writes the size of an expanded tensor as a little calculation even where every number
-in it is fixed. Engines fold it as they load; TensorRT wants to know all sizes beforehand, and so
-does a reader of the graph.
+The exporter writes the size of an expanded tensor as a small computation even if all its inputs are
+fixed. Engines fold it when they load the graph; TensorRT requires sizes in advance, and readers of
+the graph prefer them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-# What sizes are calculated with.
+# Operations in computations of sizes.
 _ARITHMETIC = frozenset(
     (
         *("Add", "Cast", "Concat", "ConstantOfShape", "Div", "Equal", "Gather", "Identity", "Mod"),
@@ -22,15 +22,15 @@ _LONGEST = 64  # numbers in a constant that may be a size; weights and anchors h
 
 
 def fold_shapes(model: Any) -> Any:
-    """A model with calculations of sizes replaced by their results, and all shapes written down.
+    """Replace computations of sizes by their results, and store all shapes.
 
     Args:
-        model: An ``onnx.ModelProto`` whose inputs have fixed shapes; it may be changed.
+        model: An ``onnx.ModelProto`` whose inputs have fixed shapes; it may be modified.
     """
     import onnx
 
     while True:
-        del model.graph.value_info[:]  # what was not known before may be now
+        del model.graph.value_info[:]  # more shapes may be known now
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
         known = _known(model)
         folded = {
@@ -64,7 +64,7 @@ def _known(model: Any) -> dict[str, Any]:
 
 
 def _results(model: Any, known: dict[str, Any]) -> dict[str, Any]:
-    """What can be worked out from shapes and constants, by name, the constants included."""
+    """Tensors computable from shapes and constants, by name, including the constants."""
     from onnx.reference import ReferenceEvaluator
 
     infos = (model.graph.input, model.graph.value_info, model.graph.output)
@@ -85,7 +85,7 @@ def _results(model: Any, known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _alone(node: Any, inputs: dict[str, Any], opsets: Any) -> Any:
-    """A model of one node."""
+    """A model with a single node."""
     import onnx
 
     helper = onnx.helper
@@ -102,7 +102,7 @@ def _alone(node: Any, inputs: dict[str, Any], opsets: Any) -> Any:
 
 
 def _shape(info: Any) -> list[int] | None:
-    """The sizes of a tensor; None where one is not fixed."""
+    """The sizes of a tensor; None if one is not fixed."""
     if not info.type.tensor_type.HasField("shape"):
         return None
     sizes = info.type.tensor_type.shape.dim

@@ -1,18 +1,17 @@
-"""A net's graph without its weights, and the graph that it makes with them; torch is not needed.
+"""Template: a net's exported graph without weights, which is filled from a weights file.
 
-A shipped model keeps its weights once, in its .safetensors file. The template beside it is the
-exported graph with the numbers that come from there left out, and says for each of them which it
-is: exporting puts weights in another order, and folds norms into the convolutions before them.
-``scripts/templates`` makes them.
+A shipped model stores its weights once, in its .safetensors file. The template beside it is the
+exported graph without these numbers, with a reference for each: the export reorders weights and
+folds norms into the preceding convolutions. No torch is needed. ``scripts/templates`` makes them.
 
 The file is a .npz with three arrays:
 
 - ``graph``: bytes of the ONNX model, its weights empty;
-- ``places``: int32, for each number left out its place in all of the weights file's tensors laid
-  end to end, in the order of ``plan``; as differences, which hardly take any room;
+- ``places``: int32, for each missing number its position in all tensors of the weights file,
+  concatenated in the order of ``plan``; stored as differences, which compress well;
 - ``plan``: bytes of JSON: ``tensors``, name and shape of each; ``weights``, name and shape of each
-  initializer, and for those of a folded convolution whether it is its "kernel" or its "bias" and of
-  which of ``norms``, each with its ``eps`` and where its four tensors begin.
+  initializer, and for a folded convolution whether it is the "kernel" or the "bias", and the index
+  in ``norms``, each with its ``eps`` and the positions of its four tensors.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ Numbers = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """An initializer to be filled in.
+    """An initializer to fill.
 
     Attributes:
         name, shape: Of the initializer.
-        role: "" for numbers taken as they are, "kernel" or "bias" of a convolution with a norm.
-        norm: Number of that norm; -1 for none.
+        role: "" for numbers that are copied, "kernel" or "bias" of a convolution with a norm.
+        norm: Index of that norm; -1 for none.
     """
 
     name: str
@@ -55,7 +54,7 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """A norm that is folded into a convolution: where its tensors begin among all numbers."""
+    """A norm that is folded into a convolution: positions of its tensors among all numbers."""
 
     weight: int
     bias: int
@@ -66,15 +65,15 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A graph without weights; see the head of this file.
+    """A graph without weights; see the module's docstring.
 
     Attributes:
         graph: Bytes of the ONNX model.
-        tensors: Name and shape of the tensors in the weights file, in the order of the places.
-        weights: The initializers to fill in, one after the other.
-        norms: Those that ``weights`` name.
-        places: int32, of all the initializers' numbers, laid end to end; those of a "bias" are the
-            places in its norm's ``bias``.
+        tensors: Name and shape of the tensors in the weights file, in the order of positions.
+        weights: The initializers to fill, in order.
+        norms: The norms that ``weights`` refers to.
+        places: int32, positions of the numbers of all initializers, concatenated; for a "bias"
+            the positions in its norm's ``bias``.
     """
 
     graph: bytes
@@ -84,10 +83,10 @@ class Template:
     places: NDArray[np.int32]
 
     def filled(self, tensors: Mapping[str, Any]) -> Any:
-        """The graph with its weights, an ``onnx.ModelProto``.
+        """Fill in the weights; returns an ``onnx.ModelProto``.
 
         Args:
-            tensors: Those of the weights file by name; others than the template's are ignored.
+            tensors: Tensors of the weights file by name; others are ignored.
 
         Raises:
             ModelError: One is missing, or has another shape.
@@ -106,7 +105,7 @@ class Template:
         return model
 
     def _values(self, numbers: Numbers) -> dict[str, Numbers]:
-        """The initializers by name."""
+        """The values of the initializers by name."""
         sizes = [math.prod(weight.shape) for weight in self.weights]
         parts = np.split(self.places, np.cumsum(sizes)[:-1])
         channels = {
@@ -133,7 +132,7 @@ class Template:
         return values
 
     def write(self, path: Path) -> None:
-        """Write the file; the same template makes the same bytes."""
+        """Write the file; equal templates give equal bytes."""
         plan = {
             "tensors": {name: list(shape) for name, shape in self.tensors.items()},
             "weights": [[w.name, list(w.shape), w.role, w.norm] for w in self.weights],
@@ -150,7 +149,7 @@ class Template:
 
 
 def read_template(path: Path) -> Template:
-    """The template in a file.
+    """Read a template.
 
     Raises:
         ModelError: The file cannot be read.

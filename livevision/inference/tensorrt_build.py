@@ -1,4 +1,4 @@
-"""Plans of TensorRT, which it calls engines: built from a graph, for this GPU and this version."""
+"""Builds TensorRT plans (TensorRT's engines) from graphs, for this GPU and version."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from livevision.inference.model_files import ModelFiles
 _log = logging.getLogger(__name__)
 
 _WORKSPACE = 1 << 30
-"""Bytes that a layer may take while it computes; a Jetson shares its memory with everything."""
+"""Bytes that a layer may use; a Jetson shares its memory with everything else."""
 
 _EVERY_S = 5.0
 
 
 def build_plan(files: ModelFiles, precision: str) -> bytes:
-    """Have TensorRT choose how to compute a graph; takes minutes, and the log tells how far it is.
+    """Let TensorRT optimise a graph; takes minutes, with progress in the log.
 
-    Networks are strongly typed: each operation is computed in the type that the graph says, which
-    is the only way that TensorRT 11 knows and works the same in 10. So fp16 is a graph in fp16, and
+    Networks are strongly typed: each operation is computed in the type that the graph states, which
+    is the only mode of TensorRT 11 and works the same in 10. fp16 is therefore a graph in fp16, and
     int8 a graph with pairs of QuantizeLinear and DequantizeLinear.
 
     Args:
         files: ``graph`` is the .onnx file, in fp32, in fp16, or in int8 as ``onnx_int8`` writes it
             for TensorRT.
-        precision: What the graph is in, or "fp16" to halve one in fp32.
+        precision: Precision of the graph, or "fp16" to convert one from fp32.
 
     Raises:
         ModelError: TensorRT cannot read or build the graph.
@@ -58,7 +58,7 @@ def build_plan(files: ModelFiles, precision: str) -> bytes:
         raise ModelError(f"TensorRT {trt.__version__} cannot read the graph of {name}: {told}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE)
-    # TF32 has no more digits than fp16, and fp32 was asked for.
+    # TF32 has the mantissa of fp16, and fp32 was requested.
     config.clear_flag(trt.BuilderFlag.TF32)
     progress = Progress(name)
     config.progress_monitor = progress
@@ -73,12 +73,12 @@ def build_plan(files: ModelFiles, precision: str) -> bytes:
 
 
 def load_plan(plan: bytes, logger: Logger) -> Any:
-    """A plan ready to run on the current device; None where it is of another GPU or version."""
+    """Load a plan on the current device; None if it is for another GPU or version."""
     return trt.Runtime(logger).deserialize_cuda_engine(plan)
 
 
 class Logger(trt.ILogger):  # type: ignore[misc]
-    """What TensorRT has to say, in the log; its last error is kept for a message."""
+    """Sends TensorRT's messages to the log; keeps the last error for a message."""
 
     def __init__(self) -> None:
         trt.ILogger.__init__(self)
@@ -97,10 +97,10 @@ class Logger(trt.ILogger):  # type: ignore[misc]
 
 
 class Progress(trt.IProgressMonitor):  # type: ignore[misc]
-    """How far a build is, as a line in the log every few seconds; called on several threads.
+    """Logs the progress of a build every few seconds; called on several threads.
 
-    TensorRT goes through phases, one inside the other, each of a known number of steps; a line
-    tells of the one that has just come a step further.
+    TensorRT has nested phases, each with a known number of steps; a line reports the phase that
+    advanced last.
     """
 
     def __init__(self, name: str) -> None:
@@ -114,7 +114,7 @@ class Progress(trt.IProgressMonitor):  # type: ignore[misc]
         self._steps[phase_name] = num_steps
 
     def step_complete(self, phase_name: str, step: int) -> bool:
-        """Whether to go on."""
+        """Returns whether to continue."""
         now = time.monotonic()
         steps = self._steps.get(phase_name)
         if steps and now - self._told >= _EVERY_S:

@@ -1,4 +1,4 @@
-"""An engine for exported graphs on an NVIDIA GPU, with TensorRT itself."""
+"""An engine for exported graphs on NVIDIA GPUs, with TensorRT directly."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ _log = logging.getLogger(__name__)
 class TensorRTEngine:
     """Runs a graph with TensorRT.
 
-    A plan is built from an .onnx graph the first time, which takes minutes, and kept in the user's
-    cache for this GPU, this version of TensorRT, this precision and this graph. An .engine file
-    that ``livevision export`` wrote is taken as it is.
+    A plan is built from an .onnx graph on first use, which takes minutes, and cached for this GPU,
+    TensorRT version, precision and graph. An .engine file from ``livevision export`` is used as it
+    is.
 
     Args:
         files: The model; its ``graph`` is opened.
         device: "cuda" or "cuda:N".
-        precision: "auto", which is what the graph is stored in; "fp32"; "fp16" of a graph in fp32;
-            "int8" of one that was quantised for TensorRT.
-        threads: Taken and not used, as the GPU computes.
-        overlap: Compute ``depth`` batches at once, each on a stream of its own: one is computed
-            while another's pixels and a third's answers are copied.
+        precision: "auto" (that of the graph); "fp32"; "fp16" for a graph in fp32; "int8" for a
+            graph quantised for TensorRT.
+        threads: Ignored, since the GPU computes.
+        overlap: Keep ``depth`` batches in flight, each on its own stream: one is computed while
+            another's pixels and a third's results are copied.
 
     Raises:
-        UsageError: The device or the precision is not to be had.
-        ModelError: The graph cannot be read or built, or the plan is another GPU's.
+        UsageError: The device or the precision is not available.
+        ModelError: The graph cannot be read or built, or the plan is for another GPU.
     """
 
     reads: ClassVar[str] = "graph"
@@ -78,8 +78,8 @@ class TensorRTEngine:
                 outputs={name: outputs[name] for name in files.gives},
             )
             self.depth = AT_ONCE if overlap else 1
-            self.streams = 1  # copies overlap, computing hardly does
-            # One more than are computed may have been begun.
+            self.streams = 1  # copies overlap, computation hardly does
+            # One batch more than are computed may have been started.
             count = self.depth + 1 if overlap else 1
             self._places = Places(lambda: _Place(self._plan, gpu, self.spec), count)
         except BaseException:
@@ -106,7 +106,7 @@ class TensorRTEngine:
 
 
 class _Place:
-    """A stream, a context and buffers on both sides for one batch."""
+    """A stream, an execution context, and buffers on both sides, for one batch."""
 
     def __init__(self, plan: Any, gpu: CudaDevice, spec: EngineSpec) -> None:
         self._gpu = gpu
@@ -133,7 +133,7 @@ class _Place:
         for name in self._inputs:
             self._gpu.upload(self._device[name], self._host[name], self._stream)
         if not self._context.execute_async_v3(int(self._stream)):
-            raise ModelError("TensorRT could not begin to compute; --log-level debug tells more")
+            raise ModelError("TensorRT could not start the batch; --verbose shows more")
         for name in self._outputs:
             self._gpu.download(self._host[name], self._device[name], self._stream)
         self._gpu.record(self._done, self._stream)
@@ -155,20 +155,20 @@ def write_engine(
     output: Path,
     device: str = "cuda",
 ) -> None:
-    """Write a plan for this GPU as a file; it appears when it is complete.
+    """Write a plan for this GPU to a file; it appears when it is complete.
 
-    Beside it stands a .json of the same name that tells what the model is and where the plan runs;
-    the plan itself is as TensorRT's own tools write and read it.
+    A .json with the same name has the description and what the plan runs on; the plan itself is
+    compatible with TensorRT's own tools.
 
     Args:
         files: The model; ``graph`` is the .onnx file.
         precision: "fp32", "fp16" of a graph in fp32, or "int8" of one in int8.
-        told: By the keys of ``description``.
+        told: The description, by the keys of ``description``.
         output: The .engine file.
         device: "cuda" or "cuda:N".
 
     Raises:
-        UsageError: There is no such device.
+        UsageError: The device does not exist.
         ModelError: TensorRT cannot build the graph.
         OSError: The files cannot be written.
     """
@@ -183,7 +183,7 @@ def write_engine(
 
 
 def _plan(files: ModelFiles, precision: str, gpu: CudaDevice, logger: Logger) -> Any:
-    """The plan of a model, read, taken from the cache or built now."""
+    """The plan of a model: read from its file, from the cache, or built now."""
     assert files.graph is not None
     if files.graph.suffix == ".engine":
         return _stored_plan(files.graph, gpu, logger)
@@ -192,11 +192,11 @@ def _plan(files: ModelFiles, precision: str, gpu: CudaDevice, logger: Logger) ->
     with suppress(OSError):
         loaded = load_plan(path.read_bytes(), logger)
         if loaded is not None:
-            os.utime(path)  # in use, which `prune` goes by
+            os.utime(path)  # last use, for `prune`
             return loaded
-        _log.info("%s is broken and is built anew", path)
+        _log.info("%s is broken and is rebuilt", path)
     plan = build_plan(files, precision)
-    with suppress(OSError):  # a cache is never needed
+    with suppress(OSError):  # the cache is optional
         write_whole(path, plan)
         prune(folder, MOST_BYTES)
         _log.info("later starts use %s", path)
@@ -207,7 +207,7 @@ def _plan(files: ModelFiles, precision: str, gpu: CudaDevice, logger: Logger) ->
 
 
 def _stored_plan(path: Path, gpu: CudaDevice, logger: Logger) -> Any:
-    """The plan in an .engine file.
+    """Load the plan in an .engine file.
 
     Raises:
         ModelError: It was built for another GPU or TensorRT, or is broken.
@@ -218,7 +218,7 @@ def _stored_plan(path: Path, gpu: CudaDevice, logger: Logger) -> Any:
     if any(told.get(key) != value for key, value in here.items()):
         raise ModelError(
             f"{str(path)!r} was built for {_place_text(told)}; this is {_place_text(here)}. Export "
-            "it again on this machine, or take the .onnx file, which runs everywhere"
+            "it again on this machine, or use the .onnx file, which runs everywhere"
         )
     loaded = load_plan(path.read_bytes(), logger)
     if loaded is None:
@@ -236,13 +236,13 @@ def _place_text(told: Mapping[str, str]) -> str:
 
 
 def _file_name(files: ModelFiles, precision: str, gpu: CudaDevice) -> str:
-    """A name for a plan in the cache, from all that it depends on."""
+    """Name of a plan in the cache, from everything it depends on."""
     assert files.graph is not None
     try:
         graph = files.graph.read_bytes()
     except OSError as error:
         raise ModelError(f"{str(files.graph)!r}: {error.strerror}") from error
-    # livevision's version, since it changes graphs on their way to TensorRT.
+    # With livevision's version, since it changes graphs on their way to TensorRT.
     told = json.dumps([_place_of(gpu), precision, __version__], sort_keys=True).encode()
     key = hashlib.sha256(told + graph).hexdigest()[:16]
     where = re.sub(r"[^A-Za-z0-9]+", "-", f"{gpu.name} {gpu.capability}").strip("-")

@@ -1,10 +1,10 @@
-"""An ONNX graph as TensorRT reads it, which computes the same.
+"""Converts an ONNX graph to one that TensorRT can read and that computes the same.
 
-TensorRT knows uint8 as inputs and outputs alone, and turns it into floats and back. Its int8 is
-symmetric about zero, and it dequantises int8 and nothing else. So
+TensorRT supports uint8 only for inputs and outputs, with casts to and from float. Its int8 is
+symmetric about zero, and it dequantises nothing but int8. Therefore
 
-- the picture becomes float32 before anything else, and a class map uint8 after everything else;
-  whole numbers up to 255 are the same in both;
+- the picture is cast to float32 first, and a class map to uint8 last; integers up to 255 are exact
+  in both;
 - biases that ONNX Runtime's tools store as dequantised int32 become float32.
 """
 
@@ -18,13 +18,13 @@ from livevision.errors import ModelError
 
 
 def for_tensorrt(model: Any) -> Any:
-    """The model, changed so that TensorRT takes it.
+    """Modify a model so that TensorRT accepts it.
 
     Args:
-        model: An ``onnx.ModelProto``; it is changed.
+        model: An ``onnx.ModelProto``; it is modified.
 
     Raises:
-        ModelError: It is in int8 of a kind that TensorRT does not compute in.
+        ModelError: Its int8 is of a kind that TensorRT does not support.
     """
     _fold_biases(model)
     _check_int8(model)
@@ -33,7 +33,7 @@ def for_tensorrt(model: Any) -> Any:
 
 
 def _fold_biases(model: Any) -> None:
-    """Replace what dequantises stored int32 by its result."""
+    """Replace dequantised int32 constants by their values."""
     import onnx
 
     graph = model.graph
@@ -73,7 +73,7 @@ def _check_int8(model: Any) -> None:
 
 
 def _uint8_outside(model: Any) -> None:
-    """Compute in float32 what is computed in uint8, and cast at the graph's ends."""
+    """Compute in float32 instead of uint8, with casts at the graph's ends."""
     import onnx
 
     graph, helper = model.graph, onnx.helper

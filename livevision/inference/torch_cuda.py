@@ -1,8 +1,8 @@
-"""PyTorch on a CUDA device, several batches at once: streams, pinned memory and CUDA graphs.
+"""PyTorch on CUDA with several batches in flight: streams, pinned memory and CUDA graphs.
 
-A net of many small operations waits for Python between them. A CUDA graph is the net's operations
-written down once and set going as one; it works on the same memory every time. What is on its way
-to and from the device goes through pinned memory, so that copies need no CPU and no waiting.
+A net of many small operations waits for Python between them. A CUDA graph records the operations
+once and launches them together; it uses the same memory every time. Copies to and from the device
+go through pinned memory, so that they need no CPU and no waiting.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from livevision.frame import Batch
 _log = logging.getLogger(__name__)
 
 _WARM_UPS = 3
-"""Runs before a graph is written down, in which libraries choose their algorithms."""
+"""Warm-up runs before the capture, in which libraries choose their algorithms."""
 
 Compute = Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
 
 
 class CudaLayer:
-    """The calls of PyTorch that only a CUDA device answers; tests put another in its place.
+    """Calls of PyTorch that need a CUDA device; tests replace them.
 
-    What takes a stream is done in that stream's turn, and not before the call returns.
+    Methods with a stream enqueue work in it; they do not wait.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
     def pinned(self, like: Tensor) -> Tensor:
-        """Memory of this machine that copies need not wait for, of another's shape and dtype."""
+        """Pinned host memory of a tensor's shape and dtype."""
         return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
 
     def memory(self, like: Tensor) -> Tensor:
-        """Memory of the device."""
+        """Device memory of a tensor's shape and dtype."""
         return torch.empty(like.shape, dtype=like.dtype, device=self._device)
 
     def stream(self) -> Any:
-        stream: Any = torch.cuda.Stream  # whose types are not told
+        stream: Any = torch.cuda.Stream  # untyped
         return stream(self._device)
 
     def event(self) -> Any:
-        """A mark to wait for without keeping a core busy."""
+        """An event; waiting for it does not keep a core busy."""
         event: Any = torch.cuda.Event
         return event(enable_timing=True, blocking=True)
 
@@ -57,27 +57,27 @@ class CudaLayer:
             to.copy_(of, non_blocking=True)
 
     def run(self, what: Callable[[], Any], stream: Any) -> Any:
-        """Call something that begins work on the device."""
+        """Call a function that enqueues work on the device."""
         with torch.cuda.stream(stream):
             return what()
 
     def capture(self, what: Callable[[], Any], stream: Any) -> tuple[Callable[[], None], Any]:
-        """Write down what a call has the device do.
+        """Capture the work of a call in a CUDA graph.
 
         Returns:
-            What does it once more, and what the call gave, which it is written to each time.
+            A function that replays it, and the result of the call, which each replay overwrites.
 
         Raises:
-            RuntimeError: It does something that cannot be written down.
+            RuntimeError: The work cannot be captured.
         """
         graph = torch.cuda.CUDAGraph()
-        # Other threads may be waiting for their own batches meanwhile.
+        # Other threads may be waiting for their own batches during the capture.
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             given = what()
         return graph.replay, given
 
     def settle(self, stream: Any) -> None:
-        """Wait for all that was given to a stream."""
+        """Wait for all work in a stream."""
         stream.synchronize()
 
     def record(self, event: Any, stream: Any) -> None:
@@ -87,7 +87,7 @@ class CudaLayer:
         event.synchronize()
 
     def seconds(self, first: Any, last: Any) -> float:
-        """How long the device took from one mark to the other; it has come to both."""
+        """Seconds on the device between two events, both reached."""
         return float(first.elapsed_time(last)) / 1e3
 
 
@@ -97,7 +97,7 @@ class CudaPlace:
     Args:
         layer: The device.
         compute: The net, from inputs to outputs on the device.
-        inputs: What a batch looks like, by name, in the net's order.
+        inputs: Example inputs by name, in the net's order.
         outputs: Names of the outputs, in the net's order.
     """
 
@@ -131,7 +131,7 @@ class CudaPlace:
                 self._replay, self._found = layer.capture(self._compute, self._stream)
         except RuntimeError as error:
             _log.warning(
-                "no CUDA graph of this net, which is slower without: %s",
+                "this net cannot be captured in a CUDA graph, and is slower without: %s",
                 str(error).partition("\n")[0],
             )
         self._constants = constants
@@ -166,11 +166,11 @@ class CudaPlace:
 
 
 class Constants(TorchFunctionMode):
-    """Keeps what a net makes of Python's numbers and sends to the device in each of its runs.
+    """Caches tensors that a net creates from Python numbers on the device in each run.
 
     Anchors and scales are the same every time. Sending them makes the CPU wait for the device, and
-    cannot be written down in a CUDA graph. A net of fixed shapes makes them in the same order in
-    every run, so each is known by its number in the run.
+    cannot be captured in a CUDA graph. A net of fixed shapes creates them in the same order in
+    every run, so each is identified by its number in the run.
     """
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ class Constants(TorchFunctionMode):
         self._number = 0
 
     def next_run(self) -> Constants:
-        """To be entered around each run of the net."""
+        """Enter this around each run of the net."""
         self._number = 0
         return self
 
@@ -194,7 +194,7 @@ class Constants(TorchFunctionMode):
 
 
 def _sends(func: Any, args: Any, kwargs: Any) -> bool:
-    """Whether a call makes a tensor of the device from what the CPU has."""
+    """Whether a call creates a device tensor from data on the CPU."""
     if func is torch.tensor:
         return _on_device(kwargs.get("device"))
     if func is not Tensor.to or args[0].device.type != "cpu":

@@ -27,19 +27,18 @@ _PRECISIONS = {
 
 
 class TorchEngine:
-    """Runs a net with PyTorch, channels last; on CUDA as a CUDA graph where it can be one.
+    """Runs a net with PyTorch, channels last; on CUDA as a CUDA graph if possible.
 
     Args:
         files: The model; its net is built and its ``weights`` are loaded.
         device: "cpu", "cuda" or "cuda:N".
-        precision: "auto", which is fp32, "fp32", "bf16" or, on CUDA, "fp16". In the shorter ones
-            convolutions and products are computed so, and the geometry of boxes stays in fp32.
-        threads: Threads to compute with on the CPU, for all of PyTorch in this process; None leaves
-            them as they are.
-        overlap: On CUDA compute ``depth`` batches at once, each on a stream of its own.
+        precision: "auto" (fp32), "fp32", "bf16" or, on CUDA, "fp16". In the latter two,
+            convolutions and products are computed in it; box geometry stays in fp32.
+        threads: CPU threads of all of PyTorch in this process; None leaves them unchanged.
+        overlap: On CUDA keep ``depth`` batches in flight, each on its own stream.
 
     Raises:
-        UsageError: The device or the precision is not to be had.
+        UsageError: The device or the precision is not available.
         ModelError: The weights cannot be read or do not fit the net.
     """
 
@@ -63,7 +62,7 @@ class TorchEngine:
         self._dtype = _PRECISIONS[precision]
         if threads is not None:
             torch.set_num_threads(threads)
-        # The module's types do not tell that ``to`` takes a memory format alone.
+        # The type stubs lack ``to`` with only a memory format.
         graph: Any = build_graph(files)
         if self._dtype is not torch.float32:
             _shorten_weights(graph, self._dtype)
@@ -72,7 +71,7 @@ class TorchEngine:
         examples = example_inputs(files)
         on_gpu = self._device.type == "cuda"
         self.depth = AT_ONCE if overlap and on_gpu else 1
-        self.streams = 1  # copies overlap, computing hardly does
+        self.streams = 1  # copies overlap, computation hardly does
         self._places = self._make_places(examples) if on_gpu else None
         arrays = {name: tensor.numpy() for name, tensor in examples.items()}
         self.spec = EngineSpec(
@@ -80,7 +79,7 @@ class TorchEngine:
             device=str(self._device),
             precision="fp32" if precision == "auto" else precision,
             inputs={name: _spec(array) for name, array in arrays.items()},
-            # Known only once the net has run, which also gets the first call's set-up done.
+            # Only known after a run, which also initialises the net.
             outputs={name: _spec(array) for name, array in self._begin(arrays)().items()},
         )
 
@@ -88,7 +87,7 @@ class TorchEngine:
         return self.start(batch)()
 
     def start(self, batch: Batch) -> Pending:
-        """Begin a batch; on a CPU, where one is computed at a time, that is the whole of it."""
+        """Start a batch; on a CPU it is computed at once."""
         if self._graph is None:
             raise ModelError("the engine is closed")
         check_batch(batch, self.spec)
@@ -103,7 +102,7 @@ class TorchEngine:
         from livevision.inference.torch_cuda import CudaLayer, CudaPlace
 
         layer = CudaLayer(self._device)
-        # One more than are computed may have been begun.
+        # One batch more than are computed may have been started.
         count = self.depth + 1 if self.depth > 1 else 1
         return Places(lambda: CudaPlace(layer, self._compute, examples, self._outputs), count)
 
@@ -113,7 +112,7 @@ class TorchEngine:
         found = self._compute([torch.from_numpy(_writable(batch[n])) for n in self._inputs])
         return Computed({n: t.numpy() for n, t in zip(self._outputs, found, strict=True)})
 
-    # Not inference_mode: nets keep what they make here, and may be trained in this process later.
+    # Not inference_mode: nets keep tensors made here, and may be trained later in this process.
     @torch.no_grad()
     def _compute(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The net's outputs, on its device."""
@@ -122,11 +121,11 @@ class TorchEngine:
         return found if isinstance(found, tuple) else (found,)
 
     def _casting(self) -> AbstractContextManager[Any]:
-        """What the arithmetic of one call is done in."""
+        """The context for the arithmetic of one call."""
         if self._dtype is not torch.float32:
             return torch.autocast(self._device.type, self._dtype, cache_enabled=False)
         if self._device.type == "cuda":
-            # PyTorch would take TF32 for convolutions, which has no more digits than fp16.
+            # PyTorch would use TF32 for convolutions, which has the mantissa of fp16.
             flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(
                 enabled=True, benchmark=True, allow_tf32=False
             )
@@ -135,17 +134,17 @@ class TorchEngine:
 
 
 def _shorten_weights(graph: nn.Module, dtype: torch.dtype) -> None:
-    """Cast the weights of layers once, which otherwise would be done in every call."""
+    """Cast the weights of layers once, instead of in every call."""
     for module in graph.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             module.to(dtype)
 
 
 def _device(asked: str) -> torch.device:
-    """The device of a name, seen to exist.
+    """The device of a name, checked to exist.
 
     Raises:
-        UsageError: There is no such device here.
+        UsageError: It does not exist here.
     """
     try:
         device = torch.device(asked)
@@ -165,7 +164,7 @@ def _device(asked: str) -> torch.device:
 
 
 def _writable(array: Any) -> Any:
-    """The array, or a copy where it is read-only: PyTorch warns about those, though none writes."""
+    """The array, or a copy if it is read-only: PyTorch warns about those, though none writes."""
     array = np.ascontiguousarray(array)
     return array if array.flags.writeable else array.copy()
 

@@ -1,4 +1,4 @@
-"""Weights files: safetensors only, checked before they are used."""
+"""Weights files: safetensors only, checked before use."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _TRAINING_ONLY = "aux_heads."
 
 
 def check_weights(path: Path) -> None:
-    """See that a weights file can be used, as far as its first bytes tell; fast, without torch.
+    """Check a weights file by its header; fast, without torch.
 
     Raises:
-        ModelError: The file is missing, of a kind that is refused, broken or cut short.
+        ModelError: The file is missing, of a refused type, broken or truncated.
     """
     if not path.is_file():
         raise ModelError(f"weights {str(path)!r}: no such file")
@@ -39,10 +39,10 @@ def check_weights(path: Path) -> None:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Names, dtypes, shapes and places of the tensors in a safetensors file.
+    """Names, dtypes, shapes and offsets of the tensors in a safetensors file.
 
     Raises:
-        ModelError: It is not a safetensors file, or part of it is missing.
+        ModelError: Not a safetensors file, or it is truncated.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -64,11 +64,11 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
-    """Copy the tensors of a safetensors file into a net.
+    """Load the tensors of a safetensors file into a net.
 
     Raises:
-        ModelError: The file cannot be read, or does not hold exactly the net's tensors; the message
-            names the first one that does not fit.
+        ModelError: The file cannot be read, or its tensors are not exactly the net's; the message
+            names the first mismatch.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -79,9 +79,9 @@ def load_weights(net: nn.Module, path: Path) -> None:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"weights {str(path)!r} cannot be read: {error}") from error
     ours = net.state_dict()
-    # A training run keeps its auxiliary heads in its files; the net that runs has none.
+    # Training saves auxiliary heads too; the net for inference has none.
     given = {k: v for k, v in given.items() if k in ours or not k.startswith(_TRAINING_ONLY)}
-    # The count of batches only matters while training; files leave it out.
+    # The count of batches only matters in training; files omit it.
     wanted = {k: v for k, v in ours.items() if not k.endswith("num_batches_tracked")}
     for name, tensor in wanted.items():
         if name not in given:

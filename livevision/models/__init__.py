@@ -1,1 +1,1 @@
-"""Models: the shipped ones, one as a callable, those of a run, their files in lower precision."""
+"""Models: the shipped ones, the model as a callable, a run's models, and lower precision."""

@@ -1,7 +1,7 @@
-"""The models: shipped ones with a card in ``weights/NAME.md``, and nets nobody has trained yet.
+"""The catalog of models: shipped ones with a card in ``weights/NAME.md``, and untrained nets.
 
-A card is YAML between two lines ``---`` and then text for people; the cards of untrained nets are
-made from the table in ``livevision.models.untrained``. Neither torch nor numpy is imported here.
+A card is YAML between two lines ``---``, then text for people; the cards of untrained nets come
+from the table in ``livevision.models.untrained``. Neither torch nor numpy is imported here.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ DEFAULTS = {
     "segment": "bisenet-mobilenetv2-person",
     "classify": "mobilenetv2-tiny-imagenet",
 }
-"""The model of each task where none is named."""
+"""The default model of each task."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What is known of a model.
+    """The card of a model.
 
     Attributes:
         name: As ``--model`` takes it.
         task: "detect", "segment" or "classify".
-        net: Name of its net, as ``livevision.nets.build`` knows it.
+        net: Name of its net for ``livevision.nets.build``.
         input_size: (width, height) of its input in pixels.
         labels: Class names.
         params: Trained parameters.
         madds: Multiply-adds of convolutions and linear layers for one image of ``input_size``.
         data: What it was trained on.
-        score: ``text``, a line for people, and the figures in it by name; empty until measured.
-        licence: Of the weights, the terms of their data included.
-        agreement: By precision, how far its results agree with those of fp32: the fields of
+        score: ``text``, a line for people, and its figures by name; empty until measured.
+        licence: Licence of the weights, including the terms of their data.
+        agreement: Agreement with fp32 by precision: the fields of
             ``inference.agreement.Agreement``.
-        speed: Milliseconds for one image by precision, and ``on``: what was measured and when.
-        net_options: What ``build`` takes besides the net's name.
-        fit: "stretch", "letterbox" or another of ``preprocess.fit``: how images are laid in.
+        speed: Milliseconds per image by precision, and ``on``: what was measured and when.
+        net_options: Further arguments of ``build``.
+        fit: "stretch", "letterbox" or another of ``preprocess.fit``.
         text: The card's text for people, Markdown.
-        folder: Where the weights files lie; None for a card read from a graph or made here.
-        fill: Value of the pixels that a letterbox adds; None for ImageNet's mean colour.
-        decoder: Of the outputs of somebody else's graph; None for livevision's own.
-        graph_at: Gives such a graph's file for an input of (width, height), and the names of what
-            it gives where ``decoder`` has to read that: none where it does so itself.
+        folder: Folder of the weights files; None for a card read from a graph or made here.
+        fill: Padding value of a letterbox; None for ImageNet's mean colour.
+        decoder: Decodes the outputs of a third-party graph; None for livevision's own.
+        graph_at: Returns such a graph's file for an input of (width, height), and the outputs that
+            ``decoder`` reads; none if the graph itself decodes them.
     """
 
     name: str
@@ -84,17 +84,17 @@ class ModelCard:
 
     @property
     def weights(self) -> Path | None:
-        """The file that PyTorch loads, or None where it is not there."""
+        """The weights file, or None if it does not exist."""
         return self._file("safetensors")
 
     @property
     def graph(self) -> Path | None:
-        """The exported graph for ``input_size``, or None where it is not there."""
+        """The exported graph for ``input_size``, or None if it does not exist."""
         return self._file("onnx")
 
     @property
     def template(self) -> Path | None:
-        """What that graph is made of, with ``weights`` and without torch; None where not there."""
+        """The template of that graph, which needs ``weights`` but no torch; None if missing."""
         return self._file("graph.npz")
 
     def summary(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class ModelCard:
 
 
 def weights_folder() -> Path:
-    """Where shipped weights and cards lie: inside an installed package, beside a checkout's."""
+    """Folder of shipped weights and cards: inside an installed package, beside it in a checkout."""
     package = Path(__file__).parents[1]
     packed = package / "weights"
     return packed if packed.is_dir() else package.parent / "weights"
@@ -136,12 +136,12 @@ def names() -> list[str]:
 
 
 def every_name() -> list[str]:
-    """Names of the shipped models, then of the others of livevision's own."""
+    """Names of the shipped models, then of livevision's other nets."""
     return [*names(), *untrained_names()]
 
 
 def added() -> dict[str, Path]:
-    """The models that other installed packages bring, by name: a card, or an ONNX file alone."""
+    """Models of other installed packages by name: a card, or a bare ONNX file."""
     found: dict[str, Path] = {}
     taken = {*names(), *NETS, *PINNED}
     for plugin, folder in entry_points.folders():
@@ -160,19 +160,19 @@ def _told_of(name: str, plugin: entry_points.Plugin) -> None:
 
 
 def untrained_names() -> list[str]:
-    """Names of the nets that can be run though no model of that name is shipped, task by task."""
+    """Names of the nets without a shipped model, task by task."""
     shipped = names()
     return [name for name in NETS if name not in shipped]
 
 
 FOREIGN_MODELS = (
-    "YOLO's weights are not read; `livevision models` lists the models here, and without --model "
-    "the default of the task is taken. Exported to ONNX it runs: --model FILE.onnx"
+    "YOLO weights are not supported; `livevision models` lists the models here, and without "
+    "--model the default of the task is used. Exported to ONNX it runs: --model FILE.onnx"
 )
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a model is one of Ultralytics', by its name or file."""
+    """Whether a name or file is a model of Ultralytics."""
     if name in PINNED or imported.path_of(name) is not None:
         return False
     lower = name.lower()
@@ -182,7 +182,7 @@ def is_foreign(name: str) -> bool:
 
 
 def added_graph(name: str) -> Path | None:
-    """The ONNX file that a model of another installed package consists of, if it does."""
+    """The ONNX file of another installed package's model, if it is one."""
     if name in NETS or name in names() or name in PINNED or "/" in name:
         return None
     path = added().get(name)
@@ -190,10 +190,10 @@ def added_graph(name: str) -> Path | None:
 
 
 def find(name: str) -> ModelCard:
-    """The card of a model: shipped, not trained yet, or another installed package's.
+    """The card of a model: shipped, untrained, or another installed package's.
 
     Raises:
-        UsageError: No model has that name.
+        UsageError: The name is unknown.
         ModelError: The card cannot be read.
     """
     if name in names():
@@ -219,19 +219,19 @@ def find(name: str) -> ModelCard:
         madds=net.madds,
         net_options={"num_classes": net.classes, **net.options},
         fit="centre-crop" if net.task == "classify" else "stretch",
-        text=f"# {name}\n\nNobody has trained this net yet: no weights are shipped for it.\n",
+        text=f"# {name}\n\nThis net has no trained weights yet.\n",
     )
 
 
 _NOT_WRITTEN = ("text", "folder", "fill", "decoder", "graph_at")
-"""Fields of a card that stand in no file."""
+"""Fields of a card that are not in the file."""
 
 
 def read_card(path: Path) -> ModelCard:
-    """Read a card; ``params`` and the other figures may be missing, the first five fields may not.
+    """Read a card; the first five fields are required, figures such as ``params`` are not.
 
     Raises:
-        ModelError: There is no front matter, or a field is missing, unknown or of a wrong kind.
+        ModelError: There is no front matter, or a field is missing, unknown or invalid.
     """
     start, _, rest = path.read_text(encoding="utf-8").partition("---\n")
     front, fence, text = rest.partition("\n---\n")
@@ -242,7 +242,7 @@ def read_card(path: Path) -> ModelCard:
     except yaml.YAMLError as error:
         raise ModelError(f"card {str(path)!r}: {error}") from error
     if not isinstance(values, dict):
-        raise ModelError(f"card {str(path)!r}: the part between the lines '---' holds no fields")
+        raise ModelError(f"card {str(path)!r}: the part between the lines '---' has no fields")
     known = [f.name for f in fields(ModelCard) if f.name not in _NOT_WRITTEN]
     for key in values:
         if key not in known:

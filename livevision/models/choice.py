@@ -1,4 +1,4 @@
-"""Which model is meant: from names, weights files and sizes to a card and the files behind it."""
+"""Chooses a model: from a name, weights and size to a card and files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A model that a run needs: its task, its name, and weights or a graph in place of its own."""
+    """A requested model: its task, its name, and optionally weights or a graph."""
 
     task: str
     name: str
@@ -31,11 +31,11 @@ class Wanted:
 
 
 def named(name: str, labels: str | None = None) -> Wanted:
-    """The model that a user names, or whose file.
+    """The model with a name, or in a file.
 
     Raises:
-        UsageError: There is none of that name.
-        ModelError: The file is none.
+        UsageError: The name is unknown.
+        ModelError: The file is not a model.
     """
     path = graph_file(name)
     card = catalog.find(name) if path is None else card_of(None, path, labels)
@@ -43,12 +43,12 @@ def named(name: str, labels: str | None = None) -> Wanted:
 
 
 def named_models(settings: Settings) -> list[Wanted]:
-    """The models of a run that were named, or told by weights, in the order they were given."""
+    """The models of a run that are named, or known from weights, in the order given."""
     wanted = [named(name, settings.labels) for name in settings.model]
     for n, one in enumerate(wanted):
         if one in wanted[:n]:
             raise UsageError(f"model {settings.model[n]!r} was given twice")
-    # Weights that do not tell their model belong to the named ones, or the tasks, in their order.
+    # Weights without a card belong to the named models, or to the tasks, in order.
     slots = list(wanted) or [Wanted(task, catalog.DEFAULTS[task]) for task in settings.tasks]
     for path in settings.weights:
         check_weights(path)
@@ -62,12 +62,12 @@ def named_models(settings: Settings) -> list[Wanted]:
             slot = slots[min(len(slots) - 1, settings.weights.index(path))]
             _put(wanted, replace(slot, path=path))
         else:
-            raise UsageError(f"--weights {path}: name its model with --model, so that it is clear")
+            raise UsageError(f"--weights {path}: which model is it? name it with --model")
     return wanted
 
 
 def _put(wanted: list[Wanted], one: Wanted) -> None:
-    """Add a model with weights, in the place of the one that was named without any."""
+    """Add a model with weights, replacing the same one without."""
     for n, other in enumerate(wanted):
         if other.task == one.task and other.path is None and other.name == one.name:
             wanted[n] = one
@@ -80,19 +80,19 @@ def _put(wanted: list[Wanted], one: Wanted) -> None:
 
 
 def graph_file(name: str) -> Path | None:
-    """The file that a model's name is or stands for, if it is one: ours or somebody else's."""
+    """The graph file that a model's name is or stands for, if any, of any origin."""
     if name.lower().endswith(GRAPHS):
         return with_home(name)
     return imported.path_of(name) or catalog.added_graph(name)
 
 
 def card_of(name: str | None, weights: Path | None, labels: str | None = None) -> ModelCard:
-    """The card of a model: the catalog's, or what a graph tells of itself.
+    """The card of a model: from the catalog, or from a graph's description.
 
     Args:
-        name: The model's, if it was named.
-        weights: Weights or a graph, if one was given.
-        labels: Names of the classes of somebody else's graph, see ``foreign.labels``.
+        name: Name of the model, if given.
+        weights: Weights or a graph, if given.
+        labels: Class names of a third-party graph, see ``foreign.labels``.
     """
     if weights is not None:
         check_weights(weights)
@@ -114,13 +114,13 @@ def card_of(name: str | None, weights: Path | None, labels: str | None = None) -
 
 
 def _card_beside(weights: Path) -> ModelCard | None:
-    """The card beside a .safetensors file, as `livevision import` writes it; None for none."""
+    """The card beside a .safetensors file, as `livevision import` writes it; None without one."""
     path = weights.with_suffix(".md")
     return catalog.read_card(path) if weights.suffix not in GRAPHS and path.is_file() else None
 
 
 def _card_of_graph(path: Path, labels: str | None = None) -> ModelCard:
-    """The card inside an exported graph, or that of somebody else's."""
+    """The card in an exported graph, or of a third-party one."""
     if not is_ours(path):
         from livevision.models.foreign.opening import open_foreign
 
@@ -145,7 +145,7 @@ def _card_of_graph(path: Path, labels: str | None = None) -> ModelCard:
 def files_of(
     card: ModelCard, own: Path | None, size: tuple[int, int] | None, untrained: bool
 ) -> ModelFiles:
-    """The files of a model at an input size; a shipped graph serves the card's own size only."""
+    """The files of a model at an input size; a shipped graph is for the card's own size only."""
     size = size or card.input_size
     if min(size) < 32 or max(size) > 4096:
         raise UsageError(f"imgsz is {size[0]}x{size[1]}; each side takes 32 to 4096 pixels")
@@ -178,9 +178,9 @@ _INT8_FILES = {"openvino": ".xml", "onnx": ".onnx", "tensorrt": ".engine"}
 
 
 def int8_file(files: ModelFiles, engine: str = "openvino") -> Path:
-    """Where ``livevision export --precision int8`` puts an engine's file, unless told otherwise.
+    """The default int8 file of ``livevision export --precision int8`` for an engine.
 
-    Its name tells the weights it was made of, so that none is taken for others'.
+    Its name depends on the weights, so that it is never used for others.
     """
     made_of = files.weights or files.graph
     try:
@@ -193,7 +193,7 @@ def int8_file(files: ModelFiles, engine: str = "openvino") -> Path:
 
 
 def int8_files(name: str) -> list[Path]:
-    """The files that ``livevision export --precision int8`` put there of a model, of any size."""
+    """All int8 files of a model that ``livevision export --precision int8`` made, of any size."""
     suffixes = "|".join(suffix.removeprefix(".") for suffix in _INT8_FILES.values())
     ours = re.compile(rf"{re.escape(name)}-\d+x\d+-[0-9a-f]{{12}}\.({suffixes})")
     folder = data_folder("int8")
@@ -202,10 +202,10 @@ def int8_files(name: str) -> list[Path]:
 
 
 def in_int8(files: ModelFiles, engine: str = "openvino") -> ModelFiles:
-    """The files of a model with the graph that was made of it in int8 for an engine.
+    """The files of a model with its int8 graph for an engine.
 
     Raises:
-        ModelError: None was made yet.
+        ModelError: It does not exist yet.
     """
     if files.precision == "int8":
         return files
@@ -214,7 +214,8 @@ def in_int8(files: ModelFiles, engine: str = "openvino") -> ModelFiles:
         width, height = files.input_size
         raise ModelError(
             f"model {files.name!r} has no int8 file at {width}x{height} for {engine} yet; make it "
-            f"from frames like those it will see: livevision export {files.name} --format {engine} "
+            "from frames like those of the application: livevision export "
+            f"{files.name} --format {engine} "
             f"--precision int8 --imgsz {width}x{height} --calibrate CLIP.mp4"
         )
     return _with_graph(files, path)
@@ -231,7 +232,7 @@ def _with_graph(files: ModelFiles, path: Path) -> ModelFiles:
 
 
 def _where(card: ModelCard) -> str:
-    """Where the weights of a model should be, or which shipped models have the same net."""
+    """Where a model's weights should be, or which shipped models have the same net."""
     if card.folder is not None:
         return f" (looked in {card.folder})"
     trained = [name for name in catalog.names() if catalog.find(name).net == card.net]

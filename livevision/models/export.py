@@ -1,7 +1,7 @@
-"""Models as ONNX files that run without PyTorch, and a cache of those made on the way.
+"""Exports models as ONNX files that run without PyTorch, and caches them.
 
-A file holds the whole graph of ``livevision.inference.graph`` at one input size, and tells its
-task, labels and input size itself (``livevision.inference.description``).
+A file has the whole graph of ``livevision.inference.graph`` at one input size, and its description:
+task, labels and input size (``livevision.inference.description``).
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from livevision.version import __version__
 
 _log = logging.getLogger(__name__)
 
-OPSET = 17  # what the TensorRT, OpenVINO and ONNX Runtime of the last years all read
-WRITTEN = 2  # counted up where graphs come out otherwise, so that those in users' caches are left
+OPSET = 17  # supported by TensorRT, OpenVINO and ONNX Runtime of recent years
+WRITTEN = 2  # incremented when exported graphs change, so that cached ones are not used
 SCORE_TOLERANCE = 2e-3
 PIXEL_TOLERANCE = 5e-3
 
 
 def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
-    """The exported graph of a model at ``files.input_size``, made now if it is not there yet.
+    """The exported graph of a model at ``files.input_size``; made if it is not cached.
 
-    Of the weights that a template is for it is made without torch, in less than a second.
+    With a template for the weights this needs no torch and takes less than a second.
 
     Raises:
-        ModelError: The weights do not fit, or a package that exporting takes is not installed.
+        ModelError: The weights do not fit, or a package for exporting is not installed.
     """
     several = f"-{files.batch}" if files.batch > 1 else ""
     template = _template_of(files, card)
@@ -53,13 +53,13 @@ def cached_graph(files: ModelFiles, card: ModelCard) -> Path:
     folder = cache_folder("graphs")
     if folder is not None and (folder / name).is_file():
         with suppress(OSError):
-            os.utime(folder / name)  # in use, which `prune` goes by
+            os.utime(folder / name)  # last use, for `prune`
         return folder / name
     if folder is not None:
         try:
             _make(template, files, card, folder / name, f"; later starts use {folder / name}")
         except OutputError as error:
-            _log.debug("the cache is done without: %s", error)
+            _log.debug("the cache is not used: %s", error)
         else:
             prune(folder, MOST_BYTES)
             return folder / name
@@ -81,7 +81,7 @@ def _make(
 
 
 def _refuse_without(package: str, files: ModelFiles) -> None:
-    """See that a package is installed before it is said that a graph is being made with it.
+    """Check that a package is installed before announcing an export.
 
     Raises:
         ModelError: It is not.
@@ -92,18 +92,18 @@ def _refuse_without(package: str, files: ModelFiles) -> None:
 
 
 def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float | None:
-    """Write a model's graph to an ONNX file, once it has been seen to compute what torch does.
+    """Write a model's graph to an ONNX file, after comparing it with torch.
 
-    Where torch is not installed and the model has a template, the file is made of that.
+    If torch is not installed and the model has a template, the file is made from that.
 
     Args:
         files: The model; net, weights and input size are used.
-        card: What the file shall tell about the model.
+        card: The model's card, for the description.
         output: The file; it appears when it is complete.
 
     Returns:
-        How far the file is from torch on a test picture: for segmentation the share of pixels of
-        another class, else the largest difference of a score. None without torch.
+        The difference from torch on a test picture: for segmentation the share of differing
+        pixels, else the largest difference of a score. None without torch.
 
     Raises:
         ModelError: The weights do not fit, a package is missing, or the file differs from torch by
@@ -125,9 +125,9 @@ def export_graph(files: ModelFiles, card: ModelCard, output: Path) -> float | No
 
 
 def _template_of(files: ModelFiles, card: ModelCard) -> Path | None:
-    """The template that the graph can be made of; None where torch has to export it.
+    """The template of the graph; None if torch has to export it.
 
-    One serves all weights of its shapes, so those too that a user has trained on from its model's.
+    A template fits all weights of the same shapes, including a user's fine-tuned ones.
     """
     same = (files.input_size, files.batch) == (card.input_size, 1)
     if card.template is None or files.weights is None or not same:
@@ -141,10 +141,10 @@ def _template_of(files: ModelFiles, card: ModelCard) -> Path | None:
 
 
 def fill_template(template: Path, files: ModelFiles, card: ModelCard, output: Path) -> None:
-    """Write a model's graph to an ONNX file, of its template and its weights.
+    """Write a model's graph to an ONNX file from its template and its weights.
 
     Raises:
-        ModelError: One of the two cannot be read, or they do not fit each other.
+        ModelError: One of them cannot be read, or they do not fit each other.
         OutputError: The file cannot be written.
     """
     from safetensors import SafetensorError
@@ -170,7 +170,7 @@ def _write(files: ModelFiles, card: ModelCard, path: Path) -> None:
 
 
 def save(model: Any, files: ModelFiles, card: ModelCard, path: Path) -> None:
-    """Write an ``onnx.ModelProto`` to a file, with what it tells about the model."""
+    """Write an ``onnx.ModelProto`` to a file with the model's description."""
     import onnx
 
     onnx.helper.set_model_props(model, _description(files, card))
@@ -180,10 +180,10 @@ def save(model: Any, files: ModelFiles, card: ModelCard, path: Path) -> None:
 
 
 def traced(graph: Any, files: ModelFiles) -> Any:
-    """The ``onnx.ModelProto`` of a graph in torch, which is changed on the way.
+    """Trace a torch graph to an ``onnx.ModelProto``; the graph is modified.
 
     Args:
-        graph: As ``livevision.inference.graph.build_graph`` gives it.
+        graph: From ``livevision.inference.graph.build_graph``.
         files: The model; task and input size are used.
     """
     import onnx
@@ -193,22 +193,22 @@ def traced(graph: Any, files: ModelFiles) -> Any:
 
     inputs = example_inputs(files)
     for module in list(graph.modules()):
-        # The few norms that the exporter cannot fold itself.
+        # Norms that the exporter cannot fold itself.
         if hasattr(module, "fold_norms"):
             module.fold_norms()
     if hasattr(graph.net, "unshuffle"):
         graph.net.unshuffle()
     with warnings.catch_warnings():
-        # The exporter warns that it is the older one, and of every size that it fixes, as it must.
+        # The exporter warns that it is the legacy one, and about every size that it fixes.
         warnings.simplefilter("ignore")
-        file: Any = io.BytesIO()  # which it takes, and says it does not
+        file: Any = io.BytesIO()  # accepted, against the type stubs
         torch.onnx.export(
             graph,
             tuple(inputs.values()),
             file,
             dynamo=False,
             opset_version=OPSET,
-            training=torch.onnx.TrainingMode.EVAL,  # which folds norms into convolutions
+            training=torch.onnx.TrainingMode.EVAL,  # folds norms into convolutions
             input_names=list(INPUTS[files.task]),
             output_names=list(OUTPUTS[files.task]),
         )
@@ -216,7 +216,7 @@ def traced(graph: Any, files: ModelFiles) -> Any:
 
 
 def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
-    """What the file tells about itself, by the keys of ``livevision.inference.description``."""
+    """The file's description, by the keys of ``livevision.inference.description``."""
     told = {key: card.summary()[key] for key in ("params", "madds", "data", "score", "licence")}
     return {
         "livevision": __version__,
@@ -233,7 +233,7 @@ def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
 
 
 def _sha256(path: Path | None) -> str:
-    """Hash of a weights file; "" for a net's random start."""
+    """Hash of a weights file; "" for random weights."""
     if path is None:
         return ""
     try:
@@ -243,10 +243,10 @@ def _sha256(path: Path | None) -> str:
 
 
 def _difference(files: ModelFiles) -> float:
-    """How far the exported graph is from torch on a test picture; see ``export_graph``.
+    """The difference of the exported graph from torch; see ``export_graph``.
 
     Raises:
-        ModelError: It is further than the tolerance.
+        ModelError: It exceeds the tolerance.
     """
     from livevision import registry
     from livevision.inference.torch_engine import TorchEngine
@@ -261,8 +261,8 @@ def _difference(files: ModelFiles) -> float:
     engine = registry.resolve(registry.ENGINES, names[0], "engine")
     engines = [kind(files, "cpu", "fp32") for kind in (TorchEngine, engine)]
     image = np.stack([sample_picture(files.input_size, seed) for seed in range(files.batch)])
-    # Where two boxes overlap by just the threshold, one engine keeps both and the other does not,
-    # and neither is wrong; a fault shows at every threshold.
+    # If two boxes overlap by just the threshold, engines may disagree, and neither is wrong; a real
+    # error shows at every threshold.
     overlaps = {"detect": (0.5, 0.45, 0.55)}.get(files.task, (None,))
     limit = PIXEL_TOLERANCE if files.task == "segment" else SCORE_TOLERANCE
     difference = math.inf
@@ -284,13 +284,13 @@ def _difference(files: ModelFiles) -> float:
     if difference > limit:
         raise ModelError(
             f"the exported graph of {files.name} differs from PyTorch by {difference:.2g}, more "
-            f"than {limit:g}; this is a fault of the exporter or of {names[0]}"
+            f"than {limit:g}; this is a bug of the exporter or of {names[0]}"
         )
     return difference
 
 
 def sample_picture(size: tuple[int, int], seed: int = 0) -> Any:
-    """A picture with edges, shades and texture: uint8 H×W×3, BGR."""
+    """A picture with edges, gradients and texture: uint8 H×W×3, BGR."""
     width, height = size
     noise = np.random.default_rng(seed).integers(0, 64, (height, width, 3))
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))

@@ -1,4 +1,4 @@
-"""A file fetched over HTTP: resumed where it broke off, and kept only if it is the one meant."""
+"""Downloads a file over HTTP: resumes after interruptions, and verifies the hash."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _SILENCE_S = 30.0
 _PIECE = 1 << 16
 
 Progress = Callable[[int], None]
-"""Is told how many bytes are there."""
+"""Called with the number of bytes downloaded."""
 
 
 def fetch(url: str, sha256: str, size: int, part: Path, progress: Progress) -> None:
-    """Fetch a file, going on with what an earlier try left.
+    """Download a file, resuming an earlier attempt.
 
     Args:
-        url: http:// or https://; redirections are followed.
-        sha256: Of the file.
-        size: Of the file, in bytes.
-        part: Where it is written; what is there already is taken for its beginning.
-        progress: Told as it goes.
+        url: http:// or https://; redirects are followed.
+        sha256: Expected hash.
+        size: Expected size in bytes.
+        part: Where it is written; existing content is taken for the file's beginning.
+        progress: Called during the download.
 
     Raises:
-        ModelError: It cannot be fetched, or is another file; what was got of the right size and is
-            the wrong file is deleted, so that the next try begins anew.
+        ModelError: The download failed, or is another file; a file of the right size with a wrong
+            hash is deleted, so that the next attempt starts anew.
         OutputError: It cannot be written.
     """
     shown = redact_uri(url)
@@ -53,8 +53,8 @@ def fetch(url: str, sha256: str, size: int, part: Path, progress: Progress) -> N
                 part.unlink()
                 continue
             raise ModelError(
-                f"{shown} answers {error.code} {error.reason}; fetch the file by hand and give it "
-                "with --from FILE"
+                f"{shown} answers {error.code} {error.reason}; download the file by hand and give "
+                "it with --from FILE"
             ) from error
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             if isinstance(error, _Unwritable):
@@ -64,30 +64,30 @@ def fetch(url: str, sha256: str, size: int, part: Path, progress: Progress) -> N
     there = _length(part)
     if there < size:
         raise ModelError(
-            f"{shown} broke off at {there:,} of {size:,} bytes ({why}); the same command goes on "
-            "from there, or fetch the file by hand and give it with --from FILE"
+            f"{shown} broke off at {there:,} of {size:,} bytes ({why}); run the same command to "
+            "resume, or download the file by hand and give it with --from FILE"
         )
     found = sha256_of(part)
     if found != sha256:
         part.unlink()
         raise ModelError(
-            f"what {shown} gives is another file than the one that is known: SHA-256 {found}, not "
+            f"{shown} gives another file than expected: SHA-256 {found}, not "
             f"{sha256}; it was deleted"
         )
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Unwritable(OSError):
-    """The file, not the network, is what failed."""
+    """Writing failed, not the network."""
 
 
 def _go_on(url: str, size: int, part: Path, there: int, progress: Progress) -> str:
-    """One try; returns why it ended before the file did, "" where it did not."""
+    """One attempt; returns why it ended early, "" if it did not."""
     headers = {"User-Agent": f"livevision/{__version__}", "Accept-Encoding": "identity"}
     if there:
         headers["Range"] = f"bytes={there}-"
@@ -95,12 +95,12 @@ def _go_on(url: str, size: int, part: Path, there: int, progress: Progress) -> s
     with urllib.request.urlopen(request, timeout=_SILENCE_S) as answer:
         begins = _beginning(answer.headers.get("Content-Range", ""))
         if answer.status != http.client.PARTIAL_CONTENT or begins != there:
-            there = 0  # it sends all of it
+            there = 0  # the server sends all of it
         told = answer.headers.get("Content-Length", "")
         if told.isdecimal() and there + int(told) != size:
             raise ModelError(
-                f"{redact_uri(url)} has {there + int(told):,} bytes, the file that is known "
-                f"{size:,}: it is another one"
+                f"{redact_uri(url)} has {there + int(told):,} bytes, not the expected "
+                f"{size:,}: it is another file"
             )
         try:
             with part.open("ab" if there else "wb") as file:

@@ -1,4 +1,4 @@
-"""The models of a run, as its settings name them or leave them open."""
+"""Chooses the models of a run from its settings."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from livevision.config import Settings
 
 _ORDER = ("segment", "detect", "classify")  # class maps are drawn below boxes
-_LIGHT = 5e8  # multiply-adds for one image
+_LIGHT = 5e8  # multiply-adds per image
 
 
 @dataclass(frozen=True)
 class RunModels:
-    """The models of a run, none of them loaded yet.
+    """The models of a run, not loaded yet.
 
     Attributes:
-        models: Each once; their names differ.
-        of_run: Names of those that look at every source that has no models of its own.
-        of_source: Names of those of each source that has, by the source's name.
+        models: Each model once; names are distinct.
+        of_run: Names of the models for sources without models of their own.
+        of_source: Names of the models of each other source, by the source's name.
     """
 
     models: tuple[Model, ...]
@@ -38,17 +38,17 @@ class RunModels:
 
 
 def for_run(settings: Settings, spare_core: bool = True) -> RunModels:
-    """The models that a run's settings name, or leave open.
+    """The models that a run's settings name, or the defaults.
 
-    A named model serves the task on its card, and a graph the task it tells of. Where no task was
-    asked for, the models settle it. A source may have models of its own.
+    A named model serves the task on its card, a graph the task in its description. Without a
+    requested task, the models decide. A source may have models of its own.
 
     Args:
-        settings: The run's.
-        spare_core: A light net leaves a core to the other stages.
+        settings: The run's settings.
+        spare_core: Leave a core to the other stages if the net is light.
 
     Raises:
-        UsageError: A model does none of the tasks, or one is named twice.
+        UsageError: A model does none of the tasks, or is named twice.
         ModelError: The weights are missing, refused or broken.
     """
     own = {
@@ -62,8 +62,8 @@ def for_run(settings: Settings, spare_core: bool = True) -> RunModels:
     cards = [card_of(one.name, one.path, settings.labels) for one in wanted]
     if settings.labels is not None and all(card.decoder is None for card in cards):
         raise UsageError(
-            f"labels {settings.labels!r} were given, and the models have their own; they are for "
-            "ONNX files of others: --model FILE.onnx"
+            f"labels {settings.labels!r} were given, and the models have class names; labels are "
+            "for third-party ONNX files: --model FILE.onnx"
         )
     classes = _classes_of(settings, wanted, cards)
     names: dict[Wanted, str] = {}
@@ -98,7 +98,7 @@ def for_run(settings: Settings, spare_core: bool = True) -> RunModels:
 
 
 def _of_run(settings: Settings) -> list[Wanted]:
-    """The models of the sources that have none of their own, in the order of the tasks."""
+    """The models for sources without their own, in task order."""
     given = named_models(settings)
     tasks = settings.tasks
     if given and not settings.task_given:
@@ -106,7 +106,7 @@ def _of_run(settings: Settings) -> list[Wanted]:
     for one in given:
         if one.task not in tasks:
             raise UsageError(
-                f"model {one.name!r} does the task {one.task}; asked for: {', '.join(tasks)}. "
+                f"model {one.name!r} does the task {one.task}; requested: {', '.join(tasks)}. "
                 f"Use --task {one.task}, or a model that 'livevision models' lists for that task"
             )
     models = []
@@ -119,10 +119,10 @@ def _of_run(settings: Settings) -> list[Wanted]:
 def _classes_of(
     settings: Settings, wanted: Sequence[Wanted], cards: Sequence[ModelCard]
 ) -> dict[Wanted, Sequence[str | int] | None]:
-    """The classes that each model is to keep; None keeps all.
+    """The classes that each model keeps; None keeps all.
 
-    Beside boxes the choice is about the boxes: a class map keeps all classes. Of several detectors
-    each keeps those that it has.
+    Next to boxes the choice applies to boxes only: a class map keeps all classes. Of several
+    detectors each keeps those that it has.
     """
     classes = settings.classes or None
     detectors = [one for one in wanted if one.task == "detect"]
@@ -140,18 +140,16 @@ def _classes_of(
 
 
 def open_specs(models: Sequence[Model]) -> list[EngineSpec]:
-    """What the engines of those models that have been opened compute with."""
+    """The specs of the open models' engines."""
     return [model.engine_spec for model in models if model.engine_spec is not None]
 
 
 def _threads(card: ModelCard, spare_core: bool) -> int | None:
-    """How many threads suit a net that runs beside a decoder and an encoder; None for all cores.
+    """Threads for a net that runs beside a decoder and an encoder; None for all cores.
 
-    A light net hardly gains by the last core, which the other stages need; a heavy one does. On two
-    cores ThunderNet at 0.25 G multiply-adds was the faster with one thread, at 1.0 G with two, and
-    so was BiSeNet at 2.3 G (``livevision bench pipeline --threads N``). That holds where several
-    frames are computed at once, too: 93.7 frames a second with one thread and 81.5 with two at
-    0.25 G, 70.2 and 85.1 at 1.0 G.
+    A light net hardly gains from the last core, which the other stages need; a heavy one does
+    (``livevision bench pipeline --threads N``). Measured on two cores in docs/performance.md,
+    "Threads of a light net".
     """
     if card.madds > _LIGHT or card.decoder is not None or not spare_core:
         return None

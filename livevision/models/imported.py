@@ -1,7 +1,7 @@
-"""Models of others that the user keeps under a name: imported files and those that were fetched.
+"""Third-party models that the user keeps under a name: imported or downloaded.
 
-Each is an ONNX file in the user's data folder with the YAML that tells how it is run, and a summary
-for lists, so that listing reads no graph. Neither torch nor numpy is imported here.
+Each is an ONNX file in the user's data folder, with its YAML description and a summary, so that
+listing reads no graph. Neither torch nor numpy is imported here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def folder() -> Path:
-    """Where they lie; it need not be there."""
+    """Their folder; it need not exist."""
     return data_folder("models")
 
 
 def path_of(name: str) -> Path | None:
-    """The graph that was kept under a name; None for none."""
+    """The graph kept under a name; None if there is none."""
     if not _NAME.fullmatch(name):
         return None
     candidates = (folder() / f"{name}{suffix}" for suffix in SUFFIXES)
@@ -40,7 +40,7 @@ def names() -> list[str]:
 
 
 def summary(name: str) -> dict[str, Any]:
-    """What lists tell of one: as ``ModelCard.summary``, and ``text`` for people.
+    """A model's facts for lists: those of ``ModelCard.summary``, and ``text`` for people.
 
     Raises:
         ModelError: It cannot be read.
@@ -57,25 +57,25 @@ def summary(name: str) -> dict[str, Any]:
 
 
 def check_name(name: str, taken: Mapping[str, str], overwrite: bool) -> None:
-    """See that a model can be kept under a name.
+    """Check that a model can be kept under a name.
 
     Args:
-        name: Wanted.
-        taken: Names that mean something else, and what.
-        overwrite: One that was kept under it may be replaced.
+        name: The requested name.
+        taken: Names with another meaning, and that meaning.
+        overwrite: An existing model may be replaced.
 
     Raises:
-        UsageError: It is none, or is taken.
-        OutputError: A model was kept under it.
+        UsageError: It is invalid, or taken.
+        OutputError: A model with this name exists.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r}: a name takes letters, digits and . _ - only")
     if name.lower().endswith((*SUFFIXES, ".engine", ".safetensors")):
         raise UsageError(f"{name!r}: a name does not end as a file's does")
     if name in taken:
-        raise UsageError(f"{name!r} is {taken[name]}; take another name")
+        raise UsageError(f"{name!r} is {taken[name]}; choose another name")
     if path_of(name) is not None and not overwrite:
-        raise OutputError(f"a model {name!r} is there already; --overwrite replaces it")
+        raise OutputError(f"a model {name!r} exists already; --overwrite replaces it")
 
 
 def remove(name: str) -> list[Path]:
@@ -106,13 +106,13 @@ def remove(name: str) -> list[Path]:
 
 
 def keep(name: str, file: Path, description: str, told: Mapping[str, Any]) -> Path:
-    """Keep a copy of a file under a name, replacing what was there.
+    """Keep a copy of a file under a name, replacing an existing one.
 
     Args:
         name: The name.
         file: The graph.
-        description: Text of the YAML that tells how it is run.
-        told: For lists, see ``summary``.
+        description: Text of its YAML description.
+        told: Facts for lists, see ``summary``.
 
     Returns:
         The copy.

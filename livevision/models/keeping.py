@@ -1,4 +1,4 @@
-"""Models of others, kept under a name: imported from a file, or fetched."""
+"""Keeps third-party models under a name: from a file, or downloaded."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def keep_file(
     overwrite: bool = False,
     pinned: Pinned | None = None,
 ) -> Path:
-    """Keep a copy of somebody else's file under a name.
+    """Keep a copy of a third-party model file under a name.
 
     Args:
         name: The name.
-        file: The graph; a YAML beside it is taken into account.
+        file: The graph; a YAML beside it is used.
         labels: See ``foreign.labels``.
-        overwrite: Replace what was kept under the name.
-        pinned: What is known of it, if it was fetched.
+        overwrite: Replace an existing model of this name.
+        pinned: Facts about it, if it was downloaded.
 
     Returns:
         The copy.
 
     Raises:
-        UsageError: The name is taken by one of livevision's own, or the labels are unknown.
-        ModelError: The file cannot be run, or not enough is known of it.
-        OutputError: It cannot be written, or is there already.
+        UsageError: The name is one of livevision's own, or the labels are unknown.
+        ModelError: The file cannot run, or too little is known about it.
+        OutputError: It cannot be written, or exists already.
     """
     taken = dict.fromkeys(catalog.every_name(), "one of livevision's own models")
     if pinned is None:
@@ -64,17 +64,17 @@ def get(
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Path:
-    """Fetch one of the models that are known, check it, and keep it under its name.
+    """Download a known model, verify it, and keep it under its name.
 
     Args:
         name: One of ``pinned.PINNED``.
-        file: The file, if it was fetched by hand.
-        overwrite: Replace what is there.
-        progress: Told how many bytes are there.
+        file: The file, if it was downloaded by hand.
+        overwrite: Replace an existing one.
+        progress: Called with the number of bytes downloaded.
 
     Raises:
-        ModelError: It cannot be fetched, or is another file.
-        OutputError: It cannot be written, or is there already.
+        ModelError: The download failed, or is another file.
+        OutputError: It cannot be written, or exists already.
     """
     model = PINNED[name]
     imported.check_name(name, {}, overwrite)
@@ -98,16 +98,16 @@ def get(
 
 
 def _check(file: Path, model: Pinned) -> None:
-    """See that a file is the one that is known.
+    """Verify that a file is the known one.
 
     Raises:
-        ModelError: It is not there, or another one.
+        ModelError: It is missing, or another one.
     """
     if not file.is_file():
         raise ModelError(f"--from {str(file)!r}: no such file")
     found = sha256_of(file)
     if found != model.sha256:
         raise ModelError(
-            f"--from {str(file)!r} is another file than the one that is known: SHA-256 {found}, "
-            f"not {model.sha256}; it lies at {model.page}"
+            f"--from {str(file)!r} is another file than expected: SHA-256 {found}, "
+            f"not {model.sha256}; get it from {model.page}"
         )

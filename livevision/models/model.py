@@ -1,4 +1,4 @@
-"""A model: an engine and the task around it, from the name of a card or a file of the user's own.
+"""A model: an engine and its task as one callable, loaded by name or from a file.
 
 model = livevision.load("thundernet-snet49")
 detections = model(image)                  # uint8 H×W×3 BGR -> sv.Detections
@@ -47,7 +47,7 @@ Detector: TypeAlias = Literal[
     "thundernet-snet49",
     "thundernet-snet535",
 ]
-"""Shipped models that give boxes."""
+"""Shipped detectors."""
 
 Segmenter: TypeAlias = Literal[
     "bisenet-mobilenetv2-camvid",
@@ -57,12 +57,12 @@ Segmenter: TypeAlias = Literal[
     "dfanet-a-camvid",
     "dfanet-b-camvid",
 ]
-"""Shipped models that give class maps."""
+"""Shipped segmenters."""
 
 Classifier: TypeAlias = Literal["mobilenetv2-tiny-imagenet", "shufflenetv2-1.0-tiny-imagenet"]
-"""Shipped models that give the classes of a whole image."""
+"""Shipped classifiers."""
 
-_SETTINGS_KEPT = 64  # of the sources of a run, and of the last changes
+_SETTINGS_KEPT = 64  # cached tasks, by settings of sources and their recent changes
 
 
 class Model(Generic[R]):
@@ -74,7 +74,7 @@ class Model(Generic[R]):
         name: As ``--model`` takes it.
         task: "detect", "segment" or "classify".
         labels: Class names.
-        card: All that is known of the model.
+        card: The model's card.
     """
 
     def __init__(
@@ -104,53 +104,53 @@ class Model(Generic[R]):
 
     @property
     def files(self) -> ModelFiles:
-        """What the engine opens, its input size among it."""
+        """The files that the engine opens, with the input size."""
         return self._files
 
     @property
     def class_agnostic(self) -> bool:
-        """Whether boxes of different classes on one object become one."""
+        """Whether only one of overlapping boxes of different classes is kept."""
         return bool(self._settings.get("class_agnostic", True))
 
     @property
     def engine_name(self) -> str:
-        """Which engine opens it, open or not."""
+        """Name of the engine, whether or not it is open."""
         return self._engine_name
 
     @property
     def reads(self) -> str:
-        """What the engine takes of the files: "weights" or "graph"."""
+        """Which of the files the engine reads: "weights" or "graph"."""
         return registry.resolve(registry.ENGINES, self._engine_name, "engine").reads
 
     @property
     def needs_graph(self) -> bool:
-        """Whether ``open`` has to export a graph first, or to find one exported before."""
+        """Whether ``open`` needs an exported graph, made now or cached."""
         return self.reads == "graph" and self._files.graph is None
 
     def at(self, files: ModelFiles) -> Model:
-        """The same model with other files, such as those of another input size; not open yet."""
+        """The same model with other files, such as those of another input size; not open."""
         engine = (self._engine_name, self._device, self._precision)
         return Model(
             self.card, files, self._settings, engine, self._untrained, self._threads, self.name
         )
 
     def renamed(self, name: str) -> Model:
-        """The same model under another name, beside one that has this one's; not open yet."""
+        """The same model under another name, to avoid a duplicate; not open."""
         model = self.at(self._files)
         model.name = name
         return model
 
     @property
     def engine_spec(self) -> EngineSpec | None:
-        """What the engine takes and gives, and where it computes.
+        """Inputs and outputs of the engine, and where it computes.
 
-        None until the net has been opened; known after it was closed too, for the report of a run.
+        None before the net is first opened; kept after it is closed, for the report of a run.
         """
         return self._spec
 
     @property
     def agreement(self) -> Agreement | None:
-        """Agreement of a lower-precision graph with fp32; None for fp32 or where unknown."""
+        """Agreement of a lower-precision graph with fp32; None for fp32 or if unknown."""
         from livevision.inference.agreement import Agreement
 
         text = self._files.agreement
@@ -162,18 +162,18 @@ class Model(Generic[R]):
 
     @property
     def _lowered(self) -> bool:
-        """Whether the graph is run in the precision that its file was made for, if not in fp32."""
+        """Whether the graph runs in its file's own lower precision."""
         made_for = self._files.precision
         return made_for != "fp32" and not (made_for == "bf16" and self._precision == "fp32")
 
     @property
     def _own(self) -> bool:
-        """Whether the weights are others than those that the card is about."""
+        """Whether the weights are other than the card's."""
         files, card = self._files, self.card
         return files.weights != card.weights or (files.weights is None and files.graph is None)
 
     def _settle(self) -> None:
-        """Choose the precision where that was left open, and say what it is."""
+        """Choose the precision if it is "auto", and log it."""
         where = (self._engine_name, self._device)
         plain = self._files.precision == "fp32" and not self._files.outputs
         if self._precision == "auto" and where == ("openvino", "cpu") and plain:
@@ -186,50 +186,50 @@ class Model(Generic[R]):
                 )
             return
         if self._lowered or self.agreement is not None:
-            told = self.agreement or "how far it agrees with fp32 is not known"
+            told = self.agreement or "agreement with fp32 unknown"
             precision = self._files.precision if self._lowered else self._precision
             _log.info("%s in %s: %s", self.name, precision, told)
         elif self._files.outputs and self._precision not in ("auto", "fp32"):
-            told = f"{self.name} in {self._precision}: how far it agrees with fp32 is not known"
+            told = f"{self.name} in {self._precision}: agreement with fp32 unknown"
             _log.info(told)
         elif (self._engine_name, self._precision) == ("openvino", "bf16"):
             _log.info(
-                "%s in bf16: how far it agrees with fp32 is not known; livevision export %s "
-                "--precision bf16 --check CLIP.mp4 --output FILE.xml tells it",
+                "%s in bf16: agreement with fp32 unknown; to measure it: livevision export %s "
+                "--precision bf16 --check CLIP.mp4 --output FILE.xml",
                 self.name,
                 self.name if self.card.decoder is None else f"{self.name}.onnx",
             )
 
     @property
     def depth(self) -> int:
-        """How many images to have begun with the open net, see ``Overlapping``."""
+        """Images to keep in flight with the open net, see ``Overlapping``."""
         return self._engine.depth if isinstance(self._engine, Overlapping) else 1
 
     @property
     def streams(self) -> int:
-        """How many images the open net computes at the same moment, see ``Overlapping``."""
+        """Images that the open net computes at the same time, see ``Overlapping``."""
         return self._engine.streams if isinstance(self._engine, Overlapping) else 1
 
     def open(self, overlap: bool = False) -> None:
-        """Load the net, if it is not loaded. Use the model on the thread that opens it.
+        """Load the net if necessary. Use the model on the thread that opens it.
 
         Args:
             overlap: Configure the engine for several images in flight (``start``), where it can.
 
         Raises:
             ModelError: The weights or the engine cannot be used.
-            UsageError: The engine has no such device or precision here.
+            UsageError: The engine does not have the device or precision here.
         """
         if self._engine is not None:
             return
         if self._files.weights is None and self._files.graph is None:
             _log.warning(
-                "model %s runs with random weights, as there are no trained ones: what it finds "
-                "means nothing",
+                "model %s runs with random weights, as it has no trained ones: its results are "
+                "meaningless",
                 self.name,
             )
         self._settle()
-        # supervision takes half a second to import and engines wait for files and compilers.
+        # supervision takes half a second to import, while engines wait for files and compilers.
         waiting = threading.Thread(target=self._warm)
         waiting.start()
         try:
@@ -253,24 +253,24 @@ class Model(Generic[R]):
         self.close_together()
 
     def open_together(self, images: int) -> None:
-        """Load the net once more, for ``images`` images in one call.
+        """Load the net again, for ``images`` images in one call.
 
         Raises:
-            ModelError: It cannot be had so: there are no weights, or the graph is of lower
-                precision, made for one image.
+            ModelError: This is not possible: there are no weights, or the graph is of lower
+                precision and for one image.
         """
         files = self._files
         stored = files.precision != "fp32" or (files.weights is None and files.graph is not None)
         if stored:
             raise ModelError(
-                f"{self.name} is a graph for one image a call; several take .safetensors weights"
+                f"{self.name} is a graph for one image per call; several need .safetensors weights"
             )
         kind = registry.resolve(registry.ENGINES, self._engine_name, "engine")
         several = self.at(replace(files, graph=None, batch=images))
         self._several = kind(several._for(kind.reads), self._device, self._precision, self._threads)
 
     def close_together(self) -> None:
-        """Let go of what ``open_together`` loaded."""
+        """Release what ``open_together`` loaded."""
         if self._several is not None:
             self._several.close()
             self._several = None
@@ -284,35 +284,35 @@ class Model(Generic[R]):
     def prepare(
         self, image: Image, settings: LiveSettings | None = None
     ) -> tuple[Batch, Placement]:
-        """Lay an image, uint8 H×W×3 BGR, into the net's input.
+        """Resize an image, uint8 H×W×3 BGR, into the net's input.
 
-        ``settings`` take the place of the model's own, here and in ``decode``.
+        ``settings`` override the model's own, here and in ``decode``.
         """
         return self._job_for(settings).prepare(image)
 
     def infer(self, batch: Batch) -> dict[str, Any]:
-        """Run the net on what ``prepare`` gave."""
+        """Run the net on the result of ``prepare``."""
         if self._engine is None:
             self.open()
         assert self._engine is not None
         return self._engine(batch)
 
     def start(self, batch: Batch) -> Pending:
-        """Begin what ``infer`` does; what is returned waits for it, on any thread.
+        """Start what ``infer`` does; the result waits for it, on any thread.
 
-        Only where ``depth`` is above 1.
+        Only if ``depth`` is above 1.
         """
         assert isinstance(self._engine, Overlapping)
         return self._engine.start(batch)
 
     def together(self, batches: Sequence[Batch]) -> list[dict[str, Any]]:
-        """What ``infer`` gives for each of several batches of one image, in one call.
+        """Results of ``infer`` for several batches of one image, in one call.
 
-        Only for as many images as ``open_together`` was told.
+        Only for the number of images given to ``open_together``.
         """
         assert self._several is not None
         taken = self._several.spec.inputs
-        # What belongs to the images has one row for each; what all share stands there once.
+        # Inputs per image are stacked; shared ones are passed once.
         batch = {
             name: np.concatenate([b[name] for b in batches])
             if name == "image"
@@ -328,7 +328,7 @@ class Model(Generic[R]):
         placement: Placement,
         settings: LiveSettings | None = None,
     ) -> Result:
-        """Turn what ``infer`` gave into a result in the image's own pixels."""
+        """Convert the result of ``infer`` to the image's own pixels."""
         return self._job_for(settings).decode(outputs, placement)
 
     def __call__(
@@ -343,7 +343,7 @@ class Model(Generic[R]):
 
         Args:
             image: uint8, H×W×3, BGR, as ``cv2.imread`` gives it.
-            conf: Lowest score of a box, 0..1; like the others, by default as the model was loaded.
+            conf: Minimum score of a box, 0..1; this and the others default to the loaded values.
             iou: IoU above which the weaker of two boxes of a class is dropped, 0..1.
             classes: Names or numbers of the classes to keep.
             class_agnostic: True keeps the strongest of boxes of different classes on one object.
@@ -363,7 +363,7 @@ class Model(Generic[R]):
         return cast(R, job.decode(self.infer(batch), placement))
 
     def _job_for(self, settings: LiveSettings | None) -> Task:
-        """The task with the settings of a moment; classes that the model has not are left out."""
+        """The task with current settings; classes that the model does not have are ignored."""
         if settings is None or self.task != "detect":
             return self._job
         chosen = settings.conf, settings.iou, settings.classes
@@ -380,14 +380,14 @@ class Model(Generic[R]):
         return job
 
     def _for(self, reads: str) -> ModelFiles:
-        """The files with the one that an engine reads, exported now if need be."""
+        """The files with the one that an engine reads, exported now if necessary."""
         files = self._files
         if reads == "graph" and files.graph is not None:
             return files
         if files.weights is None and not self._untrained:
             width, height = files.input_size
             raise ModelError(
-                f"{self.name} at {width}x{height} on the engine {self._engine_name} takes a "
+                f"{self.name} at {width}x{height} on the engine {self._engine_name} needs a "
                 ".safetensors file, and there is only a graph for "
                 f"{self.card.input_size[0]}x{self.card.input_size[1]}; give --weights FILE"
             )
@@ -518,28 +518,28 @@ def load(
     untrained: bool = False,
     threads: int | None = None,
 ) -> Model[Any]:
-    """A model by name or file. ``Model.open`` or the first call loads the net.
+    """Create a model by name or file. ``Model.open`` or the first call loads the net.
 
     Args:
         name: A model that ``livevision models`` lists, or the path of an ONNX file, also of other
-            projects. Not needed where ``weights`` is a graph, whose description has the name.
+            projects. Not needed if ``weights`` is a graph, whose description has the name.
         engine: "auto", "tensorrt", "openvino", "onnx", "onnx-tensorrt" or "torch".
         device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "fp32", "fp16", "bf16", or "int8" where ``livevision export`` has made such a
-            file of the model; "auto" is the fastest one that is known to agree with fp32.
+        precision: "fp32", "fp16", "bf16", or "int8" if ``livevision export`` has made such a file
+            of the model; "auto" is the fastest one that is known to agree with fp32.
         weights: A .safetensors file for the model's net, or a graph (.onnx, .xml or .engine) that
             ``livevision export`` wrote, instead of the shipped ones.
         labels: Class names of an ONNX file of another project: "coco80", "coco91", "voc20",
             "voc21", "cityscapes19" or a text file with one a line.
         imgsz: (width, height) of the net's input in pixels, or one side of a square.
-        conf: Lowest score of a box, 0..1.
+        conf: Minimum score of a box, 0..1.
         iou: IoU above which the weaker of two boxes of a class is dropped, 0..1.
-        max_det: Most boxes of an image.
+        max_det: Maximum boxes per image.
         classes: Names or numbers of the classes to keep; None keeps all. For detection only.
         class_agnostic: True keeps the strongest of boxes of different classes with an IoU over 0.7;
             False keeps all.
-        untrained: Use random weights where the model has no trained ones.
-        threads: Threads on the CPU; None lets the engine choose.
+        untrained: Use random weights if the model has no trained ones.
+        threads: CPU threads; None lets the engine choose.
 
     Raises:
         UsageError: A name or value is unknown or out of range.
@@ -555,14 +555,14 @@ def load(
     card = card_of(name, own, told)
     if told is not None and card.decoder is None:
         raise UsageError(
-            f"labels {told!r} were given, and model {card.name!r} has its own; they are for ONNX "
-            "files of others"
+            f"labels {told!r} were given, and model {card.name!r} has its own; labels are for "
+            "third-party ONNX files"
         )
     files = files_of(card, own, size, untrained)
     if precision == "int8" and files.outputs:
         raise UsageError(
-            f"--precision int8: the outputs of {str(own)!r} are decoded outside of its graph, as "
-            "their shapes or kind ask for; such a file runs as it is stored"
+            f"--precision int8: the outputs of {str(own)!r} must be decoded outside the graph, so "
+            "it only runs as it is stored"
         )
     graph = own.suffix if own is not None and own.suffix in GRAPHS else ""
     chosen, place = choose_engine(
@@ -581,7 +581,7 @@ def load(
 
 
 def _checked(image: Any) -> Image:
-    """The image, seen to be one.
+    """The image, after checking it.
 
     Raises:
         UsageError: It is not uint8, H×W×3.
@@ -589,7 +589,7 @@ def _checked(image: Any) -> Image:
     if not isinstance(image, np.ndarray):
         raise UsageError(
             f"the image is a {type(image).__name__}; it takes a numpy array, uint8 H×W×3 BGR, "
-            "such as cv2.imread gives (which gives None where it cannot read a file)"
+            "such as cv2.imread returns (None if it cannot read the file)"
         )
     shape = "×".join(map(str, image.shape))
     if image.dtype != np.uint8:

@@ -1,6 +1,6 @@
-"""Other people's models that can be fetched: where each lies, and what it has to be.
+"""Third-party models that can be downloaded, each with address and hash.
 
-None of them is shipped, and none is fetched unless `livevision models get NAME` asks for it.
+None is shipped, and none is downloaded except by `livevision models get NAME`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ class Pinned:
     Attributes:
         name: As ``--model`` takes it.
         task: "detect", "segment" or "classify".
-        repository, commit, path: Where it lies on GitHub.
-        sha256: Of the file.
+        repository, commit, path: Location on GitHub.
+        sha256: Hash of the file.
         size: Bytes.
-        licence: Of the weights.
+        licence: Licence of the weights.
         labels: A set of class names, see ``foreign.labels``.
-        data: What it was trained on.
+        data: Training data.
         score: ``text``, and figures by name, measured by livevision.
-        fields: What its description has to tell that the file does not.
+        fields: Fields of its description that are not in the file.
     """
 
     name: str
@@ -42,17 +42,17 @@ class Pinned:
 
     @property
     def url(self) -> str:
-        """Where it is fetched from."""
+        """Download address."""
         return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.path}"
 
     @property
     def page(self) -> str:
-        """Where a person can look at it and fetch it by hand."""
+        """Web page of the file."""
         return f"https://github.com/{self.repository}/blob/{self.commit}/{self.path}"
 
     @property
     def suffix(self) -> str:
-        """How the file's name ends."""
+        """Suffix of the file's name."""
         return self.path[self.path.rindex(".") :]
 
 
@@ -100,13 +100,13 @@ _TABLE = (
 )
 
 PINNED: Mapping[str, Pinned] = {model.name: model for model in _TABLE}
-"""Those that are known, by name."""
+"""The known models by name."""
 
 
 def how_to_get(name: str) -> str:
-    """What to say where a model was asked for and is not here."""
+    """The message for a model that is requested and not downloaded yet."""
     model = PINNED[name]
     return (
-        f"model {name!r} is not on this machine: 'livevision models get {name}' fetches it "
+        f"model {name!r} is not on this machine: 'livevision models get {name}' downloads it "
         f"({model.size / 1e6:.1f} MB from github.com/{model.repository}, {model.licence})"
     )

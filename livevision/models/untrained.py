@@ -1,10 +1,10 @@
-"""Nets that can be run by name though no trained weights for them are shipped yet.
+"""Nets that can be run by name without shipped weights.
 
-A row a net: its task, the size of its input, how many classes it tells apart, its parameters and
-multiply-adds at that size, both counted. Sizes are those of the papers' measurements where they
-suit live video: of DFANet the variant A', of Light-Head R-CNN half of its 1200×800 each way.
-Classes are as many as in the papers' data: Pascal VOC (20) or COCO (80) for detectors, Cityscapes
-(19) for segmenters, ImageNet (1000) for classifiers; without training they have no names.
+One row per net: task, input size, number of classes, parameters, and multiply-adds at that size,
+both counted. Sizes are those of the papers if they suit live video: of DFANet the variant A', of
+Light-Head R-CNN half of its 1200×800 each way. Numbers of classes are those of the papers' data:
+Pascal VOC (20) or COCO (80) for detectors, Cityscapes (19) for segmenters, ImageNet (1000) for
+classifiers; untrained, they have no names.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 
 class Untrained(NamedTuple):
-    """A net as it is run while nobody has trained it.
+    """A net and its defaults while it has no trained weights.
 
     Attributes:
         task: "detect", "segment" or "classify".
         input_size: (width, height) of its input in pixels.
-        classes: How many it tells apart.
+        classes: Number of classes.
         params: Parameters.
-        madds: Multiply-adds for one image of ``input_size``.
-        options: What ``livevision.nets.build`` takes besides the number of classes.
+        madds: Multiply-adds per image of ``input_size``.
+        options: Further arguments of ``livevision.nets.build``.
     """
 
     task: str

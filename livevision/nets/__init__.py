@@ -1,11 +1,11 @@
 """Neural nets in plain PyTorch, built by name.
 
 Every net takes float32 N x 3 x H x W images in RGB order, normalised with the ImageNet mean and
-standard deviation, `(x / 255 - mean) / std`. What comes out depends on the kind of net:
+standard deviation, `(x / 255 - mean) / std`. The output depends on the type of net:
 
 * classifiers return logits, N x classes;
 * segmenters return logits, N x classes x H x W, at the size of the input; in train mode a tuple of
-  those and the logits of auxiliary heads, if there are any;
+  these and the logits of auxiliary heads, if there are any;
 * detectors return `(boxes, scores, classes)`, see `livevision.nets.thundernet`.
 
 Importing this package does not import torch; `build` does.
@@ -65,7 +65,7 @@ _BUILDERS = {
     "xception39": "livevision.nets.xception:xception39",
 }
 
-# Nets without their backbone, which is an option: `build("thundernet", backbone="stdc1")`.
+# Nets with the backbone as an option: `build("thundernet", backbone="stdc1")`.
 _FAMILIES = {
     "bisenet": "livevision.nets.bisenet:bisenet",
     "light-head": "livevision.nets.light_head_rcnn:light_head",
@@ -74,12 +74,12 @@ _FAMILIES = {
 
 
 def names() -> list[str]:
-    """The names of whole nets that `build` knows, sorted."""
+    """The names of complete nets for `build`, sorted."""
     return sorted(_BUILDERS)
 
 
 def families() -> list[str]:
-    """The names that `build` knows besides: of nets that take any backbone, named as an option."""
+    """Further names for `build`: nets that take any backbone, as an option."""
     return sorted(_FAMILIES)
 
 
@@ -95,21 +95,21 @@ def build(
     Args:
         name: one of `names()`, or one of `families()` with `backbone` among the options: a name
             that `livevision.nets.features` knows.
-        pixels: "mean" and "std" of each colour that the weights were trained with where they are
-            not ours, see `livevision.nets.pixels`; the net built takes the same images as all.
-        without: parts to leave out of it, for ablations, see `livevision.nets.ablation`.
+        pixels: "mean" and "std" of each colour if the weights were trained with others than ours,
+            see `livevision.nets.pixels`; the net built takes the same images as all.
+        without: parts to leave out, for ablations, see `livevision.nets.ablation`.
         **options: passed to the net's builder, for example `num_classes`: the number of classes,
             for detectors of foreground classes.
 
     Raises:
-        ValueError: `name` is not known, or an option has no such value.
+        ValueError: `name` is unknown, or an option has no such value.
     """
     if name not in _BUILDERS and name not in _FAMILIES:
         known = ", ".join([*names(), *families()])
-        raise ValueError(f"no net is called {name!r}; the nets are: {known}")
+        raise ValueError(f"unknown net {name!r}; the nets are: {known}")
     if name in _FAMILIES and "backbone" not in options:
         raise ValueError(
-            f'{name} takes any backbone: say which, as in build("{name}", backbone="mobilenetv2")'
+            f'{name} takes any backbone: name it, as in build("{name}", backbone="mobilenetv2")'
         )
     module, function = (_BUILDERS | _FAMILIES)[name].split(":")
     net: nn.Module = getattr(import_module(module), function)(**options)

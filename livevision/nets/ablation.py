@@ -1,13 +1,13 @@
 """Nets without one of their parts, for ablations like those of the papers' tables.
 
-The net that is left is what the part was added to:
+The remaining net is the paper's baseline for the part:
 
-* ThunderNet without "CEM" takes C5 through its 1x1 convolution and enlarges it; without "SAM"
+* ThunderNet without "CEM" passes C5 through its 1x1 convolution and enlarges it; without "SAM"
   proposals are pooled from the map that the RPN reads.
 * BiSeNet without "FFM" adds the two paths; without "spatial path" it is the context path alone;
-  without "ARM" the convolutions inside stay and their gates go; without "global pooling" nothing is
-  added to 1/32's map.
-* DFANet without "fc attention" hands on enc4's map as it is.
+  without "ARM" the convolutions inside stay and their gates are removed; without "global pooling"
+  nothing is added to the map at 1/32.
+* DFANet without "fc attention" passes enc4's map on unchanged.
 """
 
 from __future__ import annotations
@@ -61,25 +61,25 @@ class Sum(nn.Module):
 
 
 class Nothing(nn.Module):
-    """Zero, whatever it is given."""
+    """Zero for any input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x[:, :1])
 
 
 class EveryEighth(nn.Module):
-    """Every eighth pixel: a map of the spatial path's size that nothing was computed for."""
+    """Every eighth pixel: a map of the spatial path's size at no cost."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images[:, :, ::8, ::8]
 
 
 def leave_out(net: nn.Module, parts: Sequence[str]) -> nn.Module:
-    """Take parts out of a freshly built net.
+    """Remove parts from a freshly built net.
 
     Args:
-        net: a ThunderNet, BiSeNet or DFANet; it is changed.
-        parts: of those named above.
+        net: a ThunderNet, BiSeNet or DFANet; it is modified.
+        parts: names from the list above.
 
     Raises:
         ValueError: the net has no such part.
@@ -89,7 +89,7 @@ def leave_out(net: nn.Module, parts: Sequence[str]) -> nn.Module:
         if part not in known:
             which = ", ".join(map(repr, known)) or "nothing"
             raise ValueError(f"without={part!r}: {which} can be left out of {type(net).__name__}")
-    # The context path alone has nothing to fuse, whether or not the fusion is named too.
+    # The context path alone has nothing to fuse, whether or not FFM is named too.
     for part in sorted(parts, key=list(known).index):
         known[part](net)
     return net
@@ -115,7 +115,7 @@ def _no_spatial_path(net: BiSeNet) -> None:
 
 
 def _narrow_head(net: BiSeNet) -> None:
-    """A head for one path's channels in place of both's."""
+    """A head for the channels of one path instead of both."""
     hidden, classes = cast(ConvNorm, net.head[0]), cast(nn.Conv2d, net.head[1])
     width = net.refine16.conv.out_channels
     net.head = Head(width, hidden.conv.out_channels, classes.out_channels)

@@ -1,4 +1,4 @@
-"""Anchor boxes of a region proposal net, and boxes coded relative to others.
+"""Anchor boxes of a region proposal net, and encoding of boxes relative to others.
 
 Boxes are x1, y1, x2, y2 in input pixels; width is x2 - x1, without the +1 of old code.
 """
@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-# Largest growth of a side that a code can ask for: exp() of more would overflow float16.
+# Largest growth of a side by a code: exp() of more would overflow float16.
 _LARGEST_LOG = math.log(1000 / 16)
 
 
@@ -31,7 +31,7 @@ def grid_anchors(
     Returns:
         float32 (height * width * len(sizes) * len(ratios)) x 4; cells row by row.
     """
-    # Built of Python numbers, so that an exported graph holds them as one constant.
+    # Built from Python numbers, so that an exported graph has them as one constant.
     cell = []
     for size in sizes:
         for ratio in ratios:
@@ -49,7 +49,7 @@ def grid_anchors(
 
 
 def decode_boxes(codes: Tensor, references: Tensor, height: int, width: int) -> Tensor:
-    """Boxes of codes (dx, dy, dw, dh) against reference boxes, clipped to the image.
+    """Decode codes (dx, dy, dw, dh) relative to reference boxes; clip to the image.
 
     Args:
         codes: ... x 4.

@@ -1,8 +1,8 @@
 """BiSeNet V1, a segmenter with a spatial and a context path (arXiv 1808.00897, figure 2).
 
-Details that the paper leaves open follow the authors' released configuration: the 1x1
-convolution that ends the spatial path, the 3x3 convolution inside the attention refinement, the
-gates without norm in the feature fusion, bilinear resizing with aligned corners.
+Where the paper is ambiguous, this follows the authors' released configuration: the 1x1 convolution
+that ends the spatial path, the 3x3 convolution inside the attention refinement, the gates without
+norm in the feature fusion, bilinear resizing with aligned corners.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class AttentionRefinement(nn.Module):
 
 
 class FeatureFusion(nn.Module):
-    """FFM: joins the two paths and adds what a gate, without norm or bias, picks out.
+    """FFM: fuses the two paths and adds the result weighted by a gate without norm or bias.
 
     Args:
         in_channels: of both inputs together.
@@ -151,21 +151,21 @@ def bisenet(
     """BiSeNet on any backbone of `livevision.nets.features` with maps at 1/8, 1/16 and 1/32.
 
     Args:
-        backbone: the name of the context path's.
+        backbone: name of the context path's backbone.
         num_classes: classes of the segmentation.
         aux: whether the auxiliary heads are built (training only).
         aux_channels: their hidden width.
         backbone_options: passed to the backbone, such as `width`.
 
     Raises:
-        ValueError: there is no such backbone, or it lacks one of the maps.
+        ValueError: the backbone is unknown, or lacks one of the maps.
     """
     maps = features(backbone, (8, 16, 32), **(backbone_options or {}))
     return BiSeNet(maps, num_classes, aux_channels if aux else 0)
 
 
 def bisenet_xception39(num_classes: int = 19, aux: bool = True) -> BiSeNet:
-    """BiSeNet1: Xception39 as context path; `aux=False` leaves the auxiliary heads out."""
+    """BiSeNet1: Xception39 as context path; `aux=False` omits the auxiliary heads."""
     return bisenet("xception39", num_classes, aux)
 
 
@@ -175,7 +175,7 @@ def bisenet_resnet18(num_classes: int = 19, aux: bool = True) -> BiSeNet:
 
 
 def bisenet_mobilenetv2(num_classes: int = 19, aux: bool = True, width: float = 1.0) -> BiSeNet:
-    """BiSeNet with MobileNetV2 as context path, which the paper does not have."""
+    """BiSeNet with MobileNetV2 as context path; not in the paper."""
     return bisenet("mobilenetv2", num_classes, aux, backbone_options={"width": width})
 
 
@@ -185,6 +185,6 @@ def bisenet_shufflenetv2(
     width: float = 1.0,
     downsample_style: str = "torchvision",
 ) -> BiSeNet:
-    """BiSeNet with ShuffleNetV2 as context path, which the paper does not have."""
+    """BiSeNet with ShuffleNetV2 as context path; not in the paper."""
     unit = {"downsample_style": downsample_style}
     return bisenet(f"shufflenetv2-{width:.1f}", num_classes, aux, backbone_options=unit)

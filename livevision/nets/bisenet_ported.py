@@ -1,8 +1,8 @@
-"""BiSeNet V1 as it is found in public re-implementations, whose weights people have.
+"""BiSeNet V1 as in public re-implementations, for their weights.
 
-They agree on what differs from the authors' release (`livevision.nets.bisenet`): nearest-neighbour
-resizing inside of the context path, a head of 256 hidden channels and auxiliary heads of 64. They
-differ from one another in the gate of the feature fusion, and one has no spatial path.
+All differ from the authors' release (`livevision.nets.bisenet`) in nearest-neighbour resizing
+inside the context path, a head of 256 hidden channels and auxiliary heads of 64. They differ from
+one another in the gate of the feature fusion, and one has no spatial path.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ GATES = ("norm", "norm-relu", "narrow")
 
 
 class PortedBiSeNet(BiSeNet):
-    """BiSeNet V1 with ResNet-18 in one of its public readings.
+    """BiSeNet V1 with ResNet-18 in a variant of public re-implementations.
 
     Args:
         num_classes: classes of the segmentation.
         gate: of the feature fusion: "norm" is one 1x1 convolution with a norm, "norm-relu" has a
             ReLU after it, so that the gate is never below one half, "narrow" is two convolutions
             without norm, a quarter as wide in between.
-        spatial_path: whether there is one; without it the backbone's map at 1/8 takes its place.
-        align_corners: of the last resizing, bilinear, to the size of the image.
+        spatial_path: whether there is one; without it the backbone's map at 1/8 replaces it.
+        align_corners: of the last, bilinear resizing to the size of the image.
         aux: whether the two auxiliary heads are built (training only).
 
     Raises:
-        ValueError: there is no such gate.
+        ValueError: the gate is unknown.
     """
 
     def __init__(
@@ -77,5 +77,5 @@ def bisenet_resnet18_ported(
     align_corners: bool = False,
     aux: bool = True,
 ) -> PortedBiSeNet:
-    """BiSeNet V1 of a public re-implementation; options as of `PortedBiSeNet`."""
+    """BiSeNet V1 of a public re-implementation; for options see `PortedBiSeNet`."""
     return PortedBiSeNet(num_classes, gate, spatial_path, align_corners, aux)

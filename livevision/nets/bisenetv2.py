@@ -1,8 +1,8 @@
 """BiSeNet V2, a segmenter with a detail and a semantic branch (arXiv 2004.02147, table 1).
 
 Training starts from random weights. The paper's 21.15 G multiply-adds at 512 x 1024 lie between
-those of a head 128 wide (16.0 G) and of one 1024 wide (24.6 G); 1024 is what the public weights
-have, and the default.
+those of a head 128 wide (16.0 G) and 1024 wide (24.6 G); the default is 1024, as in the public
+weights.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DetailBranch(nn.Sequential):
 
 
 class Stem(nn.Module):
-    """To 16 channels at 1/4 in two ways, by convolutions and by pooling, joined."""
+    """To 16 channels at 1/4 in two branches, convolution and pooling, concatenated."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class ContextEmbedding(nn.Module):
 
     @torch.no_grad()
     def fold_norms(self) -> None:
-        """Fold the norm before a convolution, which exporters leave; in eval mode only."""
+        """Fold the norm before a convolution, which exporters do not; in eval mode only."""
         if not isinstance(self.norm, nn.BatchNorm2d):
             return
         mean, variance = statistics(self.norm)
@@ -137,7 +137,7 @@ class GuidedAggregation(nn.Module):
     Args:
         channels: of both branches.
         nearest: resize to the nearest neighbour instead of bilinearly.
-        bias: whether the 1x1 convolutions of what each branch keeps have one.
+        bias: whether the 1x1 convolutions of the ungated paths have a bias.
     """
 
     def __init__(self, channels: int, nearest: bool = False, bias: bool = False) -> None:
@@ -239,5 +239,5 @@ def bisenetv2(
     nearest: bool = False,
     gate_bias: bool = False,
 ) -> BiSeNetV2:
-    """BiSeNet V2; `aux=False` leaves the booster heads out, the rest as of `BiSeNetV2`."""
+    """BiSeNet V2; `aux=False` omits the booster heads; for other options see `BiSeNetV2`."""
     return BiSeNetV2(num_classes, head_channels, 128 if aux else 0, nearest, gate_bias)

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of a net, counted the way the papers' tables are read here.
+"""Counts parameters and multiply-adds of a net, as in the papers' tables.
 
 Counted are convolutions and linear layers, without bias; one multiply-add is one multiplication
 and one addition. A layer that a detector runs on every proposal counts once per proposal.
@@ -13,20 +13,20 @@ from torch import Tensor, nn
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Trainable numbers, norms' scales and shifts included."""
+    """Number of trainable parameters, including norms' scales and shifts."""
     return sum(p.numel() for p in net.parameters())
 
 
 def count_multiply_adds(net: nn.Module, height: int, width: int) -> int:
-    """Multiply-adds of one image of a size, in eval mode; costs as `count_by_layer`."""
+    """Multiply-adds for one image, in eval mode; for its cost see `count_by_layer`."""
     return sum(count_by_layer(net, height, width).values())
 
 
 @torch.no_grad()
 def count_by_layer(net: nn.Module, height: int, width: int) -> dict[str, int]:
-    """Multiply-adds of each layer by its name in the net, for one image of a size, in eval mode.
+    """Multiply-adds of each layer by name, for one image, in eval mode.
 
-    On the device of the net: built on the device "meta", nothing is computed and it costs nothing.
+    Runs on the net's device: a net built on the device "meta" costs nothing.
     """
     layers = {m: n for n, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
     counted = dict.fromkeys(layers.values(), 0)

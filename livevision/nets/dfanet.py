@@ -1,10 +1,10 @@
 """DFANet, a segmenter of three small encoders that feed each other (arXiv 1904.02216).
 
-No code was released with the paper. What it leaves open is settled by its counts of
-multiply-adds: stride 2 in the first convolution of a block, 4, 6 and 4 blocks, a decoder 32 wide
-with a 3x3 fusion. A stage takes its input and the same stage of the encoder before,
-concatenated, and the shortcut of its first block projects them to its own width.
-DFANet A' is A on images of 512 x 1024.
+No code was released with the paper. What it leaves open is inferred from its counts of
+multiply-adds: stride 2 in the first convolution of a block; 4, 6 and 4 blocks; a decoder 32 wide
+with a 3x3 fusion. A stage takes the concatenation of its input and the same stage of the previous
+encoder, and the shortcut of its first block projects it to the stage's width. DFANet A' is A on
+images of 512 x 1024.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from livevision.nets.layers import (
     resize_to,
 )
 
-# Table 1: blocks of enc2, enc3 and enc4, and the channels inside them; they give four times these.
+# Table 1: blocks of enc2, enc3 and enc4, and their inner channels; outputs have four times these.
 _BLOCKS = (4, 6, 4)
 _STEM = 8
 _WIDTHS = {"a": (12, 24, 48), "b": (8, 16, 32)}
 
 
 class Block(xception.Block):
-    """Xception39's block with a plain 1x1 convolution as shortcut where the stride is 2."""
+    """Xception39's block with a plain 1x1 convolution as shortcut at stride 2."""
 
     def __init__(self, in_channels: int, mid_channels: int, stride: int) -> None:
         super().__init__(in_channels, mid_channels, stride)
@@ -44,10 +44,11 @@ class Block(xception.Block):
 
 
 class FcAttention(nn.Module):
-    """Weights channels by what a classifier of ImageNet's 1000 classes makes of their averages.
+    """Weights channels by a linear function of an ImageNet classifier's output on their averages.
 
     The linear layer comes from the backbone's training as a classifier, and matters. The weights
-    begin near 1: drawn like others, the gate would shut half of the channels, others in each image.
+    start near 1: initialised like others, the gate would close half of the channels, different
+    ones in each image.
     """
 
     def __init__(self, channels: int) -> None:
@@ -56,7 +57,7 @@ class FcAttention(nn.Module):
         self.gate = ConvNorm(1000, channels)
 
     def begin_open(self) -> None:
-        """Let every channel pass, nearly as it is."""
+        """Initialise the gate to pass every channel, nearly unchanged."""
         norm = self.gate.norm
         nn.init.constant_(norm.weight, 0.1)
         nn.init.ones_(norm.bias)
@@ -69,15 +70,15 @@ class FcAttention(nn.Module):
 
 @dataclass(frozen=True)
 class Plan:
-    """What the encoders of a DFANet are made of.
+    """Configuration of a DFANet's encoders.
 
     Attributes:
-        stem: makes what stands before the first encoder, which halves the size.
-        stem_channels: that it gives.
-        channels: that enc2, enc3 and enc4 give.
-        stages: make enc2, enc3 and enc4, each halving the size. They are given the channels of the
-            stage's input and whether another encoder's map is joined to it.
-        sources: where a classifier keeps the weights of "stem.", "enc2.", "enc3." and "enc4.".
+        stem: creates the layers before the first encoder, which halve the size.
+        stem_channels: its output channels.
+        channels: output channels of enc2, enc3 and enc4.
+        stages: create enc2, enc3 and enc4, each halving the size; called with the channels of the
+            stage's input and whether another encoder's map is concatenated.
+        sources: prefixes of "stem.", "enc2.", "enc3." and "enc4." in a classifier's weights.
     """
 
     stem: Callable[[], nn.Module]
@@ -91,9 +92,9 @@ class Encoder(nn.Module):
     """enc2, enc3 and enc4: three stages that halve the size each.
 
     Args:
-        plan: what they are made of.
+        plan: their configuration.
         in_channels: of the input.
-        follows: whether another encoder precedes, whose maps join the input of each stage.
+        follows: whether another encoder precedes, whose maps are concatenated to each input.
     """
 
     def __init__(self, plan: Plan, in_channels: int, follows: bool) -> None:
@@ -167,7 +168,7 @@ class Decoder(nn.Module):
 
 
 def _sum(layers: nn.ModuleList, maps: list[Tensor], like: Tensor) -> Tensor:
-    # Narrowed before they are enlarged, which costs a small part of the other order.
+    # Channels are reduced before enlarging, at a fraction of the cost.
     enlarged = [_resize(layer(x), like) for layer, x in zip(layers, maps, strict=True)]
     return reduce(torch.add, enlarged)
 
@@ -179,12 +180,12 @@ def _resize(x: Tensor, like: Tensor) -> Tensor:
 class DFANet(nn.Module):
     """DFANet on three encoders.
 
-    An encoder's first input is the attended output of the one before, enlarged to the size of
-    that one's enc2. Sizes are taken from the maps, so that images need not be multiples of 64;
-    where they are, every factor is the paper's.
+    An encoder's first input is the attended output of the previous one, enlarged to the size of its
+    enc2. Sizes are taken from the maps, so that images need not be multiples of 64; if they are,
+    every factor is the paper's.
 
     Args:
-        plan: what the encoders are made of.
+        plan: configuration of the encoders.
         num_classes: classes of the segmentation.
         encoders: how many; the paper's choice is 3.
         width: channels of the decoder.
@@ -234,7 +235,7 @@ class DFANet(nn.Module):
         maps: tuple[Tensor, ...] | None = None
         low, high = [], []
         for encoder, attention in zip(self.encoders, self.attentions, strict=True):
-            # What the next encoder joins to its enc4 is this one's before the attention.
+            # The next encoder gets this enc4 before the attention.
             maps = enc2, _, enc4 = encoder(x, maps)
             low.append(enc2)
             high.append(attention(enc4))
@@ -245,13 +246,13 @@ class DFANet(nn.Module):
     def start_from(self, trained: Mapping[str, Tensor]) -> None:
         """Copy the weights of a trained classifier of the same backbone wherever they fit.
 
-        Every encoder and every attention starts from the same ones; what does not fit are the
-        first convolutions of stages that take another encoder's maps too, and, if the classifier
-        has not 1000 classes or not enc4's channels before them, the attentions' linear layers.
+        Every encoder and every attention starts from the same weights. Excepted are the first
+        convolutions of stages that take another encoder's maps too, and the attentions' linear
+        layers unless the classifier has 1000 classes and enc4's channels before them.
         """
         ours = self.state_dict()
         for name, value in ours.items():
-            # "encoders.1.enc2.0.…" starts from what the classifier has for "enc2.0.…".
+            # "encoders.1.enc2.0.…" starts from the classifier's "enc2.0.…".
             part = name.split(".", 2)[2] if name.startswith(("encoders.", "attentions.")) else name
             for start, place in self.sources.items():
                 if part.startswith(start):

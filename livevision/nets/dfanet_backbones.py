@@ -1,8 +1,9 @@
-"""DFANet's way of joining encoders, on MobileNetV2's and ShuffleNetV2's stages.
+"""DFANet with MobileNetV2 and ShuffleNetV2 backbones.
 
-The paper has XceptionA and B alone. As with those, the stages at 1/4, 1/8 and 1/16 make an encoder,
-nothing is pooled before the first, and a classifier's weights start every encoder. The maps joined
-to a stage make it wide enough: MobileNetV2's block that takes them has expansion 1.
+The paper only has XceptionA and B. As with those, the stages at 1/4, 1/8 and 1/16 form an encoder,
+nothing is pooled before the first, and a classifier's weights initialise every encoder.
+Concatenated maps make a stage's input wide enough that MobileNetV2's first block there has
+expansion 1.
 """
 
 from __future__ import annotations

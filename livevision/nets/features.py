@@ -1,4 +1,4 @@
-"""Backbones as feature extractors: the maps at the strides that a detector or segmenter names."""
+"""Backbones as feature extractors, with maps at requested strides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from livevision.nets.shufflenetv2 import ShuffleNetV2
 from livevision.nets.xception import Xception39
 from livevision.nets.xception_star import XceptionStar
 
-# Backbones without what only serves as a classifier's last layers, and the strides of their maps.
+# Backbones without a classifier's last layers, and the strides of their maps.
 _BACKBONES: dict[str, tuple[Callable[..., Backbone], tuple[int, ...]]] = {
     "mobilenetv2": (partial(MobileNetV2, last=0), (2, 4, 8, 16, 32)),
     "resnet18": (partial(resnet.backbone, "resnet18"), (4, 8, 16, 32)),
@@ -35,7 +35,7 @@ _BACKBONES: dict[str, tuple[Callable[..., Backbone], tuple[int, ...]]] = {
 
 
 class Selection:
-    """A forward hook by which a backbone returns some of its maps only."""
+    """A forward hook that selects some of a backbone's maps."""
 
     def __init__(self, places: tuple[int, ...]) -> None:
         self.places = places
@@ -47,25 +47,25 @@ class Selection:
 
 
 def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) -> Backbone:
-    """A backbone by name, returning its last maps at these strides.
+    """Build a backbone by name that returns its last maps at these strides.
 
-    Weights have the names that they have in the classifier of the same name, behind `backbone.`.
+    Weights have the names of the classifier with the same name, after `backbone.`.
 
     Args:
         name: of a classifier that `livevision.nets.build` knows.
         strides: pixels of the image between those of each map, finest first.
-        **options: passed to the backbone, such as `width` or `downsample_style`. With `dilated`,
-            where a backbone knows it, the map of stride 32 has stride 16 too.
+        **options: passed to the backbone, such as `width` or `downsample_style`. `dilated`, if the
+            backbone supports it, keeps the map of stride 32 at stride 16.
 
     Returns:
         A module that returns a tuple of maps, their numbers of channels in its `channels`.
 
     Raises:
-        ValueError: the name is not known, the backbone has no map at one of the strides, or does
-            not know an option.
+        ValueError: the name is unknown, the backbone has no map at one of the strides, or an option
+            is unknown.
     """
     if name not in _BACKBONES:
-        raise ValueError(f"no backbone is called {name!r}; they are: {', '.join(_BACKBONES)}")
+        raise ValueError(f"unknown backbone {name!r}; the backbones are: {', '.join(_BACKBONES)}")
     make, available = _BACKBONES[name]
     if not set(strides) <= set(available):
         raise ValueError(f"{name} has maps at strides {available}, not at all of {strides}")
@@ -73,13 +73,13 @@ def features(name: str, strides: tuple[int, ...] = (8, 16, 32), **options: Any) 
     try:
         backbone = make(**options)
     except TypeError as error:
-        raise ValueError(f"{name} cannot be built so: {error}") from error
+        raise ValueError(f"{name} cannot be built: {error}") from error
     backbone.channels = tuple(backbone.channels[place] for place in places)
-    # A module around it would change the names of the weights; a hook does not.
+    # A wrapping module would change the names of the weights; a hook does not.
     backbone.register_forward_hook(Selection(places))
     return backbone
 
 
 def names() -> list[str]:
-    """The names that `features` knows, sorted."""
+    """The names of the backbones, sorted."""
     return sorted(_BACKBONES)

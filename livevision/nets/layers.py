@@ -1,4 +1,4 @@
-"""Building blocks that several nets share."""
+"""Building blocks shared by several nets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Step(nn.Module):
-    """A function as a part of a net: what it does bears its name in an exported graph."""
+    """A function as a module, so that its operations have its name in an exported graph."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
@@ -84,10 +84,10 @@ class Backbone(nn.Module):
 
 
 def statistics(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
-    """A norm's running mean and variance.
+    """Running mean and variance of a norm.
 
     Raises:
-        ValueError: it keeps none.
+        ValueError: it has none.
     """
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None:
@@ -97,13 +97,13 @@ def statistics(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
 
 def global_average(x: Tensor) -> Tensor:
     """Mean over height and width, N x C x 1 x 1."""
-    # Written as a mean rather than a pooling layer: it exports to one ReduceMean whatever the size.
+    # As a mean rather than a pooling layer: it exports to one ReduceMean for any size.
     return x.mean((2, 3), keepdim=True)
 
 
 def resize_to(x: Tensor, like: Tensor, align_corners: bool = True) -> Tensor:
     """Resize `x` bilinearly to the height and width of `like`."""
-    # int() turns the size into a constant of an exported graph, which every runtime accepts.
+    # int() makes the size a constant of the exported graph, which every runtime accepts.
     size = (int(like.shape[2]), int(like.shape[3]))
     return F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
 
@@ -116,10 +116,10 @@ def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
 
 
 def initialise(net: nn.Module) -> None:
-    """Draw fresh weights: He normal (fan out) for convolutions, N(0, 0.01) for linear layers."""
+    """Initialise weights: He normal (fan out) for convolutions, N(0, 0.01) for linear layers."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            # Fan out of a depthwise convolution counts one group's outputs only.
+            # Fan out of a depthwise convolution counts the outputs of one group only.
             fan_out = module.out_channels * module.weight[0, 0].numel() // module.groups
             nn.init.normal_(module.weight, 0.0, (2.0 / fan_out) ** 0.5)
             if module.bias is not None:
@@ -139,9 +139,9 @@ class Classifier(nn.Module):
     Args:
         backbone: returns a sequence of maps, the last of which is classified.
         channels: channels of that map.
-        num_classes: length of the logits; 0 for none: the averages themselves come out.
-        bias: whether the linear layer has one.
-        dropout: share of the averages that training leaves out.
+        num_classes: length of the logits; 0 returns the averages themselves.
+        bias: whether the linear layer has a bias.
+        dropout: share of the averages dropped in training.
     """
 
     PARTS: ClassVar[dict[str, str]] = {

@@ -1,10 +1,10 @@
 """Light-Head R-CNN, a two-stage detector with a thin map and a cheap head (arXiv 1711.07264).
 
-Setting L is on ResNet-101, setting S on Xception*; both keep C5 at stride 16 by dilation, and so do
-the other backbones, among them those of ShuffleNetV2's comparison (arXiv 1807.11164, table 7). What
-differs between the paper and the authors' release is an option: the paper refines boxes without
-regard to the class, the release has a box for every class; the release pools the maximum of a
-bin's samples.
+Setting L uses ResNet-101, setting S Xception*; both keep C5 at stride 16 by dilation, as do the
+other backbones, among them those of ShuffleNetV2's comparison (arXiv 1807.11164, table 7).
+Differences between the paper and the authors' release are options: the paper refines boxes
+independently of the class, the release has a box for every class; the release pools the maximum of
+a bin's samples.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class LightHeadRCNN(TwoStageDetector):
         mid_channels: inside the large separable convolution.
         class_agnostic: one box of a proposal for all classes (the paper) or one for each class
             and the background (the release).
-        pooling: "mean" or "max" of a bin's samples, the latter placed as in the release.
-        pre_nms: proposals that enter the RPN's suppression. The paper has 6000; 3840 is the most
-            that TensorRT sorts.
-        proposals: of those kept, how many the second stage looks at.
-        candidates: pairs of proposal and class that enter the last suppression.
+        pooling: "mean" or "max" of a bin's samples, the latter sampled as in the release.
+        pre_nms: proposals before the RPN's NMS. The paper has 6000; 3840 is TensorRT's maximum for
+            sorting.
+        proposals: proposals after NMS that the second stage processes.
+        candidates: pairs of proposal and class before the final NMS.
         detections: rows of the output.
     """
 
@@ -138,7 +138,7 @@ class LightHeadRCNN(TwoStageDetector):
     def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits N x R x (1 + classes), background first, and codes.
 
-        The codes are N x R x 4, or N x R x 4 * (1 + classes) where every class has its own.
+        The codes are N x R x 4, or N x R x 4 * (1 + classes) if every class has its own.
         """
         pooled = self.roi(
             maps, boxes, _STRIDE, _BINS, self.pooling, half_pixel=self.pooling == "mean"
@@ -149,10 +149,10 @@ class LightHeadRCNN(TwoStageDetector):
 
 @lru_cache(maxsize=32)
 def classic_anchors(height: int, width: int) -> Tensor:
-    """Anchors as Faster R-CNN's first code made them: ratios slowest, whole numbers of pixels.
+    """Anchors of Faster R-CNN's original code: ratios slowest, integer sizes.
 
-    The sides are those of a 16 x 16 box brought to a ratio and rounded, times a scale. The centre
-    of cell (i, j) is (16 j + 8, 16 i + 8): that code's 7.5 is the middle of pixels 0 to 15.
+    The sides are those of a 16 x 16 box at a given ratio, rounded, times a scale. The centre of
+    cell (i, j) is (16 j + 8, 16 i + 8): that code's 7.5 is the middle of pixels 0 to 15.
 
     Returns:
         float32 (height * width * 15) x 4; cells row by row.
@@ -185,17 +185,17 @@ def light_head(
     backbone_options: Mapping[str, Any] | None = None,
     **options: Unpack[Counts],
 ) -> LightHeadRCNN:
-    """Light-Head R-CNN on any backbone of `livevision.nets.features` that can be dilated.
+    """Light-Head R-CNN on any backbone of `livevision.nets.features` with dilation.
 
     Args:
         backbone: its name.
-        num_classes, class_agnostic, pooling: as of `LightHeadRCNN`.
-        rpn_channels, mid_channels: as there; setting S's by default.
+        num_classes, class_agnostic, pooling: see `LightHeadRCNN`.
+        rpn_channels, mid_channels: see there; default: setting S.
         backbone_options: passed to the backbone, such as `width`.
-        **options: as of `LightHeadRCNN`.
+        **options: see `LightHeadRCNN`.
 
     Raises:
-        ValueError: there is no such backbone, it has no C4 at stride 16, or cannot be dilated.
+        ValueError: the backbone is unknown, has no C4 at stride 16, or cannot be dilated.
     """
     maps = features(backbone, (16, 32), dilated=True, **(backbone_options or {}))
     return LightHeadRCNN(
@@ -224,14 +224,14 @@ def light_head_l(
 
 
 def light_head_l_release(num_classes: int = 80, **options: Unpack[Counts]) -> LightHeadRCNN:
-    """Setting L with the head of the authors' code: a box for every class, bins' maxima."""
+    """Setting L with the head of the authors' code: a box for every class, max pooling of bins."""
     return light_head_l(num_classes, class_agnostic=False, pooling="max", **options)
 
 
 def light_head_mobilenetv2(
     num_classes: int = 80, width: float = 1.0, **options: Any
 ) -> LightHeadRCNN:
-    """Light-Head R-CNN on MobileNetV2, the rest as setting S."""
+    """Light-Head R-CNN on MobileNetV2, otherwise as setting S."""
     return light_head("mobilenetv2", num_classes, backbone_options={"width": width}, **options)
 
 
@@ -242,6 +242,6 @@ def light_head_shufflenetv2(
     star: bool = False,
     **options: Any,
 ) -> LightHeadRCNN:
-    """Light-Head R-CNN on ShuffleNetV2, or with `star` ShuffleNetV2*, the rest as setting S."""
+    """Light-Head R-CNN on ShuffleNetV2, or with `star` ShuffleNetV2*, otherwise as setting S."""
     unit = {"downsample_style": downsample_style, "star": star}
     return light_head(f"shufflenetv2-{width:.1f}", num_classes, backbone_options=unit, **options)

@@ -1,7 +1,7 @@
 """MobileNetV2 (arXiv 1801.04381, tables 1 and 2): inverted residuals with linear bottlenecks.
 
-The text speaks of 19 bottlenecks; table 2 has 17, and so has the authors' release. The paper's
-6.9 M parameters at width 1.4 cannot be built from the table: it gives 6.1 M, as the release does.
+The text mentions 19 bottlenecks; table 2 has 17, as has the authors' release. The paper's 6.9 M
+parameters at width 1.4 contradict the table, which gives 6.1 M, as does the release.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from livevision.nets.layers import Backbone, Classifier, ConvNorm
 
-# Table 2. t: how many times wider a block is inside; c: channels out; n: blocks; s: first stride.
+# Table 2. t: expansion; c: output channels; n: blocks; s: stride of the first.
 _ROWS = (
     # t, c, n, s
     (1, 16, 1, 1),
@@ -26,7 +26,7 @@ _ROWS = (
 class InvertedResidual(nn.Module):
     """1x1 expansion, 3x3 depthwise and 1x1 projection, the last without activation.
 
-    With expansion 1 the first is left out. The input is added where the sizes allow it.
+    With expansion 1 there is no first convolution. The input is added if the shapes allow it.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class MobileNetV2(Backbone):
     """The backbone: returns the last map of each of the strides 2, 4, 8, 16 and 32.
 
     Args:
-        width: multiplies all numbers of channels but that of `last`, which it does not reduce.
-        last: channels of the 1x1 convolution after the blocks; 0 for none, as detectors and
-            segmenters take it.
+        width: multiplies all numbers of channels; that of `last` is not reduced.
+        last: channels of the 1x1 convolution after the blocks; 0 for none, as for detectors and
+            segmenters.
         divisor: numbers of channels are multiples of it.
-        dilated: keeps the last map at stride 16; the depthwise convolutions that lead to it take
-            every other pixel instead.
+        dilated: keeps the last map at stride 16; the depthwise convolutions before it are dilated
+            by two.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class MobileNetV2(Backbone):
 
 
 def scale_channels(channels: int, width: float, divisor: int = 8) -> int:
-    """`channels * width` as a multiple: the nearest, or the next if that loses over 10 %."""
+    """`channels * width` rounded to a multiple; rounded up if that would lose over 10 %."""
     exact = channels * width
     rounded = max(divisor, int(exact + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * exact else rounded

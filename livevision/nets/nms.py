@@ -1,6 +1,6 @@
-"""Non-maximum suppression in plain tensor operations of fixed shapes.
+"""Non-maximum suppression with tensor operations of fixed shapes.
 
-It exports to ONNX without data-dependent sizes and gives what greedy suppression gives.
+It exports to ONNX without data-dependent sizes and gives the result of greedy NMS.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_BLOCK = 512  # boxes whose pairs stay in a processor's nearest memory: 1 MB of them
+_BLOCK = 512  # boxes whose pairwise matrix fits the CPU cache: 1 MB
 
 
 def box_iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of all pairs: N x A x 4 and N x B x 4 give N x A x B.
 
-    A pair of which one box is empty has 0.
+    It is 0 if one of the boxes is empty.
     """
     ax1, ay1, ax2, ay2 = a.unsqueeze(2).unbind(-1)
     bx1, by1, bx2, by2 = b.unsqueeze(1).unbind(-1)
@@ -26,21 +26,21 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def suppress(boxes: Tensor, iou_threshold: float | Tensor, rounds: int = 20) -> Tensor:
-    """Which boxes greedy suppression keeps.
+    """Mask of the boxes that greedy NMS keeps.
 
-    Starting from "all are kept", every round decides anew that a box stays if no kept box of
-    higher score overlaps it too much. A box is settled once those before it are, so the rounds
-    end at the greedy answer, and soon: 2000 boxes needed 12 at most. A chain of more boxes than
-    rounds, each overlapping only the one before, is not settled to its end; of an even number of
-    rounds the unsettled boxes are kept.
+    Starting with all boxes kept, every round decides again that a box is kept if no kept box of
+    higher score overlaps it too much. A box is final once those before it are, so the rounds
+    converge to the greedy result, and soon: 2000 boxes needed 12 at most. A chain of more boxes
+    than rounds, each overlapping only the previous one, is not resolved to its end; with an even
+    number of rounds the unresolved boxes are kept.
 
-    Many boxes are settled block by block, the best first, each with all the rounds: a round over
-    the pairs of a block costs a small part of one over all pairs, and those of boxes that are
-    settled are looked at once.
+    Many boxes are processed block by block, best first, each with all the rounds: a round over the
+    pairs of a block costs a fraction of one over all pairs, and pairs with final boxes are
+    evaluated only once.
 
     Args:
         boxes: N x K x 4, best first.
-        iou_threshold: boxes that overlap by more than this are the same object.
+        iou_threshold: IoU above which boxes are the same object.
         rounds: fixed number of rounds, of every block.
 
     Returns:
@@ -86,21 +86,21 @@ def soft_suppress(
     iou_threshold: float = 0.3,
     smallest: float = 0.001,
 ) -> tuple[Tensor, Tensor]:
-    """Soft-NMS (arXiv 1704.04503): lowers the scores of boxes that overlap a better one.
+    """Soft-NMS (arXiv 1704.04503): reduces the scores of boxes that overlap a better one.
 
-    The boxes of one image and class are taken one after another, the best first, and each lowers
-    those left over. It runs in a loop and gives as many boxes as it finds: not for export.
+    The boxes of one image and class are taken one by one, best first, and each reduces the scores
+    of the remaining ones. It is a loop with a variable number of results: not for export.
 
     Args:
         boxes: K x 4.
         scores: K, from 0.
         sigma: an overlap multiplies the score by exp(-overlap ** 2 / sigma). None: by
-            1 - overlap, where that is more than `iou_threshold`.
+            1 - overlap, if the overlap exceeds `iou_threshold`.
         iou_threshold: see `sigma`.
-        smallest: boxes whose score falls below are left out.
+        smallest: boxes with a lower score are dropped.
 
     Returns:
-        Which boxes are left, as indices in the order they were taken, and their new scores.
+        Indices of the remaining boxes in the order they were taken, and their new scores.
     """
     overlaps = box_iou(boxes.unsqueeze(0), boxes.unsqueeze(0))[0]
     if sigma is None:

@@ -1,7 +1,7 @@
-"""The parts that a net is made of, by the names of its modules.
+"""Groups a net's modules into the parts of its paper.
 
-A net's class has a table `PARTS`: the name of each of its direct modules and the part that it
-belongs to, "" for what the net does itself between them. Modules for training alone are not in it.
+A net's class has a table `PARTS`: the name of each direct module and the part it belongs to, "" for
+operations of the net itself. Modules used only in training are not in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from livevision.nets import build
 from livevision.nets.pixels import OnOtherPixels
 
 PIXELS = "pixels"
-"""The part that makes of an image's pixels what a net takes."""
+"""The part that converts an image's pixels to the net's input."""
 
 
 def parts(net: nn.Module) -> list[str]:
@@ -26,7 +26,7 @@ def parts(net: nn.Module) -> list[str]:
 
 
 def part_of(net: nn.Module, path: str) -> str:
-    """The part that a module belongs to, or an operation by the names of the modules around it.
+    """The part of a module, or of an operation by the names of the modules around it.
 
     Args:
         net: one of `livevision.nets.names()`, or of a family.
@@ -40,7 +40,7 @@ def part_of(net: nn.Module, path: str) -> str:
 
 
 def without_numbers(name: str, options: Mapping[str, Any]) -> nn.Module:
-    """A net in eval mode, built on the device "meta": names and sizes, at no cost."""
+    """A net in eval mode on the device "meta": names and sizes, at no cost."""
     with torch.device("meta"):
         return build(name, **options).eval()
 

@@ -1,7 +1,7 @@
-"""Nets that were trained on pixels normalised in another way than ours.
+"""Nets trained with another pixel normalisation than ours.
 
-Folding the difference into the first convolution would not be exact: its padding would stand for
-another colour than the one the net was trained with. It will do for weights to train on from.
+Folding the difference into the first convolution would be inexact: its padding would have another
+colour than in training. For weights to start training from, it is good enough.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 
 class OnOtherPixels(nn.Module):
-    """A net behind the change from our normalisation to its own, `(x / 255 - mean) / std`.
+    """A net preceded by the conversion from our normalisation to its own, `(x / 255 - mean) / std`.
 
     Args:
-        net: takes RGB images normalised its own way.
-        mean, std: that way, for pixels of 0 to 1, red first.
-        our_mean, our_std: of the images that come in.
+        net: takes RGB images in its own normalisation.
+        mean, std: its normalisation, for pixels of 0 to 1, RGB.
+        our_mean, our_std: normalisation of the incoming images.
     """
 
     scale: Tensor
@@ -39,7 +39,7 @@ class OnOtherPixels(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """What the net gives."""
+        """The net's output."""
         given: Tensor | tuple[Tensor, ...] = self.net(images * self.scale + self.shift)
         return given
 
@@ -50,7 +50,7 @@ def pixel_change(
     our_mean: Sequence[float],
     our_std: Sequence[float],
 ) -> tuple[list[float], list[float]]:
-    """Scale and shift of each colour that make pixels normalised our way theirs; see the class."""
+    """Scale and shift of each colour that convert our normalisation to theirs."""
     scale = [ours / theirs for ours, theirs in zip(our_std, std, strict=True)]
     shift = [(o - t) / s for o, t, s in zip(our_mean, mean, std, strict=True)]
     return scale, shift

@@ -1,7 +1,7 @@
-"""What the papers say of their nets' sizes, and the same counted on the nets built here.
+"""Sizes of the nets as published in the papers, for comparison with counts of ours.
 
-Importing this module does not import torch; counting does, and costs no time to speak of: nets
-are built on the device "meta", where nothing is drawn or computed.
+Importing this module does not import torch; counting does, at negligible cost: nets are built on
+the device "meta", where nothing is initialised or computed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ class Published:
     """A row of a paper's table.
 
     Attributes:
-        net: as `livevision.nets.build` knows it.
+        net: name for `livevision.nets.build`.
         height, width: of the image that multiply-adds are counted for.
-        parameters: in `unit`; None where the paper does not say.
+        parameters: in `unit`; None if the paper does not state it.
         multiply_adds: in millions.
-        unit: "M" for millions of parameters, "MiB" for their bytes as float32, which is what the
-            papers of segmenters print under the name of millions.
+        unit: "M" for millions of parameters, "MiB" for their bytes as float32, which the papers of
+            segmenters print as millions.
         options: passed to `build`.
         part: the attribute of the net that is counted; "" for all of it.
-        remark: what to know where ours is not theirs.
+        remark: explains differences.
     """
 
     net: str

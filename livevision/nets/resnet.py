@@ -1,7 +1,6 @@
 """ResNet-18 and ResNet-101 (arXiv 1512.03385, table 1).
 
-Of the bottleneck's two public readings it is the one of later releases: the 3x3 convolution has
-the stride, not the 1x1 before it.
+The bottleneck is that of later releases: the 3x3 convolution has the stride, not the 1x1 before it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from livevision.nets.layers import Backbone, Classifier, ConvNorm
 
 
 class Residual(nn.Module):
-    """`F.relu(residual(x) + shortcut(x))`; the shortcut is 1x1 where the input does not fit."""
+    """`F.relu(residual(x) + shortcut(x))`; the shortcut is a 1x1 convolution if shapes differ."""
 
     def __init__(
         self, residual: nn.Sequential, in_channels: int, out_channels: int, stride: int
@@ -60,8 +59,8 @@ class ResNet(Backbone):
 
     Args:
         block: BasicBlock or Bottleneck.
-        blocks: of each of the four stages.
-        dilated: keeps C5 at stride 16; its 3x3 convolutions take every other pixel instead.
+        blocks: number in each of the four stages.
+        dilated: keeps C5 at stride 16; its 3x3 convolutions are dilated by two.
     """
 
     def __init__(

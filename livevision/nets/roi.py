@@ -1,6 +1,6 @@
 """RoI align (Mask R-CNN, arXiv 1703.06870) and its position-sensitive form (R-FCN, 1605.06409).
 
-Both cut a box into bins x bins equal bins and sample each at 2 x 2 points, bilinearly. Map pixel
+Both divide a box into bins x bins equal bins and sample each at 2 x 2 points, bilinearly. Map pixel
 (i, j) is centred at ((j + 0.5) * stride, (i + 0.5) * stride) of the image; samples beyond the
 outermost centres take the border's value.
 """
@@ -22,7 +22,7 @@ def ps_roi_align(
     reduction: str = "mean",
     half_pixel: bool = True,
 ) -> Tensor:
-    """Average a map inside every bin of every box, each bin from its own channels.
+    """Pool a map inside every bin of every box, each bin from its own channels.
 
     The value of bin (i, j) in output channel c comes from map channel (c * bins + i) * bins + j.
 
@@ -31,17 +31,17 @@ def ps_roi_align(
         boxes: N x R x 4, x1 y1 x2 y2 in input pixels; no gradient flows to them.
         stride: input pixels between map pixels.
         bins: bins along each side.
-        reduction: "mean" of a bin's samples, or their "max", as the released weights of
-            Light-Head R-CNN and ThunderNet want it.
-        half_pixel: False puts the centre of map pixel (i, j) at (j * stride, i * stride), as
-            those releases do.
+        reduction: "mean" of a bin's samples, or "max", as in the released weights of Light-Head
+            R-CNN and ThunderNet.
+        half_pixel: False puts the centre of map pixel (i, j) at (j * stride, i * stride), as in
+            these releases.
 
     Returns:
         N x R x C x bins x bins.
 
     Raises:
-        ValueError: the map is one pixel wide or high, its channels do not divide, or the
-            reduction is another one.
+        ValueError: the map is one pixel wide or high, its channels are not divisible, or the
+            reduction is unknown.
     """
     batch, channels, height, width = (int(n) for n in maps.shape)
     count = int(boxes.shape[1])
@@ -52,13 +52,13 @@ def ps_roi_align(
         )
     _check_reduction(reduction)
     out_channels = channels // bins**2
-    # The bin axis joins the batch, so that one grid_sample serves every bin with its channels.
+    # The bin axis joins the batch, so that one grid_sample serves all bins with their channels.
     maps = maps.reshape(batch, out_channels, bins**2, height, width).transpose(1, 2)
     maps = maps.reshape(batch * bins**2, out_channels, height, width)
 
     x, y = _sample_places(boxes, stride, bins, height, width, half_pixel)
-    # Samples come before boxes all the way, so that runs of neighbours in memory are long: one
-    # addition lays columns and rows side by side, and the reduction adds whole rows.
+    # Samples come before boxes, for long contiguous runs in memory: one addition lays columns and
+    # rows side by side, and the reduction adds whole rows.
     x, y = (v.transpose(1, 2).reshape(batch, bins, 2, count) for v in (x, y))
     none = torch.zeros_like(x)
     columns = torch.stack((x, none), -1).view(batch, 1, bins, 1, 2, 2 * count)
@@ -73,11 +73,11 @@ def ps_roi_align(
 def roi_align(
     maps: Tensor, boxes: Tensor, stride: int, bins: int = 7, reduction: str = "mean"
 ) -> Tensor:
-    """Average a map inside every bin of every box.
+    """Pool a map inside every bin of every box.
 
     Args:
         maps: N x C x H x W, with H and W at least 2.
-        boxes, stride, bins, reduction: as of `ps_roi_align`.
+        boxes, stride, bins, reduction: see `ps_roi_align`.
 
     Returns:
         N x R x C x bins x bins.
@@ -111,7 +111,7 @@ def _sample_places(
     """Columns and rows of all samples, each N x R x (2 * bins), from -1 to 1 over the map."""
     offset = 0.5 if half_pixel else 0.0
     x1, y1, x2, y2 = (boxes.detach() / stride - offset).unsqueeze(-1).unbind(-2)  # N x R x 1
-    # Where along a side the two samples of every bin lie, as a share of that side.
+    # Position of each bin's two samples along a side, as a share of the side.
     share = (torch.arange(2 * bins, dtype=boxes.dtype, device=boxes.device) + 0.5) / (2 * bins)
     x = (x1 + (x2 - x1) * share) * (2 / (width - 1)) - 1
     y = (y1 + (y2 - y1) * share) * (2 / (height - 1)) - 1

@@ -12,7 +12,7 @@ from livevision.nets.layers import Backbone, Classifier, ConvNorm, channel_shuff
 DOWNSAMPLE_STYLES = ("torchvision", "megvii")
 
 ACTIVATIONS = {"relu": 0.0, "leaky_relu": 0.1}
-"""Slope below zero of each activation; NanoDet's leaky one has 0.1."""
+"""Negative slope of each activation; 0.1 for NanoDet's leaky ReLU."""
 
 # Table 5: channels of the stem, of stages 2 to 4 and of conv5.
 _WIDTHS = {
@@ -24,10 +24,10 @@ _WIDTHS = {
 
 
 def slope_of(activation: str) -> float:
-    """Slope below zero of an activation.
+    """Negative slope of an activation.
 
     Raises:
-        ValueError: there is no such activation.
+        ValueError: the activation is unknown.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is not one of {tuple(ACTIVATIONS)}")
@@ -38,7 +38,7 @@ def channels_at(width: float) -> tuple[int, int, int, int, int]:
     """Channels of the stem, of stages 2 to 4 and of conv5 at a width of the paper.
 
     Raises:
-        ValueError: the paper has no such width.
+        ValueError: the paper does not have this width.
     """
     if width not in _WIDTHS:
         raise ValueError(f"width {width} is not one of {', '.join(map(str, _WIDTHS))}")
@@ -48,13 +48,13 @@ def channels_at(width: float) -> tuple[int, int, int, int, int]:
 class Unit(nn.Module):
     """One unit; at stride 2 both branches see all channels, at stride 1 half of them each.
 
-    The two public builds of the net differ, and so do their weights:
+    The two public versions of the net differ, and so do their weights:
 
     * "torchvision": at stride 2 both branches give half of the output; every unit ends with a
-      channel shuffle; at stride 1 the first half of the channels passes untouched.
+      channel shuffle; at stride 1 the first half of the channels passes unchanged.
     * "megvii" (the paper's authors): at stride 2 the left branch keeps the number of channels and
-      the right one gives the rest; nothing is shuffled at the end, and at stride 1 the even
-      channels pass untouched, which has the same effect.
+      the right one gives the rest; there is no shuffle at the end, and at stride 1 the even
+      channels pass unchanged, which has the same effect.
 
     Args:
         in_channels: channels of the input; at stride 1 also of the output.
@@ -63,14 +63,14 @@ class Unit(nn.Module):
         kernel_size: of the depthwise convolutions.
         downsample_style: "torchvision" or "megvii".
         star: ShuffleNetV2*, for detection: one more 3x3 depthwise convolution, at stride 1,
-            before the right branch, so that it sees more of the image.
-        dilation: 2 keeps the size of the map whatever the stride; the depthwise convolutions take
-            every other pixel instead.
+            before the right branch, for a larger receptive field.
+        dilation: 2 keeps the size of the map at any stride; the depthwise convolutions are dilated
+            by two.
         activation: "relu" or "leaky_relu".
 
     Raises:
-        ValueError: the style or the activation is another one, or the numbers of channels do not
-            go together.
+        ValueError: the style or the activation is unknown, or the numbers of channels do not
+            match.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ def stage(
     dilated: bool = False,
     activation: str = "relu",
 ) -> nn.Sequential:
-    """A unit of stride 2 and `units - 1` of stride 1; dilated, the size of the map stays."""
+    """A unit of stride 2 and `units - 1` of stride 1; dilated, the size of the map is kept."""
     how = (kernel_size, downsample_style, star, 2 if dilated else 1, activation)
     first = Unit(in_channels, out_channels, 2, *how)
     rest = (Unit(out_channels, out_channels, 1, *how) for _ in range(units - 1))
@@ -152,12 +152,12 @@ class ShuffleNetV2(Backbone):
         width: 0.5, 1.0, 1.5 or 2.0, the names of the paper's columns.
         downsample_style: see `Unit`.
         star: see `Unit`.
-        last: whether conv5 ends the last map; detectors and segmenters take stage 4's instead.
+        last: whether conv5 follows the last map; detectors and segmenters use stage 4's instead.
         dilated: keeps stage 4 at stride 16, see `Unit`.
         activation: see `Unit`.
 
     Raises:
-        ValueError: the paper has no such width.
+        ValueError: the paper does not have this width.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class ShuffleNetV2(Backbone):
 
 
 def shufflenetv2_05(num_classes: int = 1000, **options: Any) -> Classifier:
-    """ShuffleNetV2 0.5x as a classifier; options as of `ShuffleNetV2`."""
+    """ShuffleNetV2 0.5x as a classifier; for options see `ShuffleNetV2`."""
     return _classifier(0.5, num_classes, **options)
 
 
@@ -218,7 +218,7 @@ def _classifier(
     activation: str = "relu",
 ) -> Classifier:
     net = ShuffleNetV2(width, downsample_style, star, last, activation=activation)
-    # As in the two public builds, megvii's linear layer has no bias and, at width 2, dropout.
+    # As in the public versions, megvii's linear layer has no bias and, at width 2, dropout.
     megvii = downsample_style == "megvii"
     dropout = 0.2 if megvii and width == 2.0 else 0.0
     return Classifier(net, net.channels[-1], num_classes, bias=not megvii, dropout=dropout)

@@ -1,7 +1,7 @@
 """SNet, ThunderNet's backbones (arXiv 1903.11752, table 1): ShuffleNetV2 with 5x5 depthwise.
 
-SNet146 counts 162 M multiply-adds at 224x224, not the 146 M of its name: the table of the paper
-and the authors' released net both have 4, 8 and 4 units, which is what is built here.
+SNet146 counts 162 M multiply-adds at 224x224, not the 146 M of its name: the paper's table and the
+authors' released net both have 4, 8 and 4 units, as here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class SNet(Backbone):
 
     Args:
         widths: channels of the stem and of stages 2 to 4.
-        last: channels of a 1x1 convolution after stage 4, whose output then is C5; 0 for none.
+        last: channels of a 1x1 convolution after stage 4, whose output is then C5; 0 for none.
         downsample_style: see `livevision.nets.shufflenetv2.Unit`.
         dilated: keeps C5 at stride 16, see there.
         kernel_size: of the depthwise convolutions; the paper compares its 5 with 3.
@@ -54,10 +54,10 @@ class SNet(Backbone):
         return cast(ConvNorm, self.stem[0])
 
     def unshuffle(self) -> tuple[list[int], list[int]]:
-        """Take the shuffles out, for export, in eval mode; the maps' channels change places.
+        """Remove the shuffles for export, in eval mode; the order of the maps' channels changes.
 
         Returns:
-            Which of its former channels each channel of C4, and of C5, now is.
+            For each channel of C4, and of C5, its former index.
         """
         from livevision.nets.unshuffled import Unshuffled, permute_inputs
 
@@ -79,7 +79,7 @@ class SNet(Backbone):
 
 
 def backbone(name: str, downsample_style: str = "torchvision", **options: Any) -> SNet:
-    """The backbone "snet49", "snet146" or "snet535"; options as of `SNet`."""
+    """The backbone "snet49", "snet146" or "snet535"; for options see `SNet`."""
     widths, last = {
         "snet49": ((24, 60, 120, 240), 512),
         "snet146": ((24, 132, 264, 528), 0),
@@ -89,7 +89,7 @@ def backbone(name: str, downsample_style: str = "torchvision", **options: Any) -
 
 
 def snet49(num_classes: int = 1000, **options: Any) -> Classifier:
-    """SNet49 as a classifier; options as of `SNet`."""
+    """SNet49 as a classifier; for options see `SNet`."""
     return _classifier("snet49", num_classes, options)
 
 

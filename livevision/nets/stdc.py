@@ -15,8 +15,8 @@ from livevision.nets.layers import Backbone, ConvNorm, global_average, initialis
 class DenseConcatenation(nn.Module):
     """A 1x1 and three 3x3 convolutions in a row, each narrower, all their outputs concatenated.
 
-    They give 1/2, 1/4, 1/8 and 1/8 of the channels. At stride 2 the first output is pooled, and
-    a depthwise convolution of stride 2 leads from it to the second.
+    They have 1/2, 1/4, 1/8 and 1/8 of the channels. At stride 2 the first output is pooled, and a
+    depthwise convolution of stride 2 connects it to the second.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
@@ -93,7 +93,7 @@ class STDCClassifier(nn.Module):
         return logits
 
     def fold_norms(self) -> None:
-        """Fold the norm after a linear layer, which exporters leave; in eval mode only."""
+        """Fold the norm after a linear layer, which exporters do not; in eval mode only."""
         if isinstance(self.norm, nn.BatchNorm1d):
             self.fc1 = fuse_linear_bn_eval(self.fc1, self.norm)
             self.norm = nn.Identity()

@@ -1,6 +1,6 @@
-"""STDC-Seg, BiSeNet whose spatial path is the backbone's own map at 1/8 (arXiv 2104.13188).
+"""STDC-Seg: BiSeNet with the backbone's own map at 1/8 as spatial path (arXiv 2104.13188).
 
-A head that is dropped after training teaches that map to show where classes meet.
+A head that is only used in training teaches that map the boundaries between classes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class STDCSeg(nn.Module):
         backbone: STDC1 or STDC2.
         num_classes: classes of the segmentation.
         aux: whether the two auxiliary heads are built (training only).
-        detail: whether the head for details is built (training only).
+        detail: whether the detail head is built (training only).
     """
 
     PARTS: ClassVar[dict[str, str]] = {
@@ -53,8 +53,8 @@ class STDCSeg(nn.Module):
         Returns:
             In eval mode logits, N x num_classes x H x W, at the input's size. In train mode a
             tuple: those, then the logits of the auxiliary heads at the size of their maps, 1/16
-            and 1/8 of the input, and, where `detail` was asked for, N x 1 x H/8 x W/8 logits of
-            there being a detail.
+            and 1/8 of the input, and, with `detail`, N x 1 x H/8 x W/8 logits of there being a
+            detail.
         """
         _, x8, x16, x32 = self.backbone(images)
         context32 = self.arm32(x32) + self.global_context(global_average(x32))
@@ -74,10 +74,10 @@ def _enlarge(x: Tensor, like: Tensor) -> Tensor:
 
 
 def stdc1_seg(num_classes: int = 19, aux: bool = True, detail: bool = False) -> STDCSeg:
-    """STDC1-Seg; without `aux` and `detail`, what is left for inference."""
+    """STDC1-Seg; without `aux` and `detail`, for inference."""
     return STDCSeg(backbone("stdc1"), num_classes, aux, detail)
 
 
 def stdc2_seg(num_classes: int = 19, aux: bool = True, detail: bool = False) -> STDCSeg:
-    """STDC2-Seg; without `aux` and `detail`, what is left for inference."""
+    """STDC2-Seg; without `aux` and `detail`, for inference."""
     return STDCSeg(backbone("stdc2"), num_classes, aux, detail)

@@ -1,9 +1,9 @@
 """ThunderNet, a light two-stage detector (arXiv 1903.11752).
 
-What the paper's tables leave open is settled by its counts of multiply-adds: boxes refined
-without regard to the class, one fully connected layer of 1024, 200 proposals, two logits for
-objectness. Where public builds differ: the pooling of proposals averages, C5 is enlarged to the
-nearest pixel.
+What the paper's tables leave open is inferred from its counts of multiply-adds: boxes refined
+independently of the class, one fully connected layer of 1024, 200 proposals, two logits for
+objectness. Where public versions differ: proposals are pooled by average, C5 is enlarged by nearest
+neighbour.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ContextEnhancement(nn.Module):
         return F.interpolate(self.c5(c5), size=size, mode="nearest")
 
     def permute_inputs(self, c4: list[int], c5: list[int]) -> None:
-        """Expect the channels of C4 and C5 in other orders, see `unshuffled.permute_inputs`."""
+        """Reorder the expected channels of C4 and C5, see `unshuffled.permute_inputs`."""
         permute_inputs(self.c4, c4)
         permute_inputs(self.c5, c5)
         permute_inputs(self.c_glb, c5)
@@ -70,7 +70,7 @@ class RegionProposal(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """SAM: weights the context map by a gate that the RPN's features give."""
+    """SAM: weights the context map by a gate computed from the RPN's features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,10 +86,10 @@ class ThunderNet(TwoStageDetector):
     Args:
         backbone: with an attribute `channels` = (C4's, C5's).
         num_classes: foreground classes.
-        pre_nms: proposals that enter the RPN's suppression. The paper does not say how many; the
-            release has 2000.
-        proposals: of those kept, how many the second stage looks at.
-        candidates: pairs of proposal and class that enter the last suppression.
+        pre_nms: proposals before the RPN's NMS. The paper does not state the number; the release
+            has 2000.
+        proposals: proposals after NMS that the second stage processes.
+        candidates: pairs of proposal and class before the final NMS.
         detections: rows of the output.
     """
 
@@ -132,7 +132,7 @@ class ThunderNet(TwoStageDetector):
                 nn.init.normal_(module.weight, 0.0, 0.01)
 
     def unshuffle(self) -> None:
-        """Take the shuffles out of an SNet, for export, in eval mode; the answers stay."""
+        """Remove the shuffles of an SNet for export, in eval mode; the outputs are the same."""
         if isinstance(self.backbone, SNet):
             self.context.permute_inputs(*self.backbone.unshuffle())
 
@@ -161,23 +161,23 @@ class ThunderNet(TwoStageDetector):
 
 
 def thundernet_snet49(num_classes: int = 20, **options: Any) -> ThunderNet:
-    """ThunderNet with SNet49; besides `ThunderNet`'s, options are those of its units.
+    """ThunderNet with SNet49; options of its units are allowed besides those of `ThunderNet`.
 
     Args:
         num_classes: foreground classes.
-        **options: `downsample_style` and `activation` as of `livevision.nets.shufflenetv2.Unit`;
-            others as of `ThunderNet`.
+        **options: `downsample_style` and `activation`, see `livevision.nets.shufflenetv2.Unit`;
+            others, see `ThunderNet`.
     """
     return _thundernet("snet49", num_classes, **options)
 
 
 def thundernet_snet146(num_classes: int = 20, **options: Any) -> ThunderNet:
-    """ThunderNet with SNet146; options as of `thundernet_snet49`."""
+    """ThunderNet with SNet146; for options see `thundernet_snet49`."""
     return _thundernet("snet146", num_classes, **options)
 
 
 def thundernet_snet535(num_classes: int = 20, **options: Any) -> ThunderNet:
-    """ThunderNet with SNet535; options as of `thundernet_snet49`."""
+    """ThunderNet with SNet535; for options see `thundernet_snet49`."""
     return _thundernet("snet535", num_classes, **options)
 
 

@@ -21,10 +21,10 @@ def thundernet(
         backbone: its name.
         num_classes: foreground classes.
         backbone_options: passed to the backbone, such as `width`.
-        **options: as of `ThunderNet`.
+        **options: see `ThunderNet`.
 
     Raises:
-        ValueError: There is no such backbone, or it has no maps at these strides.
+        ValueError: The backbone is unknown, or has no maps at these strides.
     """
     maps = features(backbone, (16, 32), **(backbone_options or {}))
     return ThunderNet(maps, num_classes, **options)

@@ -1,8 +1,8 @@
-"""ThunderNet as its authors released it years after the paper, which is another net.
+"""ThunderNet as its authors released it years after the paper, which is a different net.
 
 Its second stage has two layers of 1024 and a box for the background and every class; the RPN has
-one logit for objectness; a bin's samples are pooled by their maximum, without the half pixel.
-With SNet146 it counts 777.8 M multiply-adds at 320 x 320, the paper's net 505.1 M.
+one objectness logit; bins are pooled by maximum, without the half pixel. With SNet146 it counts
+777.8 M multiply-adds at 320 x 320, the paper's net 505.1 M.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from livevision.nets.thundernet import ANCHOR_RATIOS, ANCHOR_SIZES, ThunderNet
 
 
 class SecondLogit(nn.Module):
-    """Puts a logit of 0, the background's, before each anchor's one of being an object."""
+    """Prepends a background logit of 0 to each anchor's objectness logit."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack((torch.zeros_like(x), x), 2).flatten(1, 2)
 
 
 class ThunderNetRelease(ThunderNet):
-    """The released net; arguments as of `ThunderNet`."""
+    """The released net; for arguments see `ThunderNet`."""
 
     PARTS = ThunderNet.PARTS | {"fc2": "head"}
 
@@ -51,5 +51,5 @@ class ThunderNetRelease(ThunderNet):
 def thundernet_snet146_release(
     num_classes: int = 80, pre_nms: int = 2000, **options: int
 ) -> ThunderNetRelease:
-    """The released ThunderNet, with SNet146 of megvii's units and 2000 boxes before NMS."""
+    """The released ThunderNet, with megvii's SNet146 and 2000 boxes before NMS."""
     return ThunderNetRelease(backbone("snet146", "megvii"), num_classes, pre_nms, **options)

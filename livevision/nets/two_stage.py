@@ -1,4 +1,4 @@
-"""What two-stage detectors share: from anchors to proposals, and from proposals to detections."""
+"""Base of two-stage detectors: anchors to proposals, and proposals to detections."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from livevision.nets.layers import Step
 from livevision.nets.nms import best_boxes, suppress
 from livevision.nets.roi import ps_roi_align
 
-# The second stage's codes are divided by these, so that their targets have a like spread.
+# The second stage's codes are divided by these, so that their targets have similar variance.
 CODE_SCALE = (0.1, 0.1, 0.2, 0.2)
 
 
 class Counts(TypedDict, total=False):
-    """How many boxes a detector looks at; see `TwoStageDetector`."""
+    """Numbers of boxes in a detector; see `TwoStageDetector`."""
 
     pre_nms: int
     proposals: int
@@ -27,13 +27,13 @@ class Counts(TypedDict, total=False):
 
 
 class TwoStageDetector(nn.Module):
-    """A detector that proposes boxes, then looks at each; its parts are a subclass's.
+    """A detector that proposes boxes, then classifies each; subclasses define its parts.
 
     Attributes:
         PARTS: see `livevision.nets.parts`.
-        pre_nms: proposals that enter the first stage's suppression.
-        proposals: of those kept, how many the second stage looks at.
-        candidates: pairs of proposal and class that enter the last suppression.
+        pre_nms: proposals before the first stage's NMS.
+        proposals: proposals after NMS that the second stage processes.
+        candidates: pairs of proposal and class before the final NMS.
         detections: rows of the output.
     """
 
@@ -67,7 +67,7 @@ class TwoStageDetector(nn.Module):
         raise NotImplementedError
 
     def second_stage(self, maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits N x R x (1 + classes), background first, and codes as `refine` takes."""
+        """Class logits N x R x (1 + classes), background first, and codes for `refine`."""
         raise NotImplementedError
 
     def propose(
@@ -86,11 +86,11 @@ class TwoStageDetector(nn.Module):
 
         Args:
             images: N x 3 x H x W.
-            iou_threshold: of the last suppression, within a class.
+            iou_threshold: of the final NMS, within a class.
 
         Returns:
-            boxes, float32 N x K x 4 in input pixels; scores, float32 N x K, -1 in rows that hold
-            no detection, which come last; classes, int64 N x K, from 0. K is `detections`.
+            boxes, float32 N x K x 4 in input pixels; scores, float32 N x K, -1 in empty rows,
+            which come last; classes, int64 N x K, from 0. K is `detections`.
         """
         size = (int(images.shape[2]), int(images.shape[3]))
         maps, objectness, codes = self.features(images)
@@ -117,23 +117,23 @@ def propose(
     pre_nms: int,
     proposals: int,
 ) -> Tensor:
-    """The best anchors, moved by their codes, after a suppression at an overlap of 0.7.
+    """The best anchors, moved by their codes, after NMS at an IoU of 0.7.
 
-    Where suppression keeps too few, the best of those suppressed fill the rest: the number is
-    fixed, and a doubled box does no harm before the last suppression.
+    If NMS keeps too few, the best suppressed boxes fill the rest: the number is fixed, and
+    duplicates do no harm before the final NMS.
 
     Args:
         objectness: logits (background, object) of all anchors, N x A x 2.
         codes: N x A x 4.
         anchors: A x 4.
         size: height and width of the images.
-        pre_nms: boxes that enter the suppression.
-        proposals: boxes returned, or all where there are fewer.
+        pre_nms: boxes before NMS.
+        proposals: boxes returned, or all if there are fewer.
 
     Returns:
         N x `proposals` x 4.
     """
-    # The softmax of two logits orders anchors as their difference does.
+    # The softmax of two logits is monotonic in their difference.
     scores = objectness[..., 1] - objectness[..., 0]
     count = min(pre_nms, int(scores.shape[1]))
     _, order = scores.topk(count, 1)
@@ -141,7 +141,7 @@ def propose(
     references = anchors.expand(int(codes.shape[0]), -1, 4).gather(1, chosen)
     boxes = decode_boxes(codes.gather(1, chosen), references, *size)
     keep = suppress(boxes, 0.7)
-    # Scores are sorted already, so ranks decide: kept boxes first, in their order.
+    # Scores are sorted already, so ranks decide: kept boxes first, in order.
     rank = torch.arange(count, 0, -1, device=boxes.device, dtype=boxes.dtype)
     return best_boxes(keep * count + rank, boxes, proposals)[1]
 
@@ -155,21 +155,21 @@ def refine(
     candidates: int,
     detections: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Detections of what the second stage says of the proposals.
+    """Detections from the outputs of the second stage.
 
     Args:
         logits: N x R x (1 + classes), background first.
-        codes: against the proposals, N x R x 4, or N x R x 4 * (1 + classes) where the background
+        codes: relative to the proposals, N x R x 4, or N x R x 4 * (1 + classes) if the background
             and every class have their own.
         proposals: N x R x 4.
-        size, iou_threshold, candidates, detections: as of `choose`.
+        size, iou_threshold, candidates, detections: see `choose`.
 
     Returns:
         What `choose` returns.
     """
     codes = torch.unflatten(codes, -1, (-1, 4))
     if int(codes.shape[2]) > 1:
-        codes = codes[:, :, 1:]  # the background's box is never asked for
+        codes = codes[:, :, 1:]  # the background's box is never used
     boxes = decode_boxes(codes, proposals.unsqueeze(2), *size)
     scores = logits.softmax(-1)[..., 1:]
     return choose(boxes, scores, size, iou_threshold, candidates, detections)
@@ -183,19 +183,18 @@ def choose(
     candidates: int,
     detections: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best pairs of box and class, suppressed within each class.
+    """The best pairs of box and class after NMS within each class.
 
     Args:
-        boxes: N x R x 1 x 4, or N x R x classes x 4 where every class has its own.
+        boxes: N x R x 1 x 4, or N x R x classes x 4 if every class has its own.
         scores: of the foreground classes, N x R x classes, from 0.
         size: height and width of the images.
-        iou_threshold: boxes of a class that overlap by more are the same object.
-        candidates: pairs that enter the suppression.
+        iou_threshold: IoU above which boxes of a class are the same object.
+        candidates: pairs before NMS.
         detections: rows returned.
 
     Returns:
-        boxes, N x `detections` x 4; scores, -1 in rows without a detection, which come last;
-        classes, int64.
+        boxes, N x `detections` x 4; scores, -1 in empty rows, which come last; classes, int64.
     """
     classes_count = int(scores.shape[2])
     boxes = boxes.expand(-1, -1, classes_count, 4).flatten(1, 2)
@@ -203,7 +202,7 @@ def choose(
     rows = torch.div(order, classes_count, rounding_mode="floor")
     classes = order - rows * classes_count
     boxes = boxes.gather(1, order.unsqueeze(-1).expand(-1, -1, 4))
-    # Classes are laid out side by side, too far apart to overlap.
+    # Classes are shifted apart so far that they cannot overlap.
     apart = boxes + (classes * (max(size) + 1)).unsqueeze(-1).to(boxes.dtype)
     keep = suppress(apart, iou_threshold)
     scores = scores * keep - (1 - keep)

@@ -1,9 +1,9 @@
-"""Stages of ShuffleNetV2's units without shuffles, for exported graphs.
+"""ShuffleNetV2 stages without shuffles, for exported graphs.
 
-A shuffle moves every number of a map only for the next unit to take one half of the channels. Which
-channels a unit takes is known beforehand, so each branch can give its channels in the order in
-which later units take them, and each unit gathers its input from a few runs of them. What is
-computed is the same: weights change places, and sums their order.
+A shuffle moves all numbers of a map only so that the next unit takes one half of the channels.
+Which channels each unit takes is known in advance, so each branch can output its channels in the
+order in which later units take them, and each unit gathers its input from a few contiguous runs.
+The result is the same, up to the order of weights and sums.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from livevision.nets.layers import ConvNorm, statistics
 from livevision.nets.shufflenetv2 import Unit
 
 Channel = tuple[int, int]
-"""Which branch a channel comes from, and its number there."""
+"""The branch of a channel, and its number there."""
 
 
 class Unshuffled(nn.Sequential):
-    """A stage whose units' weights have been put in order; in eval mode only.
+    """A stage with reordered weights; in eval mode only.
 
     Args:
-        units: of a stage as `livevision.nets.shufflenetv2.stage` makes it, which are changed.
-        order: of the input's channels: the first one given is the stage's own `order[0]`.
+        units: units of a stage from `livevision.nets.shufflenetv2.stage`; they are modified.
+        order: of the input's channels: input channel i is the stage's former `order[i]`.
 
     Attributes:
         order: of the output's channels, likewise.
@@ -40,10 +40,10 @@ class Unshuffled(nn.Sequential):
         branches = branches_of(units)
         taken, given = plan(units)
 
-        # Where each channel goes: the unit that takes it, or behind all of them.
+        # The destination of each channel: the unit that takes it, or the output.
         goal = {c: n for n, channels in enumerate([*taken, given]) for c in channels}
         last = len(taken)
-        # Of each branch: a goal, and how many of its channels go there.
+        # For each branch: destinations, and numbers of channels.
         self._runs: list[list[tuple[int, int]]] = []
         of_branch: list[list[int]] = []
         for number, branch in enumerate(branches):
@@ -77,13 +77,13 @@ class Unshuffled(nn.Sequential):
 
 
 def branches_of(units: Sequence[Unit]) -> list[nn.Sequential]:
-    """A stage's branches: both of the first unit, which sees all channels, then one of each."""
+    """The branches of a stage: both of the first unit, which sees all channels, then one each."""
     first, *rest = units
     return [first.left, first.right, *(unit.right for unit in rest)]
 
 
 def plan(units: Sequence[Unit]) -> tuple[list[list[Channel]], list[Channel]]:
-    """The channels that each unit but the first takes, and those that the last one gives."""
+    """The channels that each unit but the first takes, and those of the output."""
     widths = [width_of(branch) for branch in branches_of(units)]
     of_branch = [[(number, k) for k in range(width)] for number, width in enumerate(widths)]
     x = [*of_branch[0], *of_branch[1]]
@@ -106,32 +106,32 @@ def _shuffled(channels: Sequence[Channel]) -> list[Channel]:
 
 
 def width_of(branch: nn.Sequential) -> int:
-    """How many channels a branch gives."""
+    """Output channels of a branch."""
     return layers_of(branch)[-1].conv.out_channels
 
 
 def layers_of(branch: nn.Sequential) -> list[ConvNorm]:
-    """A branch's layers, first to last."""
+    """The layers of a branch, in order."""
     return cast(list[ConvNorm], list(branch))
 
 
 @torch.no_grad()
 def permute_inputs(convolution: nn.Conv2d, order: Sequence[int]) -> None:
-    """Change a convolution for an input whose channel i is the former `order[i]`."""
+    """Modify a convolution for an input whose channel i is the former `order[i]`."""
     convolution.weight.copy_(convolution.weight[:, list(order)])
 
 
 def _take_in_order(branch: nn.Sequential, order: Sequence[int]) -> None:
-    """Change a branch for an input whose channel i is the former `order[i]`."""
+    """Modify a branch for an input whose channel i is the former `order[i]`."""
     for layer in layers_of(branch):
         if layer.conv.groups == 1:
             permute_inputs(layer.conv, order)
             return
-        _permute_outputs(layer, order)  # depthwise: what comes in goes out
+        _permute_outputs(layer, order)  # depthwise: outputs follow inputs
 
 
 def _give_in_order(branch: nn.Sequential, order: Sequence[int]) -> None:
-    """Change a branch so that channel i of its output is the former `order[i]`."""
+    """Modify a branch so that its output channel i is the former `order[i]`."""
     _permute_outputs(layers_of(branch)[-1], order)
 
 

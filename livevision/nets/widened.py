@@ -1,9 +1,9 @@
-"""A wide SNet that begins as a narrow one: it computes what that does, with channels to spare.
+"""Initialises a wide SNet from a narrow one: it computes the same, with spare channels.
 
-Net2Net (arXiv 1511.05641) widens a layer by copies of its channels. Here new channels keep the
-weights they were drawn with, and what the old ones take from them is zero until training says
-otherwise. ShuffleNetV2's units leave half of their input as it is, so a channel of the narrow net
-may only take the place of one that the same unit of the wide net takes.
+Net2Net (arXiv 1511.05641) widens a layer with copies of its channels. Here new channels keep their
+random weights, and the old ones ignore them (zero weights) until training changes that.
+ShuffleNetV2's units pass half of their input unchanged, so a channel of the narrow net may only be
+mapped to one that the same unit of the wide net takes.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _NO_ROOM = "the wide net has no room for the narrow one's channels"
 
 @torch.no_grad()
 def widen(narrow: SNet, wide: SNet) -> tuple[list[int], list[int] | None]:
-    """Copy a narrow SNet's weights into a wide one, whose other channels keep theirs.
+    """Copy a narrow SNet's weights to a wide one, whose other channels keep theirs.
 
     Args:
-        narrow: left as it is.
-        wide: changed in place; at least as wide everywhere, with as many units.
+        narrow: not modified.
+        wide: modified; at least as wide everywhere, with the same number of units.
 
     Returns:
-        Where the narrow net's channels of C4, and of C5, are among the wide one's; None for C5
-        where only one of the two nets ends with a convolution of its own, since then there is
-        nothing in the wide net that computes it.
+        Positions of the narrow net's channels of C4, and of C5, in the wide one; None for C5 if
+        only one of the two nets ends with its own convolution, since then nothing in the wide net
+        computes it.
 
     Raises:
         ValueError: the wide net has no room for the narrow one.
@@ -52,7 +52,7 @@ def widen(narrow: SNet, wide: SNet) -> tuple[list[int], list[int] | None]:
 
 
 def _widen_stage(narrow: Sequence[Unit], wide: Sequence[Unit], places: Sequence[int]) -> list[int]:
-    """Widen one stage, given where its input's channels are; returns where its output's are."""
+    """Widen one stage; takes the positions of its input channels, returns those of its output."""
     if len(narrow) != len(wide) or narrow[0].shuffles_last != wide[0].shuffles_last:
         raise ValueError("the two nets differ in more than their widths")
     (few, few_given), (many, many_given) = plan(narrow), plan(wide)
@@ -65,7 +65,7 @@ def _widen_stage(narrow: Sequence[Unit], wide: Sequence[Unit], places: Sequence[
     branches = zip(branches_of(narrow), branches_of(wide), strict=True)
     for number, (old, new) in enumerate(branches):
         inputs = list(places)
-        if number > 1:  # behind the first unit's two, which see all channels
+        if number > 1:  # after the first unit's two branches, which see all channels
             inputs = [many[number - 2].index(place_of[channel]) for channel in few[number - 2]]
         outputs = [place_of[number, k][1] for k in range(width_of(old))]
         _widen_branch(old, new, inputs, outputs)
@@ -75,7 +75,7 @@ def _widen_stage(narrow: Sequence[Unit], wide: Sequence[Unit], places: Sequence[
 def _by_taker(
     taken: list[list[Channel]], given: list[Channel]
 ) -> dict[tuple[int, int], list[Channel]]:
-    """A stage's channels by the branch that gives them and the unit that takes them, or none."""
+    """A stage's channels by the branch that outputs them and the unit that takes them, if any."""
     found: dict[tuple[int, int], list[Channel]] = {}
     for number, channels in enumerate([*taken, given]):
         for channel in channels:
@@ -86,7 +86,7 @@ def _by_taker(
 def _widen_branch(
     narrow: nn.Sequential, wide: nn.Sequential, inputs: list[int], outputs: list[int]
 ) -> None:
-    """Widen a branch, given where its input's and its output's channels are."""
+    """Widen a branch, given the positions of its input and output channels."""
     for number, (old, new) in enumerate(zip(layers_of(narrow), layers_of(wide), strict=True)):
         last = number == len(narrow) - 1
         depthwise = old.conv.groups > 1
@@ -96,7 +96,7 @@ def _widen_branch(
 
 
 def _copy(narrow: ConvNorm, wide: ConvNorm, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-    """Put a layer's weights where its channels are; they take nothing from other channels."""
+    """Copy a layer's weights to its positions; weights from other channels are zero."""
     old, new = narrow.conv, wide.conv
     if old.weight.shape[2:] != new.weight.shape[2:]:
         raise ValueError("the two nets differ in more than their widths")

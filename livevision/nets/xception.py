@@ -1,8 +1,8 @@
 """Xception39, the light backbone of BiSeNet (arXiv 1808.00897).
 
-The paper names the net and does not print its layers; they follow the authors' released
-configuration: a 3x3 convolution to 8 channels, a max pooling, and three layers of 4, 8 and 4
-residual blocks of three separable convolutions.
+The paper does not specify its layers; they follow the authors' released configuration: a 3x3
+convolution to 8 channels, a max pooling, and three layers of 4, 8 and 4 residual blocks of three
+separable convolutions.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class SeparableConv(nn.Sequential):
 
 
 class Block(nn.Module):
-    """Three separable convolutions with a shortcut, giving four times `mid_channels`.
+    """Three separable convolutions with a shortcut; outputs four times `mid_channels`.
 
-    The shortcut is a separable convolution where the stride is 2, the identity elsewhere.
+    The shortcut is a separable convolution at stride 2, otherwise the identity.
     """
 
     def __init__(self, in_channels: int, mid_channels: int, stride: int) -> None:

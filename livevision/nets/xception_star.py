@@ -1,9 +1,9 @@
 """Xception*, the small backbone of Light-Head R-CNN's setting S (arXiv 1711.07264).
 
-Its code was never released, and widths and repeats alone are known, not the unit's
-layout. Built here is the layout that counts closest to the paper's 145 M multiply-adds: the
-bottleneck of ShuffleNet V1 without its groups, 143.1 M. Three separable convolutions a block, as
-in BiSeNet's Xception39, give 149.5 M with 3, 7 and 3 blocks, an equally defensible choice.
+Its code was never released; only widths and repeats are known, not the layout of a unit. This is
+the layout whose count is closest to the paper's 145 M multiply-adds: the bottleneck of ShuffleNet
+V1 without groups, 143.1 M. Blocks of three separable convolutions, as in BiSeNet's Xception39, give
+149.5 M with 3, 7 and 3 blocks, which is equally plausible.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from livevision.nets.layers import Backbone, Classifier, ConvNorm
 class Unit(nn.Module):
     """1x1 convolution to a quarter, 3x3 depthwise, 1x1; the input is added or concatenated.
 
-    Where the channels stay, the input is added. Where they grow, it is averaged 3x3 at the unit's
-    stride and concatenated, and the convolutions give the rest of the channels.
+    If the number of channels stays, the input is added. If it grows, the input is averaged 3x3 at
+    the unit's stride and concatenated, and the convolutions give the remaining channels.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class XceptionStar(Backbone):
     """The backbone: returns C4 at stride 16 and C5 at stride 32.
 
     Args:
-        dilated: keeps C5 at stride 16; its depthwise convolutions take every other pixel instead.
+        dilated: keeps C5 at stride 16; its depthwise convolutions are dilated by two.
     """
 
     channels = (288, 576)

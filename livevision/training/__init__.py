@@ -1,6 +1,6 @@
 """Training of the nets: augmentation, losses, and one loop for all tasks.
 
-`train_recipe` is the way in, from Python and for the command; `loop.train` is the place to read.
+`train_recipe` is the entry point, for Python and the command; the loop is in `trainer`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ wait_asleep()  # before torch is imported
 
 
 def __getattr__(name: str) -> object:
-    # torch comes with the first use, not with the import of the package.
+    # torch is imported on first use, not with the package.
     if name == "train_recipe":
         from livevision.training.run import train_recipe
 

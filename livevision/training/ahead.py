@@ -1,4 +1,4 @@
-"""Batches made ahead of the step that needs them, by threads."""
+"""Prepares batches on threads before they are needed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Batch = TypeVar("Batch")
 def batches_ahead(
     make: Callable[[int], Batch], steps: int, workers: int
 ) -> Iterator[Callable[[int], Batch]]:
-    """Within it, a function that gives the batch of a step, steps in order.
+    """Context: a function that returns the batch of a step, called with consecutive steps.
 
     Args:
-        make: makes a step's batch, the same whenever and wherever it is called.
-        steps: there are none from this one on.
-        workers: threads, each a batch ahead; 0 makes each batch when it is asked for.
+        make: makes a step's batch; always the same for the same step.
+        steps: number of steps; no batch is made for later ones.
+        workers: threads, each one batch ahead; 0 makes each batch when it is requested.
     """
     if not workers:
         yield make

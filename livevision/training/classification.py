@@ -1,4 +1,4 @@
-"""Training of classifiers, which is how backbones get their first weights."""
+"""Training of classifiers, which also gives backbones their first weights."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from livevision.training.views import Colouring, colours, log_uniform, middle, n
 
 
 class Batch(NamedTuple):
-    """What a step learns from."""
+    """The data of a step."""
 
-    images: Tensor  # as nets take them
+    images: Tensor  # as the net's input
     labels: Tensor  # int64 N
     marked: Tensor | None  # bool N x outputs
 
@@ -43,14 +43,14 @@ class ClassificationJob:
         self.options = cast(ClassifyOptions, recipe.task_options)
         self.material = Material(recipe, data, group)
         self.labels = self.material.labels
-        # A net may have outputs to spare, which no data set marks.
+        # A net may have spare outputs that no data set labels.
         outputs = max(len(self.labels), int(recipe.net_options.get("num_classes", 0)))
         self.marks = Marks(self.material.train, outputs, group.device)
         self.colouring = Colouring(self.options.jitter, self.options.hue)
         self._teacher: AskTeacher | None = None
 
     def about(self) -> list[str]:
-        """Lines that say what is trained on."""
+        """Lines that describe the training data."""
         if self.options.teacher is not None:
             self._teacher = open_teacher(self.options.teacher, self.material, self.group.device)
         return self.material.about()
@@ -62,7 +62,7 @@ class ClassificationJob:
         return np.array([s.class_id for s in samples], np.int64)
 
     def pictures_per_epoch(self) -> int:
-        """How many pictures an epoch looks at."""
+        """Pictures in an epoch."""
         return len(self.material.epoch)
 
     def batch(self, step: int) -> Batch:
@@ -81,7 +81,7 @@ class ClassificationJob:
         return cast(nn.Module, compiled(net, self.group.device))
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Cross entropy with smoothed labels and, where there is a teacher, with its answers."""
+        """Cross entropy with smoothed labels and, with a teacher, with its outputs."""
         logits = mask_unmarked(net(batch.images), batch.marked)
         entropy = smoothed_entropy(logits, batch.labels, self.options.label_smoothing, batch.marked)
         teacher = self.options.teacher
@@ -96,7 +96,7 @@ class ClassificationJob:
 
     @torch.no_grad()
     def evaluate(self, net: nn.Module) -> Scores:
-        """Share of the val split whose class is the first guess, or one of the first five."""
+        """Share of val pictures whose class is the first guess, or among the first five."""
         net.eval()
         count = len(self.labels)
         matrix = ConfusionMatrix(count)
@@ -117,14 +117,14 @@ class ClassificationJob:
         return np.array([cast(ClassSample, samples[i]).class_id for i in indices], np.int64)
 
     def _answers(self, net: nn.Module, pictures: Ragged) -> Tensor:
-        """Logits of the labels, from the middle of each picture."""
+        """Logits of the labels, from the centre of each picture."""
         views = middle(pictures.sizes, self.recipe.input_size, self.group.device)
         logits: Tensor = net(normalised(colours(pictures, views)))
         return logits[:, : len(self.labels)]
 
     @torch.no_grad()
     def draw(self, net: nn.Module, folder: Path) -> None:
-        """Write pictures of the validation split with the class found."""
+        """Write validation pictures with the predicted class."""
         net.eval()
         for index in self.material.drawn():
             pictures = self.material.val_pictures.some([index])
@@ -137,12 +137,12 @@ class ClassificationJob:
 def smoothed_entropy(
     logits: Tensor, labels: Tensor, smoothing: float, marked: Tensor | None
 ) -> Tensor:
-    """Cross entropy with a share of the truth spread evenly over the marked classes.
+    """Cross entropy with label smoothing over the marked classes.
 
     Args:
         logits: N x C, those of unmarked classes masked.
         labels: int64 N.
-        smoothing: that share.
+        smoothing: share of the truth spread evenly.
         marked: bool N x C; None for all.
     """
     if marked is None:
@@ -160,7 +160,7 @@ def draw_views(
     random: np.random.Generator,
     device: torch.device,
 ) -> Views:
-    """Random parts of pictures, of random area and shape, flipped half of the time."""
+    """Random crops of random area and aspect ratio, flipped half of the time."""
     count = len(sizes)
     share = np.sqrt(random.uniform(options.smallest_crop, 1, count))
     stretch = np.exp(log_uniform(options.aspect, count, random) / 2)

@@ -1,4 +1,4 @@
-"""What torch.compile makes of parts of a net: on a GPU graphs that replay without Python."""
+"""Uses torch.compile for parts of a net; on a GPU with CUDA graphs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 
 
 def compiled(part: Any, device: torch.device) -> Any:
-    """A net or function, compiled for a device.
+    """Compile a net or function for a device.
 
-    On a GPU every shape gets CUDA graphs of its own (`reduce-overhead`), since a light net's many
-    small kernels take longer to launch than to compute. None of it has run on a GPU yet.
+    On a GPU every shape gets its own CUDA graphs (`reduce-overhead`), since the many small kernels
+    of a light net take longer to launch than to compute. Not tested on a GPU yet.
     """
     if device.type == "cuda":
         return torch.compile(part, mode="reduce-overhead", dynamic=False)
@@ -19,6 +19,6 @@ def compiled(part: Any, device: torch.device) -> Any:
 
 
 def begin_step(device: torch.device) -> None:
-    """Say that what graphs computed in the last step is not needed any more."""
+    """Declare that outputs of the last step's graphs are no longer needed."""
     if device.type == "cuda":
         torch.compiler.cudagraph_mark_step_begin()

@@ -38,17 +38,17 @@ from livevision.training.scores import Scores
 from livevision.training.teachers import load_teacher
 from livevision.training.views import Colouring, colours, normalised, whole
 
-_SHOWN = 0.3  # least score of a box that is drawn
+_SHOWN = 0.3  # minimum score of a box that is drawn
 
 
 class Batch(NamedTuple):
-    """What a step learns from; objects are padded with empty boxes to one number."""
+    """The data of a step; objects are padded with empty boxes to one number."""
 
     number: int  # of the batch, counted over all processes
-    images: Tensor  # as nets take them
+    images: Tensor  # as the net's input
     boxes: Tensor  # N x G x 4 in pixels
-    shares: Tensor  # float32 N x G x classes, of the classes; 0 in padding
-    crowds: Tensor  # N x K x 4: what lies in them is neither object nor background
+    shares: Tensor  # float32 N x G x classes, soft labels; 0 in padding
+    crowds: Tensor  # N x K x 4: regions that are neither object nor background
     marked: Tensor | None  # bool N x classes
 
 
@@ -67,7 +67,7 @@ class DetectionJob:
         self.material.repeat_rare(self.options.repeat_rare)
         self.marks = Marks(self.material.train, len(self.labels), group.device)
         self.view = ViewOfBoxes(self.options.zoom_out, self.options.smallest_crop)
-        self.tile_view = ViewOfBoxes(1.0, self.options.smallest_crop)  # tiles are small enough
+        self.tile_view = ViewOfBoxes(1.0, self.options.smallest_crop)  # tiles are not extended
         self.colouring = Colouring(self.options.jitter, self.options.hue)
         self.pasting: Pasting | None = None
         if self.options.paste is not None:
@@ -84,12 +84,12 @@ class DetectionJob:
             self._teacher = teacher
 
     def about(self) -> list[str]:
-        """Lines that say what is trained on."""
+        """Lines that describe the training data."""
         pasting = [str(self.pasting)] if self.pasting is not None else []
         return self.material.about() + pasting
 
     def pictures_per_epoch(self) -> int:
-        """How many pictures an epoch looks at."""
+        """Pictures in an epoch."""
         return len(self.material.epoch)
 
     @cached_property
@@ -115,7 +115,7 @@ class DetectionJob:
     def _laid(
         self, indices: Sequence[int], size: tuple[int, int], random: np.random.Generator
     ) -> tuple[Tensor, Objects]:
-        """Views and mosaics, N x 3 x H x W of 0..255, and what they show."""
+        """Views and mosaics, N x 3 x H x W of 0..255, and their objects."""
         most = self.options.most_objects
         is_mosaic = random.random(len(indices)) < self.options.mosaic
         images = torch.empty(
@@ -139,7 +139,7 @@ class DetectionJob:
         random: np.random.Generator,
         draw: ViewOfBoxes | None = None,
     ) -> tuple[Tensor, Objects]:
-        """A random view of each picture, and what it shows."""
+        """A random view of each picture, and its objects."""
         pictures, objects = self.material.pictures.some(indices), self.objects.of(indices)
         views = (draw or self.view)(pictures.sizes, objects.boxes, size, random)
         return colours(pictures, views), seen(objects, views)
@@ -147,9 +147,9 @@ class DetectionJob:
     def _mosaics(
         self, indices: Sequence[int], size: tuple[int, int], random: np.random.Generator
     ) -> tuple[Tensor, Objects]:
-        """Mosaics of four pictures of one data set, the first tile of each the picture itself.
+        """Mosaics of four pictures of one data set; the first tile of each is the picture itself.
 
-        All of a batch are split at one point, so that a tile is one call for all of them.
+        All mosaics of a batch are split at the same point, so that a tile is one call for all.
         """
         images = torch.empty(len(indices), 3, size[1], size[0], device=self.group.device)
         parts = []
@@ -165,7 +165,7 @@ class DetectionJob:
         return images, side_by_side(parts)
 
     def compiled(self, net: nn.Module) -> nn.Module:
-        """The net with its two stages compiled; what lies between them has no gradient."""
+        """The net with its two stages compiled; what is between them has no gradient."""
         detector = cast(Any, net)
         device = self.group.device
         detector.features = compiled(detector.features, device)
@@ -174,9 +174,9 @@ class DetectionJob:
         return net
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """The losses of both stages; the second also sees the objects themselves as proposals.
+        """The losses of both stages; the second also gets the objects themselves as proposals.
 
-        A teacher's answers know no unmarked classes: its classes are learned on every data set.
+        A teacher's outputs have no unmarked classes: they are learned on every data set.
         """
         detector = cast(TwoStageDetector, net)
         size = (int(batch.images.shape[2]), int(batch.images.shape[3]))
@@ -186,8 +186,8 @@ class DetectionJob:
         random = torch.Generator(device).manual_seed(self.recipe.seed * 1_000_003 + batch.number)
         most = batch.boxes.shape[1]
         if device.type == "cpu":
-            # The padding in which a batch has no object at all would cost time in matching. A GPU
-            # would have to be waited for to know it.
+            # Trimming padding that no picture needs saves time in matching. On a GPU finding out
+            # would mean waiting for it.
             most = max(1, int(exists(batch.boxes).sum(1).max()))
         truth = batch.boxes[:, :most]
         inside = None if self.options.border_anchors else size
@@ -225,7 +225,7 @@ class DetectionJob:
     ) -> dict[str, Tensor]:
         """The losses for the teacher's maps and for its classes of the same proposals.
 
-        A teacher whose maps have another shape, as those of another kind, teaches classes alone.
+        If the teacher's maps have another shape, only classes are learned.
         """
         settings, teacher = self.options.teacher, self._teacher
         if settings is None or teacher is None:
@@ -247,7 +247,7 @@ class DetectionJob:
         anchors: Tensor,
         size: tuple[int, int],
     ) -> Tensor:
-        """As many proposals as training looks at, which is another number than in use."""
+        """The proposals for training, a different number than in inference."""
         kept = net.pre_nms, net.proposals
         net.pre_nms, net.proposals = self.options.pre_nms, self.options.proposals
         boxes: Tensor = self.propose(net, objectness.float(), codes.float(), anchors, size)
@@ -259,7 +259,7 @@ class DetectionJob:
         """AP50, that of the highlighted classes, and AP.
 
         Each val set is scored on the classes that it marks; a class's score is its mean over the
-        sets where it occurs, and so are the figures.
+        sets where it occurs.
         """
         net.eval()
         found = [
@@ -287,7 +287,7 @@ class DetectionJob:
         return Scores("AP50", figures, "AP50", ap50, scored_on, matches.confusion, precision)
 
     def _answers(self, net: nn.Module, indices: list[int]) -> list[Found]:
-        """What the net finds in validation pictures, in their own pixels."""
+        """Detections in validation pictures, in their own pixels."""
         pictures = self.material.val_pictures.some(indices)
         images = colours(pictures, whole(pictures, self.recipe.input_size))
         outputs = (o.cpu().numpy() for o in net(normalised(images)))
@@ -300,7 +300,7 @@ class DetectionJob:
 
     @torch.no_grad()
     def draw(self, net: nn.Module, folder: Path) -> None:
-        """Draw the boxes found on pictures of the validation split."""
+        """Draw detections on validation pictures."""
         net.eval()
         for index in self.material.drawn():
             (found,) = self._answers(net, [index])
@@ -317,13 +317,13 @@ class DetectionJob:
 
 
 def _only(found: Found, marked: frozenset[int]) -> Found:
-    """What was found of the classes that a data set marks."""
+    """The detections of classes that a data set marks."""
     kept = np.isin(found.classes, sorted(marked))
     return Found(found.boxes[kept], found.scores[kept], found.classes[kept])
 
 
 def _over_sets(parts: list[np.ndarray]) -> np.ndarray:
-    """Mean over the sets in which a class occurs; NaN for one that occurs in none."""
+    """Mean over the sets in which a class occurs; NaN if it occurs in none."""
     stacked = np.stack(parts)
     count = (~np.isnan(stacked)).sum(0)
     return np.where(count > 0, np.nansum(stacked, 0) / np.maximum(count, 1), np.nan)

@@ -13,14 +13,14 @@ from livevision.nets.two_stage import CODE_SCALE
 from livevision.training.marks import mask_unmarked
 from livevision.training.ragged import on_device
 
-ANCHOR_SAMPLES = 256  # anchors of an image that the first stage's loss looks at
+ANCHOR_SAMPLES = 256  # anchors per image in the first stage's loss
 _FOREGROUND_IOU, _BACKGROUND_IOU = 0.7, 0.3
 
 
 def match_anchors(anchors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Say of every anchor whether it is an object, and which.
+    """Assign every anchor to an object or the background.
 
-    An anchor is one if it overlaps an object by 0.7 or if none overlaps that object more.
+    An anchor is an object if its IoU with one is at least 0.7, or the highest for that object.
 
     Args:
         anchors: A x 4.
@@ -43,20 +43,20 @@ def match_anchors(anchors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
 def sample(
     labels: Tensor, random: torch.Generator, count: int = ANCHOR_SAMPLES, objects: float = 0.5
 ) -> tuple[Tensor, Tensor]:
-    """Choose some anchors or proposals of each image, objects and background.
+    """Sample anchors or proposals of each image, objects and background.
 
     Args:
         labels: int64 N x A: 1 object, 0 background, -1 neither.
-        random: what they are drawn with; one of the labels' own device spares a copy.
-        count: how many to choose.
-        objects: the largest share of objects; where there are fewer, background takes their place.
+        random: generator; on the labels' own device it saves a copy.
+        count: number to sample.
+        objects: maximum share of objects; if there are fewer, background replaces them.
 
     Returns:
-        Their places, int64 N x up to (1 + objects) * count, and which of these places count, bool.
+        Their indices, int64 N x up to (1 + objects) * count, and which of them are valid, bool.
     """
     noise = torch.rand(labels.shape, generator=random, device=random.device).to(labels.device)
     available = labels.shape[1]
-    # Those of the other kind get noise below zero: the best are those asked for, at random.
+    # Others get noise below zero, so that the top-k are a random sample of the right kind.
     most, all_of_them = min(int(objects * count), available), min(count, available)
     chosen, object_places = torch.where(labels == 1, noise, -1.0).topk(most, 1)
     backgrounds, background_places = torch.where(labels == 0, noise, -1.0).topk(all_of_them, 1)
@@ -81,9 +81,9 @@ def first_stage_loss(
         codes: N x A x 4.
         anchors: A x 4.
         boxes: N x G x 4; rows of padding are empty boxes.
-        random: what anchors are sampled with.
-        inside: height and width of the images where only anchors inside of them count.
-        crowds: as of `unknown_boxes`.
+        random: generator for sampling anchors.
+        inside: height and width of the images, if only anchors inside them count.
+        crowds: see `unknown_boxes`.
     """
     labels, match = match_anchors(anchors, boxes)
     if inside is not None:
@@ -121,23 +121,23 @@ def second_stage_loss(
 ) -> tuple[Tensor, Tensor]:
     """Cross entropy of the classes and (doubled) smooth L1 of the codes, over hard proposals.
 
-    A proposal is an object from an IoU of 0.5 on. Online hard example mining keeps those with the
-    largest loss among all proposals of the batch.
+    A proposal with an IoU of at least 0.5 is an object. Online hard example mining keeps those with
+    the largest loss among all proposals of the batch.
 
     Args:
         logits: N x R x (1 + classes).
-        codes: N x R x 4, or N x R x 4 * (1 + classes) where every class has its own.
+        codes: N x R x 4, or N x R x 4 * (1 + classes) if every class has its own.
         proposals: N x R x 4.
         valid: bool N x R, which proposals exist.
         boxes: N x G x 4 objects; rows of padding are empty boxes.
-        classes: int64 N x G, from 0; or float32 N x G x classes, how much each is each class,
-            adding up to 1: then the cross entropy is of all of them.
+        classes: int64 N x G, from 0; or float32 N x G x classes, soft labels that sum to 1, used in
+            a soft cross entropy.
         hardest: proposals that count, per image on average; 0 for all.
         marked: bool N x classes, those that an image's data set marks; the others are neither
             right nor wrong there. None for all.
-        sampled: proposals of each image that are chosen at random before, a quarter of them objects
-            at most; 0 for all.
-        random: what they are chosen with.
+        sampled: proposals of each image sampled beforehand, at most a quarter of them objects; 0
+            for all.
+        random: generator for sampling.
     """
     overlap, match = box_iou(proposals, boxes).max(2)
     is_object = (overlap >= 0.5) & valid
@@ -160,7 +160,7 @@ def second_stage_loss(
         places, counted = sample(kinds, random, sampled, objects=0.25)
         chosen = torch.zeros_like(kinds).scatter_reduce(1, places, counted.long(), "amax")
         valid = valid & (chosen > 0)
-    # How many are valid is not asked, since a GPU would have to be waited for.
+    # The number of valid ones is not read, as that would wait for a GPU.
     entropy, distance, counted = entropy.flatten(), distance.flatten(), valid.flatten()
     if hardest:
         difficulty = torch.where(counted, (entropy + distance).detach(), -1.0)
@@ -172,19 +172,19 @@ def second_stage_loss(
 
 
 def unknown_boxes(proposals: Tensor, boxes: Tensor, crowds: Tensor) -> Tensor:
-    """Which proposals are no object and lie in a crowd, so that nobody knows what they show.
+    """Which proposals are no object and lie in a crowd, so that their truth is unknown.
 
     Args:
         proposals: N x R x 4.
         boxes: N x G x 4 objects.
-        crowds: N x K x 4, boxes that hold any number of objects; rows of padding are empty.
+        crowds: N x K x 4, regions with any number of objects; rows of padding are empty.
     """
     is_object = box_iou(proposals, boxes).amax(2) >= 0.5
     return _in_crowds(proposals, crowds) & ~is_object
 
 
 def _in_crowds(boxes: Tensor, crowds: Tensor) -> Tensor:
-    """Which boxes lie in a crowd with half of their area or more, bool N x R."""
+    """Which boxes have at least half of their area in a crowd, bool N x R."""
     low = torch.maximum(boxes[:, :, None, :2], crowds[:, None, :, :2])
     high = torch.minimum(boxes[:, :, None, 2:], crowds[:, None, :, 2:])
     shared = (high - low).clamp(min=0).prod(-1)
@@ -193,11 +193,11 @@ def _in_crowds(boxes: Tensor, crowds: Tensor) -> Tensor:
 
 
 def _soft_entropy(logits: Tensor, shares: Tensor, match: Tensor, is_object: Tensor) -> Tensor:
-    """Cross entropy with the shares of the objects' classes, N x R.
+    """Cross entropy with the soft labels of the objects, N x R.
 
     Args:
         logits: N x (1 + classes) x R.
-        shares: N x G x classes, adding up to 1.
+        shares: N x G x classes, summing to 1.
         match: int64 N x R, the object of each proposal.
         is_object: bool N x R; the others are background.
     """

@@ -1,7 +1,7 @@
 """Random views of pictures with boxes, as SSD draws them (arXiv 1512.02325, section 2.2).
 
 All views of a batch are drawn at once, on the device of the boxes. Only the random numbers come
-from the CPU, so many for each view whatever is done with them: a seed means the same everywhere.
+from the CPU, always the same number per view, so that a seed has the same effect everywhere.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from livevision.training.objects import Objects, exists
 from livevision.training.ragged import Views, on_device
 
 _TRIES = 50
-_LEAST_OVERLAPS = (1.0, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # 1: no crop at all
+_LEAST_OVERLAPS = (1.0, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # 1: no crop
 _SPLIT = (0.3, 0.7)  # where a mosaic's tiles meet, as a share of its sides
 _NUMBERS = 6 + 4 * _TRIES
 
 
 @dataclass(frozen=True)
 class ViewOfBoxes:
-    """Draws which parts of pictures are shown.
+    """Draws random views of pictures.
 
     Attributes:
-        zoom_out: the most by which a picture's sides are extended, half of the time.
-        smallest_crop: shortest side of a crop, as a share of the picture's.
+        zoom_out: maximum factor by which a picture's sides are extended, half of the time.
+        smallest_crop: minimum side of a crop, as a share of the picture's.
     """
 
     zoom_out: float
@@ -41,26 +41,26 @@ class ViewOfBoxes:
         size: tuple[int, int],
         random: np.random.Generator,
     ) -> Views:
-        """A view of each picture, which may reach beyond it; flipped half of the time.
+        """A view of each picture, which may extend beyond it; flipped half of the time.
 
         Args:
             sizes: N x 2, widths and heights of the pictures.
             boxes: N x G x 4 in the pictures' pixels, empty ones in padding.
-            size: width and height that views are stretched to.
-            random: gives `_NUMBERS` for each.
+            size: (width, height) that views are resized to.
+            random: generator; gives `_NUMBERS` for each.
         """
         numbers = on_device(random.random((len(sizes), _NUMBERS)), boxes.device)
         return self.drawn(on_device(sizes, boxes.device).double(), boxes, size, numbers)
 
     def drawn(self, sizes: Tensor, boxes: Tensor, size: tuple[int, int], numbers: Tensor) -> Views:
-        """The views that some numbers mean.
+        """The views given by random numbers.
 
         Args:
             sizes: float64 N x 2.
-            boxes, size: as of a call.
-            numbers: N x `_NUMBERS`, from 0 to 1: whether to extend, by how much, where the picture
-                then lies (2), the least overlap, whether to flip; the sides of all tries, and where
-                they lie.
+            boxes, size: as in `__call__`.
+            numbers: N x `_NUMBERS`, from 0 to 1: whether to extend, by how much, the picture's
+                position then (2), the minimum overlap, whether to flip; sides and positions of all
+                candidate crops.
         """
         extended = sizes * (1 + numbers[:, 1:2] * (self.zoom_out - 1))
         corners = -numbers[:, 2:4] * (extended - sizes)
@@ -76,7 +76,7 @@ class ViewOfBoxes:
     def _crop(
         self, views: Tensor, boxes: Tensor, least: Tensor, sides: Tensor, places: Tensor
     ) -> Tensor:
-        """The first try that overlaps every object it shows by some least IoU, or all of a view."""
+        """The first candidate that overlaps every visible object by a minimum IoU, or no crop."""
         extents = (views[:, 2:] - views[:, :2])[:, None]
         sides = (self.smallest_crop + (1 - self.smallest_crop) * sides) * extents
         corners = views[:, None, :2] + places * (extents - sides)
@@ -91,9 +91,9 @@ class ViewOfBoxes:
 
 
 def seen(objects: Objects, views: Views) -> Objects:
-    """What views show, in their pixels.
+    """The objects visible in views, in the views' pixels.
 
-    Objects whose centre lies outside are not shown, the others are clipped, and so are crowds.
+    Objects whose centre is outside are dropped; the others are clipped, as are crowds.
     """
     shown = _centres_inside(objects.boxes.double(), views.rectangles[:, None])[:, 0]
     shown &= exists(objects.boxes)
@@ -108,7 +108,7 @@ def tiles(size: tuple[int, int], random: np.random.Generator) -> list[tuple[int,
 
     Args:
         size: width and height of the mosaic in pixels.
-        random: what the point is drawn with, between 0.3 and 0.7 of each side.
+        random: generator for the point, between 0.3 and 0.7 of each side.
 
     Returns:
         x1 y1 x2 y2 of each tile, row by row.
@@ -132,7 +132,7 @@ def _moved(boxes: Tensor, views: Views) -> Tensor:
 
 
 def _centres_inside(boxes: Tensor, crops: Tensor) -> Tensor:
-    """N x crops x boxes: whether a box's centre lies in a crop."""
+    """N x crops x boxes: whether a box's centre is in a crop."""
     centres = ((boxes[..., :2] + boxes[..., 2:]) / 2)[:, None]
     return ((centres > crops[:, :, None, :2]) & (centres < crops[:, :, None, 2:])).all(3)
 

@@ -1,4 +1,4 @@
-"""What a student's loss adds for a teacher: to answer like it, and to see like it."""
+"""Distillation losses: a student imitates a teacher's outputs and feature maps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 
 def answers_loss(ours: Tensor, theirs: Tensor, temperature: float) -> Tensor:
-    """Mean divergence of a student's softened answers from its teacher's (arXiv 1503.02531).
+    """Mean KL divergence of softened outputs, student from teacher (arXiv 1503.02531).
 
     Args:
-        ours: logits, N x C; of as many samples as the loss is the mean of.
+        ours: logits, N x C; over all samples that the loss is the mean of.
         theirs: logits, N x C, without gradient.
-        temperature: by which both are divided; the square of it makes up for the smaller gradients.
+        temperature: divides both; its square compensates for the smaller gradients.
     """
     wanted = (theirs.float() / temperature).softmax(1)
     found = (ours.float() / temperature).log_softmax(1)
@@ -21,10 +21,10 @@ def answers_loss(ours: Tensor, theirs: Tensor, temperature: float) -> Tensor:
 
 
 def maps_loss(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Squared distance of a student's maps from its teacher's, as a share of the teacher's own.
+    """Squared distance of a student's maps from its teacher's, relative to the teacher's.
 
-    A detector's second stage can only tell apart what lies in the maps that it pools from, so a
-    light net learns much from a heavier one's (mimicking: Li et al., CVPR 2017).
+    A detector's second stage can only distinguish what the pooled maps contain, so a light net
+    learns much from a heavier net's maps (mimicking: Li et al., CVPR 2017).
 
     Args:
         ours: N x C x H x W.

@@ -1,4 +1,4 @@
-"""A net's answers drawn on pictures, to look at while it trains."""
+"""Draws a net's predictions on pictures, to inspect during training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Picture = npt.NDArray[np.uint8]
 def draw_class_map(
     path: Path, picture: Picture, answer: npt.NDArray[np.int64], labels: list[str]
 ) -> None:
-    """Write a picture and beside it the same with a class map laid over it, and the classes found.
+    """Write a picture beside a copy with its class map, and the names of the classes.
 
     Args:
         path: the file.
@@ -63,7 +63,7 @@ def draw_boxes(
 
 
 def draw_class(path: Path, picture: Picture, true: str, found: str) -> None:
-    """Write a picture with its class and the one that was found."""
+    """Write a picture with its true and its predicted class."""
     enlarged = cv2.resize(picture, None, fx=3, fy=3, interpolation=cv2.INTER_LINEAR)
     caption = np.zeros((36, max(enlarged.shape[1], 200), 3), np.uint8)
     colour = (120, 255, 120) if true == found else (255, 120, 120)

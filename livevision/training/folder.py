@@ -1,7 +1,7 @@
-"""A recipe for labelled pictures that have none: what `livevision train FOLDER` chooses.
+"""Makes a recipe for labelled pictures: the choices of `livevision train FOLDER`.
 
-It begins from a shipped model of the task, with what served to train those: enough for a first
-model of one's own, and a recipe to go on from.
+It starts from a shipped model of the task, with that model's training settings: enough for a first
+own model, and a recipe to improve.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from livevision.nets import names
 _MODELS = {**catalog.DEFAULTS, "segment": "bisenet-mobilenetv2-voc"}
 _SIZES = {"detect": (320, 320), "segment": (320, 320), "classify": (96, 96)}
 _BATCHES = {"detect": 16, "segment": 8, "classify": 64}
-_LOOKS = {"detect": 16_000, "segment": 8_000, "classify": 40_000}  # at pictures, in a whole run
+_LOOKS = {"detect": 16_000, "segment": 8_000, "classify": 40_000}  # pictures in a whole run
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 300
-_EVALUATIONS = 50  # at most, of a run whose epochs are a few steps
+_EVALUATIONS = 50  # maximum, in runs with epochs of a few steps
 
 _SETTINGS: dict[str, dict[str, Any]] = {
     "detect": {
@@ -55,15 +55,15 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user says of a run; the rest is chosen.
+    """A user's settings of a run; the rest is chosen.
 
     Attributes:
-        task: "detect", "segment" or "classify"; "" for the one that the data have labels for.
+        task: "detect", "segment" or "classify"; "" for the one the data have labels for.
         model: a shipped model, a net, or a safetensors file with its card beside it; "" chooses.
-        format: of the data, as `livevision.datasets.DataEntry` has it.
+        format: of the data, as in `livevision.datasets.DataEntry`.
         input_size: (width, height); None for the model's.
         batch_size, epochs: 0 chooses.
-        device: as a recipe has it.
+        device: as in a recipe.
     """
 
     task: str = ""
@@ -76,21 +76,21 @@ class Wishes:
 
 
 def recipe_for(data: Path, wishes: Wishes) -> tuple[dict[str, Any], list[str]]:
-    """A recipe's settings, and lines that say what was chosen and how to choose otherwise.
+    """A recipe's settings, and lines that explain the choices and how to change them.
 
-    Where the user did not say for how long, `epochs` is 0: see `epochs_for`, which knows how many
-    pictures there are.
+    If the user gave no length, `epochs` is 0: see `epochs_for`, which depends on the number of
+    pictures.
 
     Raises:
-        UsageError: a wish cannot be met.
-        DataError: there are no labels that are known.
+        UsageError: a setting is not possible.
+        DataError: no known labels were found.
     """
     task, lines = _task(data, wishes)
     begin = _beginning(wishes.model or _MODELS[task])
     if begin.task != task:
         raise UsageError(
             f"--model {wishes.model} does the task {begin.task}; {data} is trained for {task}: "
-            f"take {_MODELS[task]}, or say --task {begin.task} if it has labels for that"
+            f"use {_MODELS[task]}, or say --task {begin.task} if it has labels for that"
         )
     entries, said = _entries(data, task, wishes.format)
     size = wishes.input_size or begin.size or _SIZES[task]
@@ -125,16 +125,16 @@ def recipe_for(data: Path, wishes: Wishes) -> tuple[dict[str, Any], list[str]]:
 
 
 def epochs_for(task: str, pictures: int) -> float:
-    """Epochs of a run that nobody set a length for: the fewer pictures, the more often."""
+    """Default epochs of a run: more for fewer pictures."""
     return float(min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, math.ceil(_LOOKS[task] / pictures))))
 
 
 def settings_over(steps: int, epoch: int) -> dict[str, int]:
-    """What depends on a run's length: a warm-up that is a tenth at most, few evaluations.
+    """Settings that depend on a run's length: a warm-up of at most a tenth, few evaluations.
 
     Args:
         steps: of the run.
-        epoch: steps of an epoch; where that is a few, not each is followed by an evaluation.
+        epoch: steps of an epoch; if they are few, not every epoch is followed by an evaluation.
     """
     every = epoch * math.ceil(steps / epoch / _EVALUATIONS)
     return {"warmup_steps": min(100, steps // 10), "evaluate_every": every}
@@ -142,7 +142,7 @@ def settings_over(steps: int, epoch: int) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class _Beginning:
-    """What a run begins with: a net and its options, and weights, "" for random ones."""
+    """The start of a run: a net and its options, and weights, "" for random ones."""
 
     task: str
     net: str
@@ -152,10 +152,10 @@ class _Beginning:
 
 
 def _beginning(model: str) -> _Beginning:
-    """What a name or a file stands for.
+    """The start that a name or a file stands for.
 
     Raises:
-        UsageError: it stands for nothing, or its file has no card.
+        UsageError: the name is unknown, or the file has no card.
         ModelError: its card cannot be read.
     """
     path = with_home(model)
@@ -185,12 +185,12 @@ def _beginning(model: str) -> _Beginning:
 
 
 def _trained(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A net's options without those that follow from the data and that leave out training's."""
+    """A net's options without those that follow from the data or drop training-only parts."""
     return {k: v for k, v in options.items() if k not in ("num_classes", "aux", "detail")}
 
 
 def _task(data: Path, wishes: Wishes) -> tuple[str, list[str]]:
-    """The task, and what to say of it."""
+    """The task, and lines about it."""
     found = kinds_of(data)
     if wishes.task:
         return wishes.task, []
@@ -208,7 +208,7 @@ def _task(data: Path, wishes: Wishes) -> tuple[str, list[str]]:
 
 
 def _entries(data: Path, task: str, form: str) -> tuple[dict[str, Any], list[str]]:
-    """The recipe's data sets, and what to say of them."""
+    """The recipe's data sets, and lines about them."""
     entry: dict[str, Any] = {"path": str(data)}
     if form != "auto":
         entry["format"] = form
@@ -229,14 +229,14 @@ def _entries(data: Path, task: str, form: str) -> tuple[dict[str, Any], list[str
         return {"train": [train], "val": [{**entry, "split": val}]}, []
     parts = {part: [{**train, "part": part}] for part in ("train", "val")}
     said = (
-        "val: the data have no split val, so every tenth picture is set aside for it, the same "
-        "ones each time; make a split val to choose them, above all where pictures are much alike"
+        "val: the data have no split val, so every tenth picture is set aside for it, always the "
+        "same ones; make a split val to choose them, above all if pictures are much alike"
     )
     return parts, [said]
 
 
 def _split(named: Mapping[str, str], wanted: str) -> str | None:
-    """The split of a usual name, by any of its names."""
+    """The split with a common name, by any of its synonyms."""
     try:
         return choose_split(named, wanted, wanted, "")[0]
     except UsageError:
@@ -244,13 +244,13 @@ def _split(named: Mapping[str, str], wanted: str) -> str | None:
 
 
 def _name(data: Path) -> str:
-    """What the run is called: the data's folder."""
+    """The run's name: that of the data's folder."""
     path = data.resolve()
     return path.parent.name if path.suffix in (".yaml", ".yml", ".json") else path.stem
 
 
 def _precision(device: str) -> str:
-    """bf16 where the device computes in it."""
+    """bf16 if the device supports it."""
     if device != "cpu" and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     try:

@@ -1,4 +1,4 @@
-"""The task's half of training, by the name that a recipe gives."""
+"""The task-specific half of training, by the task of a recipe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JOBS = {
 
 
 class Job(Protocol):
-    """What training needs of a task.
+    """Interface of a task's training.
 
     Attributes:
         labels: the model's classes.
@@ -31,25 +31,25 @@ class Job(Protocol):
     material: Any
 
     def about(self) -> list[str]:
-        """Lines that say what is trained on; pictures are read to memory now."""
+        """Lines that describe the training data; pictures are read into memory now."""
 
     def pictures_per_epoch(self) -> int:
-        """How many pictures an epoch looks at, those that come repeatedly counted so."""
+        """Pictures in an epoch, counting repetitions."""
 
     def batch(self, step: int) -> Any:
         """This process's batch of a step, always the same for the same step."""
 
     def compiled(self, net: nn.Module) -> nn.Module:
-        """The net, with what this task's loss calls of it compiled."""
+        """The net, with the parts that this task's loss calls compiled."""
 
     def loss(self, net: nn.Module, batch: Any) -> dict[str, Tensor]:
-        """The parts of the loss, which are added up."""
+        """The terms of the loss, which are summed."""
 
     def evaluate(self, net: nn.Module) -> Scores:
         """Scores on the validation split."""
 
     def draw(self, net: nn.Module, folder: Path) -> None:
-        """Draw the net's answers on pictures of the validation split."""
+        """Draw the net's predictions on validation pictures."""
 
 
 def make_job(recipe: Recipe, data: Path, group: Group) -> Job:
@@ -57,12 +57,12 @@ def make_job(recipe: Recipe, data: Path, group: Group) -> Job:
 
     Args:
         recipe: of the run.
-        data: folder that the paths of the data sets are counted from.
-        group: the processes that train.
+        data: base folder of the paths of the data sets.
+        group: the training processes.
 
     Raises:
-        UsageError: an entry is wrong, or its classes do not fit the recipe's labels.
-        DataError: a data set is not there or broken.
+        UsageError: an entry is invalid, or its classes do not match the recipe's labels.
+        DataError: a data set is missing or broken.
     """
     module, name = _JOBS[recipe.task].split(":")
     return cast(Job, getattr(import_module(module), name)(recipe, data, group))

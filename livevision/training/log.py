@@ -1,4 +1,4 @@
-"""The log of a run: one CSV with a row for every logged step and every evaluation."""
+"""The log of a run: a CSV with a row for every logged step and every evaluation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Row = dict[str, float]
 
 
 class Log:
-    """Rows of figures by name, on disk as soon as they are added.
+    """Rows of figures by name, written to disk as soon as they are added.
 
-    A figure that comes up for the first time becomes a new column.
+    A new figure becomes a new column.
 
     Args:
         path: the file.
-        before: rows of this step and later ones are dropped from a file that is there already: a
-            run that was killed had logged them after its last checkpoint, and takes them again.
+        before: rows of this step and later ones are dropped from an existing file: a run that was
+            killed logged them after its last checkpoint, and repeats them.
     """
 
     def __init__(self, path: Path, before: int = 0) -> None:
@@ -43,12 +43,12 @@ class Log:
             csv.DictWriter(file, self.columns).writerow(row)
 
     def column(self, name: str) -> tuple[list[float], list[float]]:
-        """Steps and values of the rows that have a figure."""
+        """Steps and values of the rows with a figure."""
         rows = [row for row in self.rows if name in row]
         return [row["step"] for row in rows], [row[name] for row in rows]
 
     def _take(self, row: Row) -> bool:
-        """Keep a row; returns whether it brought new columns."""
+        """Store a row; returns whether it has new columns."""
         self.rows.append(row)
         new = [name for name in row if name not in self.columns]
         self.columns += new

@@ -1,13 +1,12 @@
-"""Losses of data sets that mark only some of a model's classes.
+"""Losses for data sets that label only some of a model's classes.
 
-What such a set shows of the other classes is marked as background or not at all, so nothing may be
-learned from it about them. Their logits are taken out of the softmax, for the pictures of that set:
-the loss then asks which of the marked classes it is, and says nothing of the rest.
+Such a set shows other classes as background or not at all, so nothing may be learned from it about
+them. Their logits are removed from the softmax for pictures of that set: the loss then only
+distinguishes the labelled classes.
 
-A detector's first stage asks only whether there is any object, so no class can be taken out of it.
-Its negatives stay negatives on every set, as is usual where sets share one (UniDet, 2102.13086): of
-256 anchors a picture few lie on an object that is not marked, and the second stage, which decides,
-is masked.
+A detector's first stage only asks whether there is any object, so no class can be removed. Its
+negatives stay negatives on every set, as is usual with shared heads (UniDet, 2102.13086): of 256
+anchors a picture few lie on an unlabelled object, and the second stage, which decides, is masked.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from torch import Tensor
 
 from livevision.datasets.samples import DataSet
 
-_NEVER = -1e4  # a logit whose share of a softmax is zero in float32, gradient included
+_NEVER = -1e4  # a logit whose softmax is zero in float32, gradient included
 
 
 class Marks:
     """Which labels each picture's data set marks.
 
     Args:
-        sets: the data sets, one after another.
-        num_classes: logits of the net, of classes alone.
-        device: where masks are wanted.
+        sets: the data sets, in order.
+        num_classes: logits of the net for classes (without background).
+        device: of the masks.
     """
 
     def __init__(self, sets: Sequence[DataSet], num_classes: int, device: torch.device) -> None:
@@ -40,12 +39,12 @@ class Marks:
         self.all_marked = bool(table.all())
 
     def of(self, indices: Sequence[int]) -> Tensor | None:
-        """bool N x num_classes for some pictures; None where every set marks every class."""
+        """bool N x num_classes for some pictures; None if every set marks every class."""
         return None if self.all_marked else self._table[[self._set_of[i] for i in indices]]
 
 
 def mask_unmarked(logits: Tensor, marked: Tensor | None) -> Tensor:
-    """Logits as float32, those of unmarked classes out of any softmax and without gradient.
+    """Logits as float32, those of unmarked classes excluded from any softmax and its gradient.
 
     Args:
         logits: N x C x anything.

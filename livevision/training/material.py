@@ -1,4 +1,4 @@
-"""What a task trains on and is scored on: data sets opened together, and their pictures."""
+"""The data sets that a task trains on and is scored on, and their pictures."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from livevision.training.repeats import repeat_factors, repeated
 
 
 class Material:
-    """The data sets of a recipe, all in its labels.
+    """The data sets of a recipe, mapped to its labels.
 
     Args:
-        recipe: of the run; where it has no labels, those of the first data set are taken.
-        data: folder that relative paths are counted from.
-        group: the processes that train.
+        recipe: of the run; without labels those of the first data set are used.
+        data: base folder of relative paths.
+        group: the training processes.
 
     Raises:
-        UsageError: an entry is wrong, or its classes do not fit the labels.
-        DataError: a data set is not there, broken or empty.
+        UsageError: an entry is invalid, or its classes do not match the labels.
+        DataError: a data set is missing, broken or empty.
     """
 
     def __init__(self, recipe: Recipe, data: Path, group: Group) -> None:
@@ -37,31 +37,31 @@ class Material:
         self.train = [self._open(entry, data, "train") for entry in recipe.data.train]
         self.val = [self._open(entry, data, "val") for entry in recipe.data.val]
         self._ends = np.cumsum([len(s) for s in self.train])
-        self.epoch = np.arange(sum(len(s) for s in self.train))  # a picture may come repeatedly
+        self.epoch = np.arange(sum(len(s) for s in self.train))  # pictures may be repeated
 
     def _open(self, entry: dict[str, Any], data: Path, split: str) -> DataSet:
         kind: Any = self.recipe.task
         opened = open_dataset(entry, data, kind, self.labels or None, split)
         if not len(opened):
-            raise DataError(f"{opened.name}: there are no pictures in it")
+            raise DataError(f"{opened.name}: it has no pictures")
         self.labels = self.labels or list(opened.labels)
         return opened
 
     @cached_property
     def pictures(self) -> Pictures:
-        """The training pictures, read when they are first asked for."""
+        """The training pictures, read on first use."""
         return Pictures(self.train, self.group.device, self.recipe.memory_gb * 2**30)
 
     @cached_property
     def val_pictures(self) -> Pictures:
-        """The pictures that scores are taken on; a score asks for each once, so few are held."""
+        """The validation pictures; a score needs each once, so few are cached."""
         left = self.recipe.memory_gb * 2**30 - (
             self.pictures.bytes if self.pictures.held is not None else 0
         )
         return Pictures(self.val, self.group.device, left)
 
     def about(self) -> list[str]:
-        """Lines that say what is trained on."""
+        """Lines that describe the training data."""
         named = list(zip(map(name_of, self.recipe.data.train), self.train, strict=True))
         sets = ", ".join(f"{name} ({len(s)})" for name, s in named)
         lines = [f"training on {sets}", str(self.pictures), *self._seen_before()]
@@ -72,7 +72,7 @@ class Material:
         return lines
 
     def _seen_before(self) -> list[str]:
-        """A line where scores are taken on pictures that are learned from."""
+        """A warning if validation pictures are also trained on."""
         learned = {place_of(sample) for data_set in self.train for sample in data_set.samples}
         places = [place_of(sample) for data_set in self.val for sample in data_set.samples]
         count = sum(place in learned for place in places)
@@ -81,14 +81,14 @@ class Material:
         return [f"{count} of the {len(places)} val pictures are trained on too: scores flatter"]
 
     def scored_on(self) -> str:
-        """What the card says of the validation pictures."""
+        """The validation pictures, as described on the card."""
         count = sum(len(s) for s in self.val)
         width, height = self.recipe.input_size
         sets = ", ".join(map(name_of, self.recipe.data.val))
         return f"{sets} ({count} pictures, {width}x{height})"
 
     def repeat_rare(self, least_share: float) -> None:
-        """Let pictures of rare classes come more often, see `repeats.repeat_factors`; 0: none."""
+        """Repeat pictures of rare classes, see `repeats.repeat_factors`; 0 repeats none."""
         if least_share:
             factors = repeat_factors(self.train, len(self.labels), least_share)
             self.epoch = repeated(factors, self.recipe.seed)
@@ -101,7 +101,7 @@ class Material:
         return [int(self.epoch[place]) for place in places]
 
     def beside(self, index: int, random: np.random.Generator) -> int:
-        """Some training picture of the same data set as another, which may be that one itself."""
+        """A random training picture of the same data set, possibly the same one."""
         number = self.set_of(index)
         first = int(self._ends[number]) - len(self.train[number])
         return first + int(random.integers(len(self.train[number])))
@@ -117,19 +117,19 @@ class Material:
             yield list(range(begin, min(total, begin + size)))
 
     def drawn(self) -> list[int]:
-        """The validation pictures on which answers are drawn, spread over all of them."""
+        """The validation pictures on which predictions are drawn, evenly spread."""
         total = sum(len(s) for s in self.val)
         count = min(self.recipe.samples, total)
         return [i * total // count for i in range(count)]
 
 
 def place_of(sample: Sample) -> tuple[Path, str]:
-    """Where a picture lies."""
+    """Location of a picture."""
     return sample.path, getattr(sample, "member", "")
 
 
 def name_of(entry: dict[str, Any]) -> str:
-    """A data set for people: its folder or file, and the split."""
+    """A data set's name for people: its folder or file, and the split."""
     split = f" {entry['split']}" if entry.get("split") else ""
     part = f", its part {entry['part']}" if entry.get("part") else ""
     path = Path(str(entry.get("path", "")))

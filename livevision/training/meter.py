@@ -1,4 +1,4 @@
-"""The losses and the speed of a run, looked at now and then: each look waits for a GPU."""
+"""Losses and speed of a run; read rarely, since each read waits for a GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Meter:
     """The losses and the speed since the last row of the log.
 
     Args:
-        seconds: that the run took before it was resumed.
+        seconds: duration of the run before it was resumed.
         group, recipe: of the run.
     """
 
@@ -29,7 +29,7 @@ class Meter:
         self._bad = torch.full((), -1, device=group.device)
 
     def add(self, step: int, parts: dict[str, Tensor], loss: Tensor) -> None:
-        """Take the losses of a step; what they are is not looked at before a row is asked for."""
+        """Add the losses of a step; their values are only read when a row is requested."""
         named = {"loss": loss, **{f"loss/{name}": part for name, part in parts.items()}}
         for name, part in named.items():
             self._sums[name] = self._sums.get(name, 0.0) + part.detach()
@@ -39,12 +39,12 @@ class Meter:
 
     @property
     def bad_step(self) -> int | None:
-        """The first step whose loss was not a number."""
+        """The first step whose loss was not finite."""
         step = int(self._bad)
         return step if step >= 0 else None
 
     def row(self) -> dict[str, float]:
-        """Mean losses and speed since the last row; begins anew."""
+        """Mean losses and speed since the last row; resets them."""
         means = {name: float(total) / self._steps for name, total in self._sums.items()}
         self._pause()
         speed = self._steps * self._pictures / max(self._spent, 1e-9)
@@ -54,11 +54,11 @@ class Meter:
         return means | {"images_per_second": speed, "minutes": self.seconds / 60}
 
     def seconds_left(self, done: int) -> float:
-        """What the rest of the steps takes at the speed so far, evaluations left out."""
+        """Estimated time of the remaining steps, without evaluations."""
         return self._spent_here / self._steps_here * (self._recipe.steps - done)
 
     def save_due(self) -> bool:
-        """Whether the last checkpoint is old enough for another."""
+        """Whether it is time for another checkpoint."""
         return time.monotonic() - self._saved > 60 * self._recipe.save_every_minutes
 
     def saved(self) -> None:
@@ -66,10 +66,10 @@ class Meter:
         self._saved = time.monotonic()
 
     def resume(self) -> None:
-        """Go on counting, after what is no part of a step."""
+        """Continue timing after work that is not part of a step."""
         now = time.monotonic()
         if self._steps == 0:
-            self.seconds += now - self._since  # an evaluation counts for the hours of the card
+            self.seconds += now - self._since  # evaluations count for the hours on the card
             self._since = now
 
     def _pause(self) -> None:

@@ -1,6 +1,6 @@
-"""How batch norms behave in training: each process for itself, all together, or frozen.
+"""Batch norms in training: per process, synchronised, or frozen.
 
-Norms of weights that come from elsewhere can be measured before: see `measure_norms`.
+Norms of imported weights can be measured before training: see `measure_norms`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from livevision.training.processes import sum_over_processes
 
 
 def prepare_norms(net: nn.Module, how: str) -> None:
-    """Make a net's norms behave as a recipe's `norm` says; weights keep their names.
+    """Set up a net's norms by a recipe's `norm`; names of weights stay.
 
     Args:
-        net: changed in place.
+        net: modified in place.
         how: "batch", "sync" or "frozen".
     """
     if how == "frozen":
@@ -34,7 +34,7 @@ def prepare_norms(net: nn.Module, how: str) -> None:
 
 
 def enter_training(net: nn.Module) -> None:
-    """Put a net into train mode, norms that do not learn left as they are in use."""
+    """Put a net in train mode, with frozen norms in eval mode."""
     net.train()
     for norm in _norms(net):
         if norm.weight is not None and not norm.weight.requires_grad:
@@ -43,16 +43,16 @@ def enter_training(net: nn.Module) -> None:
 
 @torch.no_grad()
 def measure_norms(net: nn.Module, beginnings: Sequence[str], run: Callable[[], object]) -> int:
-    """Give norms the statistics of what goes through them; the net in use computes what it did.
+    """Set norms to the statistics of their inputs; the net in eval mode computes the same.
 
-    Files for use have norms folded into convolutions, as a norm that only adds a bias. In training,
-    which norms by the batch's own statistics, such a one would change what the net computes. With
-    the statistics measured, and its scale and shift set to undo them, it does not.
+    Files for inference have norms folded into convolutions, leaving a norm that only adds a bias.
+    In training, which uses the batch's own statistics, such a norm would change the result. With
+    measured statistics, and scale and shift set to compensate, it does not.
 
     Args:
-        net: changed in place.
-        beginnings: of the names of the norms.
-        run: puts pictures through the net, in eval mode, once.
+        net: modified in place.
+        beginnings: prefixes of the names of the norms.
+        run: runs pictures through the net, in eval mode, once.
 
     Returns:
         The number of norms measured.
@@ -80,7 +80,7 @@ def measure_norms(net: nn.Module, beginnings: Sequence[str], run: Callable[[], o
         net.train(was_training)
         for hook in hooks:
             hook.remove()
-    for name in sorted(sums):  # all processes in one order
+    for name in sorted(sums):  # the same order in all processes
         total, square, count = sum_over_processes(sums[name])
         mean = total / count
         _restate(measured[name], mean, square / count - mean.square())
@@ -88,11 +88,11 @@ def measure_norms(net: nn.Module, beginnings: Sequence[str], run: Callable[[], o
 
 
 def _restate(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
-    """Another mean and variance, and the scale and shift with which nothing changes."""
+    """Set mean and variance, and scale and shift so that the result is unchanged."""
     running_mean, running_variance = statistics(norm)
     scale = norm.weight.double() / (running_variance.double() + norm.eps).sqrt()
     shift = norm.bias.double() - running_mean.double() * scale
-    # What is always the same in these pictures may not be in others.
+    # A value that is constant in these pictures may vary in others.
     variance = variance.clamp(min=1e-6)
     norm.weight.copy_(scale * (variance + norm.eps).sqrt())
     norm.bias.copy_(shift + mean * scale)
@@ -105,13 +105,13 @@ def _norms(net: nn.Module) -> list[_BatchNorm]:
 
 
 class SyncedNorm(_BatchNorm):
-    """Batch norm with the statistics of all processes' batches together, on any device.
+    """Batch norm with statistics over all processes' batches, on any device.
 
-    PyTorch's own does this on GPUs only. With it, several processes compute what one would on all
-    of their pictures, and batches of one picture a process have statistics to speak of.
+    PyTorch's own works on GPUs only. With it, several processes compute what one would on all of
+    their pictures, and batches of one picture per process have useful statistics.
 
     Args:
-        like: the norm whose place it takes, and whose weights it goes on with.
+        like: the norm it replaces, and whose weights it takes over.
     """
 
     def __init__(self, like: _BatchNorm) -> None:
@@ -121,7 +121,7 @@ class SyncedNorm(_BatchNorm):
             setattr(self, name, buffer)
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Maps and vectors alike."""
+        """Accept maps and vectors."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:

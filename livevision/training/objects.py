@@ -1,4 +1,4 @@
-"""What the pictures of a batch show: boxes, classes and crowds as padded tensors on one device."""
+"""Boxes, classes and crowds of a batch's pictures as padded tensors on one device."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Objects(NamedTuple):
     """The objects of N pictures; rows of padding hold empty boxes, all zeros."""
 
     boxes: Tensor  # N x G x 4, x1 y1 x2 y2 in pixels
-    shares: Tensor  # float32 N x G x classes, each row adding up to 1; 0 in padding
-    crowds: Tensor  # N x K x 4, boxes in which nobody knows what is an object
+    shares: Tensor  # float32 N x G x classes, rows sum to 1; 0 in padding
+    crowds: Tensor  # N x K x 4, regions in which objects are not marked singly
 
     def first(self, most: int) -> Objects:
-        """The objects without gaps between them, at most so many; crowds all.
+        """The objects without gaps, at most this many; all crowds.
 
-        On a CPU crowds lose the padding that no picture needs; to know it a GPU would have to be
-        waited for.
+        On a CPU padding of crowds that no picture needs is trimmed; on a GPU finding out would mean
+        waiting for it.
         """
         boxes, shares = _together(most, self.boxes, self.shares)
         crowds = self.crowds
@@ -36,19 +36,19 @@ class Objects(NamedTuple):
 
 
 def exists(boxes: Tensor) -> Tensor:
-    """Which boxes are no padding, bool of the same shape without its last side."""
+    """Which boxes are not padding, bool of the same shape without the last axis."""
     return (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
 
 
 def side_by_side(parts: Sequence[Objects]) -> Objects:
-    """What several views show that became one; those of each row follow each other."""
+    """Join the objects of several views that form one; those of each row are concatenated."""
     return Objects(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
 
 
 def stacked(parts: Sequence[tuple[Sequence[int], Objects]], count: int) -> Objects:
-    """The objects of a batch of `count` pictures from parts of it and their rows.
+    """The objects of a batch of `count` pictures from parts and their rows.
 
-    Objects of a part are as many as of the others, crowds may differ.
+    All parts have the same number of objects; crowds may differ.
     """
     some = parts[0][1]
     most_crowds = max(part.crowds.shape[1] for _, part in parts)
@@ -65,9 +65,9 @@ def stacked(parts: Sequence[tuple[Sequence[int], Objects]], count: int) -> Objec
 
 
 def _together(most: int, boxes: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    """Rows of boxes that exist first, in their order, and others with them.
+    """Move rows of real boxes to the front, in order, and other tensors with them.
 
-    There are `most`, padded where fewer are given.
+    Returns `most` rows, padded if necessary.
     """
     lacking = max(0, most - boxes.shape[1])
     parts = tuple(F.pad(part, (0, 0, 0, lacking)) for part in (boxes, *others))
@@ -81,7 +81,7 @@ class ObjectTable:
     Args:
         samples: the pictures.
         num_classes: of the model.
-        device: where they lie.
+        device: of the tables.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ObjectTable:
         classes = [s.classes[one][:, None] for s, one in zip(samples, single, strict=True)]
         self._classes = _Rows(classes, device)
         self._one_hot = torch.eye(num_classes, device=device)
-        # Only boxes that a teacher shared out take a row of their own for each class.
+        # Only soft labels of a teacher take a row for each class.
         self._soft: _Rows | None = None
         if any(s.shares is not None for s in samples):
             self._soft = _Rows(
@@ -102,7 +102,7 @@ class ObjectTable:
             )
 
     def of(self, indices: Sequence[int]) -> Objects:
-        """The objects of some pictures, in the pixels of those."""
+        """The objects of some pictures, in the pictures' pixels."""
         boxes, valid = self._boxes.of(indices)
         if self._soft is None:
             shares = self._one_hot[self._classes.of(indices)[0][..., 0]]
@@ -112,16 +112,16 @@ class ObjectTable:
 
 
 class _Rows:
-    """Rows of all pictures one behind the other."""
+    """Rows of all pictures, concatenated."""
 
     def __init__(self, parts: Sequence[npt.NDArray[np.generic]], device: torch.device) -> None:
         self._counts = np.array([len(part) for part in parts], np.int64)
         self._starts = np.concatenate(([0], self._counts.cumsum()[:-1]))
-        nothing = np.zeros((1, *parts[0].shape[1:]), parts[0].dtype)  # what padding points at
+        nothing = np.zeros((1, *parts[0].shape[1:]), parts[0].dtype)  # target of padding
         self._rows = torch.from_numpy(np.concatenate([*parts, nothing])).to(device)
 
     def of(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """The rows of some pictures, N x M x anything, zeros behind; and which exist, N x M."""
+        """The rows of some pictures, N x M x anything, zero-padded; and which exist, N x M."""
         chosen = np.asarray(indices, np.int64)
         counts = self._counts[chosen, None]
         places = np.arange(max(1, int(counts.max(initial=0))))
@@ -132,7 +132,7 @@ class _Rows:
 
 
 def _shares(sample: BoxSample, num_classes: int) -> npt.NDArray[np.float32]:
-    """The classes' shares of a picture's boxes, N x classes."""
+    """Class shares of a picture's boxes, N x classes."""
     if sample.shares is not None:
         return sample.shares
     return np.eye(num_classes, dtype=np.float32)[sample.classes]

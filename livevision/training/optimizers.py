@@ -1,4 +1,4 @@
-"""Optimisers with the papers' exclusions, and learning rates over time."""
+"""Optimisers with the papers' exclusions, and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from livevision.training.recipe import Recipe
 
 
 def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the weights that learn.
+    """The recipe's optimiser for the trainable weights.
 
-    Each group of it holds, as "factor", that of the learning rate; `set_rate` reads it.
+    Each parameter group has its learning-rate factor as "factor", used by `set_rate`.
 
     Raises:
-        UsageError: no weight's name begins as the recipe's `rates` or `freeze` say.
+        UsageError: no weight has a prefix in the recipe's `rates` or `freeze`.
     """
     for prefix in (*recipe.rates, *recipe.freeze):
         if not any(name.startswith(prefix) for name, _ in net.named_parameters()):
@@ -44,13 +44,13 @@ def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
 
 
 def _factor(recipe: Recipe, name: str) -> float:
-    """The learning rate's factor of a weight."""
+    """The learning-rate factor of a weight."""
     fitting = [prefix for prefix in recipe.rates if name.startswith(prefix)]
     return recipe.rates[max(fitting, key=len)] if fitting else 1.0
 
 
 def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int) -> float:
-    """Give an optimiser the learning rate of a step; returns it, without any group's factor."""
+    """Set the learning rate of a step; returns it, without the groups' factors."""
     rate = recipe.learning_rate * rate_factor(recipe, step)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
@@ -58,7 +58,7 @@ def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int) -> flo
 
 
 def rate_factor(recipe: Recipe, step: int) -> float:
-    """The learning rate at a step as a share of its largest value."""
+    """The learning rate at a step as a share of its maximum."""
     if step < recipe.warmup_steps:
         return (step + 1) / recipe.warmup_steps
     if recipe.schedule == "step":

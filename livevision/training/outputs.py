@@ -1,4 +1,4 @@
-"""What a run leaves in its folder while it goes on: figures, plots, pictures, the best weights."""
+"""Files of a running training: log, plots, pictures, the best weights."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class RunFolder:
     """The folder of a run.
 
     Args:
-        path: made if it is not there.
+        path: created if missing.
         recipe: of the run, written as resolved.
         labels: class names.
-        first_step: 0, or the one that the run goes on from; figures after it are dropped.
+        first_step: 0, or the step that the run resumes from; later figures are dropped.
 
     Raises:
         OutputError: the folder cannot be written.
-        UsageError: TensorBoard is asked for and not installed.
+        UsageError: TensorBoard is requested and not installed.
     """
 
     def __init__(self, path: Path, recipe: Recipe, labels: list[str], first_step: int) -> None:
@@ -52,7 +52,7 @@ class RunFolder:
                     self._board.add_scalar(name, value, int(row["step"]))
 
     def plot(self, scores: Scores, last: bool) -> None:
-        """Draw the plots anew, unless that was done just now and there will be another time."""
+        """Update the plots, unless that was done recently and there will be another time."""
         if not last and time.monotonic() < self._plotted + _SECONDS:
             return
         self._plotted = time.monotonic()
@@ -60,7 +60,7 @@ class RunFolder:
         plot_scores(self.path, scores, self.labels)
 
     def close(self) -> None:
-        """Finish what is written in the background."""
+        """Finish background writes."""
         if self._board is not None:
             self._board.close()
 

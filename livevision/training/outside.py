@@ -1,4 +1,4 @@
-"""The score on pictures of another source than a run learns from, told on its model's card."""
+"""Scores a model on pictures of another source than its training data, for its card."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _FAILURES = "## Known failures"
 
 
 class Outside:
-    """The data sets below a recipe's `data.outside`.
+    """The data sets of a recipe's `data.outside`.
 
     Args:
         recipe: of the run.
         job: of the run, for its labels and pictures.
-        data: folder that relative paths are counted from.
-        group: the processes that train.
+        data: base folder of relative paths.
+        group: the training processes.
 
     Raises:
-        UsageError: an entry is wrong, or shows pictures that the run trains on or is chosen by.
-        DataError: a data set is not there or broken.
+        UsageError: an entry is invalid, or has pictures of the train or val sets.
+        DataError: a data set is missing or broken.
     """
 
     def __init__(self, recipe: Recipe, job: Job, data: Path, group: Group) -> None:
@@ -48,7 +48,7 @@ class Outside:
                 "data": Data(train=entries, val=entries),
                 "labels": job.labels,
                 "task_options": options.model_copy(update=kept),
-                "memory_gb": 0.0,  # each is looked at once
+                "memory_gb": 0.0,  # each is read once
             }
         )
         self._job = make_job(scored, data, group)
@@ -58,18 +58,18 @@ class Outside:
         seen = sum(place_of(s) in known for s in samples)
         if seen:
             raise UsageError(
-                f"data.outside: {seen} of its {len(samples)} pictures are among those below train "
-                "or val; it takes pictures of another source"
+                f"data.outside: {seen} of its {len(samples)} pictures are also in train or val; it "
+                "takes pictures of another source"
             )
 
     def tell(self, out: Path) -> dict[str, float]:
-        """Score the best weights of a run and write the figures on their card, if not done yet.
+        """Score the best weights of a run and add the figures to their card, once.
 
         Args:
             out: folder of the run.
 
         Returns:
-            The figures by name, `_outside` behind each.
+            The figures by name, with the suffix `_outside`.
         """
         weights = out / "best.safetensors"
         card = read_card(weights.with_suffix(".md"))
@@ -82,7 +82,7 @@ class Outside:
         known = {k: v for k, v in scores.figures.items() if not np.isnan(v)}
         figures = {f"{name}_outside": round(value, 4) for name, value in known.items()}
         shown = ", ".join(f"{name} {100 * value:.1f}" for name, value in known.items())
-        where = f"on {scores.data}, outside of what it was trained on"
+        where = f"on {scores.data}, from another source than its training data"
         line = f"{card.score['text']}; {scores.main} {100 * scores.value:.1f} {where}"
         paragraph = (
             f"Outside: {shown or 'nothing could be scored'} on {scores.data}, which neither taught "

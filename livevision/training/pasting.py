@@ -1,7 +1,7 @@
-"""Copy-paste (arXiv 2012.07177) with cut-outs: objects set into views, so that small ones are seen.
+"""Copy-paste augmentation (arXiv 2012.07177): pastes cut-outs into views, above all small ones.
 
-Which cut-out, how large and where it may go is drawn on the CPU; that it goes where it hides least,
-its pixels, and what becomes of the boxes below it is computed on the device of the pictures.
+Cut-out, size and candidate positions are drawn on the CPU; the position that hides least, the
+pixels, and the effect on the boxes beneath are computed on the device of the pictures.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from livevision.training.objects import Objects, exists
 from livevision.training.ragged import Ragged, Views, on_device
 from livevision.training.recipe import Paste
 
-_PLACES = 8  # tried for each cut-out
-_HIDDEN = 0.5  # share of a box that lies below cut-outs from which nobody is asked for it
+_PLACES = 8  # candidate positions of each cut-out
+_HIDDEN = 0.5  # share of a box covered by cut-outs above which it is not learned
 _NOTHING = (0.0, 0.0, 0.0, 0.0)
 
 Floats = npt.NDArray[np.float64]
 
 
 class Pasting:
-    """Sets cut-outs into a batch's views.
+    """Pastes cut-outs into a batch's views.
 
-    Into a picture come only classes that its data set marks: of the others its loss knows nothing.
+    A picture only gets classes that its data set marks: its loss ignores the others.
 
     Args:
         options: of the recipe.
-        sets: the data sets that are trained on.
+        sets: the training data sets.
         labels: of the model.
-        data: folder that relative paths are counted from.
+        data: base folder of relative paths.
         device: of the pictures.
 
     Raises:
-        UsageError, DataError: the cut-outs are missing, broken, or of other classes.
+        UsageError, DataError: the cut-outs are missing, broken, or have other classes.
     """
 
     def __init__(
@@ -86,17 +86,17 @@ class Pasting:
         sets: Sequence[int],
         random: np.random.Generator,
     ) -> Objects:
-        """Set cut-outs into views.
+        """Paste cut-outs into views.
 
         Args:
-            images: N x 3 x H x W of 0..255; changed in place.
-            objects: that they show.
+            images: N x 3 x H x W of 0..255; modified in place.
+            objects: their objects.
             sets: the data set of each view.
-            random: what all is drawn with; as many numbers whatever is pasted.
+            random: generator; always draws the same number of values.
 
         Returns:
-            The objects, those set in first. Of which more than half is covered has become a crowd:
-            neither an object nor background.
+            The objects, pasted ones first. Objects more than half covered become crowds: neither
+            object nor background.
         """
         options, count = self.options, len(images)
         height, width = images.shape[2:]
@@ -145,7 +145,7 @@ class Pasting:
         return Objects(objects.boxes * ~hidden, objects.shares * ~hidden, crowds)
 
     def _at_all_sides(self, cutout: Cutout) -> list[npt.NDArray[np.uint8]]:
-        """A cut-out at each size from which it is resampled, colours weighed by their opacity."""
+        """A cut-out at each size for resampling, with premultiplied colours."""
         image = cutout.read().astype(np.float32)
         image[..., :3] *= image[..., 3:] / 255
         made = []
@@ -160,10 +160,10 @@ class Pasting:
 
 
 class _Choice:
-    """Chooses among the cut-outs whose class a data set marks.
+    """Samples among the cut-outs whose class a data set marks.
 
-    A class comes by the root of the number of its cut-outs, so that many people leave room for
-    others, and a single giraffe does not come all the time.
+    A class has the weight of the square root of its number of cut-outs, so that many people leave
+    room for other classes, and a single giraffe is not pasted all the time.
     """
 
     def __init__(self, classes: npt.NDArray[np.int64], marked: frozenset[int]) -> None:
@@ -173,20 +173,20 @@ class _Choice:
         self._until = np.cumsum(weights) / max(1e-9, weights.sum())
 
     def __call__(self, of_class: float, of_members: float) -> int:
-        """A cut-out by two numbers from 0 to 1."""
+        """A cut-out, from two numbers from 0 to 1."""
         place = min(int(np.searchsorted(self._until, of_class)), len(self._members) - 1)
         members = self._members[place]
         return int(members[int(of_members * len(members))])
 
 
 def _sides(pixels: tuple[float, float]) -> list[int]:
-    """The longer sides at which cut-outs are kept: none is made smaller than half of one."""
+    """The longer sides at which cut-outs are stored: none is scaled down by more than half."""
     first, last = (math.ceil(math.log2(side)) for side in pixels)
     return [2**power for power in range(first, last + 1)]
 
 
 def _least_hiding(tries: Tensor, boxes: Tensor) -> Tensor:
-    """Of several places the first that hides least of any one box.
+    """Of several positions the first that covers least of any single box.
 
     Args:
         tries: N x T x 4.
@@ -207,18 +207,18 @@ def _least_hiding(tries: Tensor, boxes: Tensor) -> Tensor:
 def _lay(
     images: Tensor, at: Tensor, cutouts: Ragged, boxes: Tensor, flips: Tensor, longest: float
 ) -> tuple[Tensor, Tensor]:
-    """Lay a cut-out over each of some images, in place.
+    """Paste a cut-out into each of some images, in place.
 
     Args:
         images: all, N x 3 x H x W.
-        at: which of them, n.
-        cutouts: n of them.
-        boxes: float64 n x 4, where they come to lie.
+        at: indices of these images, n.
+        cutouts: n cut-outs.
+        boxes: float64 n x 4, their positions.
         flips: bool n.
-        longest: of their sides in pixels.
+        longest: maximum of their sides in pixels.
 
     Returns:
-        The corner of the window that was changed, int64 n x 2, and the opacity in it, n x h x w.
+        Corner of the modified window, int64 n x 2, and the opacity in it, n x h x w.
     """
     height, width = images.shape[2:]
     size = min(math.ceil(longest) + 2, width), min(math.ceil(longest) + 2, height)
@@ -244,7 +244,7 @@ def _lay(
 
 
 def _shares_covered(boxes: Tensor, window: Tensor, opacity: Tensor) -> Tensor:
-    """The share of each box, N x G, that lies below what is in a window; 0 of padding."""
+    """The share of each box, N x G, that is covered in a window; 0 for padding."""
     height, width = opacity.shape[1:]
     sums = F.pad(opacity.cumsum(1).cumsum(2), (1, 0, 1, 0)).flatten(1)
     ends = on_device(np.array((width, height)), boxes.device)

@@ -1,4 +1,4 @@
-"""The pictures of the data sets that a run reads, in memory where they fit."""
+"""The pictures of a run's data sets, in memory if they fit."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import torch
 from livevision.datasets.samples import BoxSample, ClassMapSample, DataSet, Sample
 from livevision.training.ragged import Ragged
 
-_TRIED = 32  # pictures by which the size of all is judged
+_TRIED = 32  # pictures read to estimate the size of all
 
 
 class Pictures:
-    """Decoded pictures, uint8, by their place in the data sets one after another.
+    """Decoded pictures, uint8, indexed over all data sets in order.
 
-    A class map is a picture's fourth channel. Where all of them would take more than the limit,
-    those asked for are read anew each time.
+    A class map is a picture's fourth channel. If all pictures exceed the limit, requested ones are
+    read each time.
 
     Args:
         sets: data sets of one kind.
-        device: where the pictures are kept.
-        limit: bytes that they may take.
+        device: where the pictures are stored.
+        limit: maximum bytes.
 
     Attributes:
-        held: all of them, where they are in memory.
+        held: all pictures, if they are in memory.
     """
 
     def __init__(self, sets: Sequence[DataSet], device: torch.device, limit: float) -> None:
@@ -62,14 +62,14 @@ class Pictures:
 
 
 def _pixels(samples: Sequence[Sample]) -> int:
-    """How many pixels pictures have, where that is known without reading them; else 0."""
+    """Total pixels of the pictures, if known without reading them; else 0."""
     if not all(isinstance(s, BoxSample) for s in samples):
         return 0
     return sum(s.width * s.height for s in samples if isinstance(s, BoxSample))
 
 
 def _read(sample: Sample) -> npt.NDArray[np.uint8]:
-    """A picture, H x W x 3, or with its class map H x W x 4."""
+    """A picture, H x W x 3, or H x W x 4 with its class map."""
     if isinstance(sample, ClassMapSample):
         image, labels = sample.read()
         return np.dstack((image, labels))

@@ -1,4 +1,4 @@
-"""Plots of a run as PNG files: how it went, and what its last evaluation found."""
+"""Plots of a run as PNG files: its course, and its last evaluation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_NAMED = 40  # classes whose names fit beside a plot
 
 
 def plot_run(folder: Path, log: Log, scores: Scores) -> None:
-    """`losses.png`, the parts of the loss and the learning rate, and `scores.png`."""
+    """`losses.png`, the terms of the loss and the learning rate, and `scores.png`."""
     figure, (above, below) = _figure(2, (9, 7))
     for name in log.columns:
         if name == "loss" or name.startswith("loss/"):
@@ -40,7 +40,7 @@ def plot_run(folder: Path, log: Log, scores: Scores) -> None:
 
 
 def plot_scores(folder: Path, scores: Scores, labels: list[str]) -> None:
-    """`classes.png`, and what there is of `precision_recall.png` and `confusion.png`."""
+    """`classes.png` and, if available, `precision_recall.png` and `confusion.png`."""
     known = [i for i in np.argsort(scores.classes) if not np.isnan(scores.classes[i])]
     figure, (axes,) = _figure(1, (8, max(2.0, 0.22 * len(known) + 1)))
     axes.barh([labels[i] for i in known], scores.classes[known])

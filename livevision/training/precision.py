@@ -1,4 +1,4 @@
-"""Which layers compute in which precision while a net is trained in a mixture of them."""
+"""Mixed-precision training: which layers compute in which precision."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Non
     """The context of a forward pass in a recipe's precision.
 
     Raises:
-        UsageError: the device does not train in it.
+        UsageError: the device does not support it in training.
     """
     if precision == "fp16" and device.type == "cpu":
-        raise UsageError(
-            "precision is 'fp16', which only GPUs train in; on a CPU take bf16 or fp32"
-        )
+        raise UsageError("precision is 'fp16', which only GPUs train in; on a CPU use bf16 or fp32")
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, _DTYPES[precision])
 
 
 def keep_slow_depthwise_in_float32(net: nn.Module) -> None:
-    """Let a net's depthwise convolutions compute in float32 under autocast where that is quicker.
+    """Compute depthwise convolutions in float32 under autocast if that is faster.
 
-    On CPUs their gradients are three to fifty times slower in bfloat16, so much that they take most
-    of a light net's training time: all but those of 3x3 at stride 1 on maps that are not tiny,
-    which are twice as quick in it.
+    On CPUs their gradients are three to fifty times slower in bfloat16 and dominate a light net's
+    training time: all but those of 3x3 at stride 1 on maps that are not tiny, which are twice as
+    fast in it.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
@@ -53,7 +51,7 @@ def _convolve_unless_tiny(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def _convolve_in_float32(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    # With channels first they are three times slower.
+    # In channels-first layout they are three times slower.
     with torch.autocast(x.device.type, enabled=False):
         x = x.to(torch.float32, memory_format=torch.channels_last)
         convolved: Tensor = conv._conv_forward(x, conv.weight, conv.bias)

@@ -1,8 +1,8 @@
-"""Training in several processes side by side, as torchrun starts them, and each one's device.
+"""Training in several processes, started by torchrun, and the device of each.
 
-`torchrun --nproc-per-node 2 -m livevision train ...` trains on twice the recipe's batch.
-On CPUs two processes of one thread each are quicker than one of two: the processes wait for each
-other once a step, the threads at every layer.
+`torchrun --nproc-per-node 2 -m livevision train ...` trains on twice the recipe's batch. On CPUs
+two processes of one thread each are faster than one of two: processes wait for each other once a
+step, threads at every layer.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from livevision.errors import UsageError
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those that train together.
+    """This process among the training processes.
 
     Attributes:
-        rank: number of this process; the one of rank 0 evaluates and writes for all.
-        count: how many there are.
-        device: what this one computes on.
+        rank: number of this process; rank 0 evaluates and writes for all.
+        count: number of processes.
+        device: device of this process.
     """
 
     rank: int
@@ -37,14 +37,14 @@ class Group:
         return self.rank == 0
 
     def share(self, net: nn.Module, stop: bool) -> bool:
-        """Give every process the mean of all processes' gradients.
+        """Average the gradients over all processes.
 
         Args:
-            net: its gradients are changed in place.
+            net: its gradients are modified in place.
             stop: whether this process was asked to stop.
 
         Returns:
-            Whether any process was, so that all stop after the same step.
+            Whether any process was asked, so that all stop after the same step.
         """
         if self.count == 1:
             return stop
@@ -59,13 +59,13 @@ class Group:
 
 
 def join(device: str = "auto") -> Group:
-    """Join the other processes, if there are any, and choose this one's device.
+    """Join the other processes, if any, and choose this one's device.
 
     Args:
         device: as a recipe names it.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: the device does not exist.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
@@ -77,16 +77,16 @@ def join(device: str = "auto") -> Group:
 
 
 def leave() -> None:
-    """Part from the other processes at the end of a run."""
+    """Leave the process group at the end of a run."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device of a name; of several GPUs every process of a machine takes its own.
+    """The device of a name; with several GPUs each process of a machine takes its own.
 
     Raises:
-        UsageError: the name is none, or this machine has no such GPU.
+        UsageError: the name is invalid, or this machine has no such GPU.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     kind, colon, number = name.partition(":")
@@ -97,14 +97,14 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     index = int(number) if number else local_rank
     if index >= gpus:
         raise UsageError(
-            f"device is {name!r}, but PyTorch sees {gpus} GPUs here; take cpu, or a PyTorch built "
+            f"device is {name!r}, but PyTorch sees {gpus} GPUs here; use cpu, or a PyTorch built "
             "for this machine's GPU"
         )
     return torch.device("cuda", index)
 
 
 def sum_over_processes(x: Tensor) -> Tensor:
-    """The sum of every process's `x`, through which gradients flow back to all of them."""
+    """The sum of every process's `x`; gradients flow back to all processes."""
     if not (distributed.is_initialized() and distributed.get_world_size() > 1):
         return x
     apply: Callable[[Tensor], Tensor] = _Sum.apply
@@ -112,7 +112,7 @@ def sum_over_processes(x: Tensor) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """What every process adds gets the sum of all processes' gradients."""
+    """Sum whose gradient is the sum of all processes' gradients."""
 
     @staticmethod
     def forward(ctx: object, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How a run tells how far it is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a run: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import time
 
 from tqdm import tqdm
 
-_SECONDS = 20.0  # between lines where there is no terminal
+_SECONDS = 20.0  # between lines without a terminal
 
 
 class Progress:
-    """Progress on stderr, with loss, rate, pictures a second and the time left.
+    """Progress on stderr, with loss, rate, pictures per second and time left.
 
     Args:
         name: of the run.
-        first_step: at which it begins.
+        first_step: where it starts.
         steps: of the whole run.
-        shown: False says nothing, for processes that do not lead.
+        shown: False prints nothing, for other processes than rank 0.
     """
 
     def __init__(self, name: str, first_step: int, steps: int, shown: bool = True) -> None:
@@ -30,7 +30,7 @@ class Progress:
         )
 
     def tell(self, step: int, figures: dict[str, float], seconds_left: float) -> None:
-        """Show where the run is, after `step` steps."""
+        """Update after `step` steps."""
         if self._bar is not None:
             self._bar.set_postfix({k: f"{v:.3g}" for k, v in figures.items()}, refresh=False)
             self._bar.update(step - self._bar.n)
@@ -40,12 +40,12 @@ class Progress:
             self.say(f"step {step}/{self.steps} {text} {seconds_left / 60:.1f} min left")
 
     def say(self, line: str) -> None:
-        """One line for people, above the bar."""
+        """Print a line for people, above the bar."""
         if self.shown:
             tqdm.write(line, file=sys.stderr)
             sys.stderr.flush()
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar as it is."""
         if self._bar is not None:
             self._bar.close()

@@ -1,9 +1,8 @@
 """Pictures of many sizes on one device, and views of them resampled in batches.
 
-On a GPU they lie one behind the other in one tensor, and a batch of views is a few gathers,
-whatever the sizes: nothing is padded, and no picture takes a call of its own. On a CPU each view is
-a `grid_sample` of the part of its picture that it shows, which is quickest there. Both compute the
-same, which the tests show on the CPU.
+On a GPU they are concatenated in one tensor, and a batch of views is a few gathers, whatever the
+sizes: nothing is padded, and no picture needs its own call. On a CPU each view is a `grid_sample`
+of the visible part of its picture, which is fastest there. Both give the same result.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Views:
-    """What to show of each picture of a batch.
+    """The part to show of each picture in a batch.
 
     Attributes:
-        rectangles: float64 N x 4, x1 y1 x2 y2 in the pictures' pixels; may reach beyond them.
-        flips: bool N, whether left becomes right.
-        size: width and height that each is stretched to.
+        rectangles: float64 N x 4, x1 y1 x2 y2 in the pictures' pixels; may extend beyond them.
+        flips: bool N, whether to mirror horizontally.
+        size: (width, height) that each is resized to.
     """
 
     rectangles: Tensor
@@ -41,7 +40,7 @@ class Views:
         size: tuple[int, int],
         device: torch.device,
     ) -> Views:
-        """Views that were drawn in numpy, on the pictures' device."""
+        """Views drawn in numpy, moved to the pictures' device."""
         return cls(on_device(rectangles, device), on_device(flips, device), size)
 
 
@@ -49,9 +48,9 @@ class Ragged:
     """Pictures of many sizes, uint8 H x W x C each, on one device.
 
     Args:
-        pixels: all of them one behind the other, uint8 (sum of H*W) x C.
-        starts: int64 N, the row of `pixels` where each begins.
-        sizes: int64 N x 2, width and height of each.
+        pixels: all pixels, concatenated, uint8 (sum of H*W) x C.
+        starts: int64 N, first row of each in `pixels`.
+        sizes: int64 N x 2, (width, height) of each.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Ragged:
     def of(
         cls, pictures: Iterable[npt.NDArray[np.uint8]], device: torch.device, expected: int = 1
     ) -> Ragged:
-        """Put pictures one behind the other; where more pixels come than expected, room is made."""
+        """Concatenate pictures; `expected` is the number of pixels to allocate at first."""
         pixels, used = torch.empty(0, 1, dtype=torch.uint8), 0
         sizes: list[tuple[int, int]] = []
         for picture in pictures:
@@ -104,13 +103,12 @@ class Ragged:
         return Ragged(self.pixels[:, number : number + 1], self.starts, self.sizes)
 
     def resample(self, views: Views, fill: Sequence[float], nearest: bool = False) -> Tensor:
-        """A view of each picture.
+        """Resample a view of each picture.
 
         Args:
-            views: as many as there are pictures.
-            fill: what lies beyond a picture, a value for each of its first channels; the others
-                are left away.
-            nearest: take the nearest pixel; else bilinearly of four.
+            views: one per picture.
+            fill: value beyond a picture for each of its first channels; the others are dropped.
+            nearest: nearest neighbour instead of bilinear.
 
         Returns:
             float32 N x len(fill) x h x w on the pictures' device, channels last in memory.
@@ -146,7 +144,7 @@ class Ragged:
             grid = torch.empty(1, height, width, 2, device=part.device)
             grid[..., 0], grid[..., 1] = x, y[:, None]
             mode = "nearest" if nearest else "bilinear"
-            # What lies beyond counts as zero, which is the fill here.
+            # Outside counts as zero, which is the fill here.
             found = F.grid_sample(
                 part.permute(2, 0, 1)[None], grid, mode, "zeros", align_corners=False
             )
@@ -162,7 +160,7 @@ class Ragged:
         columns, rows = (_middles(side, device).double() for side in views.size)
         x1, y1, x2, y2 = views.rectangles[:, :, None].unbind(1)
         columns = torch.where(views.flips[:, None], 1 - columns, columns)
-        # A pixel's value stands in its middle.
+        # A pixel's value is at its centre.
         x = (x1 + (x2 - x1) * columns - 0.5)[:, None, :]
         y = (y1 + (y2 - y1) * rows - 0.5)[:, :, None]
         widths, heights = sizes[:, 0, None, None], sizes[:, 1, None, None]
@@ -180,12 +178,12 @@ class Ragged:
 
 
 def _middles(count: int, device: torch.device) -> Tensor:
-    """The middles of a view's pixels along a side, as shares of the side."""
+    """Centres of a view's pixels along a side, as shares of the side."""
     return (torch.arange(count, device=device) + 0.5) / count
 
 
 def _neighbours(at: Tensor, sides: Tensor, nearest: bool) -> list[tuple[Tensor, Tensor]]:
-    """The pixels beside places along one side, and their weights, 0 beyond the picture."""
+    """The pixels next to positions along one side, and their weights, 0 beyond the picture."""
     if nearest:
         first = at.round()
         both = [(first, torch.ones_like(at))]
@@ -202,7 +200,7 @@ def _neighbours(at: Tensor, sides: Tensor, nearest: bool) -> list[tuple[Tensor, 
 
 
 def on_device(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
-    """A small array as a tensor; on its way to a GPU nothing waits for what is computed there."""
+    """A small array as a tensor; on a GPU the copy does not wait for computations."""
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
         return tensor.to(device)

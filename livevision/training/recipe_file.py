@@ -1,4 +1,4 @@
-"""Recipes read from YAML files and checked, with one line for the first thing that is wrong."""
+"""Reads recipes from YAML files, with a one-line message for the first error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_recipe(path: Path, settings: list[str] | None = None) -> Recipe:
     """Read a recipe and apply `name=value` settings; a dot reaches into the option groups.
 
     Raises:
-        UsageError: the file cannot be read, a name is unknown, or a value is of a wrong kind.
+        UsageError: the file cannot be read, a name is unknown, or a value has a wrong type.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -31,20 +31,20 @@ def read_recipe(path: Path, settings: list[str] | None = None) -> Recipe:
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UsageError(f"recipe {path}{line}: not valid YAML: {reason}") from error
     if not isinstance(values, dict):
-        raise UsageError(f"recipe {str(path)!r} holds no settings such as 'task: segment'")
+        raise UsageError(f"recipe {str(path)!r} has no settings such as 'task: segment'")
     with_settings(values, settings or [])
     return recipe_from({"name": path.stem, **values}, str(path))
 
 
 def recipe_from(values: Mapping[str, Any], place: str = "recipe") -> Recipe:
-    """Make a recipe of a mapping.
+    """Make a recipe from a mapping.
 
     Args:
         values: by the names of `Recipe`'s fields.
-        place: where they come from, for messages.
+        place: their origin, for messages.
 
     Raises:
-        UsageError: a name is unknown, missing, or its value of a wrong kind.
+        UsageError: a name is unknown or missing, or a value has a wrong type.
     """
     task = values.get("task")
     if task not in RECIPES:
@@ -57,7 +57,7 @@ def recipe_from(values: Mapping[str, Any], place: str = "recipe") -> Recipe:
 
 
 def to_yaml(recipe: Recipe) -> str:
-    """The recipe as resolved, every setting spelled out."""
+    """The resolved recipe with every setting."""
     values = recipe.model_dump(mode="json")
     del values["steps" if recipe.epochs else "epochs"]
     text: str = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=100)
@@ -67,7 +67,7 @@ def to_yaml(recipe: Recipe) -> str:
 def with_settings(values: dict[str, Any], settings: Sequence[str]) -> set[str]:
     """Apply `name=value` settings to a recipe's values; returns their names.
 
-    A length that is set takes the place of the recipe's own.
+    A length that is set replaces the recipe's own.
 
     Raises:
         UsageError: one is not of that form.
@@ -97,9 +97,9 @@ def _apply(values: dict[str, Any], setting: str) -> None:
 
 
 def _explain(model: type[BaseModel], error: ValidationError) -> str:
-    """One line for the first thing that is wrong."""
+    """The message for the first error, in one line."""
     first = error.errors()[0]
-    if not first["loc"]:  # several settings together
+    if not first["loc"]:  # an error of several settings together
         return str(first["ctx"]["error"])
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -112,7 +112,7 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def _names(model: type[BaseModel], groups: tuple[str, ...], last: str) -> Iterator[str]:
-    """The names that would do beside a wrong one, each with its groups."""
+    """Known names for a wrong one, each with its groups."""
     inner: Any = model
     for group in groups:
         annotation = inner.model_fields[group].annotation if group in inner.model_fields else None

@@ -1,4 +1,4 @@
-"""How often a picture comes in an epoch, so that rare classes are seen often enough."""
+"""Repetition of pictures in an epoch, so that rare classes are seen often enough."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from livevision.datasets.samples import BoxSample, ClassMapSample, DataSet, Samp
 def repeat_factors(
     sets: Sequence[DataSet], num_classes: int, least_share: float
 ) -> npt.NDArray[np.float64]:
-    """Repeat factors of LVIS (arXiv 1908.03195): pictures of rare classes come more often.
+    """Repeat factors of LVIS (arXiv 1908.03195): pictures of rare classes are repeated.
 
     A class on a share f of the pictures has the factor max(1, sqrt(least_share / f)); a picture has
     the largest of its classes' factors. Shares are taken over the sets that mark the class.
 
     Args:
-        sets: data sets of boxes or of class maps, one after another.
+        sets: data sets of boxes or of class maps, in order.
         num_classes: of the model.
         least_share: classes on a smaller share of the pictures are rare.
 
@@ -40,7 +40,7 @@ def repeat_factors(
 
 
 def _classes(sample: Sample, num_classes: int) -> npt.NDArray[np.integer]:
-    """The classes that a picture shows; crowds and what is to be ignored do not count."""
+    """The classes in a picture, without crowds and ignored regions."""
     if isinstance(sample, BoxSample):
         return sample.classes[~sample.crowd]
     assert isinstance(sample, ClassMapSample)
@@ -49,7 +49,7 @@ def _classes(sample: Sample, num_classes: int) -> npt.NDArray[np.integer]:
 
 
 def repeated(factors: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.intp]:
-    """The pictures of an epoch, each as often as its factor says, rounded up or down by chance."""
+    """The pictures of an epoch, each repeated by its factor, randomly rounded up or down."""
     random = np.random.default_rng((seed, len(factors)))
     whole = np.floor(factors)
     counts = whole + (random.random(len(factors)) < factors - whole)

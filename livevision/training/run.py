@@ -1,4 +1,4 @@
-"""Training by recipe, or of a folder: what `livevision train` and Python users call."""
+"""Training by recipe or of a folder: the entry points of `livevision train` and Python."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from livevision.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Run:
-    """A training run whose data and recipe were checked, before its first step.
+    """A training run with checked data and recipe, before its first step.
 
     Attributes:
         recipe: of the run.
-        job: what the task does in it.
-        group: the processes that train.
+        job: its task-specific half.
+        group: the training processes.
         out: folder of the results.
-        remarks: lines for people that say what was chosen.
-        outside: pictures of another source, scored at the end; None where there are none.
+        remarks: lines that explain the choices.
+        outside: pictures of another source, scored at the end; None without any.
     """
 
     recipe: Recipe
@@ -39,7 +39,7 @@ class Run:
     outside: Outside | None = None
 
     def train(self, resume: bool = False) -> dict[str, float]:
-        """Train; returns and raises as `train_recipe`."""
+        """Train; returns and raises like `train_recipe`."""
         trainer = Trainer(self.recipe, self.job, self.out, self.group, resume)
         best = trainer.run(self.remarks)
         if self.outside is not None and self.group.leads:
@@ -55,28 +55,28 @@ def train_recipe(
     resume: bool = False,
     settings: Sequence[str] = (),
 ) -> dict[str, float]:
-    """Train a net as a recipe says.
+    """Train a net by a recipe.
 
-    Leaves in `out`: `best.safetensors`, the averaged weights of the best evaluation, and their card
-    `best.md`, which livevision runs; `last.pt` to resume from; `recipe.yaml`, the recipe as
-    resolved; `log.csv`, plots as PNG files and, in `samples`, answers drawn on pictures.
+    Writes to `out`: `best.safetensors`, the averaged weights of the best evaluation, and their card
+    `best.md`, which livevision runs; `last.pt` to resume from; `recipe.yaml`, the resolved recipe;
+    `log.csv`, plots as PNG files and, in `samples`, predictions drawn on pictures.
 
     Args:
-        recipe: a YAML file, or the settings themselves; see `Recipe` for what they are. Or a folder
-            of labelled pictures, see `train_folder`.
-        data: folder that the relative paths of data sets are counted from.
-        out: folder of the results; `runs/NAME` by default.
-        resume: go on from `last.pt` in `out`, with the very batches of an unbroken run.
-        settings: `name=value`, each over the recipe's own; for a recipe that is a file.
+        recipe: a YAML file, or the settings themselves, see `Recipe`. Or a folder of labelled
+            pictures, see `train_folder`.
+        data: base folder of the relative paths of data sets.
+        out: folder of the results; default: `runs/NAME`.
+        resume: continue from `last.pt` in `out`, with the batches of an uninterrupted run.
+        settings: `name=value`, overriding the recipe; for a recipe that is a file.
 
     Returns:
-        The figures of the best evaluation, and "step", after how many steps it was; of several
-        processes, the first returns them and the others nothing.
+        The figures of the best evaluation, and "step", its number of steps; only in the first of
+        several processes, nothing in the others.
 
     Raises:
-        UsageError, DataError, ModelError: the recipe, the data or a weights file is wrong; before
+        UsageError, DataError, ModelError: the recipe, the data or a weights file is invalid; before
             the first step.
-        LivevisionError: the loss is no number any more.
+        LivevisionError: the loss is no longer finite.
         KeyboardInterrupt: Ctrl-C ended the run; it can be resumed.
     """
     if isinstance(recipe, str | Path) and Path(recipe).is_dir():
@@ -91,14 +91,14 @@ def train_folder(
     resume: bool = False,
     settings: Sequence[str] = (),
 ) -> dict[str, float]:
-    """Train a net on labelled pictures, with a recipe chosen for them; it is left in `out`.
+    """Train a net on labelled pictures with a chosen recipe, which is written to `out`.
 
     Args:
         data: a folder of labelled pictures, a data.yaml, a COCO file or a zip of class folders.
-        wishes: what is not to be chosen.
-        out, resume, settings: as of `train_recipe`.
+        wishes: settings that are not to be chosen.
+        out, resume, settings: see `train_recipe`.
 
-    Returns and raises as `train_recipe`.
+    Returns and raises like `train_recipe`.
     """
     return run_of_folder(data, wishes, out, settings).train(resume)
 
@@ -109,7 +109,7 @@ def run_of_recipe(
     out: Path | str | None = None,
     settings: Sequence[str] = (),
 ) -> Run:
-    """The run of a recipe; arguments and errors as of `train_recipe`."""
+    """The run of a recipe; for arguments and errors see `train_recipe`."""
     if isinstance(recipe, str | Path):
         recipe = read_recipe(Path(recipe), list(settings))
     elif not isinstance(recipe, Recipe):
@@ -128,7 +128,7 @@ def run_of_folder(
     out: Path | str | None = None,
     settings: Sequence[str] = (),
 ) -> Run:
-    """The run of labelled pictures; arguments and errors as of `train_folder`."""
+    """The run of labelled pictures; for arguments and errors see `train_folder`."""
     values, lines = recipe_for(Path(data), wishes or Wishes())
     set_here = with_settings(values, settings)
     chosen = not (values["epochs"] or values.get("steps"))
@@ -151,7 +151,7 @@ def run_of_folder(
     lines += [
         f"length: {epochs}{whole.steps} steps of {recipe.batch_size} pictures, scored every "
         f"{whole.evaluate_every} steps (--epochs N, --batch N)",
-        f"results: {folder}, the recipe among them (--out FOLDER; --set KEY=VALUE overrules it)",
+        f"results: {folder}, including the recipe (--out FOLDER; --set KEY=VALUE overrides it)",
     ]
     return Run(recipe, job, group, folder, lines, _outside(recipe, job, Path(), group))
 

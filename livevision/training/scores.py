@@ -1,4 +1,4 @@
-"""What an evaluation in training tells: figures, and what its plots are drawn from."""
+"""Scores of an evaluation in training, and the data of its plots."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ class Scores:
     """Scores on the validation split, shares of 1.
 
     Attributes:
-        main: name of the figure that chooses the best weights.
+        main: name of the figure that decides the best weights.
         figures: by name.
-        classes: name of the figure that is known by class, and its values in the labels' order,
-            NaN where a class does not occur.
-        by: that figure's name.
-        data: what it was measured on, for the card.
-        confusion: counts by true class (row) and found class (column); of detectors with a last
-            row of false alarms and a last column of misses.
-        precision: of detectors, classes x 101: at recalls 0, 0.01 .. 1.
+        classes: values of the figure by class, in the labels' order; NaN if a class does not occur.
+        by: name of that figure.
+        data: what was scored, for the card.
+        confusion: counts by true class (row) and predicted class (column); for detectors with a
+            last row of false positives and a last column of misses.
+        precision: for detectors, classes x 101: at recalls 0, 0.01 .. 1.
     """
 
     main: str
@@ -35,12 +34,12 @@ class Scores:
 
     @property
     def value(self) -> float:
-        """The main figure; below every score where nothing could be scored."""
+        """The main figure; below every score if nothing could be scored."""
         value = self.figures[self.main]
         return -1.0 if np.isnan(value) else value
 
     def row(self, labels: list[str]) -> dict[str, float]:
-        """All of it by name, for the log; without what is not known."""
+        """All figures by name, for the log; without unknown ones."""
         by_class = {f"{self.by}/{n}": float(v) for n, v in zip(labels, self.classes, strict=False)}
         return {k: v for k, v in (self.figures | by_class).items() if not np.isnan(v)}
 

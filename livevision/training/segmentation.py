@@ -40,15 +40,15 @@ from livevision.training.views import (
     whole,
 )
 
-# Pixels between those in which a teacher's answers are compared and the loss of the IoU is taken:
-# logits are enlarged eightfold as it is.
+# Stride in pixels at which teachers are compared and the IoU loss is computed: logits are enlarged
+# eightfold anyway.
 _APART = 4
 
 
 class Batch(NamedTuple):
-    """What a step learns from."""
+    """The data of a step."""
 
-    images: Tensor  # as nets take them
+    images: Tensor  # as the net's input
     labels: Tensor  # int64 N x H x W
     marked: Tensor | None  # bool N x classes
 
@@ -69,12 +69,12 @@ class SegmentationJob:
             self._teacher = load_teacher(self.options.teacher, len(self.labels), group.device)
 
     def about(self) -> list[str]:
-        """Lines that say what is trained on."""
+        """Lines that describe the training data."""
         return self.material.about()
 
     @cached_property
     def weights(self) -> Tensor | None:
-        """What each class weighs in the loss."""
+        """The loss weight of each class."""
         if not self.options.rare_weight:
             return None
         pictures = self.material.pictures
@@ -89,7 +89,7 @@ class SegmentationJob:
         return class_weights(known, self.options.rare_weight).to(self.group.device)
 
     def pictures_per_epoch(self) -> int:
-        """How many pictures an epoch looks at."""
+        """Pictures in an epoch."""
         return len(self.material.epoch)
 
     def batch(self, step: int) -> Batch:
@@ -109,7 +109,7 @@ class SegmentationJob:
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of the main head and, weighted, of the auxiliary ones; STDC's details.
 
-        If wished the main head learns from its IoU too, and from the answers of a teacher.
+        Optionally the IoU loss of the main head, and a teacher's outputs.
         """
         options = self.options
         main, *auxiliary = _outputs(net(batch.images))
@@ -135,7 +135,7 @@ class SegmentationJob:
 
     @torch.no_grad()
     def evaluate(self, net: nn.Module) -> Scores:
-        """Mean IoU over the val split at the pictures' own sizes, as the application runs a net."""
+        """Mean IoU over the val split at the pictures' own sizes, as in the application."""
         net.eval()
         count = len(self.labels)
         matrix = ConfusionMatrix(count)
@@ -151,7 +151,7 @@ class SegmentationJob:
         return Scores("mIoU", figures, "IoU", iou, scored_on, confusion=matrix.counts)
 
     def _answers(self, net: nn.Module, pictures: Ragged) -> list[Tensor]:
-        """The class map of each picture, H x W, from the net's input laid over it."""
+        """The class map of each picture, H x W, mapped back from the net's input."""
         images = colours(pictures, whole(pictures, self.recipe.input_size))
         found = net(normalised(images)).argmax(1, keepdim=True)
         return [
@@ -161,7 +161,7 @@ class SegmentationJob:
 
     @torch.no_grad()
     def draw(self, net: nn.Module, folder: Path) -> None:
-        """Draw the net's answers on pictures of the validation split."""
+        """Draw the net's predictions on validation pictures."""
         net.eval()
         for index in self.material.drawn():
             pictures = self.material.val_pictures.some([index])
@@ -171,7 +171,7 @@ class SegmentationJob:
 
 
 def _outputs(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A net without auxiliary heads may return its logits alone."""
+    """The outputs as a tuple; nets without auxiliary heads may return bare logits."""
     return (outputs,) if isinstance(outputs, Tensor) else outputs
 
 
@@ -193,15 +193,15 @@ def draw_views(
     Args:
         sizes: N x 2, widths and heights of the pictures.
         options: crop, scale and aspect.
-        random: what they are drawn with.
+        random: generator.
         device: of the pictures.
     """
     count = len(sizes)
     scale = np.exp(log_uniform(options.scale, count, random))
     stretch = np.exp(log_uniform(options.aspect, count, random) / 2)
     scales = np.stack((scale * stretch, scale / stretch), 1)
-    extents = np.array(options.crop) / scales  # what the crop shows, in the picture's pixels
-    # A crop lies inside the picture, or holds all of it.
+    extents = np.array(options.crop) / scales  # size of the crop in the picture's pixels
+    # A crop is inside the picture, or contains all of it.
     corners = random.random((count, 2)) * (sizes - extents)
     rectangles = np.concatenate((corners, corners + extents), 1)
     return Views.of(rectangles, random.random(count) < 0.5, options.crop, device)

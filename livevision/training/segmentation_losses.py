@@ -1,4 +1,4 @@
-"""The losses of segmenters: cross entropy over all or hard pixels, mean IoU, and STDC's details."""
+"""Losses of segmenters: cross entropy over all or hard pixels, mean IoU, and STDC's details."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from livevision.datasets.samples import IGNORED
 from livevision.training.marks import mask_unmarked
 
-_LEAST_HARD = 16  # a sixteenth of the pixels is learned from, however easy they are
+_LEAST_HARD = 16  # at least 1/16 of the pixels is learned from
 
 
 def pixel_loss(
@@ -27,8 +27,8 @@ def pixel_loss(
         logits: N x C x H x W.
         labels: int64 N x H x W; pixels of `IGNORED` do not count.
         weights: of the classes, or None.
-        ohem: keeps the pixels whose true class has less than this probability, and at least a
-            sixteenth of those that count; 0 keeps all.
+        ohem: keep pixels whose true class has less than this probability, and at least a sixteenth
+            of those that count; 0 keeps all.
         marked: bool N x C, see `livevision.training.marks`.
     """
     entropy = F.cross_entropy(
@@ -49,11 +49,11 @@ def pixel_loss(
 
 
 def iou_loss(logits: Tensor, labels: Tensor, marked: Tensor | None = None) -> Tensor:
-    """One minus the mean IoU of the classes that occur, made smooth.
+    """One minus a smooth surrogate of the mean IoU of the classes that occur.
 
     The Lovász extension of the Jaccard loss over the errors of the softmax (Lovász-softmax, arXiv
-    1705.08790, section 3), the batch taken as one picture. Where the answers are certain it is one
-    minus the mean IoU exactly.
+    1705.08790, section 3), with the batch as one picture. For certain predictions it is exactly one
+    minus the mean IoU.
 
     Args:
         logits: N x C x H x W.
@@ -61,7 +61,7 @@ def iou_loss(logits: Tensor, labels: Tensor, marked: Tensor | None = None) -> Te
         marked: bool N x C, see `livevision.training.marks`.
 
     Returns:
-        A scalar in 0..1, float32; 0 where no pixel counts.
+        A scalar in 0..1, float32; 0 if no pixel counts.
     """
     shares = mask_unmarked(logits, marked).softmax(1).movedim(1, -1)
     counted = labels != IGNORED
@@ -74,23 +74,23 @@ def iou_loss(logits: Tensor, labels: Tensor, marked: Tensor | None = None) -> Te
     errors, order = (truth - shares[:, present]).abs().sort(0, descending=True)
     truth = truth.gather(0, order)
     total = truth.sum(0)
-    # The Jaccard loss of taking the first k pixels for wrong, for each k.
+    # The Jaccard loss if the first k pixels are wrong, for each k.
     jaccard = 1 - (total - truth.cumsum(0)) / (total + (1 - truth).cumsum(0))
     steps = torch.cat((jaccard[:1], jaccard.diff(dim=0)))
     return (errors * steps).sum(0).mean()
 
 
 def thinned(labels: Tensor, logits: Tensor) -> Tensor:
-    """Labels at the size of smaller logits, each the nearest one's.
+    """Labels at the size of smaller logits, by nearest neighbour.
 
-    Enlarging auxiliary logits to the labels' size instead costs as much as a third of the net.
+    Enlarging auxiliary logits to the labels' size instead costs up to a third of the net.
     """
     small = F.interpolate(labels[:, None].float(), logits.shape[2:], mode="nearest-exact")
     return small[:, 0].long()
 
 
 def detail_target(labels: Tensor) -> Tensor:
-    """Where classes meet: 0 or 1, float32 N x 1 x H x W (STDC, arXiv 2104.13188, section 3.3).
+    """Class boundaries: 0 or 1, float32 N x 1 x H x W (STDC, arXiv 2104.13188, section 3.3).
 
     The Laplacian of the labels at strides 1, 2 and 4, each enlarged and thresholded at 0.1, is
     summed with the weights 0.6, 0.3 and 0.1 and thresholded again.
@@ -107,7 +107,7 @@ def detail_target(labels: Tensor) -> Tensor:
 
 
 def detail_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross entropy plus Dice loss of the head for details, at the labels' size."""
+    """Binary cross entropy plus Dice loss of the detail head, at the labels' size."""
     target = detail_target(labels)
     found = F.interpolate(logits.float(), target.shape[2:], mode="bilinear", align_corners=True)
     entropy = F.binary_cross_entropy_with_logits(found, target)
@@ -120,7 +120,7 @@ def detail_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def class_weights(counts: Tensor, smoothing: float) -> Tensor:
     """Loss weights 1 / ln(smoothing + share of the pixels), scaled to a mean of 1.
 
-    The nearer `smoothing` lies to 1, the more a rare class weighs (ENet, arXiv 1606.02147).
+    The nearer `smoothing` is to 1, the more a rare class weighs (ENet, arXiv 1606.02147).
 
     Args:
         counts: pixels of each class.

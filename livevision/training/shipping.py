@@ -1,4 +1,4 @@
-"""The best weights of a run as a model that livevision runs: a weights file and its card."""
+"""Writes the best weights of a run as a model that livevision runs: weights file and card."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def ship(
     hours: float,
     group: Group,
 ) -> None:
-    """Write weights as float16, without what only training uses, and the card beside them.
+    """Write weights as float16, without training-only parts, and the card beside them.
 
     Args:
         path: the .safetensors file; the card has the same name and ends in .md.
-        net: its weights are written.
-        recipe: it was trained by.
+        net: the net with the weights.
+        recipe: the recipe it was trained by.
         labels: class names.
         scores: of these weights.
-        step, hours: after which they were taken.
-        group: the processes that train.
+        step, hours: at the time of these weights.
+        group: the training processes.
     """
     options = net_options(recipe, len(labels))
     if len(getattr(net, "aux_heads", ())):
@@ -76,7 +76,7 @@ def ship(
 def _text(
     recipe: Recipe, labels: list[str], scores: Scores, step: int, hours: float, group: Group
 ) -> str:
-    """What the card says to people."""
+    """The card's text for people."""
     device = torch.cuda.get_device_name(group.device) if group.device.type == "cuda" else "CPU"
     processes = f"{group.count} processes of " if group.count > 1 else ""
     known = [(n, v) for n, v in zip(labels, scores.classes, strict=False) if not np.isnan(v)]
@@ -84,7 +84,7 @@ def _text(
     by_class = ", ".join(f"{name} {100 * value:.1f}" for name, value in known)
     figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in scores.figures.items() if not np.isnan(v))
     files = " and ".join(Path(path).name for path in initial_files(recipe))
-    began = f" It began from {files}." if files else ""
+    began = f" It started from {files}." if files else ""
     terms = recipe.licence or "the terms are those of that data; name them here"
     paragraphs = [
         "## Data and licence",
@@ -95,10 +95,10 @@ def _text(
         f"{recipe.schedule} schedule, {recipe.precision}, an average of the weights. {hours:.2f} "
         f"hours on {device} ({platform.machine()}), PyTorch {torch.__version__}.{began}",
         "## Score",
-        f"{figures} on {scores.data}, measured in PyTorch while training; this split also chose "
+        f"{figures} on {scores.data}, measured in PyTorch during training; this split also chose "
         "the step. `livevision eval` measures the model as it runs.",
         f"{scores.by} by class: {by_class}.",
         "## Known failures",
-        "Nobody has written down yet where this model fails; look at `samples/`.",
+        "Not described yet; look at `samples/`.",
     ]
     return "\n\n".join(textwrap.fill(p, 100, break_on_hyphens=False) for p in paragraphs)

@@ -1,4 +1,4 @@
-"""The net that a run begins with: built for the recipe's classes, with weights to start from."""
+"""The initial net of a run: built for the recipe's classes, with initial weights."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from livevision.training.recipe import Recipe
 from livevision.training.weights import put_fitting
 from livevision.training.widening import widened_weights
 
-_UNIT = "backbone.stage2.0.right.0.0.weight"  # which no other net has
+_UNIT = "backbone.stage2.0.right.0.0.weight"  # only in ShuffleNetV2's units
 
 
 def net_options(recipe: Recipe, num_labels: int) -> dict[str, Any]:
-    """What `build` is given: the recipe's options, and the number of classes.
+    """Arguments of `build`: the recipe's options, and the number of classes.
 
-    A classifier may have outputs to spare: DFANet keeps one of 1000 classes, whatever it was
-    trained to tell apart.
+    A classifier may have spare outputs: DFANet keeps one of 1000 classes, whatever it was trained
+    on.
 
     Raises:
         UsageError: the recipe's number of classes is not that of the labels.
@@ -44,10 +44,10 @@ def net_options(recipe: Recipe, num_labels: int) -> dict[str, Any]:
 
 
 def build_net(recipe: Recipe, num_labels: int) -> nn.Module:
-    """The recipe's net with fresh weights.
+    """The recipe's net with random weights.
 
     Raises:
-        UsageError: there is no such net, it has no such options, or it does another task.
+        UsageError: the net or an option is unknown, or it does another task.
     """
     if recipe.net not in names():
         raise UsageError(unknown("net", recipe.net, names()))
@@ -70,23 +70,23 @@ def _task(net: nn.Module) -> str:
 
 
 def start_from(recipe: Recipe, net: nn.Module) -> list[str]:
-    """Copy in the recipe's initial weights; returns a line for each file that says what was used.
+    """Load the recipe's initial weights; returns a line about each file.
 
     Raises:
-        UsageError: there is no such file, or nothing in it fits.
-        ModelError: it is no safetensors file.
+        UsageError: a file does not exist, or none of its tensors fits.
+        ModelError: it is not a safetensors file.
     """
     return [_start_from(_find(given), recipe, net) for given in initial_files(recipe)]
 
 
 def initial_files(recipe: Recipe) -> list[str]:
-    """The files, or names of shipped models, that a run begins from, in order."""
+    """The files, or names of shipped models, that a run starts from, in order."""
     given = recipe.initial_weights
     return [path for path in ([given] if isinstance(given, str) else given) if path]
 
 
 def _find(given: str) -> Path:
-    """The file that is meant: itself, or that of a shipped model.
+    """The file of a path or of a shipped model.
 
     Raises:
         UsageError: there is neither.
@@ -107,7 +107,7 @@ def _find(given: str) -> Path:
     if weights is None:
         raise UsageError(
             f"initial_weights {given!r}: this installation has no {given}.safetensors, which "
-            "training takes; give a file, or train in a checkout"
+            "training needs; give a file, or train in a checkout"
         )
     return weights
 
@@ -134,10 +134,10 @@ def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
 
 
 def _other_units(path: Path, tensors: dict[str, Tensor], recipe: Recipe, net: nn.Module) -> str:
-    """What to tell of ShuffleNetV2's units that the card beside a file says are of another kind.
+    """A remark if the card beside a file names another kind of ShuffleNetV2 unit.
 
     Raises:
-        UsageError: their weights fit the net's by shape and mean nothing there.
+        UsageError: the weights fit by shape but are meaningless in the net.
     """
     backbone = getattr(net, "backbone", None)
     if not isinstance(backbone, SNet | ShuffleNetV2) or _UNIT not in tensors:
@@ -145,7 +145,7 @@ def _other_units(path: Path, tensors: dict[str, Tensor], recipe: Recipe, net: nn
     try:
         theirs = catalog.read_card(path.with_suffix(".md")).net_options
     except (OSError, ModelError):
-        return ""  # nothing tells
+        return ""  # unknown
     style, activation = backbone.kind
     their_style = theirs.get("downsample_style", "torchvision")
     if their_style != style:

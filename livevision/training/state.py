@@ -1,4 +1,4 @@
-"""The checkpoint that a run resumes from, and whether it belongs to the run that asks for it."""
+"""The checkpoint that a run resumes from, with a check that it belongs to the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from livevision.files import whole
 from livevision.training.recipe import Recipe
 from livevision.training.recipe_file import recipe_from
 
-# Settings that change neither what is computed nor with what.
+# Settings that do not affect the results.
 _FREE = {
     "name", "licence", "device", "memory_gb", "workers", "evaluate_every", "save_every_minutes",
     "log_every", "samples", "tensorboard",
@@ -20,17 +20,17 @@ _FREE = {
 
 
 class State(TypedDict):
-    """What a checkpoint holds.
+    """Contents of a checkpoint.
 
     Attributes:
-        net, average, optimizer, scaler: the state of each, as PyTorch gives it.
-        step: how many steps were taken.
-        seconds: how long they took.
-        unevaluated: whether an evaluation was due and broken off.
+        net, average, optimizer, scaler: their PyTorch state dictionaries.
+        step: steps taken.
+        seconds: their duration.
+        unevaluated: whether an evaluation was due and interrupted.
         best: the figures of the best evaluation, and its "step".
-        best_value: the one that evaluations are compared by.
+        best_value: its main figure.
         recipe: as given.
-        processes: how many train side by side.
+        processes: number of training processes.
     """
 
     net: dict[str, Any]
@@ -47,7 +47,7 @@ class State(TypedDict):
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write a checkpoint; whatever interrupts it, the old file or the new one stands there."""
+    """Write a checkpoint atomically."""
     with whole(path, durable=True) as unfinished:
         torch.save(state, unfinished)
 
@@ -57,23 +57,23 @@ def load_state(path: Path, recipe: Recipe, processes: int) -> State:
 
     Args:
         path: the file.
-        recipe: of the run that goes on.
-        processes: that train side by side.
+        recipe: of the resumed run.
+        processes: number of training processes.
 
     Returns:
-        What `save_state` was given.
+        The value given to `save_state`.
 
     Raises:
-        UsageError: there is no checkpoint, or one of another recipe or number of processes.
-        ModelError: the file is none.
+        UsageError: there is no checkpoint, or it has another recipe or number of processes.
+        ModelError: the file is not a checkpoint.
     """
     if not path.is_file():
-        raise UsageError(f"--resume: there is no checkpoint {str(path)!r} to go on from")
+        raise UsageError(f"--resume: there is no checkpoint {str(path)!r} to resume from")
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
         theirs, count = _flat(_with_defaults(state["recipe"])), state["processes"]
     except Exception as error:
-        raise ModelError(f"{str(path)!r} is no checkpoint of a training run: {error}") from error
+        raise ModelError(f"{str(path)!r} is not a checkpoint of a training run: {error}") from error
     ours = _flat(recipe.model_dump(mode="json"))
     names = sorted(
         name
@@ -86,21 +86,21 @@ def load_state(path: Path, recipe: Recipe, processes: int) -> State:
     if differences:
         raise UsageError(
             f"--resume: {str(path)!r} is of another recipe: {'; '.join(differences)}. Resume with "
-            "the settings it began with, or begin anew with another --out"
+            "the original settings, or start anew with another --out"
         )
     return state
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """A stored recipe, with the defaults of settings that there were not yet when it was stored."""
+    """A stored recipe, with defaults for settings added since."""
     try:
         return recipe_from(values).model_dump(mode="json")
-    except UsageError:  # it has settings that there are no longer
+    except UsageError:  # it has settings that were removed since
         return values
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Groups of settings as one, with dots in their names."""
+    """Groups of settings flattened to dotted names."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= (

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# A terminal and torchrun both pass Ctrl-C on, so what follows at once is the same one.
+# Both the terminal and torchrun pass Ctrl-C on, so a second one shortly after is the same.
 _SAME_SECONDS = 3.0
 
 
 class BrokenOff(Exception):
-    """What ran within `Stop.at_once` was not finished."""
+    """Work inside `Stop.at_once` was interrupted."""
 
 
 class Stop:
@@ -29,7 +29,7 @@ class Stop:
         return self.signal != 0
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal; a second Ctrl-C by hand does not wait for the step's end."""
+        """Handle a signal; a second Ctrl-C by the user does not wait for the end of the step."""
         if self.signal and number == signal.SIGINT and time.monotonic() > self._at + _SAME_SECONDS:
             raise KeyboardInterrupt
         if not self.signal:
@@ -41,10 +41,10 @@ class Stop:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within it, a signal breaks off what runs, which changes nothing that is kept.
+        """Context in which a signal interrupts the work, which must not change any state.
 
         Raises:
-            BrokenOff: there was a signal, now or before.
+            BrokenOff: there is a signal, now or before.
         """
         if self:
             raise BrokenOff
@@ -55,10 +55,10 @@ class Stop:
             self._at_once = False
 
     def end_run(self) -> None:
-        """End the process the way the signal asks for.
+        """End the process as the signal demands.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C, or where another process was the one that was told.
+            KeyboardInterrupt: after Ctrl-C, or if another process got the signal.
             SystemExit: after SIGTERM, with 143.
         """
         if self.signal == signal.SIGTERM:
@@ -68,10 +68,10 @@ class Stop:
 
 @contextmanager
 def stop_asked() -> Iterator[Stop]:
-    """Within it, Ctrl-C and SIGTERM are noted instead of breaking off what runs."""
+    """Context in which Ctrl-C and SIGTERM are noted and interrupt nothing."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield stop  # signals go to the main thread, whoever runs there
+        yield stop  # signals go to the main thread, whatever runs there
         return
     before = {n: signal.signal(n, stop.note) for n in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""Trained nets whose answers a student learns from."""
+"""Trained nets whose outputs a student learns from."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from livevision.training.views import colours, middle, normalised
 from livevision.training.weights import load_weights, move
 
 AskTeacher: TypeAlias = Callable[[Tensor], Tensor]
-"""Logits of the labels, N x labels, for images as our nets take them."""
+"""Logits of the labels, N x labels, for images in our nets' input format."""
 
 _OTHERS = "efficientnet_lite0"
 _OTHERS_SIZE = 224
-_ASKED = 20  # pictures of each class by which a stranger's name for it is found
+_ASKED = 20  # pictures per class to match a foreign teacher's classes
 
 
 def load_teacher(settings: Teacher, num_labels: int, device: torch.device) -> nn.Module:
     """Load one of our own nets as a teacher, in eval mode.
 
     Raises:
-        UsageError: there is no such file.
-        ModelError: there is no such net, or the weights are not its own for so many labels.
+        UsageError: the file does not exist.
+        ModelError: the net is unknown, or the weights do not fit it with so many labels.
     """
     if not Path(settings.weights).is_file():
         raise UsageError(f"teacher.weights {settings.weights!r} is not a file")
@@ -47,16 +47,16 @@ def load_teacher(settings: Teacher, num_labels: int, device: torch.device) -> nn
 
 
 def open_teacher(settings: Teacher, material: Material, device: torch.device) -> AskTeacher:
-    """Load a teacher of classifiers.
+    """Load a teacher for classifiers.
 
     Args:
-        settings: which.
+        settings: of the teacher.
         material: the student's labels, and pictures of each.
-        device: where it computes.
+        device: of the teacher.
 
     Raises:
-        UsageError: there is no such net or file.
-        ModelError: the weights are not a classifier's of these labels.
+        UsageError: the net or file does not exist.
+        ModelError: the weights are not a classifier's with these labels.
     """
     if settings.net == _OTHERS:
         return _stranger(_efficientnet_lite0().to(device).eval(), material)
@@ -83,20 +83,20 @@ def _efficientnet_lite0() -> nn.Module:
 
 
 def _stranger(net: nn.Module, material: Material) -> AskTeacher:
-    """A teacher of ImageNet's 1000 classes, for labels that are some of them.
+    """A teacher with ImageNet's 1000 classes, for labels that are a subset of them.
 
-    It numbers them in the order of their WordNet ids, which are the names of ImageNet's folders; so
-    each of ours is matched with the class that it gives most to pictures of ours, in that order.
+    Its classes are in the order of WordNet ids, the names of ImageNet's folders; so each of our
+    labels is matched, in order, with the class it predicts most for pictures of the label.
 
     Raises:
-        UsageError: the pictures do not lie in folders of such names, in order.
+        UsageError: the pictures are not in folders with such names, in order.
     """
     samples = cast(list[ClassSample], material.pictures.samples)
     folders = {s.class_id: PurePosixPath(s.member or s.path).parent.name for s in samples}
     ids = [folders.get(label, "") for label in range(len(material.labels))]
     if ids != sorted(set(ids)) or not all(re.fullmatch(r"n\d{8}", name) for name in ids):
         raise UsageError(
-            f"the teacher {_OTHERS} knows ImageNet's classes only: pictures have to lie in folders "
+            f"the teacher {_OTHERS} has ImageNet's classes only: pictures must be in folders "
             f"named as there (n01443537), in order; the first are {', '.join(ids[:3])}"
         )
 
@@ -104,7 +104,7 @@ def _stranger(net: nn.Module, material: Material) -> AskTeacher:
     def all_logits(images: Tensor) -> Tensor:
         size = (_OTHERS_SIZE, _OTHERS_SIZE)
         larger = F.interpolate(images, size, mode="bilinear", antialias=True)
-        # It was trained on (x - 127) / 128; ours are normalised by ImageNet's mean and deviation.
+        # It was trained on (x - 127) / 128; ours are in ImageNet's normalisation.
         mean, std = (
             torch.tensor(v, device=images.device).view(1, 3, 1, 1)
             for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -117,7 +117,7 @@ def _stranger(net: nn.Module, material: Material) -> AskTeacher:
 
 
 def _match(ask: AskTeacher, material: Material) -> list[int]:
-    """For each of our labels the teacher's class, by its mean answer to pictures of ours."""
+    """The teacher's class for each of our labels, by its mean output on their pictures."""
     samples = cast(list[ClassSample], material.pictures.samples)
     classes = np.array([s.class_id for s in samples])
     means = []
@@ -135,7 +135,7 @@ def _match(ask: AskTeacher, material: Material) -> list[int]:
 
 
 def _assign(means: npt.NDArray[np.float64]) -> list[int]:
-    """A column for each row, each further right than the one before, of the largest sum of logs."""
+    """A column for each row, in increasing order, with the largest sum of logarithms."""
     gains = np.log(means + 1e-9)
     rows, columns = gains.shape
     best = np.full((rows + 1, columns + 1), -np.inf)

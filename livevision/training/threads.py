@@ -1,10 +1,9 @@
-"""Threads of a training step on the CPU: how they wait for each other, and how many there are.
+"""OpenMP threads of a training step on the CPU: how they wait, and their number.
 
-A step is thousands of small loops, each shared out to OpenMP's threads, which wait for the last of
-them before the next begins. Left to itself OpenMP waits by spinning for some milliseconds. Where
-other programs want the processors too, the thread that is waited for gets none while another spins
-on it. Threads that sleep while they wait stay usable there, and one for each processor that others
-leave free is fastest (figures: docs/performance.md, "Training on a CPU").
+A step is thousands of small loops divided among OpenMP's threads, which wait for each other after
+each loop. By default OpenMP spins for some milliseconds. If other programs use the processors, a
+spinning thread takes the processor of the thread it waits for. Sleeping threads avoid this, and one
+per free processor is fastest (figures: docs/performance.md, "Training on a CPU").
 """
 
 from __future__ import annotations
@@ -15,32 +14,32 @@ import time
 from pathlib import Path
 
 _WAITING = {
-    "OMP_WAIT_POLICY": "PASSIVE",  # GNU's, which comes with PyTorch for Linux
+    "OMP_WAIT_POLICY": "PASSIVE",  # GNU's, in PyTorch for Linux
     "KMP_BLOCKTIME": "0",  # Intel's and LLVM's
 }
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _TIMES = Path("/proc/stat")
-_BUSY = (0, 1, 2, 5, 6, 7)  # user, nice, system, irq, softirq, and what the host takes
+_BUSY = (0, 1, 2, 5, 6, 7)  # user, nice, system, irq, softirq, steal
 _FIRST_SECONDS, _SECONDS = 0.3, 60.0
 
 
 def wait_asleep() -> None:
-    """Let OpenMP's threads sleep while they wait, unless the environment says how they wait.
+    """Let OpenMP's threads sleep while they wait, unless the environment says otherwise.
 
-    OpenMP looks once, when torch is imported first.
+    OpenMP reads this once, when torch is first imported.
     """
     for name, value in _WAITING.items():
         os.environ.setdefault(name, value)
 
 
 class Threads:
-    """As many threads as processors are free, looked at anew every minute.
+    """Uses as many threads as there are free processors, updated every minute.
 
-    Where OMP_NUM_THREADS is set nothing is changed. Where nothing tells what others use, there are
-    as many as the process may use processors, a container's share of them respected.
+    If OMP_NUM_THREADS is set, nothing is changed. If the load of others is unknown, all processors
+    that the process may use are taken, within a container's quota.
 
     Args:
-        processes: that train side by side on this machine.
+        processes: training processes on this machine.
     """
 
     def __init__(self, processes: int = 1) -> None:
@@ -58,7 +57,7 @@ class Threads:
         self._all = self._used()
 
     def begin(self) -> str:
-        """Choose by what others use just now; returns a line about it, or none."""
+        """Choose by the current load of others; returns a line about it, or none."""
         if self._fixed:
             return ""
         time.sleep(_FIRST_SECONDS)
@@ -67,7 +66,7 @@ class Threads:
         return f"{threads}, for what other programs leave of {len(self._processors)} processors"
 
     def look(self) -> str:
-        """Choose anew once a minute, called after each step; returns a line about a change."""
+        """Update once a minute, called after each step; returns a line about a change."""
         if self._fixed or time.monotonic() < self._since + _SECONDS:
             return ""
         before = self.count
@@ -82,7 +81,7 @@ class Threads:
         self._all = self._used()
         wanted = self._most
         if self._all is not None and busy is not None:
-            # Our siblings use as much as we do.
+            # The other training processes use as much as this one.
             ours = self._processes * (self._own - own)
             others = (self._all - busy - ours) / max(1e-3, self._since - since)
             free = len(self._processors) - max(0.0, others)
@@ -91,7 +90,7 @@ class Threads:
         self._set(self.count)
 
     def _used(self) -> float | None:
-        """Seconds that all programs have computed on our processors; notes the time and our own."""
+        """CPU seconds of all programs on our processors; stores the time and our own."""
         self._since, self._own = time.monotonic(), time.process_time()
         try:
             lines = _TIMES.read_text(encoding="ascii").splitlines()
@@ -111,7 +110,7 @@ def _processors() -> list[int]:
 
 
 def _quota() -> float | None:
-    """Processors that a container may use at a time; None where nothing limits it."""
+    """Processors of a container's quota; None without a limit."""
     try:
         most, period = _QUOTA.read_text(encoding="ascii").split()
         return None if most == "max" else int(most) / int(period)

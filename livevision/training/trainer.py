@@ -1,4 +1,4 @@
-"""A training run: one for every task."""
+"""The training loop, for every task."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _MEASURED_BATCHES = 12
 
 @dataclass(frozen=True)
 class Step:
-    """What a step tells.
+    """The result of a step.
 
     Attributes:
-        rate: the learning rate that it had.
-        gradient: norm of the gradient before it was clipped; to look at it waits for a GPU.
+        rate: its learning rate.
+        gradient: norm of the gradient before clipping; reading it waits for a GPU.
         stopping: whether any process was asked to stop.
     """
 
@@ -51,22 +51,22 @@ class Step:
 
 
 class Trainer:
-    """A net, what it learns with, and how far it is.
+    """A net in training: its weights, optimiser and progress.
 
     Args:
         recipe: of the run.
-        job: the task's half.
+        job: its task-specific half.
         out: folder of the results.
-        group: the processes that train; the one that leads logs, evaluates and saves for all.
-        resume: go on from `last.pt` in `out`.
+        group: the training processes; the leading one logs, evaluates and saves for all.
+        resume: continue from `last.pt` in `out`.
 
     Attributes:
         done: steps taken.
-        unevaluated: whether an evaluation is due that was broken off.
+        unevaluated: whether an interrupted evaluation is due.
         best: the figures of the best evaluation, and its "step".
 
     Raises:
-        LivevisionError: the recipe does not fit, or the checkpoint is not this run's.
+        LivevisionError: the recipe is invalid, or the checkpoint is of another run.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class Trainer:
             self.restore()
         elif self.checkpoint.exists():
             raise UsageError(
-                f"{str(out)!r} holds a run already: --resume it, or take another --out"
+                f"{str(out)!r} contains a run already: --resume it, or use another --out"
             )
 
     def restore(self) -> None:
-        """Go back to where the checkpoint was written."""
+        """Restore the state of the checkpoint."""
         state = load_state(self.checkpoint, self.given, self.group.count)
         self.net.load_state_dict(state["net"])
         self.average.net.load_state_dict(state["average"])
@@ -112,17 +112,17 @@ class Trainer:
         self.best, self.best_value = state["best"], state["best_value"]
 
     def run(self, remarks: Sequence[str] = ()) -> dict[str, float]:
-        """Take the steps that are left; see `livevision.training.train_recipe`.
+        """Take the remaining steps; see `livevision.training.train_recipe`.
 
         Args:
-            remarks: lines for people that say what was chosen.
+            remarks: lines that explain the choices.
 
         Returns:
-            The figures of the best evaluation, and its "step"; nothing where others lead.
+            The figures of the best evaluation, and its "step"; nothing if another process leads.
 
         Raises:
             KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM ended the run; `last.pt` was written.
-            LivevisionError: the loss is not a number any more.
+            LivevisionError: the loss is no longer finite.
         """
         steps, leads = self.recipe.steps, self.group.leads
         if self.done >= steps and not self.unevaluated:
@@ -150,7 +150,7 @@ class Trainer:
         return self.best if leads else {}
 
     def step(self, batch: Any) -> Step:
-        """Learn from a batch, every process from its own."""
+        """Train on a batch, each process on its own."""
         number = self.done
         rate = set_rate(self.optimizer, self.recipe, number)
         enter_training(self.net)
@@ -175,7 +175,7 @@ class Trainer:
         return Step(rate, gradient, stopping)
 
     def evaluate(self) -> bool:
-        """Score the averaged weights and ship them if they are the best; False if broken off."""
+        """Score the averaged weights and write them if they are the best; False if interrupted."""
         try:
             with self.stop.at_once():
                 scores = self.job.evaluate(self.average.net)
@@ -191,10 +191,10 @@ class Trainer:
         return True
 
     def save(self) -> None:
-        """Write the checkpoint, unless the weights have broken.
+        """Write the checkpoint, unless weights are not finite.
 
         Raises:
-            LivevisionError: one is not a number any more.
+            LivevisionError: a weight is no longer finite.
         """
         if not all(bool(p.isfinite().all()) for p in self.net.parameters()):
             raise LivevisionError(self._broken(self.done))
@@ -215,7 +215,7 @@ class Trainer:
         self.meter.saved()
 
     def _begin(self, remarks: Sequence[str]) -> None:
-        """Make what a run needs while it goes on, and say what it does."""
+        """Set up the outputs of a run, and print what it does."""
         recipe, group = self.recipe, self.group
         self.first = self.done + 1
         self.folder = (
@@ -231,7 +231,7 @@ class Trainer:
         self.stop = Stop()
 
     def _look_after(self, taken: Step) -> bool:
-        """Log, evaluate and save where they are due; returns whether the run stops here."""
+        """Log, evaluate and save if due; returns whether the run stops here."""
         recipe, done, stopping = self.recipe, self.done, taken.stopping
         due = done == recipe.steps or done % recipe.evaluate_every == 0
         if due or stopping or done % recipe.log_every == 0 or done == self.first:
@@ -245,10 +245,10 @@ class Trainer:
         return stopping
 
     def _log(self, taken: Step) -> None:
-        """Write a row of the log and show it.
+        """Write and show a row of the log.
 
         Raises:
-            LivevisionError: the loss is not a number any more.
+            LivevisionError: the loss is no longer finite.
         """
         if self.meter.bad_step is not None:
             raise LivevisionError(self._broken(self.meter.bad_step))
@@ -258,22 +258,22 @@ class Trainer:
         self.progress.tell(self.done, shown, self.meter.seconds_left(self.done))
 
     def _evaluate_at_last(self) -> None:
-        """Make up for an evaluation that was broken off."""
+        """Repeat an interrupted evaluation."""
         self.unevaluated = not self.evaluate()
         self.save()
         if self.unevaluated:
             self.stop.end_run()
 
     def _stop_here(self) -> None:
-        """End the run the way that it was asked to."""
+        """End the run as requested."""
         self.progress.say(
-            f"stopped after step {self.done}; --resume goes on from {self.checkpoint}"
+            f"stopped after step {self.done}; --resume continues from {self.checkpoint}"
         )
         self.progress.close()
         self.stop.end_run()
 
     def _ship(self, scores: Scores) -> None:
-        """Write the averaged weights with a card, and pictures of what they see."""
+        """Write the averaged weights with a card, and pictures with predictions."""
         path, hours = self.out / "best.safetensors", self.meter.seconds / 3600
         net, labels = self.average.net, self.job.labels
         ship(path, net, self.recipe, labels, scores, self.done, hours, self.group)
@@ -287,7 +287,7 @@ class Trainer:
         """Measure the recipe's `measure_norms` on the first batches; returns a line about it.
 
         Raises:
-            UsageError: no norm's name begins so.
+            UsageError: no norm has such a prefix.
         """
         beginnings = self.recipe.measure_norms
 

@@ -1,8 +1,8 @@
-"""Random views of pictures: cut out, resized, flipped and recoloured in batches on any device.
+"""Random views of pictures: cropped, resized, flipped and recoloured in batches on any device.
 
-A view is a rectangle of a picture, which may reach beyond its borders, stretched to the size of
-the net's input, and maybe flipped. Which rectangles, each task draws for itself; the pixels are
-then resampled for the whole batch (`ragged.Ragged`).
+A view is a rectangle of a picture, which may extend beyond its borders, resized to the net's input,
+and optionally flipped. Each task draws its own rectangles; the pixels are then resampled for the
+whole batch (`ragged.Ragged`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from livevision.datasets.samples import IGNORED
 from livevision.nets import IMAGE_MEAN, IMAGE_STD
 from livevision.training.ragged import Ragged, Views, on_device
 
-# Of what the input could show of a picture along its shorter side, the part that it does show: as
-# the application's centre crop does it.
+# Visible part of the shorter side, as in the application's centre crop.
 _SEEN = 224 / 256
 
 Floats = npt.NDArray[np.float64]
 
 
 def whole(pictures: Ragged, size: tuple[int, int]) -> Views:
-    """Whole pictures, stretched to one size."""
+    """Whole pictures, resized to one size."""
     sizes = pictures.sizes
     rectangles = np.concatenate((np.zeros_like(sizes), sizes), 1).astype(np.float64)
     return Views.of(rectangles, np.zeros(len(sizes), np.bool_), size, pictures.pixels.device)
@@ -36,7 +35,7 @@ def colours(pictures: Ragged, views: Views) -> Tensor:
     """Resample pictures, bilinearly.
 
     Args:
-        pictures: RGB, maybe with a class map behind it.
+        pictures: RGB, optionally with a class map as fourth channel.
         views: of them.
 
     Returns:
@@ -46,10 +45,10 @@ def colours(pictures: Ragged, views: Views) -> Tensor:
 
 
 def classes(labels: Ragged, views: Views) -> Tensor:
-    """Resample labels, each pixel the nearest one's.
+    """Resample labels by nearest neighbour.
 
     Args:
-        labels: of one channel, see `Ragged.channel`.
+        labels: one channel, see `Ragged.channel`.
         views: of them.
 
     Returns:
@@ -60,26 +59,26 @@ def classes(labels: Ragged, views: Views) -> Tensor:
 
 @dataclass(frozen=True)
 class Colouring:
-    """Random changes of colour.
+    """Random colour changes.
 
     Attributes:
-        jitter: largest relative change of brightness, contrast and saturation.
-        hue: largest turn of the hue, in degrees.
+        jitter: maximum relative change of brightness, contrast and saturation.
+        hue: maximum rotation of the hue, in degrees.
     """
 
     jitter: float
     hue: float = 0.0
 
     def __call__(self, images: Tensor, random: np.random.Generator) -> Tensor:
-        """Recolour N x 3 x H x W images of 0..255, each its own way."""
+        """Recolour N x 3 x H x W images of 0..255, each differently."""
         if not self.jitter and not self.hue:
             return images
         count = len(images)
         factors = random.uniform(1 - self.jitter, 1 + self.jitter, (3, count, 1, 1))
         brightness, contrast, saturation = on_device(factors, images.device).float()
         turns = np.deg2rad(random.uniform(-self.hue, self.hue, count))
-        # All of it is one 3 x 3 matrix and one shift: the contrast's, about the mean of a picture.
-        # Turning about the grey axis and saturating leave grey as it is, and so the shift.
+        # All of it is a 3 x 3 matrix and a shift: that of the contrast, about a picture's mean. Hue
+        # and saturation leave grey unchanged, and so the shift.
         grey = torch.full((3, 3), 1 / 3, device=images.device)
         saturate = saturation * torch.eye(3, device=images.device) + (1 - saturation) * grey
         turn = on_device(_turns(turns), images.device).float()
@@ -91,13 +90,13 @@ class Colouring:
 
 
 def log_uniform(between: tuple[float, float], count: int, random: np.random.Generator) -> Floats:
-    """The logarithms of `count` numbers drawn between two, evenly in their logarithm."""
+    """Logarithms of `count` log-uniform numbers from a range."""
     low, high = np.log(between)
     return random.uniform(low, high, count)
 
 
 def normalised(images: Tensor) -> Tensor:
-    """N x 3 x H x W images of 0..255 as nets take them, channels last in memory."""
+    """Normalise N x 3 x H x W images of 0..255 for nets, channels last in memory."""
     mean, std = (_of_colours(values, images.device) * 255 for values in (IMAGE_MEAN, IMAGE_STD))
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
@@ -107,7 +106,7 @@ def _of_colours(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 def _turns(angles: Floats) -> Floats:
-    """Rotations of colours about the axis of greys, N x 3 x 3."""
+    """Rotations of colours about the grey axis, N x 3 x 3."""
     axis = np.full(3, 1 / np.sqrt(3))
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     cos, sin = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
@@ -116,7 +115,7 @@ def _turns(angles: Floats) -> Floats:
 
 
 def middle(sizes: np.ndarray, input_size: tuple[int, int], device: torch.device) -> Views:
-    """The middle of each picture, in the input's shape, as the application shows it to a net."""
+    """The centre of each picture in the input's aspect ratio, as in the application."""
     ratio = _SEEN * (sizes / np.array(input_size)).min(1, keepdims=True)
     extents = ratio * np.array(input_size)
     corners = (sizes - extents) / 2

@@ -1,4 +1,4 @@
-"""Weights on their way between nets, averages and files."""
+"""Copies weights between nets, averages and files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from livevision.errors import OutputError
 class AveragedNet:
     """An exponential moving average of a net's weights and norm statistics.
 
-    The decay grows from 0 to `decay` over the first steps, so that the random start is soon
+    The decay grows from 0 to `decay` over the first steps, so that the random start is quickly
     forgotten.
     """
 
@@ -38,18 +38,18 @@ class AveragedNet:
 
 def move(net: nn.Module, device: torch.device) -> nn.Module:
     """Move a net to a device, its weights channels last in memory; returns the net."""
-    # PyTorch's types leave `memory_format` out.
+    # PyTorch's stubs omit `memory_format`.
     moved: nn.Module = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
 
 def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None:
-    """Write a net's weights as float16 safetensors, whole or not at all.
+    """Write a net's weights as float16 safetensors, atomically.
 
     Args:
         net: the net.
         path: the file.
-        drop: beginnings of the names of tensors to leave out, such as auxiliary heads.
+        drop: prefixes of the names of tensors to omit, such as auxiliary heads.
 
     Raises:
         OutputError: a value does not fit float16, or the file cannot be written.
@@ -71,7 +71,7 @@ def save_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None
 
 
 def put_fitting(net: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Copy in every tensor that fits by name and shape; returns the other names."""
+    """Copy every tensor that fits by name and shape; returns the other names."""
     ours = net.state_dict()
     fitting = {k: v for k, v in tensors.items() if k in ours and ours[k].shape == v.shape}
     net.load_state_dict(fitting, strict=False)
@@ -79,15 +79,15 @@ def put_fitting(net: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def load_weights(net: nn.Module, path: Path, drop: tuple[str, ...] = ()) -> None:
-    """Copy in the weights that `save_weights` wrote, as float32.
+    """Load weights that `save_weights` wrote, as float32.
 
     Args:
         net: the net.
         path: the file.
-        drop: beginnings of the names of tensors that the file may lack.
+        drop: prefixes of the names of tensors that the file may lack.
 
     Raises:
-        ValueError: the file lacks a tensor, or holds one that does not fit.
+        ValueError: the file lacks a tensor, or has one that does not fit.
     """
     stored = load_file(path)
     unused = put_fitting(net, stored)

@@ -1,6 +1,6 @@
-"""Initial weights of a narrower net of the same family, for the SNets: see `nets.widened`.
+"""Initial weights of SNets from a narrower net of the same family; see `nets.widened`.
 
-ShuffleNetV2 is of the family: a 3x3 kernel inside a 5x5 one of zeros computes the same.
+ShuffleNetV2 belongs to the family: a 3x3 kernel padded with zeros to 5x5 computes the same.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from livevision.nets.widened import widen
 from livevision.training.weights import put_fitting
 
 _BACKBONE = "backbone."
-_LAST = "stage4.1.right.2.0.weight"  # gives half of the last stage's channels
+_LAST = "stage4.1.right.2.0.weight"  # outputs half of the last stage's channels
 
 
 @torch.no_grad()
 def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a net takes from the weights of one on a narrower SNet or ShuffleNetV2, in its shapes.
+    """Convert weights of a net on a narrower SNet or ShuffleNetV2 to a net's shapes.
 
     Args:
-        net: a classifier or detector, left as it is.
-        tensors: weights by name, as a file holds them.
+        net: a classifier or detector; not modified.
+        tensors: weights by name, from a file.
 
     Returns:
-        Those of the file's weights that change, by name; none where the net stands on no SNet, or
-        the file's SNet is neither narrower nor of smaller kernels.
+        The weights of the file that change, by name; none if the net has no SNet, or the file's
+        SNet is neither narrower nor has smaller kernels.
     """
     wide = getattr(net, "backbone", None)
     if not isinstance(wide, SNet):
@@ -61,7 +61,7 @@ def widened_weights(net: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, 
 
 
 def _grown(tensors: Mapping[str, Tensor], like: SNet) -> dict[str, Tensor]:
-    """Depthwise weights with smaller kernels than an SNet's, inside zeros as large as those."""
+    """Depthwise weights with smaller kernels than an SNet's, padded with zeros."""
     ours = like.state_dict()
     grown = {}
     for name, weight in tensors.items():
@@ -81,9 +81,9 @@ def _as_wide(tensors: Mapping[str, Tensor], like: SNet) -> bool:
 
 
 def _stored_snet(tensors: Mapping[str, Tensor], like: SNet) -> SNet | None:
-    """The narrower SNet of a file; None where it has none."""
+    """The narrower SNet of a file; None if it has none."""
     own = {k.removeprefix(_BACKBONE): v for k, v in tensors.items() if k.startswith(_BACKBONE)}
-    # Units of stride 1 give half of their channels by their right branch.
+    # The right branch of stride-1 units has half of the channels.
     ends = [f"stage{n}.1.right.2.0.weight" for n in (2, 3, 4)]
     stem, depthwise = "stem.0.0.weight", "stage2.1.right.1.0.weight"
     if not {stem, depthwise, *ends} <= own.keys():
@@ -101,5 +101,5 @@ def _stored_snet(tensors: Mapping[str, Tensor], like: SNet) -> SNet | None:
     unused = put_fitting(narrow, own)
     missing = narrow.state_dict().keys() - own.keys()
     if unused or not all(name.endswith("num_batches_tracked") for name in missing):
-        return None  # another net, with names like an SNet's
+        return None  # another net with similar names
     return narrow

@@ -40,8 +40,8 @@ def refused(words: str, capfd: pytest.CaptureFixture[str]) -> str:
          "fp16"),
         ("predict source=a.mp4 classes=[0,2] max_det=5 vid_stride=2", "--classes 0,2 --max-det 5 "
          "--vid-stride 2"),
-        ("predict model=yolo11n.pt source=a.mp4", "livevision --source a.mp4; YOLO's weights are "
-         "not read; `livevision models`"),
+        ("predict model=yolo11n.pt source=a.mp4", "livevision --source a.mp4; YOLO weights are "
+         "not supported; `livevision models`"),
         ("predict model=yolo11n-seg.pt source=a.mp4", "livevision --task segment --source a.mp4;"),
         ("predict model=thundernet-snet49 source=a.mp4", "--model thundernet-snet49 --source"),
         ("predict model=yolo11n.pt", "--source …"),
@@ -58,7 +58,7 @@ def refused(words: str, capfd: pytest.CaptureFixture[str]) -> str:
         ("0", "livevision --source 0"),
         ("rtsp://me:secret@cam/1", "livevision --source 'rtsp://***@cam/1'"),
         ("predict source=rtsp://me:secret@cam/1", "rtsp://***@cam/1"),
-        ("export model=yolo11n.pt format=onnx", "livevision export NAME --format onnx; YOLO's"),
+        ("export model=yolo11n.pt format=onnx", "livevision export NAME --format onnx; YOLO weights"),
         ("export model=thundernet-snet49 format=engine imgsz=320", "livevision export "
          "thundernet-snet49 --format tensorrt --imgsz 320"),
         ("run source=a.mp4", "--source a.mp4"),
@@ -124,7 +124,7 @@ def test_every_flag_that_is_named_is_one() -> None:
 
 @pytest.mark.parametrize("name", ["yolo11n.pt", "yolov8s", "best.pt", "YOLO11n"])
 def test_models_of_ultralytics_are_named_as_such(name: str) -> None:
-    with pytest.raises(UsageError, match="YOLO's weights are not read; `livevision models` lists"):
+    with pytest.raises(UsageError, match="YOLO weights are not supported; `livevision models`"):
         livevision.load(name)
 
 

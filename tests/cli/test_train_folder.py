@@ -275,4 +275,4 @@ def test_a_model_of_ultralytics_is_answered(
 ) -> None:
     yolo(tmp_path / "mine")
     _, err = run(capfd, tmp_path / "mine", "--model", "yolov8n.pt", code=2)
-    assert "YOLO's weights are not read" in err
+    assert "YOLO weights are not supported" in err

@@ -71,7 +71,7 @@ def test_fp32_gives_what_onnx_runtime_gives(trt: fake_cuda.TensorRT, task: str) 
 def test_fp16_is_a_graph_in_fp16(trt: fake_cuda.TensorRT, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         engine = _open("classify", "fp16")
-    assert "how far it agrees with fp32 is not known" in caplog.text
+    assert "agreement with fp32 unknown" in caplog.text
     assert engine.spec.precision == "fp16"
     (built,) = trt.built
     graph = onnx.load_from_string(built).graph
@@ -139,7 +139,7 @@ def test_wrong_inputs_and_devices_are_told(trt: fake_cuda.TensorRT, cuda: Any) -
         engine({"picture": _batch("segment", 0)["image"]})
     engine.close()
     for device, line in (
-        ("cpu", "'cpu' is no CUDA device"),
+        ("cpu", "'cpu' is not a CUDA device"),
         ("cuda:7", r"'cuda:7'.*finds 1\); use --device cpu"),
     ):
         with pytest.raises(UsageError, match=line):

@@ -72,7 +72,7 @@ def test_unknown_names_get_a_suggestion() -> None:
         ("# no front matter\n", "does not begin with YAML"),
         ("---\nname: a\n", "does not begin with YAML"),
         ("---\nname: [a\n---\n", "card"),
-        ("---\n- a\n---\n", "holds no fields"),
+        ("---\n- a\n---\n", "has no fields"),
         ("---\nname: a\nlicense: MIT\n---\n", "Did you mean 'licence'"),
         ("---\nname: a\nlabels: [b]\n---\n", "input_size"),
         ("---\nname: a\nlabels: [b]\ninput_size: 3\n---\n", "missing or wrong"),

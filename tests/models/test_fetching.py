@@ -173,7 +173,7 @@ def test_a_server_that_does_not_go_on(manner: str, server: Server) -> None:
 def test_a_file_that_is_another_one(server: Server) -> None:
     good = server.content
     server.content = good[:-1] + bytes([good[-1] ^ 1])
-    with pytest.raises(ModelError, match="another file than the one that is known: SHA-256"):
+    with pytest.raises(ModelError, match="another file than expected: SHA-256"):
         keeping.get(NAME)
     assert imported.path_of(NAME) is None
     assert not _part().exists()
@@ -183,7 +183,7 @@ def test_a_file_that_is_another_one(server: Server) -> None:
 
 def test_another_length_is_seen_before_it_is_fetched(server: Server) -> None:
     server.manner = "longer"
-    with pytest.raises(ModelError, match="it is another one"):
+    with pytest.raises(ModelError, match="it is another file"):
         keeping.get(NAME)
     assert not _part().exists()
 

@@ -106,7 +106,7 @@ def test_broken_files_are_told_with_their_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"recipe\.yaml:3"):
         read_recipe(path)
     path.write_text("- a list\n")
-    with pytest.raises(UsageError, match="holds no settings"):
+    with pytest.raises(UsageError, match="has no settings"):
         read_recipe(path)
     with pytest.raises(UsageError, match="missing"):
         read_recipe(tmp_path / "missing.yaml")

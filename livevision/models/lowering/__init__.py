@@ -1,7 +1,7 @@
-"""Models in an engine's own format, of lower precision if wished: made, compared with fp32, kept.
+"""Files of models in an engine's format and in lower precision: made, compared with fp32, kept.
 
-A graph that is not fp32 is compared with fp32 on real frames. Where the two agree too little it is
-refused, since a fast answer that is another answer is of no use; the figure is stored in the file.
+A file that is not fp32 is compared with fp32 on real frames and rejected if they agree too little,
+since a fast wrong result is useless; the agreement is stored in the file.
 """
 
 from livevision.models.lowering.compared import BOUNDS, Evidence

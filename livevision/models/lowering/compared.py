@@ -1,4 +1,4 @@
-"""A lowered graph beside fp32 on real frames: kept where they agree, refused where they do not."""
+"""Compares a lower-precision graph with fp32 on real frames, and rejects it if they disagree."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BOUNDS = {"detect": 0.85, "segment": 0.75, "classify": 0.9}
-"""The least agreement with fp32, by task: AP50, mIoU or the share of like top-1 classes."""
+"""Minimum agreement with fp32 by task: AP50, mIoU or share of equal top-1 classes."""
 
 _MOST_UNLIKE = 0.5
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Frames to quantise with and to compare on.
+    """Frames for calibration and comparison.
 
     Attributes:
-        calibrate: The user's frames for int8; held-out ones among them are compared on.
-        check: Frames to compare on in place of those.
+        calibrate: The user's frames for int8; some are held out for the comparison.
+        check: Frames for the comparison instead of those.
     """
 
     calibrate: Frames | None = None
     check: Frames | None = None
 
     def parts(self) -> tuple[Frames | None, Frames | None]:
-        """What to quantise with, and what to compare on."""
+        """Frames for calibration, and frames for the comparison."""
         if self.check is not None or self.calibrate is None:
             return self.calibrate, self.check
         return split(self.calibrate)
@@ -50,14 +50,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Format:
-    """How a file of lower precision is made and kept, and what runs it.
+    """How a lower-precision file is made and kept, and which engine runs it.
 
     Attributes:
         engine: The engine's name.
-        device: Where it computes.
-        suffix: Of its files.
-        make: Writes one; the frames are those to quantise with, None for other than int8.
-        keep: Puts it where it shall stay, with what it tells of itself.
+        device: The engine's device.
+        suffix: Suffix of its files.
+        make: Writes a file; the frames are for calibration, None for other precisions than int8.
+        keep: Moves it to its destination, with its description.
     """
 
     engine: str
@@ -70,10 +70,10 @@ class Format:
 def with_graph(
     files: ModelFiles, card: ModelCard, precision: str
 ) -> tuple[ModelFiles, dict[str, str]]:
-    """The files with a graph in fp32, exported now if need be, and what the new file shall tell.
+    """The files with an fp32 graph, exported now if necessary, and the new file's description.
 
     Raises:
-        ModelError: The graph is of lower precision itself.
+        ModelError: The graph is in lower precision itself.
     """
     if files.precision != "fp32":
         raise ModelError(
@@ -92,15 +92,15 @@ def compared(
     evidence: Evidence | None,
     force: bool,
 ) -> Agreement | None:
-    """Make a file of lower precision, compare it with fp32, and keep it where they agree."""
+    """Make a lower-precision file, compare it with fp32, and keep it if they agree."""
     calibrate, check = (evidence or Evidence()).parts()
     if check is None:
         raise ModelError(
-            f"{precision} must be compared with fp32 on real frames, and none are given"
+            f"{precision} must be compared with fp32 on real frames, and none were given"
         )
     if precision == "int8":
         if calibrate is None:
-            raise ModelError("int8 takes frames to calibrate on")
+            raise ModelError("int8 needs frames to calibrate on")
         _log.info("calibrating on %d frames of %s", len(calibrate.batches), calibrate.source)
     _check_frames([f for f in (calibrate, check) if f is not None], force)
     with tempfile.TemporaryDirectory(prefix="livevision-lower-") as folder:
@@ -120,10 +120,10 @@ def _judge(
     frames: Frames,
     force: bool,
 ) -> Agreement | None:
-    """Compare a lowered graph with fp32, and refuse it below the bound.
+    """Compare a lower-precision graph with fp32, and reject it below the minimum.
 
     Raises:
-        ModelError: It agrees too little, or nothing can be compared.
+        ModelError: They agree too little, or cannot be compared.
     """
     from livevision.inference.agreement import NothingToCompare, agreement
 
@@ -149,15 +149,15 @@ def _judge(
         )
         if not force:
             raise ModelError(
-                f"{line} is asked for. Calibrate on more frames like those it will see, or keep it "
-                "all the same with --force"
+                f"{line} is required. Calibrate on more frames like those of the application, or "
+                "keep it anyway with --force"
             )
-        _log.warning("%s is asked for; kept because of --force", line)
+        _log.warning("%s is required; kept because of --force", line)
     return found
 
 
 def _check_frames(parts: list[Frames], force: bool) -> None:
-    """See that frames are pictures of something.
+    """Check that frames are real pictures.
 
     Raises:
         ModelError: Most are blank or noise.
@@ -169,5 +169,5 @@ def _check_frames(parts: list[Frames], force: bool) -> None:
                 "noise, so that nothing can be learned from them"
             )
             if not force:
-                raise ModelError(f"{line}; give frames like those the model will see, or --force")
-            _log.warning("%s; gone on because of --force", line)
+                raise ModelError(f"{line}; give frames like those of the application, or --force")
+            _log.warning("%s; continuing because of --force", line)

@@ -1,4 +1,4 @@
-"""Frames of the user's own, for settling the ranges of int8 and for comparing it with fp32."""
+"""The user's frames for calibrating int8 and comparing it with fp32."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from livevision.preprocess.fit import make_fit
 from livevision.protocols import Task
 
 MOST = 300
-"""Frames that are kept of all sources together, evenly spread."""
+"""Maximum frames of all sources together, evenly spread."""
 
 FEWEST = 8
 _BLOCKS = 9
@@ -31,12 +31,12 @@ _LEAST_LIKENESS = 0.6
 
 @dataclass(frozen=True)
 class Frames:
-    """Inputs of a net made of frames: each is a batch of one.
+    """Inputs of a net made from frames, in batches of one.
 
     Attributes:
         batches: In the sources' order.
         source: Names of the sources, for messages and records.
-        unlike_pictures: Share of them that are blank or noise, 0..1.
+        unlike_pictures: Share of frames that are blank or noise, 0..1.
     """
 
     batches: list[Batch]
@@ -45,9 +45,9 @@ class Frames:
 
 
 def read_frames(sources: Sequence[str], task: Task, most: int = MOST) -> Frames:
-    """Frames of videos, pictures, folders or patterns, laid into a net's input as a run does it.
+    """Read frames of videos, pictures, folders or globs, preprocessed as in a run.
 
-    Of longer videos evenly spread frames are kept, between half of ``most`` and ``most``.
+    Of long videos evenly spread frames are kept, between half of ``most`` and ``most``.
 
     Raises:
         UsageError: There are too few frames, or a source is live.
@@ -77,7 +77,7 @@ def read_frames(sources: Sequence[str], task: Task, most: int = MOST) -> Frames:
 
 
 def frames_for(card: ModelCard, files: ModelFiles, sources: Sequence[str]) -> Frames | None:
-    """Frames of videos or pictures as a model's inputs; None where no sources are given.
+    """Frames of videos or pictures as a model's inputs; None without sources.
 
     Raises:
         UsageError: There are too few frames, or a source is live.
@@ -90,9 +90,9 @@ def frames_for(card: ModelCard, files: ModelFiles, sources: Sequence[str]) -> Fr
 
 
 def split(frames: Frames) -> tuple[Frames, Frames]:
-    """Two thirds to calibrate on and a third to compare on.
+    """Split frames: two thirds for calibration and a third for comparison.
 
-    In runs of neighbours, since one frame of a video is nearly the next one.
+    Neighbouring frames stay together, since consecutive video frames are nearly equal.
     """
     count = len(frames.batches)
     blocks = [i * min(_BLOCKS, count) // count for i in range(count)]
@@ -115,7 +115,7 @@ def _frames(places: Sequence[tuple[str, str]]) -> Iterator[Frame]:
 
 
 def _is_picture(image: npt.NDArray[np.uint8]) -> bool:
-    """Whether an image has contrast, and neighbouring pixels that are more alike than others."""
+    """Whether an image has contrast, and neighbouring pixels are more alike than others."""
     green = image[..., 1].astype(np.float32)
     contrast = float(green.std())
     if contrast < _LEAST_CONTRAST:

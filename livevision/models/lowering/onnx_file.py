@@ -1,4 +1,4 @@
-"""Models as ONNX files of lower precision: fp16 and int8."""
+"""Lower-precision ONNX files of models: fp16 and int8."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def write_onnx(
     evidence: Evidence,
     force: bool = False,
 ) -> Agreement | None:
-    """Write a model as an ONNX file of lower precision, once it has been seen to agree with fp32.
+    """Write a model as a lower-precision ONNX file, if it agrees with fp32.
 
     Args:
-        files: As for ``write_openvino``, and so are the others and what is raised.
-        card: What the file shall tell about the model.
+        files: As for ``write_openvino``, as are the errors.
+        card: The model's card, for the description.
         output: The .onnx file.
-        precision: "fp16", which GPUs gain by, or "int8", which CPUs do.
+        precision: "fp16", which is faster on GPUs, or "int8", which is faster on CPUs.
         evidence: Real frames.
-        force: Keep the file all the same.
+        force: Keep the file even if it disagrees.
     """
     files, told = with_graph(files, card, precision)
     assert files.graph is not None
@@ -58,7 +58,7 @@ def write_onnx(
 def make_onnx(
     graph: Path, calibrate: Frames | None, path: Path, *, symmetric: bool = False
 ) -> None:
-    """Write a graph in int8, or in fp16 where there is nothing to calibrate on."""
+    """Write a graph in int8, or in fp16 without frames for calibration."""
     for package in ("onnx", "onnxruntime"):
         if find_spec(package) is None:
             raise ModelError(missing_package(package, "lowering an ONNX file", "export"))

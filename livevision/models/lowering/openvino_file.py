@@ -1,4 +1,4 @@
-"""Models as OpenVINO files: fp32, fp16, bf16 and int8."""
+"""OpenVINO files of models: fp32, fp16, bf16 and int8."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def write_openvino(
     evidence: Evidence | None = None,
     force: bool = False,
 ) -> Agreement | None:
-    """Write a model in OpenVINO's format, once it has been seen to agree with fp32.
+    """Write a model in OpenVINO's format, if it agrees with fp32.
 
     Args:
-        files: The model: its graph in fp32 if it has one, else its weights are exported first.
-        card: What the file shall tell about the model.
-        output: The .xml file; the .bin stands beside it.
+        files: The model: its fp32 graph if it has one, else its weights, which are exported first.
+        card: The model's card, for the description.
+        output: The .xml file; the .bin goes beside it.
         precision: "fp32", "fp16" (half the size; computed in fp32), "bf16" (stored in fp32 and
             computed in bf16) or "int8".
-        evidence: Real frames; needed for all but fp32.
-        force: Keep the file though it agrees too little, or though nothing could be compared.
+        evidence: Real frames; required for all but fp32.
+        force: Keep the file even if it disagrees or cannot be compared.
 
     Returns:
-        The agreement with fp32; None for fp32, and where nothing could be compared.
+        The agreement with fp32; None for fp32, and if it cannot be compared.
 
     Raises:
-        ModelError: A package is missing, or the graph is refused.
+        ModelError: A package is missing, or the graph is rejected.
         OutputError: The file cannot be written.
     """
     from livevision.inference.openvino_file import read_graph, write_graph

@@ -1,4 +1,4 @@
-"""Models as plans of TensorRT for this machine's GPU: fp32, fp16 and int8."""
+"""TensorRT plans of models for this machine's GPU: fp32, fp16 and int8."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def write_tensorrt(
     evidence: Evidence | None = None,
     force: bool = False,
 ) -> Agreement | None:
-    """Write a model as a plan of TensorRT for this machine's GPU, compared with fp32 on it.
+    """Write a model as a TensorRT plan for this machine's GPU, if it agrees with fp32.
 
     Args:
-        files: As for ``write_openvino``, and so are the others and what is raised.
-        card: What the file shall tell about the model.
-        output: The .engine file; a .json stands beside it.
+        files: As for ``write_openvino``, as are the errors.
+        card: The model's card, for the description.
+        output: The .engine file; a .json goes beside it.
         precision: "fp32", "fp16" or "int8".
-        evidence: Real frames; needed for all but fp32.
-        force: Keep the file all the same.
+        evidence: Real frames; required for all but fp32.
+        force: Keep the file even if it disagrees.
     """
     check_tensorrt()
     from livevision.inference.tensorrt_engine import write_engine
@@ -74,7 +74,7 @@ def write_tensorrt(
 
 
 def check_tensorrt() -> None:
-    """See that a plan can be built here.
+    """Check that a plan can be built here.
 
     Raises:
         ModelError: A package or the GPU is missing.
@@ -85,6 +85,6 @@ def check_tensorrt() -> None:
     reason = why_not_on_gpu("tensorrt")
     if reason is not None:
         raise ModelError(
-            f"--format tensorrt builds on the GPU that the file shall run on: {reason}; take "
+            f"--format tensorrt builds on the GPU that will run the file: {reason}; use "
             "--format onnx here, and build there"
         )

@@ -1,4 +1,4 @@
-"""Files that belong together, each written whole or not at all."""
+"""Writes files that belong together, each atomically."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from livevision.files import write_whole
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files that belong together; each appears when it is complete, the last one last.
+    """Write files that belong together; each appears when it is complete, in this order.
 
     Raises:
         OutputError: One cannot be written.

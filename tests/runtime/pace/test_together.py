@@ -69,7 +69,7 @@ def test_two_images_in_one_call_give_what_each_gives_alone(task: str, engine: st
     "changes", [{"weights": None, "graph": Path("own.onnx")}, {"precision": "int8"}]
 )
 def test_a_graph_for_one_image_takes_no_more(changes: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match="for one image a call"):
+    with pytest.raises(ModelError, match="for one image per call"):
         _model("segment", **changes).open_together(2)
 
 
