@@ -184,7 +184,7 @@ def test_a_pipeline_that_gives_no_frame_leaves_the_stream_to_ffmpeg(
     run = Run(Settings.of(source="rtsp://cam/stream", headless=True), Meter())
     assert run.sources.open(0) == "a stream"  # type: ignore[comparison-overlap]
     assert [kind for kind, _ in opened] == ["gstreamer", "stream"]
-    assert "no frame; trying with FFmpeg" in caplog.text
+    assert "no frame; falling back to FFmpeg" in caplog.text
 
 
 def test_what_a_decoder_may_be_called() -> None:

@@ -113,7 +113,7 @@ def test_a_size_that_cannot_be_opened_is_told_of_and_passed_over(
         assert sum(1 for _ in frames) > 20
     assert (256, 256) not in slow.seen
     assert (192, 192) in slow.seen
-    assert "no room for it; going on without that size" in caplog.text
+    assert "no room for it; continuing without that size" in caplog.text
 
 
 def test_the_display_shows_size_and_stride(

@@ -112,4 +112,4 @@ def test_the_log_and_the_report_say_what_was_taken(
         model.open()
         assert model.agreement is not None
     assert "AP50 0.980" in caplog.text
-    assert "not known" not in caplog.text
+    assert "unknown" not in caplog.text

@@ -112,4 +112,4 @@ def test_without_a_gpu_it_says_so_before_anything_else(
     monkeypatch.setattr(select, "has_driver", lambda: False)
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, ModelError)
-    assert "no CUDA device here; take --format onnx here, and build there" in str(result.exception)
+    assert "no CUDA device here; use --format onnx here, and build there" in str(result.exception)
