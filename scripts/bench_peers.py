@@ -33,12 +33,25 @@ SEGMENT_SIZE = "640x360"
 
 @dataclass(frozen=True)
 class Contestant:
-    """A program of scripts/peers with its arguments; {clip} and {folder} are filled in."""
+    """A program of scripts/peers with its arguments, in which {clip} and the like are filled in."""
 
     title: str
     python: str
     program: str
     arguments: tuple[str, ...]
+
+
+def prepare(net: str, python: str, shared: Path, file: Path | None) -> None:
+    """Have a net's own package export it, or take a file that the user has.
+
+    Raises:
+        RuntimeError: It cannot be exported.
+    """
+    if file is not None:
+        (shared / f"{net}.onnx").symlink_to(file.resolve())
+        return
+    exporting = Contestant(net, python, "export_foreign.py", (net, "{shared}"))
+    run(exporting, Path(), shared / "export", shared)
 
 
 def contestants(task: str, ours: str, theirs: str) -> list[Contestant]:
@@ -76,6 +89,44 @@ def contestants(task: str, ours: str, theirs: str) -> list[Contestant]:
     return rows
 
 
+FOREIGN = {
+    "yolo11n": "Ultralytics",
+    "yolo26n": "Ultralytics",
+    "rt-detr": "supervision, transformers",
+    "rf-detr": "supervision, rfdetr",
+    "yolox-nano": "supervision, ONNX Runtime",
+}
+"""Nets of others, and what runs them beside livevision: each is a table of its own."""
+
+
+TASKS = ["detect", "segment", *FOREIGN]
+
+
+def of_others(net: str, ours: str, theirs: str) -> list[Contestant]:
+    """livevision and a net's own package on the same weights, livevision first."""
+    video = ("{clip}", "{folder}/out.mp4")
+    graph = f"{{shared}}/{net}.onnx"
+    rows = [
+        Contestant(
+            f"livevision, {net}.onnx{how}",
+            ours,
+            "livevision_run.py",
+            (*video, graph, "detect", precision),
+        )
+        for how, precision in (("", "fp32"), (", bf16", "bf16"))
+        if precision in precisions()
+    ]
+    if FOREIGN[net] != "Ultralytics":
+        program = "supervision_foreign.py"
+        return [*rows, Contestant(f"{FOREIGN[net]}", theirs, program, (*video, net, "{shared}"))]
+    held = ["openvino", "openvino-fp32"] if "bf16" in precisions() else ["openvino"]
+    for backend in held:
+        arguments = ("{clip}", "{folder}", f"{{shared}}/{net}_openvino_model", backend)
+        title = f"Ultralytics, {backend.replace('-', ' held to ')}"
+        rows.append(Contestant(title, theirs, "ultralytics_predict.py", arguments))
+    return rows
+
+
 def precisions() -> list[str]:
     """What OpenVINO computes in on this processor."""
     import openvino
@@ -84,14 +135,23 @@ def precisions() -> list[str]:
     return ["fp32", *(name.lower() for name in can)]
 
 
-def run(contestant: Contestant, clip: Path, folder: Path) -> dict[str, float] | None:
+def run(
+    contestant: Contestant, clip: Path, folder: Path, shared: Path | None = None
+) -> dict[str, float] | None:
     """One turn; None where the program only prepared something for its next turn.
+
+    Args:
+        contestant: Who.
+        clip: The video.
+        folder: Of the contestant's own, for what it writes.
+        shared: Of nets that several contestants run.
 
     Raises:
         RuntimeError: the program failed; the text ends with what it said last.
     """
     folder.mkdir(exist_ok=True)
-    arguments = [a.format(clip=clip, folder=folder) for a in contestant.arguments]
+    places = {"clip": clip, "folder": folder, "shared": shared}
+    arguments = [a.format(**places) for a in contestant.arguments]
     quiet = {"YOLO_CONFIG_DIR": str(folder), "YOLO_OFFLINE": "True", "YOLO_AUTOINSTALL": "False"}
     done = subprocess.run(
         [contestant.python, str(HERE / "peers" / contestant.program), *arguments],
@@ -159,7 +219,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     lend_cache("MPLCONFIGDIR", "matplotlib")
     from matplotlib.figure import Figure
 
-    tasks = [task for task in ("detect", "segment") if task in results]
+    tasks = [task for task in TASKS if task in results]
     figure = Figure((9, 1 + 0.45 * sum(len(results[t]) for t in tasks)), layout="constrained")
     figure.suptitle(f"{results['processor']}, {results['date']}", fontsize=8)
     all_axes = figure.subplots(
@@ -193,7 +253,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--peers", default=sys.executable, help="Python of the others")
     parser.add_argument("--clip", type=Path, help="(default: the demo's, made 1280x720)")
-    parser.add_argument("--task", choices=["detect", "segment"], action="append")
+    parser.add_argument(
+        "--task",
+        choices=TASKS,
+        action="append",
+        help="(default detect and segment; a net's name compares with its own package)",
+    )
+    parser.add_argument("--yolox", type=Path, metavar="FILE.onnx", help="A trained YOLOX-nano")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (default 3)")
     parser.add_argument("--frames", type=int, help="of the clip (default all)")
     parser.add_argument("--json", type=Path, help="a file for every turn's figures")
@@ -210,12 +276,19 @@ def main() -> int:
         clip = Path(name) / "clip.mp4"
         enlarge(arguments.clip or sample_clip(Path(name)), clip, frames=arguments.frames)
         for task in arguments.task or ["detect", "segment"]:
-            rows = contestants(task, sys.executable, arguments.peers)
+            if task in FOREIGN:
+                if task == "yolox-nano" and arguments.yolox is None:
+                    parser.error("--task yolox-nano takes --yolox FILE.onnx")
+                given = arguments.yolox if task == "yolox-nano" else None
+                prepare(task, arguments.peers, Path(name), given)
+                rows = of_others(task, sys.executable, arguments.peers)
+            else:
+                rows = contestants(task, sys.executable, arguments.peers)
             turns: dict[str, list[dict[str, float]]] = {row.title: [] for row in rows}
             # The turn before the first one warms caches and exports what has to be exported.
             for turn in tqdm(range(arguments.rounds + 1), desc=task, disable=None):
                 for row in rows:
-                    figures = run(row, clip, Path(name) / row.title.replace(" ", "-"))
+                    figures = run(row, clip, Path(name) / row.title.replace(" ", "-"), Path(name))
                     if turn > 0 and figures is not None:
                         turns[row.title].append(figures)
             results[task] = turns

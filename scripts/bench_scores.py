@@ -12,7 +12,7 @@ import csv
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import livevision
 from livevision.bench import nets
 from livevision.cli.machine import processor
+from livevision.errors import UsageError
 from livevision.files import lend_cache
 
 Size = tuple[int, int]
@@ -108,7 +109,7 @@ def measure(
         for part in parts
         for name in part.models
         for precision in precisions
-        for size in part.sizes
+        for size in sizes_of(name, part.sizes)
     ]
     times: list[list[float]] = [[] for _ in wanted]
     for _ in range(rounds):
@@ -123,12 +124,46 @@ def measure(
         ms = statistics.median(kept)
         points.append(
             Point(
-                part.data, name, found.engine, precision, *size,
+                part.data, shown(name), found.engine, precision, *size,
                 round(ms, 2), round(min(kept), 2), round(max(kept), 2), round(score, 1),
             )
         )  # fmt: skip
-        say(f"{name} {size[0]}x{size[1]} {found.engine}: {ms:.2f} ms, {score:.1f}")
+        say(f"{shown(name)} {size[0]}x{size[1]} {found.engine}: {ms:.2f} ms, {score:.1f}")
     return points
+
+
+def sizes_of(name: str, sizes: Sequence[Size]) -> list[Size]:
+    """Of some sizes those that a model takes; its own where it takes none of them."""
+    if not Path(name).suffix:
+        return list(sizes)
+    taken = []
+    for size in sizes:
+        try:
+            livevision.load(name, imgsz=size)
+        except UsageError:
+            continue
+        taken.append(size)
+    return taken or [livevision.load(name).card.input_size]
+
+
+def shown(name: str) -> str:
+    """A model's name, or that of a file."""
+    return Path(name).name
+
+
+def with_others(parts: Sequence[Field], others: Sequence[str], data: Path) -> list[Field]:
+    """The fields, the detectors with files of others beside them.
+
+    A folder that holds none of the fields' data sets is one itself, of pictures with boxes.
+    """
+    known = [part for part in parts if (data / part.data).is_dir()]
+    if not known:
+        known = [replace(parts[0], title=f"Detection, {data.name}", data=".")]
+    boxes = known[0].figure[0] == "AP50"
+    return [
+        replace(known[0], models=(*known[0].models, *others)) if boxes else known[0],
+        *known[1:],
+    ]
 
 
 def write_table(points: Iterable[Point], file: Path) -> None:
@@ -157,7 +192,7 @@ def plot(points: Sequence[Point], parts: Sequence[Field], caption: str, file: Pa
     panels = figure.subplots(1, len(parts), squeeze=False)[0]
     for axes, part in zip(panels, parts, strict=True):
         for place, name in enumerate(part.models):
-            of_model = [point for point in points if point.model == name]
+            of_model = [point for point in points if point.model == shown(name)]
             for precision in dict.fromkeys(point.precision for point in of_model):
                 line = [point for point in of_model if point.precision == precision]
                 _draw(axes, line, f"C{place}", first=precision == of_model[0].precision)
@@ -205,12 +240,16 @@ def say(text: str) -> None:
 def main(arguments: Sequence[str] | None = None, parts: Sequence[Field] = FIELDS) -> int:
     """Measure, and write `speed.csv` and `speed.svg`."""
     parser = argparse.ArgumentParser(prog="bench_scores", description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="Folder of the data sets.")
+    parser.add_argument("--data", type=Path, required=True, help="Folder of the data sets, or one.")
+    parser.add_argument(
+        "--others", nargs="+", default=[], metavar="FILE", help="Detectors of others beside ours."
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--precision", nargs="+", default=["fp32"], help="(default fp32)")
     parser.add_argument("--rounds", type=int, default=3, help="(default 3)")
     parser.add_argument("--repeats", type=int, default=30, help="Images of a round (default 30).")
     given = parser.parse_args(arguments)
+    parts = with_others(parts, given.others, given.data)
     points = measure(parts, given.precision, given.data, given.rounds, given.repeats)
     given.out.mkdir(parents=True, exist_ok=True)
     write_table(points, given.out / "speed.csv")

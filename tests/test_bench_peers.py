@@ -44,6 +44,24 @@ def test_ours_comes_first_and_in_bf16_where_the_processor_has_it(
             assert {row.arguments[-1] for row in theirs} == {"torch", "openvino"} | held
 
 
+def test_nets_of_others_run_from_the_same_weights(
+    peers: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(peers, "precisions", lambda: ["fp32", "bf16"])
+    for net in peers.FOREIGN:
+        rows = peers.of_others(net, "our-python", "their-python")
+        assert [row.arguments[4] for row in rows if row.python == "our-python"] == ["fp32", "bf16"]
+        assert rows[0].arguments[2] == f"{{shared}}/{net}.onnx"
+        theirs = [row for row in rows if row.python == "their-python"]
+        assert theirs
+        assert all(any("{shared}" in a for a in row.arguments) for row in theirs)
+        assert all((SCRIPTS / "peers" / row.program).is_file() for row in rows)
+    mine = tmp_path / "mine.onnx"
+    mine.write_bytes(b"a graph")
+    peers.prepare("yolox-nano", "no-python", tmp_path, mine)
+    assert (tmp_path / "yolox-nano.onnx").read_bytes() == b"a graph"
+
+
 def test_rates_are_told_as_ratios_to_ours(peers: Any) -> None:
     text = peers.table({"livevision": turn(100), "another": turn(40)})
     assert text.splitlines()[2].endswith("×1.00 |")

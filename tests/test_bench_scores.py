@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.datasets.making import picture, png
+from tests.models.foreign import making
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -95,3 +96,23 @@ def test_other_precisions_are_dashed(script: Any, tmp_path: Path) -> None:
     assert text == (tmp_path / "p.svg").read_text()
     assert ">in bf16<" in text
     assert re.search(r"stroke-dasharray: [\d.]+,", text)
+
+
+def test_files_of_others_stand_beside_ours(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    open_, closed = making.yolox(tmp_path / "x.onnx", 64, written=False), tmp_path / "y.onnx"
+    rows = np.zeros((1, 6, 84), np.float32)
+    told = {"names": "['a', 'b']", "imgsz": "[64, 64]"}
+    making.fixed(closed, {"output0": rows}, metadata=told)
+    sizes = ((32, 32), (64, 64))
+    assert script.sizes_of(str(open_), sizes) == list(sizes)
+    assert script.sizes_of(str(closed), sizes) == [(64, 64)]
+    assert script.sizes_of(str(closed), sizes[:1]) == [(64, 64)]
+    parts = script.with_others(script.FIELDS, [str(closed)], tmp_path)
+    (part,) = parts
+    assert (part.data, part.figure[0], part.models[-1]) == (".", "AP50", str(closed))
+    (tmp_path / "camvid").mkdir()
+    (part,) = script.with_others(script.FIELDS, [str(closed)], tmp_path)
+    assert str(closed) not in part.models

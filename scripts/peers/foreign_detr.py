@@ -11,15 +11,16 @@ import numpy as np
 import onnxruntime
 import torch
 from PIL import Image
-from reference_tools import CONF, Part, described, lively, looking, rows, settle, spread
+from reference_tools import CONF, Part, described, lively, looking, prepared, rows, settle, spread
 
 SIZE = 320
 LABELS = 80
 
 
 def rfdetr(kind, folder, pictures):
-    """RF-DETR Nano."""
+    """RF-DETR Nano; resized as its prediction does."""
     from rfdetr import RFDETRNano
+    from torchvision.transforms.functional import resize
 
     model = RFDETRNano(pretrain_weights=None, device="cpu")
     net = model.model.model
@@ -31,11 +32,20 @@ def rfdetr(kind, folder, pictures):
     described(folder / "rfdetr.yaml", labels=[f"class {n}" for n in range(91)])
     session = onnxruntime.InferenceSession(str(folder / "rfdetr.onnx"))
     name = session.get_inputs()[0].name
-    model.model.model = lambda batch: tuple(
-        map(torch.from_numpy, session.run(None, {name: batch.numpy()})[:2])
-    )
+
+    class Exported(torch.nn.Module):
+        def forward(self, batch):
+            return tuple(map(torch.from_numpy, session.run(None, {name: batch.numpy()})[:2]))
+
+    model.model.model = Exported().eval()
+    resized = [model.model.resolution] * 2
+
+    def prepare(image):
+        pixels = torch.from_numpy(image).permute(2, 0, 1) / 255
+        return 255 * resize(pixels, resized, antialias=False).permute(1, 2, 0)
+
     found = {}
-    for picture in pictures:
+    for picture in prepared(folder, kind, pictures, prepare):
         boxes = model.predict(cv2.imread(picture)[..., ::-1].copy(), threshold=CONF)
         found[picture] = rows(boxes.xyxy, boxes.confidence, boxes.class_id)
     return found
@@ -112,8 +122,13 @@ def _found(net, kind, folder, pictures):
     described(folder / f"{kind}.yaml", labels="coco80")
     session = onnxruntime.InferenceSession(path)
     processor = RTDetrImageProcessor(size={"width": SIZE, "height": SIZE})
+
+    def prepare(image):
+        pixels = processor(images=Image.fromarray(image), return_tensors="np")["pixel_values"]
+        return 255 * pixels[0].transpose(1, 2, 0)
+
     found = {}
-    for picture in pictures:
+    for picture in prepared(folder, kind, pictures, prepare):
         whole = Image.open(picture).convert("RGB")
         given = {names[0][0]: processor(images=whole, return_tensors="np")["pixel_values"]}
         if kind.endswith("-scored"):

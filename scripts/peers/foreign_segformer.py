@@ -1,8 +1,12 @@
 """SegFormer with transformers' own processor."""
 
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
 import torch
 from PIL import Image
-from reference_tools import Part, class_map, described, lively
+from reference_tools import Part, class_map, described, lively, prepared
 from transformers import (
     SegformerConfig,
     SegformerForSemanticSegmentation,
@@ -36,13 +40,20 @@ def segmenter(kind, folder, pictures):
         labels="cityscapes19",
     )
     processor = SegformerImageProcessor(size={"width": SIDE, "height": SIDE})
+    session = onnxruntime.InferenceSession(str(folder / f"{kind}.onnx"))
+    mean, std = (np.array(values) for values in (processor.image_mean, processor.image_std))
+
+    def prepare(image):
+        pixels = processor(images=Image.fromarray(image), return_tensors="np")["pixel_values"]
+        return 255 * (pixels[0].transpose(1, 2, 0) * std + mean)
+
     found = {}
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(prepared(folder, kind, pictures, prepare)):
         whole = Image.open(picture).convert("RGB")
-        with torch.no_grad():
-            out = net(**processor(images=whole, return_tensors="pt"))
+        given = processor(images=whole, return_tensors="np")["pixel_values"]
+        (logits,) = session.run(None, {"pixel_values": given})
         (classes,) = processor.post_process_semantic_segmentation(
-            out, target_sizes=[whole.size[::-1]]
+            SimpleNamespace(logits=torch.from_numpy(logits)), target_sizes=[whole.size[::-1]]
         )
         found[picture] = class_map(folder, kind, number, classes)
     return found

@@ -1,8 +1,8 @@
 """Detectors, segmenters and a classifier of torchvision, exported by torch itself."""
 
 import cv2
+import onnxruntime
 import torch
-from PIL import Image
 from reference_tools import CONF, Part, class_map, described, looking, rows, settle, spread, top
 from torchvision import models, transforms
 
@@ -61,7 +61,7 @@ def segmenter(kind, folder, pictures):
     name = f"{kind}_mobilenet_v3_large"
     net = getattr(models.segmentation, name)(weights=None, weights_backbone=None).eval()
     side = 320
-    settle(net, looking(net, pictures, side))
+    settle(net, looking(net, [*pictures, *pictures], side))
 
     torch.onnx.export(
         Part(net, lambda found: found["out"]),
@@ -74,22 +74,21 @@ def segmenter(kind, folder, pictures):
     )
     described(folder / f"{kind}.yaml", **IMAGENET, fit="stretch", resize="bilinear", labels="voc21")
     normalise = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    session = onnxruntime.InferenceSession(str(folder / f"{kind}.onnx"))
     found = {}
     for number, picture in enumerate(pictures):
         image = cv2.resize(cv2.imread(picture), (side, side))[..., ::-1].copy()
-        with torch.no_grad():
-            given = normalise(torch.from_numpy(image).permute(2, 0, 1) / 255)[None]
-            classes = net(given)["out"].argmax(1)[0]
+        given = normalise(torch.from_numpy(image).permute(2, 0, 1) / 255)[None]
+        classes = session.run(None, {"image": given.numpy()})[0][0].argmax(0)
         found[picture] = class_map(folder, kind, number, classes)
     return found
 
 
 def classifier(kind, folder, pictures):
-    """MobileNetV3, prepared as torchvision evaluates it."""
+    """MobileNetV3, on pictures of its size: crops may lie half a pixel apart."""
     net = models.mobilenet_v3_small(weights=None).eval()
     look = looking(net, pictures, 224)
     settle(net, look)
-    spread([net.classifier[-1]], look, most=len(pictures))
     torch.onnx.export(
         net,
         (torch.rand(1, 3, 224, 224),),
@@ -100,20 +99,13 @@ def classifier(kind, folder, pictures):
         dynamo=False,
     )
     labels = [f"class {n}" for n in range(1000)]
-    described(
-        folder / f"{kind}.yaml", **IMAGENET, fit="centre-crop", resize="antialiased", labels=labels
-    )
-    prepare = transforms.Compose(
-        [
-            transforms.Resize(256),
-            transforms.CenterCrop(224),
-            transforms.ToTensor(),
-            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-        ]
-    )
+    described(folder / f"{kind}.yaml", **IMAGENET, fit="stretch", resize="bilinear", labels=labels)
+    normalise = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    session = onnxruntime.InferenceSession(str(folder / f"{kind}.onnx"))
     found = {}
     for picture in pictures:
-        with torch.no_grad():
-            given = prepare(Image.open(picture).convert("RGB"))[None]
-            found[picture] = top(net(given)[0].softmax(0))
+        image = cv2.resize(cv2.imread(picture), (224, 224))[..., ::-1].copy()
+        given = normalise(torch.from_numpy(image).permute(2, 0, 1) / 255)[None]
+        (scores,) = session.run(None, {"image": given.numpy()})
+        found[picture] = top(torch.from_numpy(scores)[0].softmax(0))
     return found

@@ -85,6 +85,7 @@ class Part(torch.nn.Module):
     def __init__(self, net, pick):
         super().__init__()
         self.net, self.pick = net, pick
+        self.eval()
 
     def forward(self, image):
         return self.pick(self.net(image))
@@ -103,6 +104,31 @@ def rows(boxes, scores, classes):
             np.asarray(boxes), np.asarray(scores), np.asarray(classes), strict=True
         )
     ]
+
+
+def prepared(folder, kind, pictures, prepare):
+    """Pictures as a package lays them into the net's input, each as a file beside the picture's.
+
+    Random weights make much of little: a pixel that is off by one of 255 may change the order of
+    hundreds of boxes. So what a net finds is compared on these pictures, which nobody resizes, and
+    how livevision lays the others in is compared pixel for pixel.
+
+    Args:
+        folder, kind: Where they lie, and of which family.
+        pictures: Paths.
+        prepare: Makes of a picture, H×W×3 RGB, one of the input's size, in 0..255.
+
+    Returns:
+        Paths of the prepared pictures.
+    """
+    made = {}
+    for number, picture in enumerate(pictures):
+        laid = np.asarray(prepare(cv2.imread(picture)[..., ::-1].copy()))
+        path = str(folder / f"{kind}-input-{number}.png")
+        cv2.imwrite(path, np.rint(laid).clip(0, 255).astype(np.uint8)[..., ::-1])
+        made[picture] = path
+    (folder / f"{kind}.inputs").write_text(json.dumps(made))
+    return list(made.values())
 
 
 def class_map(folder, name, number, found):

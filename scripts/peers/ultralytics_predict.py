@@ -1,6 +1,7 @@
-"""Ultralytics' predict(save=True): ultralytics_predict.py CLIP FOLDER NET.yaml BACKEND.
+"""Ultralytics' predict(save=True): ultralytics_predict.py CLIP FOLDER NET BACKEND.
 
-BACKEND is torch, openvino, or openvino-fp32.
+NET is a YAML of Ultralytics', or the folder of an OpenVINO export. BACKEND is torch, openvino, or
+openvino-fp32.
 
 The weights are random, from the net's YAML: nothing is fetched, and the speed is that of trained
 ones but for the boxes, of which there are none to suppress and to draw. That favours this side.
@@ -19,7 +20,7 @@ from timing import timed
 from ultralytics import YOLO
 
 clip, out, net, backend = sys.argv[1:]
-model = YOLO(net)
+model = YOLO(net, task=None if net.endswith(".yaml") else "detect")
 if backend == "openvino-fp32":
     compiled_as_told = openvino.Core.compile_model
 
@@ -29,7 +30,7 @@ if backend == "openvino-fp32":
         )
 
     openvino.Core.compile_model = compiled_in_fp32
-if backend != "torch":
+if backend != "torch" and net.endswith(".yaml"):
     weights = Path(out) / f"{Path(net).stem}_openvino_model"
     if not weights.is_dir():
         model.save(Path(out) / f"{Path(net).stem}.pt")
