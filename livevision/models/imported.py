@@ -105,7 +105,13 @@ def remove(name: str) -> list[Path]:
     return gone
 
 
-def keep(name: str, file: Path, description: str, told: Mapping[str, Any]) -> Path:
+def keep(
+    name: str,
+    file: Path,
+    description: str,
+    told: Mapping[str, Any],
+    content: bytes | None = None,
+) -> Path:
     """Keep a copy of a file under a name, replacing an existing one.
 
     Args:
@@ -113,6 +119,7 @@ def keep(name: str, file: Path, description: str, told: Mapping[str, Any]) -> Pa
         file: The graph.
         description: Text of its YAML description.
         told: Facts for lists, see ``summary``.
+        content: Kept in place of what is in the file.
 
     Returns:
         The copy.
@@ -131,7 +138,9 @@ def keep(name: str, file: Path, description: str, told: Mapping[str, Any]) -> Pa
         for old in (place / f"{name}{suffix}" for suffix in SUFFIXES):
             if old != target:
                 old.unlink(missing_ok=True)
-        for source, copy in (*beside, (file, target)):
+        if content is not None:
+            write_whole(target, content)
+        for source, copy in (*beside, (file, target))[: None if content is None else -1]:
             with whole(copy) as part, source.open("rb") as read, part.open("wb") as written:
                 while piece := read.read(1 << 22):
                     written.write(piece)

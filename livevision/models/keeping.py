@@ -12,6 +12,7 @@ from livevision.errors import ModelError, OutputError
 from livevision.models import catalog, imported
 from livevision.models.fetching import fetch, sha256_of
 from livevision.models.foreign.description import beside
+from livevision.models.foreign.graph_file import has_parts
 from livevision.models.foreign.opening import open_foreign
 from livevision.models.pinned import PINNED, Pinned
 
@@ -55,7 +56,9 @@ def keep_file(
         told |= {"data": pinned.data, "score": dict(pinned.score)}
         text += f", fetched from {pinned.page}.\n"
     told["text"] = text
-    return imported.keep(name, file, opened.described().to_yaml(), told)
+    # One file is kept: weights beside it would stay behind.
+    content = opened.content() if file.suffix.lower() == ".onnx" and has_parts(file) else None
+    return imported.keep(name, file, opened.described().to_yaml(), told, content)
 
 
 def get(

@@ -12,7 +12,7 @@ LARGEST = 2 * 1024**3
 """Bytes: protobuf reads no larger message."""
 
 _PIXELS = ("float32", "float16", "uint8")
-_SIZES = "orig_target_sizes"
+_SIZES = ("orig_target_sizes", "orig_target_size", "target_sizes", "orig_sizes")
 """An input that the DETR family's exports take: width and height to give the boxes in."""
 
 
@@ -89,7 +89,7 @@ def image_graph(
     """
     images = [p for p in inputs if p.shape is None or len(p.shape) in (3, 4)]
     others = [p for p in inputs if p not in images]
-    sizes = next((p for p in others if p.name == _SIZES), None)
+    sizes = next((p for p in others if _takes_sizes(p)), None)
     listed = ", ".join(map(str, inputs)) or "nothing"
     if len(images) != 1 or any(p is not sizes for p in others):
         raise ModelError(f"{str(path)!r} takes {listed}; livevision gives a graph one image alone")
@@ -111,6 +111,19 @@ def image_graph(
         "NCHW": image.shape[2:], "NHWC": image.shape[1:3], "CHW": image.shape[1:]
     }[layout]  # fmt: skip
     return GraphFile(path, model, image, layout, (width, height), sizes, outputs, told)
+
+
+def _takes_sizes(port: Port) -> bool:
+    whole = port.dtype in ("int64", "int32", "float32")
+    return port.name in _SIZES and whole and port.shape is not None and port.shape[-1:] == (2,)
+
+
+def has_parts(path: Path) -> bool:
+    """Whether an ONNX file has weights in other files beside it."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    return any(map(onnx.external_data_helper.uses_external_data, model.graph.initializer))
 
 
 def _load(path: Path) -> Any:
@@ -139,6 +152,11 @@ def _load(path: Path) -> Any:
     except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
         first = str(error).partition("\n")[0]
         raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short ({first})") from error
+    if model.ByteSize() >= LARGEST:
+        raise ModelError(
+            f"{str(path)!r} has {model.ByteSize() / 1e9:.1f} GB of weights in the files beside it; "
+            "livevision takes less than 2 GB"
+        )
     if not model.graph.node:
         raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short (there are no nodes)")
     return model

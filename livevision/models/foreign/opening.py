@@ -75,6 +75,17 @@ class Foreign:
             return 0, 0
         return counts(wrapped(self.graph, self.description, size), self.graph)
 
+    def content(self) -> bytes:
+        """The ONNX graph with all its weights, as one file.
+
+        Raises:
+            ModelError: It is too large for one.
+        """
+        try:
+            return bytes(self.graph.model.SerializeToString())
+        except ValueError as error:
+            raise ModelError(f"{str(self.graph.path)!r} has 2 GB of weights or more") from error
+
     def described(self) -> Description:
         """The description with the class names in it."""
         return replace(self.description, labels=self.labels)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from livevision.errors import ModelError
 from livevision.models.foreign import inside
 from livevision.models.foreign.boxes import FLOOR, Boxes, best, corners, packed, suppressed
 from livevision.models.foreign.family import UNIT, Found, Kind, cells, dims
@@ -48,7 +49,10 @@ def recognise(graph: GraphFile) -> Found | None:
                 "a segmenter of Ultralytics'", {**known, "output": kind, "fit": "letterbox"}
             )
         if task not in _TASKS:
-            return None
+            raise ModelError(
+                f"{str(graph.path)!r} is a model of Ultralytics' for the task {task!r}; livevision "
+                f"reads detect, segment, pose (boxes alone), semantic and classify"
+            )
     if names and _is_rtdetr(graph, len(names)):
         rows = "end-to-end" if (dims(graph.outputs[0], 3) or (0,) * 3)[2] == 6 else "rows"
         return Found(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from onnx import TensorProto, helper
 
 import livevision
 from livevision.errors import ModelError, UsageError
+from livevision.models import keeping
 from livevision.models.foreign.opening import open_foreign
 from livevision.preprocess.fit import make_fit
 from tests.models.foreign import making
@@ -201,6 +205,22 @@ def _odd(tmp_path: Path, kind: str) -> Path:
             [value("y", TensorProto.FLOAT, [1, 12288])],
             domains=["mmdeploy"],
         )
+    elif kind == "rotated":
+        told = {"names": "['a', 'b']", "imgsz": "[64, 64]", "task": "obb"}
+        making.fixed(path, {"output0": np.zeros((1, 7, 84), np.float32)}, metadata=told)
+    elif kind == "weights":
+        onnx.save(
+            onnx.load(making.segmenter(path, (1, 3, 64, 64))),
+            path,
+            save_as_external_data=True,
+            location="weights.bin",
+            size_threshold=0,
+        )
+        (tmp_path / "weights.bin").unlink()
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "archive":
+        path.write_bytes(b"PK\x03\x04rest")
     elif kind == "two":
         both = [value(n, TensorProto.FLOAT, [1, 3, 64, 64]) for n in "ab"]
         node = helper.make_node("Add", ["a", "b"], ["y"])
@@ -221,6 +241,10 @@ ODD = {
     "rank": "no fixed number of dimensions",
     "operator": "mmdeploy.DeformAttention",
     "two": "one image alone",
+    "rotated": "for the task 'obb'; livevision reads detect",
+    "weights": "weights.bin",
+    "folder": "no such file",
+    "archive": "which can run any code",
 }
 
 
@@ -230,6 +254,60 @@ def test_a_file_that_is_none(kind: str, tmp_path: Path) -> None:
         livevision.load(_odd(tmp_path, kind))
     assert ODD[kind] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["pickle", "operator", "int64", "large"])
+def test_the_command_line_says_so_and_ends_with_4(kind: str, tmp_path: Path) -> None:
+    path = _odd(tmp_path, kind)
+    asked = ["--source", "synthetic", "--model", str(path), "--headless"]
+    done = subprocess.run(
+        [sys.executable, "-m", "livevision", *asked, "--output", str(tmp_path / "out.jsonl")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert ODD[kind] in line
+
+
+def test_weights_may_lie_in_a_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    whole = making.segmenter(tmp_path / "whole.onnx", (1, 3, 64, 64))
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    with livevision.load(whole, "onnx") as model:
+        expected = model(image).class_map
+    path = tmp_path / "parts" / "theirs.onnx"
+    path.parent.mkdir()
+    onnx.save(
+        onnx.load(whole), path, save_as_external_data=True, location="w.data", size_threshold=0
+    )
+    whole.with_suffix(".yaml").rename(path.with_suffix(".yaml"))
+    with livevision.load(path, "onnx") as model:
+        assert np.array_equal(model(image).class_map, expected)
+    keeping.keep_file("mine", path)
+    shutil.rmtree(path.parent)
+    for engine in ("onnx", "openvino"):
+        with livevision.load("mine", engine) as model:
+            assert np.array_equal(model(image).class_map, expected)
+
+
+@pytest.mark.parametrize("name", ["orig_target_sizes", "orig_sizes"])
+def test_the_size_to_give_boxes_in_has_several_names(name: str, tmp_path: Path) -> None:
+    outputs = {
+        "labels": np.array([[1]], np.int64),
+        "boxes": np.array([[[0, 16, 32, 48]]], np.float32),
+        "scores": np.array([[0.9]], np.float32),
+    }
+    path = making.fixed(tmp_path / "rt.onnx", outputs, sizes=True)
+    model = onnx.load(path)
+    model.graph.input[1].name = name
+    model.graph.input[1].type.tensor_type.shape.dim[0].dim_param = "N"
+    onnx.save(model, path)
+    with livevision.load(path, "onnx") as loaded:
+        assert loaded(IMAGE).xyxy.tolist() == [[0, 8, 16, 24]]
 
 
 def test_as_many_labels_as_classes(tmp_path: Path) -> None:
