@@ -1,1 +1,1 @@
-"""Measurements of this machine: the pipeline, each net, and the parts of a net."""
+"""Benchmarks on this machine: the pipeline, each net, and the parts of a net."""

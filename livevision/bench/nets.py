@@ -1,4 +1,4 @@
-"""How long each net takes for one image on this machine, beside its multiply-adds."""
+"""Time of each net for one image on this machine, beside its multiply-adds."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from livevision.models.choice import graph_file
 
 @dataclass(frozen=True, slots=True)
 class NetTime:
-    """One net's time.
+    """The time of one net.
 
     Attributes:
-        name: The model's.
-        engine: What computed it, such as "openvino cpu fp32".
+        name: Name of the model.
+        engine: Engine, device and precision, such as "openvino cpu fp32".
         input_size: (width, height) in pixels.
         madds: Multiply-adds for one image of that size.
         ms: Median time of one image in milliseconds.
@@ -43,7 +43,7 @@ class NetTime:
 
     @property
     def madds_per_s(self) -> float:
-        """Multiply-adds a second."""
+        """Multiply-adds per second."""
         return self.madds / (self.ms / 1e3)
 
 
@@ -56,17 +56,17 @@ def measure(
     threads: int | None = None,
     repeats: int = 20,
 ) -> NetTime:
-    """Time the whole graph of a net: pixels in, boxes or class maps or labels out.
+    """Time the whole graph of a net: pixels in, boxes, class maps or labels out.
 
-    The picture lies in the net's input already; decoding video and drawing are not in it. Nets
-    without trained weights run with random ones, which takes as long.
+    The picture has the input size already; decoding and drawing are not included. Nets without
+    trained weights run with random ones, which take as long.
 
     Args:
-        name, engine, device, precision, imgsz, threads: As ``livevision.load`` takes them.
-        repeats: Timed calls, after two that are not.
+        name, engine, device, precision, imgsz, threads: See ``livevision.load``.
+        repeats: Timed calls, after two for warm-up.
 
     Raises:
-        LivevisionError: As ``livevision.load``.
+        LivevisionError: See ``livevision.load``.
     """
     with model.load(
         name, engine, device, precision, imgsz=imgsz, threads=threads, untrained=True
@@ -93,7 +93,7 @@ def measure(
 
 
 def _madds(card: catalog.ModelCard, size: tuple[int, int], files: ModelFiles) -> float:
-    """Multiply-adds at a size: the card's, or counted; 0 where nobody can count them."""
+    """Multiply-adds at a size: the card's, or counted; 0 if they cannot be counted."""
     if card.decoder is not None:
         if files.outputs or files.graph is None:
             return 0.0
@@ -107,7 +107,7 @@ def _madds(card: catalog.ModelCard, size: tuple[int, int], files: ModelFiles) ->
 
 
 def every_net() -> list[str]:
-    """Shipped models, and the nets that none of them has, which take PyTorch to be made."""
+    """Shipped models, and the other nets, which need PyTorch."""
     shipped = catalog.names()
     if find_spec("torch") is None:
         return shipped
@@ -117,9 +117,9 @@ def every_net() -> list[str]:
 
 @contextlib.contextmanager
 def apart() -> Iterator[None]:
-    """A cache that is gone afterwards, and no word of random weights.
+    """Context with a temporary cache and no warnings about random weights.
 
-    The graphs of all nets together take gigabytes; random weights do not matter to time.
+    The graphs of all nets take gigabytes; random weights do not affect the time.
     """
     before = os.environ.get("XDG_CACHE_HOME")
     talk = logging.getLogger("livevision.models.model")
@@ -137,17 +137,17 @@ def apart() -> Iterator[None]:
 
 
 def processors() -> int:
-    """Processors that this process may use."""
+    """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """The models of these names, each seen to exist; all where none is named.
+    """The models of these names, checked to exist; all if no name is given.
 
     Raises:
-        UsageError: A name is not known.
+        UsageError: A name is unknown.
     """
     for name in names:
         if graph_file(name) is None:

@@ -1,8 +1,7 @@
-"""How long each part of a net takes, beside its share of the net's multiply-adds.
+"""Time of each part of a net, beside its share of the net's multiply-adds.
 
-Measured is the graph that users run, whole, on OpenVINO: it tells the time of each operation it
-executes and the operations of the exported graph that it was made of, whose names begin with those
-of the net's modules.
+The whole graph runs on OpenVINO, which reports the time of each executed operation and the exported
+operations it was made from; their names begin with those of the net's modules.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from livevision.inference.model_files import ModelFiles
 
 BETWEEN = "between operations"
-"""What a call takes beyond its operations: their scheduling, and copying in and out."""
+"""Overhead of a call beyond its operations: scheduling, and copying in and out."""
 
 _PIXELS = "pixels"
 _ROUNDS = 3
@@ -40,12 +39,12 @@ class PartTime:
     """One part of a net.
 
     Attributes:
-        part: Its name.
+        part: Name of the part.
         ms: Milliseconds for one image.
-        share: Of the time of the whole, 0..1.
+        share: Share of the total time, 0..1.
         madds: Multiply-adds for one image.
-        madds_share: Of those of the whole, 0..1.
-        operations: That the engine executes, those that take no time included.
+        madds_share: Share of the total multiply-adds, 0..1.
+        operations: Operations that the engine executes, including free ones.
     """
 
     part: str
@@ -58,16 +57,16 @@ class PartTime:
 
 @dataclass(frozen=True, slots=True)
 class NetParts:
-    """A net taken apart.
+    """The parts of a net.
 
     Attributes:
-        name: The model's.
-        engine: What computed it, such as "openvino cpu fp32".
+        name: Name of the model.
+        engine: Engine, device and precision, such as "openvino cpu fp32".
         input_size: (width, height) in pixels.
-        threads: That computed.
-        ms: Milliseconds for one image, of which the parts are made up; counting costs some of it.
-        uncounted_ms: The same without counting, median.
-        parts: In the order of the net's own table, what lies between them last.
+        threads: Threads used.
+        ms: Milliseconds for one image, the sum of the parts; includes some profiling overhead.
+        uncounted_ms: The same without profiling, median.
+        parts: In the order of the net's table; what is between them comes last.
     """
 
     name: str
@@ -86,13 +85,13 @@ def measure(
     threads: int = 1,
     repeats: int = 50,
 ) -> NetParts:
-    """Time the parts of a net on OpenVINO; arguments as of ``bench.nets.measure``.
+    """Time the parts of a net on OpenVINO; for arguments see ``bench.nets.measure``.
 
-    The figures are means over the calls of the middle one of three rounds, so that parts add up to
-    the whole and a disturbed round counts for nothing.
+    The figures are means over the calls of the median of three rounds, so that parts add up to the
+    whole and disturbed rounds have no effect.
 
     Raises:
-        LivevisionError: As ``livevision.load``, and where OpenVINO is not installed.
+        LivevisionError: See ``livevision.load``; also if OpenVINO is not installed.
     """
     check("openvino", "cpu", precision)
     import openvino as ov
@@ -101,7 +100,7 @@ def measure(
 
     card = catalog.find(name)
     files = files_of(card, None, imgsz, untrained=True)
-    # Made anew of the weights: a file made by an earlier version may name its operations otherwise.
+    # Exported now: a file of an earlier version may have other names of operations.
     graph = str(cached_graph(files, card))
     net = without_numbers(files.net, files.net_options)
     settings: dict[str, Any] = {
@@ -133,10 +132,10 @@ def measure(
 
 
 def check(engine: str, device: str, precision: str) -> None:
-    """See that parts can be timed so.
+    """Check that parts can be timed with these settings.
 
     Raises:
-        UsageError: OpenVINO on the CPU alone tells the time of operations, and not in every
+        UsageError: Only OpenVINO on the CPU reports times of operations, and not in every
             precision.
         ModelError: It is not installed.
     """
@@ -154,21 +153,20 @@ def check(engine: str, device: str, precision: str) -> None:
 def parts_of_operations(executed: Any, net: nn.Module, task: str) -> dict[str, str]:
     """The part of each operation that OpenVINO executes, by the operation's name.
 
-    One that was made of operations of several parts counts as the first one's, which is the
-    convolution where there is one. One that OpenVINO put in, which has no name of the net's, counts
-    to what it takes its input from.
+    A fused operation counts as the first part's, which is that of the convolution if there is one.
+    An operation that OpenVINO inserted counts as the part of its input.
 
     Args:
         executed: ``CompiledModel.get_runtime_model()``.
         net: The net that was exported.
-        task: What it does.
+        task: Task of the net.
     """
     inputs = {port.get_node().get_friendly_name() for port in executed.inputs}
     parts: dict[str, str] = {}
     for operation in executed.get_ordered_ops():
         before = [source.get_node().get_friendly_name() for source in operation.input_values()]
         if not any(name in parts or name in inputs for name in before):
-            continue  # a constant, or made of constants alone
+            continue  # a constant, or made of constants only
         found = [
             part
             for made_of in _made_of(operation)
@@ -181,7 +179,7 @@ def parts_of_operations(executed: Any, net: nn.Module, task: str) -> dict[str, s
 
 
 def _made_of(operation: Any) -> Sequence[str]:
-    """Names of the exported graph's operations that an executed one was made of."""
+    """Names of the exported operations that an executed one was made from."""
     told = operation.get_rt_info()
     if "originalLayersNames" not in told:
         return ()
@@ -190,7 +188,7 @@ def _made_of(operation: Any) -> Sequence[str]:
 
 
 def _part_of_name(name: str, net: nn.Module, task: str) -> str | None:
-    """The part of an operation of the exported graph; None where its name tells nothing."""
+    """The part of an exported operation; None if its name does not determine it."""
     from livevision.nets.parts import part_of
 
     if not name.startswith("/"):
@@ -202,7 +200,7 @@ def _part_of_name(name: str, net: nn.Module, task: str) -> str | None:
         return _PIXELS
     if scope[0] != "net":
         return None
-    # A module's name stands in its scope behind those of the modules around it: net/rpn/rpn.0.
+    # The scope has the names of the outer modules first: net/rpn/rpn.0.
     part: str = part_of(net, scope[1] if len(scope) > 1 else "")
     return part
 
@@ -241,11 +239,11 @@ def _rows(
 
 
 def _times(request: Any, parts: Mapping[str, str]) -> dict[str, float]:
-    """Milliseconds of a call by part, the mean of all calls so far."""
+    """Milliseconds of a call by part; mean of all calls so far."""
     times: dict[str, float] = {}
     for operation in request.profiling_info:
         spent = 1e3 * operation.real_time.total_seconds()
-        if spent:  # those that became part of another one are named too
+        if spent:  # operations fused into others are listed too
             part = parts[operation.node_name]
             times[part] = times.get(part, 0.0) + spent
     return times

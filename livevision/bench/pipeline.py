@@ -1,7 +1,7 @@
-"""Measurements of the pipeline on this machine, each against its own yardstick in the same run.
+"""Benchmarks of the pipeline, each beside a baseline measured in the same run.
 
-Machines are noisy and differ, so what counts here are ratios and medians: the pipeline and a plain
-loop over the very same calls take turns on the same clip, each in a process of its own.
+Machines are noisy and differ, so only ratios and medians count: the pipeline and a plain loop over
+the same calls alternate on the same clip, each in its own process.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ class Measured:
 
 
 def measure(work: Callable[[], int]) -> Measured:
-    """Time one call of ``work``, which gives the number of frames it has done."""
+    """Time one call of ``work``, which returns the number of frames."""
     wall, cpu = time.perf_counter(), time.process_time()
     frames = work()
     return Measured(frames, time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def in_new_process(work: Callable[[Settings], T], settings: Settings, one_core: bool = False) -> T:
-    """Call ``work`` in a process of its own, on one core if so wished, libraries' threads included.
+    """Call ``work`` in a new process, optionally on one core including libraries' threads.
 
-    A fresh process shares no warm caches, thread pools or memory with the measurement before it.
+    A new process shares no warm caches, thread pools or memory with the previous measurement.
     """
     with ProcessPoolExecutor(
         max_workers=1,
@@ -76,7 +76,7 @@ def _keep_to_one_core() -> None:
 
 
 def through_pipeline(settings: Settings) -> tuple[Measured, dict[str, Any]]:
-    """The run a user gets, model loading left out, and its report."""
+    """A normal run without model loading, and its report."""
     from livevision.runtime.run import Run
 
     run = Run(settings, Meter())
@@ -119,7 +119,7 @@ def _plain_loop(run: Run) -> int:
 
 
 def _sinks(settings: Settings, info: SourceInfo) -> list[Sink]:
-    """The sinks of a run, without outlets around them."""
+    """The sinks of a run, without outlets."""
     options = OutputOptions(
         overwrite=settings.overwrite, encoder=settings.encoder, preset=settings.preset
     )
@@ -135,7 +135,7 @@ def _sinks(settings: Settings, info: SourceInfo) -> list[Sink]:
 def enlarge(
     clip: Path, target: Path, size: tuple[int, int] = (1280, 720), frames: int | None = None
 ) -> None:
-    """Write a clip, or its first frames, anew as H.264 of another size, without sound."""
+    """Re-encode a clip, or its first frames, as H.264 in another size, without audio."""
     import cv2
 
     from livevision.capture.video_file import VideoFileSource
@@ -150,7 +150,7 @@ def enlarge(
 
 
 def overhead_us(frames: int = 20_000, size: tuple[int, int] = (1280, 720)) -> float:
-    """What the pipeline itself costs a frame, in µs: every stage does nothing."""
+    """Overhead of the pipeline per frame in µs, with stages that do nothing."""
     image = np.zeros((size[1], size[0], 3), np.uint8)
 
     class Nothing:
@@ -190,7 +190,7 @@ def overhead_us(frames: int = 20_000, size: tuple[int, int] = (1280, 720)) -> fl
 
 
 def memory_mb(settings: Settings, frames: int, every: int) -> Iterator[tuple[int, float]]:
-    """Resident memory in MB (10⁶ bytes) along a looped run: pairs of frames done and memory."""
+    """Resident memory in MB (10⁶ bytes) during a looped run: pairs of frames done and memory."""
     import psutil
 
     from livevision.runtime.run import Run

@@ -1,4 +1,4 @@
-"""Labelled pictures on disk, whatever their format: opened, checked, and read one by one."""
+"""Labelled pictures on disk in many formats: opened, checked, and read one by one."""
 
 from livevision.datasets.entry import DataEntry
 from livevision.datasets.opening import kinds_of, open_dataset, splits_of

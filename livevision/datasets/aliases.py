@@ -1,4 +1,4 @@
-"""Names that well-known data sets have for one thing: Pascal VOC's beside COCO's."""
+"""Class names that differ between Pascal VOC and COCO."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _VOC_OF_COCO = {coco: voc for voc, coco in _COCO_OF_VOC.items()}
 
 
 def other_name(name: str) -> str | None:
-    """What the other of the two data sets calls a class; None where both call it the same."""
+    """The class's name in the other of the two data sets; None if it is the same."""
     return _COCO_OF_VOC.get(name) or _VOC_OF_COCO.get(name)
 
 
 def among(name: str, names: Sequence[str]) -> str | None:
-    """The one of some names that means this one: itself, or what the other data set calls it."""
+    """The name among some names for the same class: itself, or the other data set's."""
     if name in names:
         return name
     other = other_name(name)

@@ -1,4 +1,4 @@
-"""The boxes of one picture while they are read: each is checked and told with its place."""
+"""Collects and checks the boxes of one picture while they are read."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from livevision.errors import DataError
 _log = logging.getLogger(__name__)
 
 _SLACK_PX, _SLACK_SHARE = 2.0, 0.01
-"""How far a box may reach outside its picture before it is wrong: rounding, the larger of the two.
-It is cut off at the picture's edge."""
+"""How far a box may extend outside its picture, for rounding; the larger of the two. It is clipped
+to the picture."""
 
 
 class FlatBoxes:
-    """Boxes of no width or no height, which are left out; well-known data sets hold a few."""
+    """Counts boxes without width or height, which are dropped; well-known data sets have a few."""
 
     def __init__(self) -> None:
         self.places: list[str] = []
 
     def tell(self, name: str) -> None:
-        """Say how many there were."""
+        """Log how many there were."""
         if self.places:
             count = len(self.places)
             _log.warning(
@@ -41,10 +41,10 @@ class BoxList:
     """Collects the boxes of one picture.
 
     Args:
-        width: Of the picture in pixels.
+        width: Width of the picture in pixels.
         height: Likewise.
-        table: The classes; boxes of those that it leaves out are checked and dropped.
-        flat: Takes note of boxes without an area.
+        table: The classes; boxes of ignored ones are checked and dropped.
+        flat: Counts boxes without an area.
     """
 
     def __init__(self, width: int, height: int, table: ClassTable, flat: FlatBoxes) -> None:
@@ -66,17 +66,17 @@ class BoxList:
         crowd: bool = False,
         scores: Mapping[int, float] | None = None,
     ) -> None:
-        """Take one box, x1 y1 x2 y2 in pixels; `place` is where it stands, for errors.
+        """Add a box, x1 y1 x2 y2 in pixels; `place` is its location, for errors.
 
-        `scores` are a teacher's of their classes, in any unit: only their shares count.
+        `scores` are a teacher's for each class, in any unit: only their ratios count.
 
         Raises:
-            DataError: It is no box, or does not lie in the picture.
+            DataError: It is not a box, or not inside the picture.
         """
         x1, y1, x2, y2 = corners
         width, height = self._size
         if not all(map(math.isfinite, corners)):
-            raise DataError(f"{place}: the box {_shown(corners)} holds something not a number")
+            raise DataError(f"{place}: the box {_shown(corners)} contains something not a number")
         if x2 < x1 or y2 < y1:
             raise DataError(
                 f"{place}: the box is {x2 - x1:g} wide and {y2 - y1:g} high; "
@@ -117,7 +117,7 @@ class BoxList:
         )
 
     def _shares(self) -> npt.NDArray[np.float32] | None:
-        """The classes' shares of each box; None where all are certain."""
+        """The class shares of each box; None if all classes are certain."""
         if all(len(scores) == 1 for scores in self._scores):
             return None
         shares = np.zeros((len(self._scores), len(self._table.labels)), np.float32)

@@ -1,8 +1,8 @@
 """Data sets for classification: a folder of pictures for each class, on disk or in a zip.
 
-ROOT/SPLIT/CLASS/*, or ROOT/CLASS/* without splits; a zip of the same; or a folder that holds
-such a zip. A file `classes.txt` beside the splits may name the classes for people, a line for
-each: the folder's name, a tab or blank, and the class's name.
+ROOT/SPLIT/CLASS/*, or ROOT/CLASS/* without splits; a zip of the same; or a folder with such a zip.
+A file `classes.txt` beside the splits may give readable class names, one per line: the folder's
+name, a tab or space, and the class's name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def recognise(path: Path) -> bool:
 
 
 def splits(path: Path) -> list[str]:
-    """The names of its splits; none where all pictures are one.
+    """The names of its splits; none for a data set without splits.
 
     Raises:
         DataError: Its zip cannot be read.
@@ -55,7 +55,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     """List the pictures of one split.
 
     Raises:
-        UsageError: The split or the classes do not fit.
+        UsageError: The split is unknown, or the classes do not match.
         DataError: There are no pictures, or one is empty.
     """
     archive = _zip_of(path)
@@ -71,7 +71,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     chosen = [m for m in members if not split or m.path.parts[0] == split]
     if not chosen:
         raise DataError(f"{name}: no pictures in folders of classes there")
-    # The classes are those of all splits, lest one that lacks a class shifts the numbers.
+    # Classes of all splits, since a split without one of them would shift the numbers.
     folders = sorted({m.path.parts[depth] for m in members})
     names = _names(folders, told, labels, entry)
     table = fit_table(names, labels, entry, name)
@@ -88,12 +88,12 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
             file = archive or path / member.path
             samples.append(ClassSample(file, member.name, class_id))
     if not samples:
-        raise DataError(f"{name}: no picture is left beside what is ignored")
+        raise DataError(f"{name}: all pictures are ignored")
     return DataSet("classify", list(table.labels), samples, table.marked, name)
 
 
 def _zip_of(path: Path) -> Path | None:
-    """The zip that is meant: the path itself, or the only one in a folder without other folders."""
+    """The zip: the path itself, or the only one in a folder without other folders."""
     if path.is_file():
         return path if path.suffix.lower() == ".zip" else None
     if any(p.is_dir() for p in path.glob("*")):
@@ -114,10 +114,10 @@ def _in_folder(root: Path) -> tuple[list[_Member], str]:
 
 
 def _in_zip(archive: Path) -> tuple[list[_Member], str]:
-    """The pictures in a zip, and the text of its classes.txt; one folder around all is passed over.
+    """The pictures in a zip, and the text of its classes.txt; a single outer folder is skipped.
 
     Raises:
-        DataError: It is no zip.
+        DataError: It is not a zip.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -142,7 +142,7 @@ def _is_picture(path: PurePosixPath) -> bool:
 def _names(
     folders: Sequence[str], told: str, labels: Sequence[str] | None, entry: DataEntry
 ) -> list[str]:
-    """What each folder's class is called: as the model or the entry calls it, where they do."""
+    """The class name of each folder: the model's or the entry's, if they have one."""
     texts = {}
     for line in told.splitlines():
         folder, *text = line.split(maxsplit=1) or [""]

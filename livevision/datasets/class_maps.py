@@ -1,13 +1,13 @@
-"""Data sets for segmentation: pictures, and PNGs of the same names that hold class numbers.
+"""Data sets for segmentation: pictures, and PNGs of the same names with class numbers.
 
     ROOT/images/SPLIT and ROOT/labels/SPLIT (or ROOT/SPLIT/images and ROOT/SPLIT/labels); or
     ROOT/JPEGImages, ROOT/SegmentationClass and ROOT/ImageSets/Segmentation/SPLIT.txt; or
-    ROOT/images and ROOT/masks, of which ROOT/SPLIT.txt names those of a split, or the images of
-    ROOT/instances_SPLIT.json (COCO's form) do; without either there are no splits.
+    ROOT/images and ROOT/masks, with splits listed in ROOT/SPLIT.txt or as the images of
+    ROOT/instances_SPLIT.json (COCO); without either there are no splits.
 
-`labels`, `masks`, `annotations` and the like all serve. The names of the numbers stand in the
-entry's `names`, in ROOT/classes.txt or data.yaml; else they are the model's own. 255, and the
-number that follows the last class, are void.
+The folder of PNGs may also be called `labels`, `masks`, `annotations` and the like. Class names are
+in the entry's `names`, in ROOT/classes.txt or data.yaml; otherwise they are the model's. 255, and
+the number after the last class, are void.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def recognise(path: Path) -> bool:
 
 
 def splits(path: Path) -> list[str]:
-    """The names of its splits; none where all pictures are one."""
+    """The names of its splits; none for a data set without splits."""
     return list(_splits(path))
 
 
@@ -55,7 +55,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     """Find the pictures of one split and check their labels, values included.
 
     Raises:
-        UsageError: The split or the classes do not fit.
+        UsageError: The split is unknown, or the classes do not match.
         DataError: A file is missing or broken.
     """
     splits = _splits(path)
@@ -75,27 +75,27 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     names = _names(path, entry) or labels
     if not names:
         raise UsageError(
-            f"{name}: nothing tells the names of its classes; write them to "
+            f"{name}: its class names are unknown; write them to "
             f"{path / 'classes.txt'}, one a line, or give names: [...]"
         )
     table, meaning = _meaning(names, labels, entry, name)
     if len(table.labels) < 2:
         raise UsageError(
-            f"{name}: the table of classes holds {table.labels[0]!r} alone; a class for every "
-            "pixel takes two or more, such as background and person"
+            f"{name}: the only class is {table.labels[0]!r}; segmentation needs two or more, such "
+            "as background and person"
         )
     samples = [ClassMapSample(picture, png, meaning) for picture, png in pairs]
     seen = _check(samples, table, meaning, name)
     after = len(names)
     if seen[min(after, IGNORED)] and after < IGNORED and str(after) not in entry.ignore:
         _log.info(
-            "%s: %d, the number after the last of %d classes, is taken for void", name, after, after
+            "%s: %d, the number after the last of %d classes, counts as void", name, after, after
         )
     return DataSet("segment", list(table.labels), samples, table.marked, name)
 
 
 def _splits(root: Path) -> dict[str, Callable[[], Pairs]]:
-    """For each split how to find its pairs."""
+    """Functions that find the pairs of each split."""
     found: dict[str, Callable[[], Pairs]] = {}
     for pictures, labels in _split_folders(root):
         split = pictures.name if is_split(pictures.name) else pictures.parent.name
@@ -116,7 +116,7 @@ def _splits(root: Path) -> dict[str, Callable[[], Pairs]]:
 
 
 def _split_folders(root: Path) -> list[tuple[Path, Path]]:
-    """Folders of pictures and of labels, a pair for each split."""
+    """Folders of pictures and of labels, one pair per split."""
     pairs = []
     for pictures in _PICTURES:
         for labels in _LABELS:
@@ -130,7 +130,7 @@ def _split_folders(root: Path) -> list[tuple[Path, Path]]:
 
 
 def _folders(root: Path) -> tuple[Path, Path] | None:
-    """The one folder of pictures and the one of labels."""
+    """The folder of pictures and the folder of labels."""
     for pictures in _PICTURES:
         for labels in _LABELS:
             if (root / pictures).is_dir() and any((root / labels).glob("*.png")):
@@ -148,7 +148,7 @@ def _pairs(pictures: Sequence[Path], labels: Path) -> Pairs:
     """Each picture with its PNG.
 
     Raises:
-        DataError: One has none.
+        DataError: A PNG is missing.
     """
     pairs = []
     for picture in pictures:
@@ -167,7 +167,7 @@ def _check_no_label_left(pairs: Pairs, folders: tuple[Path, Path]) -> None:
 
 
 def _listed(ids: Path, folders: tuple[Path, Path]) -> Pairs:
-    """The pairs whose names stand in a text file."""
+    """The pairs listed in a text file."""
     pairs = []
     for number, name in read_ids(ids):
         stem = Path(name).stem if Path(name).suffix in (".jpg", ".png", ".jpeg") else name
@@ -179,7 +179,7 @@ def _listed(ids: Path, folders: tuple[Path, Path]) -> Pairs:
 
 
 def _listed_by_coco(file: Path, folders: tuple[Path, Path]) -> Pairs:
-    """The pairs of the images in a JSON file of boxes that are not marked as having no mask."""
+    """The pairs of the images in a JSON file of boxes, except those marked as having no mask."""
     try:
         images = json.loads(file.read_text(encoding="utf-8"))["images"]
         names = [i["file_name"] for i in images if i.get("has_mask", True)]
@@ -204,8 +204,8 @@ def _names(root: Path, entry: DataEntry) -> list[str]:
 def _meaning(
     names: Sequence[str], labels: list[str] | None, entry: DataEntry, name: str
 ) -> tuple[ClassTable, npt.NDArray[np.int16]]:
-    """The table of classes, and what each of the 256 values stands for."""
-    # Digits name a value where no class is called so.
+    """The table of classes, and the meaning of each of the 256 values."""
+    # Digits mean a value if no class has that name.
     values = {t: o for t, o in entry.rename.items() if t.isdecimal() and t not in names}
     void = [t for t in entry.ignore if t.isdecimal() and t not in names]
     if entry.ignore == OTHERS:
@@ -224,7 +224,7 @@ def _meaning(
         meaning[value] = IGNORED if ours is None else ours
     for value_text in [*values, *void]:
         if int(value_text) > 255:
-            raise UsageError(f"{name}: {value_text} is no value of a pixel; those are 0..255")
+            raise UsageError(f"{name}: {value_text} is not a pixel value; those are 0..255")
     for value_text, called in values.items():
         if called not in table.labels:
             raise UsageError(
@@ -242,13 +242,13 @@ def _check(
     meaning: npt.NDArray[np.int16],
     name: str,
 ) -> npt.NDArray[np.bool_]:
-    """See that every PNG is as large as its picture and holds known values only.
+    """Check that every PNG has its picture's size and only known values.
 
     Returns:
         Which of the 256 values occur.
 
     Raises:
-        DataError: One is not, or the values of the whole set cannot be meant so.
+        DataError: One does not, or the values of the whole set make no sense.
     """
 
     def seen_in(sample: ClassMapSample) -> npt.NDArray[np.bool_]:
@@ -265,7 +265,7 @@ def _check(
         return counts > 0
 
     seen = np.zeros(256, np.bool_)
-    # Decoding lets go of Python's lock, so that threads help.
+    # Decoding releases Python's lock, so threads help.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for values in pool.map(seen_in, samples):
             seen |= values
@@ -274,7 +274,7 @@ def _check(
         raise DataError(f"{name}: all pixels are void; there is nothing to learn or to score")
     if known == [0] and seen[255] and len(table.theirs) > 1:
         raise DataError(
-            f"{name}: the labels hold 0 and 255 alone, and 255 is void; if it means a class, give "
+            f"{name}: the labels have only 0 and 255, and 255 is void; if it is a class, give "
             f"rename: {{255: {table.labels[1]}}}"
         )
     return seen

@@ -1,13 +1,13 @@
-"""Data sets in COCO's form: a JSON file of boxes for each split, beside the pictures.
+"""Data sets in COCO's format: a JSON file of boxes for each split, beside the pictures.
 
     ROOT/instances_SPLIT.json or ROOT/annotations/instances_SPLIT.json or ROOT/SPLIT.json,
     pictures in ROOT/images, ROOT/images/SPLIT, ROOT/SPLIT or ROOT; or
     ROOT/SPLIT/_annotations.coco.json with the pictures beside it; or the JSON file itself.
 
-An annotation may hold a teacher's `scores`, {category id: 0 to 1}, beside its category.
+An annotation may have a teacher's `scores`, {category id: 0 to 1}, besides its category.
 
-Read here and not by supervision, whose reader has no place for `difficult` and tells of a broken
-annotation neither the file nor the id.
+supervision's reader is not used, since it drops `difficult` and reports broken annotations without
+file and id.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _PATTERNS = (
 
 
 def recognise(path: Path) -> bool:
-    """Whether this is such a data set, told by the names of its files."""
+    """Whether this is such a data set, by the names of its files."""
     return path.suffix == ".json" or bool(_files(path))
 
 
 def splits(path: Path) -> list[str]:
-    """The names of its splits; none for a JSON file, which is one."""
+    """The names of its splits; none for a single JSON file."""
     return [] if path.suffix == ".json" else list(_files(path))
 
 
@@ -48,7 +48,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     """Read and check the boxes of one split.
 
     Raises:
-        UsageError: The split or the classes do not fit.
+        UsageError: The split is unknown, or the classes do not match.
         DataError: The JSON is broken, or a picture is missing.
     """
     opened = _open(path, entry, labels, default_split)
@@ -63,20 +63,20 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
 
 
 class Masked(NamedTuple):
-    """An object with its mask as COCO stores it: a list of polygons, or run lengths."""
+    """An object with its mask in COCO's form: a list of polygons, or run lengths."""
 
-    class_id: int  # into the labels
+    class_id: int  # index into the labels
     segmentation: Any
-    place: str  # where it stands, for errors
+    place: str  # its location, for errors
 
 
 def masked(
     path: Path, entry: DataEntry, labels: list[str] | None, default_split: str
 ) -> tuple[list[str], Iterator[tuple[Path, list[Masked]]]]:
-    """The labels, and for each picture the objects whose masks are told; crowds are left out.
+    """The labels, and for each picture the objects with masks, without crowds.
 
     Raises:
-        UsageError, DataError: As of `read`.
+        UsageError, DataError: See `read`.
     """
     opened = _open(path, entry, labels, default_split)
 
@@ -98,7 +98,7 @@ class _Opened(NamedTuple):
     file: Path
     folder: Path  # of the pictures
     name: str
-    place_of: dict[Any, int]  # of a category in the table
+    place_of: dict[Any, int]  # index of a category in the table
     table: ClassTable
     images: dict[Any, dict[str, Any]]
     of_image: dict[Any, list[dict[str, Any]]]
@@ -108,7 +108,7 @@ def _open(path: Path, entry: DataEntry, labels: list[str] | None, default_split:
     """Find and load one split.
 
     Raises:
-        UsageError, DataError: As of `read`.
+        UsageError, DataError: See `read`.
     """
     if path.suffix == ".json":
         split, file, root = bare(path.stem.removeprefix("instances_")), path, path.parent
@@ -157,17 +157,17 @@ def _load(file: Path) -> dict[str, Any]:
         raise DataError(f"{file}: is not text in UTF-8: {error.reason}") from error
     for key in ("images", "annotations", "categories"):
         if not isinstance(told, dict) or not isinstance(told.get(key), list):
-            raise DataError(f"{file}: has no list {key!r}, so it is not in COCO's form")
+            raise DataError(f"{file}: has no list {key!r}, so it is not in COCO's format")
     return told
 
 
 def _by_id(
     told: Mapping[str, Any], key: str, file: Path, needed: tuple[str, ...]
 ) -> dict[Any, dict[str, Any]]:
-    """The rows of a list by their ids.
+    """The rows of a list by id.
 
     Raises:
-        DataError: A row lacks a field, or has the id of another.
+        DataError: A row lacks a field, or two have the same id.
     """
     rows: dict[Any, dict[str, Any]] = {}
     for number, row in enumerate(told[key]):
@@ -189,12 +189,12 @@ def _annotations_of(
     """The annotations of each image.
 
     Raises:
-        DataError: One lacks a field, or names an image or category that is not there.
+        DataError: A field is missing, or an image or category does not exist.
     """
     of_image: dict[Any, list[dict[str, Any]]] = {i: [] for i in images}
     for number, row in enumerate(told["annotations"]):
         if not isinstance(row, dict):
-            raise DataError(f"{file}: annotations[{number}] holds no fields")
+            raise DataError(f"{file}: annotations[{number}] has no fields")
         place = _place(file, row, number)
         for field in ("image_id", "category_id", "bbox"):
             if field not in row:
@@ -215,7 +215,7 @@ def _place(file: Path, row: Mapping[str, Any], number: int) -> str:
 
 
 def _picture_folder(file: Path, root: Path, split: str, first: str) -> Path:
-    """The folder that file names are counted from: the one that has the first picture."""
+    """The base folder of the file names: the one with the first picture."""
     year = file.stem.removeprefix("instances_")
     candidates = [root / "images" / split, root / "images" / year, root / "images"]
     candidates += [root / split, root / year, file.parent, root]
@@ -266,10 +266,10 @@ def _sample(
 
 
 def _scores(row: Mapping[str, Any], known: Mapping[str, int]) -> dict[int, float] | None:
-    """A teacher's scores of a box, by the place of the class in the table.
+    """A teacher's scores of a box, by the class's index in the table.
 
     Raises:
-        DataError: They are no scores, or of a category that is not there.
+        DataError: They are not scores, or a category does not exist.
     """
     told = row.get("scores")
     if told is None:

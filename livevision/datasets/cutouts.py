@@ -1,8 +1,8 @@
-"""Cut-outs: objects without what was around them, PNGs with transparency in a folder a class.
+"""Cut-outs: objects without background, as PNGs with transparency, one folder per class.
 
     ROOT/CLASS/NAME.png, or a zip of it
 
-`livevision cutouts` makes them of data sets with masks; others' will do, too.
+`livevision cutouts` makes them from data sets with masks; others work too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from livevision.datasets.samples import ClassSample
 from livevision.errors import DataError
 
 _VISIBLE = 128
-"""Opacity from which a pixel belongs to the object and to its box."""
+"""Opacity above which a pixel belongs to the object and to its box."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Cutout:
     """One object of a class.
 
     Attributes:
-        sample: Where the PNG lies, and of which class it is.
+        sample: The PNG and its class.
     """
 
     sample: ClassSample
@@ -40,7 +40,7 @@ class Cutout:
         return self.sample.class_id
 
     def read(self) -> npt.NDArray[np.uint8]:
-        """The object, uint8 H×W×4, RGB and opacity, cut to where it can be seen.
+        """The object, uint8 H×W×4, RGBA, cropped to its visible part.
 
         Raises:
             DataError: It cannot be decoded, or has no transparency.
@@ -50,11 +50,11 @@ class Cutout:
             raise DataError(f"{self._place()}: cannot be decoded as a picture")
         if stored.ndim != 3 or stored.shape[2] != 4 or stored.dtype != np.uint8:
             raise DataError(
-                f"{self._place()}: is no cut-out, which is a PNG of 8 bits with transparency"
+                f"{self._place()}: is not a cut-out, which is an 8-bit PNG with transparency"
             )
         rows, columns = np.nonzero(stored[..., 3] >= _VISIBLE)
         if not len(rows):
-            raise DataError(f"{self._place()}: nothing in it can be seen, all is transparent")
+            raise DataError(f"{self._place()}: it is fully transparent")
         cut = stored[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         return cv2.cvtColor(cut, cv2.COLOR_BGRA2RGBA).astype(np.uint8, copy=False)
 
@@ -66,7 +66,7 @@ def open_cutouts(entry: Any, root: Path, labels: Sequence[str]) -> list[Cutout]:
     """The cut-outs of a data entry, in the classes of a model; none is decoded yet.
 
     Raises:
-        UsageError: The entry is wrong, or its classes do not fit.
+        UsageError: The entry is invalid, or its classes do not match.
         DataError: There are none, or a file is empty.
     """
     opened = open_dataset(entry, root, "classify", labels)

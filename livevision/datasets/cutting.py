@@ -1,8 +1,8 @@
-"""Objects cut out of pictures by their masks, to be set into others in training.
+"""Cuts objects out of pictures by their masks, for copy-paste augmentation.
 
-Masks are COCO's polygons and run lengths, or class maps. Of a class map each piece of a class is an
-object; where the data set has boxes too, only those pieces that one box encloses, since two people
-side by side are one piece.
+Masks are COCO's polygons and run lengths, or class maps. In a class map each connected region of a
+class is an object; if the data set has boxes too, only regions that one box encloses, since two
+adjacent people are one region.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ PEOPLE_ANIMALS_VEHICLES = (
 )  # fmt: skip
 
 _ONE_PIECE = 0.85
-"""Share of a mask that its largest piece holds; others are cut apart by something before them."""
+"""Minimum share of a mask in its largest region; other masks are split by something in front."""
 _FULL = 0.15
-"""Share of its box that a mask fills; less is a frame or a wire."""
+"""Minimum share of its box that a mask fills; less is a frame or a wire."""
 _ENCLOSED = 0.8
-"""IoU of a piece's bounds and the box that it is the object of."""
+"""Minimum IoU of a region's bounds and its object's box."""
 
 
 _VOID = 8
-"""Pixels of void that Pascal VOC and its like leave around objects, at a picture's edge too."""
+"""Width in pixels of the void that Pascal VOC and similar sets leave around objects."""
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is to be cut out.
+    """Which objects to cut out.
 
     Attributes:
-        classes: Names; none for people, animals and vehicles.
-        smallest: Pixels of the longer side; smaller objects are left out.
-        longest: Pixels of the longer side; larger objects are made so small.
+        classes: Names; empty for people, animals and vehicles.
+        smallest: Minimum longer side in pixels; smaller objects are skipped.
+        longest: Maximum longer side in pixels; larger objects are scaled down.
     """
 
     classes: tuple[str, ...] = ()
@@ -64,23 +64,23 @@ class Wishes:
 
 
 class Cut(NamedTuple):
-    """An object without what was around it."""
+    """An object without its background."""
 
     label: str
     picture: Path
-    image: npt.NDArray[np.uint8]  # H x W x 4, RGB and opacity; black where nothing is seen
+    image: npt.NDArray[np.uint8]  # H x W x 4, RGBA; black where transparent
 
 
 def cuts(entry: Any, root: Path, wishes: Wishes) -> Iterator[Cut]:
-    """Cut the objects of a data set out, one after the other.
+    """Cut out the objects of a data set, one by one.
 
     Args:
-        entry: As `open_dataset` takes it; class maps need the names of their classes.
-        root: Folder that a relative path is counted from.
-        wishes: Which objects, and how large.
+        entry: See `open_dataset`; class maps need the names of their classes.
+        root: Base folder of a relative path.
+        wishes: Which objects, and their size.
 
     Raises:
-        UsageError: The entry is wrong, or none of the classes is in the data set.
+        UsageError: The entry is invalid, or none of the classes is in the data set.
         DataError: The data are broken, or have no masks.
     """
     entry = DataEntry.of(entry)
@@ -97,16 +97,16 @@ def cuts(entry: Any, root: Path, wishes: Wishes) -> Iterator[Cut]:
 def cut_out(
     image: Image, mask: Mask, wishes: Wishes, margin: int = 1
 ) -> npt.NDArray[np.uint8] | None:
-    """What a mask shows of a picture, with soft edges; None where that is no whole object.
+    """Cut an object out by its mask, with soft edges; None if it is not a whole object.
 
     Args:
         image: uint8 H×W×3, RGB.
         mask: bool H×W.
-        wishes: How large.
-        margin: Pixels from the picture's edge within which an object ends that it cuts off.
+        wishes: Its size limits.
+        margin: Objects that end within this many pixels of the picture's edge are cut off by it.
 
     Returns:
-        uint8 h×w×4, RGB and opacity.
+        uint8 h×w×4, RGBA.
     """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -114,7 +114,7 @@ def cut_out(
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     height, width = mask.shape
     if min(top, left) < margin or bottom > height - margin or right > width - margin:
-        return None  # the picture's edge cuts it off
+        return None  # cut off by the picture's edge
     longest = int(max(bottom - top, right - left))
     part = mask[top:bottom, left:right].astype(np.uint8)
     _, _, pieces, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
@@ -125,14 +125,14 @@ def cut_out(
         or pieces[1:, cv2.CC_STAT_AREA].max() < _ONE_PIECE * area
     ):
         return None
-    if longest >= 64:  # what a mask takes of the background lies along its edge
+    if longest >= 64:  # masks include background along their edge
         part = np.asarray(cv2.erode(part, np.ones((3, 3), np.uint8), borderValue=0), np.uint8)
     colours: npt.NDArray[Any] = image[top:bottom, left:right].astype(np.float32)
     opacity: npt.NDArray[Any] = part.astype(np.float32)
     if longest > wishes.longest:
         scale = wishes.longest / longest
         size = [max(1, round(side * scale)) for side in (right - left, bottom - top)]
-        # Colours weigh by their opacity, lest the background shines through at the edges.
+        # Premultiplied by opacity, so that the background does not show at the edges.
         weighed = cv2.resize(colours * opacity[..., None], size, interpolation=cv2.INTER_AREA)
         opacity = cv2.resize(opacity, size, interpolation=cv2.INTER_AREA)
         colours = weighed / np.maximum(opacity, 1e-3)[..., None]
@@ -146,10 +146,10 @@ _Found = Iterator[tuple[str, Path, Image, Mask, int]]
 
 
 def _of_coco(entry: DataEntry, wishes: Wishes) -> _Found:
-    """The objects of COCO's JSON with their masks."""
+    """The objects with masks in COCO's JSON."""
     if not coco.recognise(entry.path):
         raise DataError(
-            f"{entry.path}: holds neither class maps nor a COCO file, so there are no masks"
+            f"{entry.path}: has neither class maps nor a COCO file, so there are no masks"
         )
     labels, pictures = coco.masked(entry.path, entry, None, "train")
     wanted = _wanted(labels, wishes, str(entry.path))
@@ -168,10 +168,10 @@ def _of_coco(entry: DataEntry, wishes: Wishes) -> _Found:
 
 
 def _decoded(segmentation: Any, height: int, width: int, place: str) -> Mask:
-    """A mask of polygons, or of run lengths, packed or not.
+    """Decode a mask from polygons or run lengths, compressed or not.
 
     Raises:
-        DataError: It is none, or has another size than its picture.
+        DataError: It is not a mask, or its size differs from the picture's.
     """
     try:
         from faster_coco_eval import mask as masks
@@ -196,7 +196,7 @@ def _decoded(segmentation: Any, height: int, width: int, place: str) -> Mask:
 
 
 def _of_maps(entry: DataEntry, wishes: Wishes) -> _Found:
-    """The pieces of class maps that are objects."""
+    """The regions of class maps that are objects."""
     opened = open_dataset(entry, None, "segment", None, "train")
     wanted = _wanted(opened.labels, wishes, opened.name)
     numbers = [number for number, label in enumerate(opened.labels) if label in wanted]
@@ -227,7 +227,7 @@ _OfPicture = tuple[npt.NDArray[np.float32], list[str]] | None
 
 
 def _boxes(entry: DataEntry) -> Callable[[Path], _OfPicture]:
-    """Boxes and names of the objects of a picture; None where the data set has no boxes."""
+    """Returns the boxes and class names of a picture; None if the data set has no boxes."""
     if "detect" not in kinds_of(entry.path):
         return lambda path: None
     plain = DataEntry(entry.path, entry.split, part=entry.part)
@@ -244,7 +244,7 @@ def _boxes(entry: DataEntry) -> Callable[[Path], _OfPicture]:
 def _is_one(
     bounds: npt.NDArray[np.float32], boxes: tuple[npt.NDArray[np.float32], list[str]], label: str
 ) -> bool:
-    """Whether a piece is one object: one box encloses it, and no other of its class lies in it."""
+    """Whether a region is one object: one box encloses it, and no other of its class is in it."""
     same = [other in (label, other_name(label)) for other in boxes[1]]
     theirs = boxes[0][np.array(same, bool)]
     shared = np.minimum(bounds[2:], theirs[:, 2:]) - np.maximum(bounds[:2], theirs[:, :2])
@@ -256,17 +256,17 @@ def _is_one(
 
 
 def _wanted(labels: Sequence[str], wishes: Wishes, name: str) -> set[str]:
-    """The data set's names of the classes that are wanted.
+    """The data set's names of the requested classes.
 
     Raises:
-        UsageError: One is not there, or none of those wanted by default.
+        UsageError: One does not exist, or none of the default ones.
     """
     if not wishes.classes:
         found = {among(label, labels) for label in PEOPLE_ANIMALS_VEHICLES} - {None}
         if not found:
             raise UsageError(
-                f"{name}: has no people, animals or vehicles by COCO's or VOC's names; say what is "
-                f"to be cut out with --classes: {', '.join(labels)}"
+                f"{name}: has no people, animals or vehicles by COCO's or VOC's names; choose "
+                f"classes with --classes: {', '.join(labels)}"
             )
         return cast(set[str], found)
     chosen = set()

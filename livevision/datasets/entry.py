@@ -1,4 +1,4 @@
-"""One data set as a recipe or a command line names it."""
+"""A data set as described in a recipe or on the command line."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from livevision.errors import UsageError, unknown
 FORMATS = ("auto", "coco", "voc", "yolo", "class-maps", "class-folders")
 PARTS = ("train", "val")
 OTHERS = "others"
-"""In place of a class name: every class that is named nowhere else."""
+"""In place of a class name: every class that is not named elsewhere."""
 
 
 @dataclass(frozen=True)
 class DataEntry:
-    """Where labelled pictures lie and how their classes become those of the model.
+    """Location of labelled pictures, and the mapping of their classes to the model's.
 
     Attributes:
         path: A folder, a data.yaml, a COCO JSON file or a zip of class folders.
-        split: "train", "val" and so on; None takes what the caller makes the default, or all
-            pictures of a data set that has no splits.
+        split: "train", "val" and so on; None for the caller's default, or all pictures of a data
+            set without splits.
         format: One of `FORMATS`; "auto" recognises it.
-        rename: Their class name: ours. The key "others" stands for every class not named.
-        ignore: Their classes that are left out: boxes and pictures of them go, pixels become void.
-            For index PNGs also values. The word "others" alone stands for every class that the
+        rename: Mapping from their class names to ours. The key "others" is every class not named.
+        ignore: Their classes to ignore: their boxes and pictures are dropped, their pixels are
+            void. For index PNGs also values. The word "others" alone is every class that the
             model's table lacks.
         part: "train" or "val" of a split that serves as both: every tenth picture is for val, see
             `livevision.datasets.parts`; empty for all of it.
-        names: Names of the stored numbers, for index PNGs without a table of their own.
+        names: Names of the stored numbers, for index PNGs without their own table.
     """
 
     path: Path
@@ -43,10 +43,10 @@ class DataEntry:
 
     @classmethod
     def of(cls, given: Any) -> DataEntry:
-        """Make one of a mapping, as YAML gives it, or of a path alone.
+        """Make one from a mapping, as in YAML, or from a path.
 
         Raises:
-            UsageError: A key is unknown or missing, or a value of a wrong kind.
+            UsageError: A key is unknown or missing, or a value has a wrong type.
         """
         if isinstance(given, DataEntry):
             return given

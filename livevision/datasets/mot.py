@@ -1,7 +1,7 @@
-"""Sequences with labelled tracks, as the MOT Challenge lays them out.
+"""Sequences with labelled tracks, in the MOT Challenge's format.
 
 A sequence is a folder with ``gt/gt.txt``, its frames as pictures in ``img1/`` or as one video, and
-perhaps ``seqinfo.ini`` and boxes of a detector in ``det/det.txt``. Rows are
+optionally ``seqinfo.ini`` and a detector's boxes in ``det/det.txt``. Rows are
 ``frame,id,left,top,width,height,confidence,class,visibility``, frames counted from 1.
 """
 
@@ -26,11 +26,11 @@ class Sequence:
     """One labelled sequence.
 
     Attributes:
-        name: Its folder's name.
+        name: Name of its folder.
         rows: float64, N×9, in the order of the file's columns.
-        frames: A folder of pictures or a video; None where there is neither.
+        frames: A folder of pictures or a video; None without either.
         rate: Frames per second of pictures.
-        detections: float64, N×9, boxes of a detector; None where there are none.
+        detections: float64, N×9, boxes of a detector; None without any.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Sequence:
 
 
 def read_sequences(path: Path) -> list[Sequence]:
-    """The sequence in a folder, or those in the folders within it, by name.
+    """The sequence in a folder, or those in its subfolders, by name.
 
     Raises:
-        DataError: There is none, or a file of one is broken; with file and line.
+        DataError: There is none, or a file is broken; the message has file and line.
     """
     found = [path] if _is_sequence(path) else []
     if not found and path.is_dir():
@@ -52,16 +52,16 @@ def read_sequences(path: Path) -> list[Sequence]:
     if not found:
         raise DataError(
             f"{path}: there is no sequence with tracks here, which is a folder with gt/gt.txt and "
-            "img1/ or a video; nor does it hold such folders"
+            "img1/ or a video; nor are there such subfolders"
         )
     return [_read(folder) for folder in found]
 
 
 def read_rows(file: Path) -> NDArray[np.float64]:
-    """Rows of a file of boxes, float64, N×9; columns that it lacks are 1.
+    """Read a file of boxes as float64, N×9; missing columns are 1.
 
     Raises:
-        DataError: It cannot be read, or a line is not six numbers or more.
+        DataError: It cannot be read, or a line is not at least six numbers.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -91,10 +91,10 @@ def _is_sequence(folder: Path) -> bool:
 
 def _read(folder: Path) -> Sequence:
     rows = read_rows(folder / "gt" / "gt.txt")
-    # Sets without classes write -1: all that they mark is to be followed.
+    # Sets without classes write -1: all their labels count.
     rows[rows[:, CLASS] < 0, CLASS] = 1
     if not ((rows[:, CLASS] == 1) & (rows[:, CONFIDENCE] != 0)).any():
-        raise DataError(f"{folder / 'gt' / 'gt.txt'}: no row of class 1 is to be followed")
+        raise DataError(f"{folder / 'gt' / 'gt.txt'}: no row of class 1 is to be tracked")
     pictures, rate = _information(folder)
     detections = folder / "det" / "det.txt"
     return Sequence(
@@ -107,7 +107,7 @@ def _read(folder: Path) -> Sequence:
 
 
 def _information(folder: Path) -> tuple[Path, float]:
-    """Where the pictures are, and how many a second, as ``seqinfo.ini`` tells."""
+    """Folder and frame rate of the pictures, from ``seqinfo.ini``."""
     file = folder / "seqinfo.ini"
     parser = configparser.ConfigParser()
     try:

@@ -1,4 +1,4 @@
-"""The way into a data set: its format recognised, checked, in the classes of the model."""
+"""Opens a data set: recognises and checks its format, and maps its classes to the model's."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def open_dataset(
 ) -> DataSet:
     """Find and check labelled pictures; none is decoded yet.
 
-    Every label file is read, and the size of every picture looked up, so that what is broken is
-    told now and not in the middle of a run.
+    Every label file is read and the size of every picture checked, so that errors are reported now
+    and not in the middle of a run.
 
     Args:
         entry: A `DataEntry`, a mapping with its fields, or a path.
-        root: Folder that a relative path is counted from; the current one by default.
-        kind: The task whose labels are wanted; a folder may hold several.
-        labels: The model's table of class names; None takes the data set's own.
-        default_split: The split where the entry names none and the data set has splits.
+        root: Base folder of a relative path; default: the current one.
+        kind: The task whose labels are wanted; a folder may have several.
+        labels: The model's class names; None uses the data set's own.
+        default_split: Used if the entry names no split and the data set has splits.
 
     Raises:
-        UsageError: The entry is wrong, or the tables of classes do not fit.
-        DataError: Nothing is there, or it is broken; with file and line.
+        UsageError: The entry is invalid, or the classes do not match.
+        DataError: Nothing is found, or it is broken; the message has file and line.
     """
     entry = DataEntry.of(entry)
     path = with_home(entry.path)
@@ -54,7 +54,7 @@ def open_dataset(
     if not path.exists():
         raise DataError(f"{path}: there is no such data set")
     if kind != "detect" and path.suffix in (".yaml", ".yml"):
-        path = path.parent  # the file names the classes of the folder that it lies in
+        path = path.parent  # the file names the classes of its folder
     reader = _reader(path, entry.format, kind)
     opened: DataSet = reader.read(
         path, entry, None if labels is None else list(labels), default_split
@@ -67,19 +67,19 @@ def open_dataset(
 
 
 def kinds_of(path: Path) -> list[Kind]:
-    """The tasks that a place has labels for, by the names of its files."""
+    """The tasks that a folder or file has labels for, by file names."""
     folder = path.parent if path.suffix in (".yaml", ".yml") else path
     found: list[Kind] = ["detect"] if _fitting(path, "detect") else []
     found += ["segment"] if _fitting(folder, "segment") else []
-    # Any folder in a folder could be that of a class.
+    # Any subfolder could be a class.
     return found or (["classify"] if _fitting(path, "classify") else [])
 
 
 def splits_of(path: Path, kind: Kind, chosen: str = "auto") -> list[str]:
-    """The names of a data set's splits; none where it has none.
+    """The names of a data set's splits; none for a data set without splits.
 
     Raises:
-        UsageError, DataError: As of `open_dataset`.
+        UsageError, DataError: See `open_dataset`.
     """
     if kind != "detect" and path.suffix in (".yaml", ".yml"):
         path = path.parent
@@ -88,7 +88,7 @@ def splits_of(path: Path, kind: Kind, chosen: str = "auto") -> list[str]:
 
 
 def _fitting(path: Path, kind: Kind) -> list[str]:
-    """Names of the formats that a place may be in."""
+    """Names of the formats that a folder or file may have."""
     modules = {name: importlib.import_module(module) for name, module in _FORMATS[kind].items()}
     return [name for name, module in modules.items() if module.recognise(path)]
 
@@ -97,8 +97,8 @@ def _reader(path: Path, chosen: str, kind: Kind) -> Any:
     """The module that reads a format.
 
     Raises:
-        UsageError: The format has no labels of that kind, or several formats fit.
-        DataError: None fits.
+        UsageError: The format has no labels of that kind, or several formats match.
+        DataError: None matches.
     """
     formats = _FORMATS[kind]
     if chosen != "auto":
@@ -116,7 +116,7 @@ def _reader(path: Path, chosen: str, kind: Kind) -> Any:
         )
     if len(fitting) > 1:
         raise UsageError(
-            f"{path}: holds labels in several formats ({', '.join(fitting)}); say which with "
+            f"{path}: has labels in several formats ({', '.join(fitting)}); choose one with "
             f"format: {fitting[0]}"
         )
     return importlib.import_module(formats[fitting[0]])

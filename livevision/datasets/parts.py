@@ -1,8 +1,8 @@
-"""One split as two parts, for data sets without a val part of their own.
+"""Divides one split into train and val, for data sets without a val split.
 
-Every tenth picture is for val: the same ones on every machine and in every run, wherever the
-folder lies, chosen by a hash of the pictures' names, so that an order in the names does not matter.
-Both parts show each class in its share, and val at least one picture of each class of a classifier.
+Every tenth picture is for val: the same ones on every machine and in every run, wherever the folder
+is, chosen by a hash of the pictures' names, so that their order does not matter. Both parts have
+the same proportions of classes, and val has at least one picture of each class of a classifier.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _EVERY = 10
 
 
 def part_of(data_set: DataSet, part: str, root: Path) -> DataSet:
-    """The pictures of "train", or of "val", in the data set's order.
+    """The pictures of "train" or "val", in the data set's order.
 
     Args:
         data_set: All pictures.
-        part: Which of the two.
-        root: Where the data set lies; names are counted from there.
+        part: Which part.
+        root: Folder of the data set; names are relative to it.
 
     Raises:
         DataError: There are too few pictures for two parts.
@@ -42,7 +42,7 @@ def part_of(data_set: DataSet, part: str, root: Path) -> DataSet:
 
 
 def _val(samples: Sequence[Sample], root: Path) -> set[int]:
-    """Which pictures are for val."""
+    """Indices of the pictures for val."""
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for index, group in enumerate(_groups(samples)):
         groups[group].append(index)
@@ -57,7 +57,7 @@ def _val(samples: Sequence[Sample], root: Path) -> set[int]:
         elif group == _EMPTY:
             val.update(ordered[_EVERY // 2 :: _EVERY])
         else:
-            row += ordered  # one class after the other, so that each has its share
+            row += ordered  # one class after the other, for equal proportions
     return val | set(_tenth(row))
 
 
@@ -82,13 +82,13 @@ def _groups(samples: Sequence[Sample]) -> list[tuple[int, int]]:
 
 
 def _tenth(ordered: list[int]) -> list[int]:
-    """Every tenth, and one of two or more."""
+    """Every tenth; at least one of two or more."""
     chosen = ordered[_EVERY // 2 :: _EVERY]
     return chosen or ordered[len(ordered) // 2 :][: len(ordered) > 1]
 
 
 def _name(sample: Sample, root: Path) -> str:
-    """A picture's name below its data set, the same on every machine."""
+    """A picture's name relative to its data set, the same on every machine."""
     path = sample.path
     below = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
     return f"{below.as_posix()}/{getattr(sample, 'member', '')}"

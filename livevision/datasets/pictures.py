@@ -1,4 +1,4 @@
-"""Picture files: which ones a folder holds, and how large each is without decoding it."""
+"""Picture files: finds them in folders, and reads their size without decoding."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _EXIF_ORIENTATION = 0x0112
 
 
 def pictures_in(folder: Path, deep: bool = False) -> list[Path]:
-    """The pictures of a folder, and with `deep` of those below it, in the order of their names."""
+    """The pictures of a folder, and with `deep` of its subfolders, sorted by name."""
     found = folder.rglob("*") if deep else folder.glob("*")
     return sorted(p for p in found if p.suffix.lower() in SUFFIXES and not _hidden(p, folder))
 
 
 def find_picture(name: str, folders: Iterable[Path]) -> Path | None:
-    """A picture by its name, with or without suffix, in the first of some folders that has it."""
+    """A picture by name, with or without suffix, in the first folder that has it."""
     for folder in folders:
         if name and (folder / name).is_file() and Path(name).suffix.lower() in SUFFIXES:
             return folder / name
@@ -35,7 +35,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) of a picture file as `read_picture` gives it, from its header.
 
     Raises:
-        DataError: There is no such file, it is empty, or it is no picture.
+        DataError: The file does not exist, is empty, or is not a picture.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -50,12 +50,12 @@ def picture_size(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such picture") from None
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError, TypeError):
-        # A format that OpenCV alone knows, or nothing that anyone can read.
+        # A format that only OpenCV knows, or unreadable.
         height, width = read_picture(path).shape[:2]
         return width, height
     return (height, width) if turned else (width, height)
 
 
 def _hidden(path: Path, folder: Path) -> bool:
-    """Whether it is one of the files that macOS and others leave behind."""
+    """Whether it is a hidden file, such as those of macOS."""
     return any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)

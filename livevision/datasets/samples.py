@@ -1,7 +1,7 @@
-"""Labelled pictures: where each lies, what is marked in it, and how it is read.
+"""Labelled pictures: location, labels and reading.
 
-A sample is small: labels are held, pixels are decoded by `read`, on any thread or process. Pictures
-come as uint8, H×W×3, RGB, turned as their EXIF mark says.
+Samples are small: they hold labels; pixels are decoded by `read`, in any thread or process.
+Pictures are uint8, H×W×3, RGB, oriented by their EXIF data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Image: TypeAlias = npt.NDArray[np.uint8]
 Kind: TypeAlias = Literal["detect", "segment", "classify"]
 
 IGNORED = 255
-"""The label of a pixel that neither a loss nor a score counts."""
+"""Label of pixels that are ignored by losses and scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +33,15 @@ class BoxSample:
 
     Attributes:
         path: The picture.
-        width: Of the picture as `read` gives it, in pixels.
+        width: Width of the picture as `read` returns it, in pixels.
         height: Likewise.
         boxes: float32, N×4, x1 y1 x2 y2 in pixels, inside the picture.
         classes: int64, N, index into the data set's labels.
-        difficult: bool, N: objects that a score does not ask for.
-        crowd: bool, N: boxes that hold any number of objects, or where nobody knows: what lies in
-            them is neither an object nor background.
-        shares: float32, N×labels: what a teacher gives each class of a box, adding up to 1 in each
-            row; None where every box has one class for certain.
+        difficult: bool, N: objects that scores do not require.
+        crowd: bool, N: regions with any number of objects, or of unknown content: what is inside is
+            neither an object nor background.
+        shares: float32, N×labels: a teacher's share for each class of a box, rows sum to 1; None if
+            every box has one certain class.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class BoxSample:
         """The picture.
 
         Raises:
-            DataError: It cannot be decoded, or has another size than its labels were made for.
+            DataError: It cannot be decoded, or its size differs from that of its labels.
         """
         image = read_picture(self.path)
         if image.shape[:2] != (self.height, self.width):
@@ -70,11 +70,11 @@ class BoxSample:
 
 @dataclass(frozen=True, eq=False)
 class ClassMapSample:
-    """One picture and a PNG that holds the class of each of its pixels.
+    """One picture and a PNG with the class of each of its pixels.
 
     Attributes:
         path: The picture.
-        label_path: The PNG: grey or with a palette, of which the indices count, not the colours.
+        label_path: The PNG: grey, or with a palette whose indices count, not the colours.
         meaning: int16, 256: the label of each stored value, an index into the data set's labels
             or `IGNORED`; -1 for values that must not occur.
     """
@@ -84,16 +84,16 @@ class ClassMapSample:
     meaning: npt.NDArray[np.int16]
 
     def read(self) -> tuple[Image, npt.NDArray[np.uint8]]:
-        """The picture, and uint8 H×W of labels, `IGNORED` where nothing is known.
+        """The picture, and uint8 H×W of labels, `IGNORED` where unknown.
 
         Raises:
-            DataError: One of the two cannot be decoded, they differ in size, or the PNG holds a
-                value that the table of classes does not.
+            DataError: One cannot be decoded, they differ in size, or the PNG has a value without a
+                class.
         """
         return read_picture(self.path), self.read_labels()
 
     def read_labels(self) -> npt.NDArray[np.uint8]:
-        """The labels alone, as `read` gives them."""
+        """The labels only, as in `read`."""
         from livevision.datasets.index_png import read_indices
 
         stored = read_indices(self.label_path)
@@ -109,11 +109,11 @@ class ClassMapSample:
 
 @dataclass(frozen=True, eq=False)
 class ClassSample:
-    """One picture that shows one thing.
+    """One picture with one class.
 
     Attributes:
-        path: The picture, or the zip that holds it.
-        member: The picture's name in the zip; empty for a file of its own.
+        path: The picture, or the zip with the picture.
+        member: The picture's name in the zip; empty for a file.
         class_id: Index into the data set's labels.
     """
 
@@ -150,14 +150,14 @@ Sample: TypeAlias = BoxSample | ClassMapSample | ClassSample
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Labelled pictures of one kind, their classes already those of a model.
+    """Labelled pictures of one kind, with the classes of a model.
 
     Attributes:
-        kind: The task whose labels they have: "detect", "segment" or "classify".
-        labels: Class names of the model; samples hold indices into it.
-        samples: In a fixed order: `BoxSample`, `ClassMapSample` or `ClassSample`, as `kind` says.
-        marked: Which labels this data set marks. What it shows of the others is not marked, so
-            neither a loss nor a score may take it for background.
+        kind: The task of the labels: "detect", "segment" or "classify".
+        labels: Class names of the model; samples have indices into it.
+        samples: In a fixed order: `BoxSample`, `ClassMapSample` or `ClassSample`, by `kind`.
+        marked: Labels that this data set marks. Objects of other classes are not marked, so neither
+            a loss nor a score may count them as background.
         name: Folder or file and split, for messages.
     """
 
@@ -172,10 +172,10 @@ class DataSet:
 
 
 def read_picture(path: Path) -> Image:
-    """A picture file as uint8, H×W×3, RGB.
+    """Read a picture file as uint8, H×W×3, RGB.
 
     Raises:
-        DataError: There is no such file, it is empty, or no picture that can be decoded.
+        DataError: The file does not exist, is empty, or cannot be decoded.
     """
     return decode_picture(_bytes_of(path), str(path))
 
@@ -188,10 +188,10 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def decode_picture(data: bytes, name: str) -> Image:
-    """The bytes of a picture file as uint8, H×W×3, RGB; `name` is for the error.
+    """Decode a picture file's bytes to uint8, H×W×3, RGB; `name` is for the error.
 
     Raises:
-        DataError: They are none that can be decoded.
+        DataError: They cannot be decoded.
     """
     image = None
     if data:
@@ -204,12 +204,12 @@ def decode_picture(data: bytes, name: str) -> Image:
 
 @functools.lru_cache(maxsize=16)
 def _archive(path: Path, process: int) -> zipfile.ZipFile:
-    """The open archive; one for each process, since they would share one place in the file."""
+    """The open archive; one per process, since processes would share the position in the file."""
     return zipfile.ZipFile(path)
 
 
 def _known(meaning: npt.NDArray[np.int16]) -> str:
-    """The values that may occur, as ranges."""
+    """The allowed values, as ranges."""
     known = np.flatnonzero(meaning >= 0)
     runs = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
     return ", ".join(f"{r[0]}..{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)

@@ -1,4 +1,4 @@
-"""Which part of a data set is meant: names of splits, and the other names they go by."""
+"""Names of splits, and their synonyms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALIASES = (("val", "valid", "validation"), ("train", "training"), ("test", "tes
 def choose_split(
     available: Mapping[str, T], split: str | None, default: str, name: str
 ) -> tuple[str, T]:
-    """The split that is asked for, or else the default one, by any of its usual names.
+    """The requested split, or the default one, by any of its usual names.
 
     Raises:
         UsageError: The data set has no such split.
@@ -27,7 +27,7 @@ def choose_split(
         if candidate in available:
             return candidate, available[candidate]
     if not available:
-        raise UsageError(f"{name} has no splits, so there is no {wanted!r}; leave the split away")
+        raise UsageError(f"{name} has no splits, so there is no {wanted!r}; leave out the split")
     raise UsageError(f"{name}: {unknown('split', wanted, available)}")
 
 

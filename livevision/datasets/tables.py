@@ -1,4 +1,4 @@
-"""Class tables: which of a model's labels each class of a data set becomes."""
+"""Class tables: map the classes of a data set to a model's labels."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _SHOWN = 80
 
 @dataclass(frozen=True)
 class ClassTable:
-    """A data set's classes in terms of a model's.
+    """Mapping of a data set's classes to a model's.
 
     Attributes:
         theirs: Class names of the data set; its samples index them.
         labels: Class names of the model.
-        ours: For each of `theirs` the index into `labels`, or None where it is left out.
+        ours: For each of `theirs` the index into `labels`, or None if it is ignored.
     """
 
     theirs: tuple[str, ...]
@@ -29,26 +29,26 @@ class ClassTable:
 
     @property
     def marked(self) -> frozenset[int]:
-        """Which labels the data set marks."""
+        """Labels that the data set marks."""
         return frozenset(index for index in self.ours if index is not None)
 
 
 def fit_table(
     theirs: Sequence[str], labels: Sequence[str] | None, entry: DataEntry, name: str
 ) -> ClassTable:
-    """Lead each class of a data set to a label: by its new name, by the same name, or to nothing.
+    """Map each class of a data set to a label: by its new name, the same name, or to nothing.
 
-    What Pascal VOC and COCO call differently is one class (`aliases`), unless it is renamed.
+    Classes that Pascal VOC and COCO name differently are the same (`aliases`), unless renamed.
 
     Args:
         theirs: Class names of the data set.
-        labels: The model's; None makes them of `theirs`, as renamed and without the ignored.
-        entry: Says what is renamed and ignored.
-        name: Of the data set, for errors.
+        labels: The model's; None derives them from `theirs`, renamed and without ignored ones.
+        entry: Renamed and ignored classes.
+        name: Name of the data set, for errors.
 
     Raises:
-        UsageError: A class has no place in the model's table, or `rename` or `ignore` names one
-            that is not there.
+        UsageError: A class is not in the model's table, or `rename` or `ignore` names one that does
+            not exist.
     """
     _check_distinct(theirs, f"{name}: its table of classes")
     rename = {t: o for t, o in entry.rename.items() if t != OTHERS or t in theirs}
@@ -106,7 +106,7 @@ def _does_not_fit(name: str, lacking: Sequence[str], labels: Sequence[str]) -> s
 
 
 def _some(names: Sequence[str]) -> str:
-    """The names, of very many the first."""
+    """The names; if there are many, the first ones."""
     return ", ".join(names[:_SHOWN]) + (
         f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     )
@@ -115,4 +115,4 @@ def _some(names: Sequence[str]) -> str:
 def _check_distinct(names: Sequence[str], what: str) -> None:
     twice = [name for i, name in enumerate(names) if name in names[:i]]
     if twice:
-        raise UsageError(f"{what} holds {twice[0]!r} twice")
+        raise UsageError(f"{what} has {twice[0]!r} twice")

@@ -1,4 +1,4 @@
-"""Small text files beside pictures: tables of class names, and lists of the pictures of a split."""
+"""Small text files beside pictures: class names, and lists of the pictures of a split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from livevision.errors import DataError
 
 
 def read_names(path: Path) -> list[str]:
-    """Class names, one a line, with or without their number in front; empty where no file is.
+    """Class names, one a line, optionally preceded by their number; empty without the file.
 
     Raises:
         DataError: The numbers do not count up from 0.
@@ -22,18 +22,18 @@ def read_names(path: Path) -> list[str]:
     for (number, line), match in zip(rows, numbered, strict=True):
         assert match is not None
         if int(match[1]) != len(names):
-            raise DataError(f"{path}:{number}: {line!r}: number {len(names)} is due here")
+            raise DataError(f"{path}:{number}: {line!r}: number {len(names)} is expected here")
         names.append(match[2])
     return names
 
 
 def read_ids(path: Path) -> list[tuple[int, str]]:
-    """The first word of each line, such as the name of a picture, with the line's number."""
+    """The first word of each line, such as the name of a picture, with the line number."""
     return [(number, line.split()[0]) for number, line in _lines(path)]
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Number and text of each line that is not empty."""
+    """Number and text of each non-empty line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

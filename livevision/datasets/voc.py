@@ -1,15 +1,15 @@
-"""Data sets in Pascal VOC's form: an XML file of boxes for each picture.
+"""Data sets in Pascal VOC's format: an XML file of boxes for each picture.
 
     ROOT/Annotations/ID.xml, ROOT/JPEGImages/ID.jpg, ROOT/ImageSets/Main/SPLIT.txt with the IDs; or
     ROOT/SPLIT/*.xml with the pictures beside them or in ROOT/SPLIT/images; or
     ROOT/annotations/SPLIT/*.xml and ROOT/images/SPLIT; or one folder without splits.
 
-A file `classes.txt` in ROOT, a name a line, gives the classes and their order; without it they are
-those that occur in the split, sorted. Pixels are counted from 1 in these files, and the last one
-belongs to the box: xmin 1, xmax 10 is 0..10 here.
+A file `classes.txt` in ROOT, one name a line, gives the classes and their order; without it they
+are those that occur in the split, sorted. Pixels are counted from 1 in these files, and the last
+one is part of the box: xmin 1, xmax 10 is 0..10 here.
 
-Read here and not by supervision, whose reader drops `difficult`, knows no splits, and tells of a
-broken file neither its name nor the line.
+supervision's reader is not used, since it drops `difficult`, has no splits, and reports broken
+files without name and line.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _PICTURES = ("JPEGImages", "images", "Images")
 
 
 def recognise(path: Path) -> bool:
-    """Whether this is such a data set: XML files where they would be."""
+    """Whether this is such a data set: XML files in the usual folders."""
     return path.is_dir() and bool(_splits(path) or _flat(path))
 
 
 def splits(path: Path) -> list[str]:
-    """The names of its splits; none where all pictures are one."""
+    """The names of its splits; none for a data set without splits."""
     return list(_splits(path))
 
 
@@ -44,7 +44,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     """Read and check the boxes of one split.
 
     Raises:
-        UsageError: The split or the classes do not fit.
+        UsageError: The split is unknown, or the classes do not match.
         DataError: A file is missing or broken.
     """
     splits = _splits(path)
@@ -62,7 +62,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
         {o.text_of("name") for _, root in annotations for o in _objects(root)} - {""}
     )
     if not names:
-        raise DataError(f"{name}: none of {len(files)} XML files holds an object")
+        raise DataError(f"{name}: none of {len(files)} XML files has an object")
     table = fit_table(names, labels, entry, name)
     folders = [path / p / split for p in _PICTURES] + [path / p for p in _PICTURES]
     flat = FlatBoxes()
@@ -73,7 +73,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
 
 def _splits(root: Path) -> dict[str, Path]:
     """For each split the list of its IDs, or the folder of its XML files."""
-    # aeroplane_train.txt and the like tell of one class.
+    # aeroplane_train.txt and the like are about one class.
     lists = (root / "ImageSets" / "Main").glob("*.txt")
     found = {p.stem: p for p in sorted(lists) if "_" not in p.stem}
     if found:
@@ -98,7 +98,7 @@ def _listed(root: Path, ids: Path) -> list[Path]:
     """The XML file of each ID.
 
     Raises:
-        DataError: One is missing.
+        DataError: A file is missing.
     """
     folder = next((root / a for a in _ANNOTATIONS if (root / a).is_dir()), root / _ANNOTATIONS[0])
     files = []
@@ -117,7 +117,7 @@ def _objects(root: Element) -> list[Element]:
 def _sample(
     file: Path, root: Element, folders: list[Path], table: ClassTable, flat: FlatBoxes
 ) -> BoxSample:
-    # The picture of the same name first: what is written inside is often that of another machine.
+    # The picture of the same name first: the name inside may be from another machine.
     folders = [*folders, file.parent, file.parent.parent / "images"]
     told = root.text_of("filename")
     picture = find_picture(file.stem, folders) or find_picture(told, folders)
@@ -136,7 +136,7 @@ def _sample(
         if box is None:
             raise DataError(f"{place}: the object {name!r} has no bndbox")
         x1, y1, x2, y2 = (_number(file, box, key) for key in ("xmin", "ymin", "xmax", "ymax"))
-        # Others count from 0: their first row and column stay where they are.
+        # Other tools count from 0: their first row and column stay.
         x1, y1 = (v - 1 if v >= 1 else v for v in (x1, y1))
         difficult = element.text_of("difficult") in ("1", "true", "True")
         boxes.add((x1, y1, x2, y2), table.theirs.index(name), f"{file}:{box.line}", difficult)
@@ -163,5 +163,5 @@ def _number(file: Path, inside: Element, key: str) -> float:
         return float(found.text)
     except ValueError:
         raise DataError(
-            f"{file}:{found.line}: {key} is {found.text.strip()!r}, no number"
+            f"{file}:{found.line}: {key} is {found.text.strip()!r}, not a number"
         ) from None

@@ -1,4 +1,4 @@
-"""XML whose elements know their line, which Python's own tree of elements forgets."""
+"""An XML parser that keeps line numbers, which Python's element trees drop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from livevision.errors import DataError
 
 @dataclass
 class Element:
-    """One element: its name, the line where it begins, its text, and the elements inside it."""
+    """An element: its name, first line, text, and child elements."""
 
     name: str
     line: int
@@ -19,20 +19,20 @@ class Element:
     inside: list[Element] = field(default_factory=list)
 
     def find(self, name: str) -> Element | None:
-        """The first element of that name directly inside."""
+        """The first child of that name."""
         return next((e for e in self.inside if e.name == name), None)
 
     def text_of(self, name: str) -> str:
-        """The text of the first element of that name directly inside; empty where there is none."""
+        """The text of the first child of that name; empty if there is none."""
         found = self.find(name)
         return "" if found is None else found.text.strip()
 
 
 def read_xml(path: Path) -> Element:
-    """The outermost element of a file.
+    """Parse a file; returns its root element.
 
     Raises:
-        DataError: It cannot be read, or is no XML; with the line.
+        DataError: It cannot be read, or is not XML; the message has the line.
     """
     outermost = Element("", 0)
     open_elements = [outermost]

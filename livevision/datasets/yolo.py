@@ -1,13 +1,13 @@
-"""Data sets in YOLO's form: a data.yaml, and beside each picture's folder `images` one of labels.
+"""Data sets in YOLO's format: a data.yaml, and folders `labels` beside folders `images`.
 
-data.yaml holds `names` (a list, or a mapping from number to name) and for each split a folder of
+data.yaml has `names` (a list, or a mapping from number to name) and for each split a folder of
 pictures, a text file that lists pictures, or several of these. The labels of `…/images/a.jpg` are
-`…/labels/a.txt`, a line for each object: class, x and y of the centre, width and height, all in
-0..1; a line of class and three or more points becomes the box around them. A picture without such
-a file shows no object.
+`…/labels/a.txt`, one line per object: class, x and y of the centre, width and height, all in 0..1;
+a line of class and three or more points becomes the box around them. A picture without such a file
+has no objects.
 
-Read here and not by supervision, whose reader takes one folder of pictures and one of labels (no
-splits, lists or several folders), and tells neither file nor line of what is broken.
+supervision's reader is not used, since it takes one folder of pictures and one of labels (no
+splits, lists or several folders), and reports errors without file and line.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _SPLITS = ("train", "val", "valid", "validation", "test", "minival")
 
 
 def recognise(path: Path) -> bool:
-    """Whether this is such a data set: a YAML file, or a folder with one that names classes."""
+    """Whether this is such a data set: a YAML file, or a folder with one that has class names."""
     return path.suffix in (".yaml", ".yml") or find_yaml(path) is not None
 
 
 def find_yaml(folder: Path) -> Path | None:
-    """The YAML file of a folder that describes its data, if there is one."""
+    """The YAML file of a folder that describes its data, if any."""
     files = [folder / "data.yaml", folder / "data.yml", folder / "dataset.yaml"]
     files += sorted(folder.glob("*.yaml"))
     return next((f for f in files if f.is_file() and "names" in _keys(f)), None)
@@ -55,7 +55,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     """Read and check the boxes of one split.
 
     Raises:
-        UsageError: The split or the classes do not fit.
+        UsageError: The split is unknown, or the classes do not match.
         DataError: A file is missing or broken.
     """
     file = path if path.is_file() else find_yaml(path)
@@ -86,7 +86,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
 
 
 def _available(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What a data.yaml gives for each split."""
+    """The value of each split in a data.yaml."""
     return {key: told[key] for key in told if key in _SPLITS and told[key]}
 
 
@@ -94,7 +94,7 @@ def load_yaml(file: Path) -> dict[str, Any]:
     """The fields of a data.yaml.
 
     Raises:
-        DataError: It cannot be read as YAML, or holds none.
+        DataError: It is not YAML, or has no fields.
     """
     try:
         told = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def load_yaml(file: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise DataError(f"{file}: {error}") from error
     if not isinstance(told, dict):
-        raise DataError(f"{file}: holds no fields; it takes names, and a folder for each split")
+        raise DataError(f"{file}: has no fields; it takes names, and a folder for each split")
     return told
 
 
@@ -114,14 +114,14 @@ def class_names(told: Mapping[str, Any], file: Path) -> list[str]:
     """The names of the classes, in the order of their numbers.
 
     Raises:
-        DataError: There are none, their numbers leave a gap, or `nc` counts others.
+        DataError: There are none, their numbers have gaps, or `nc` differs from their count.
     """
     names = told.get("names")
     if isinstance(names, dict):
         try:
             numbered = {int(number): str(name) for number, name in names.items()}
         except (TypeError, ValueError) as error:
-            raise DataError(f"{file}: names: the keys are to be class numbers: {error}") from error
+            raise DataError(f"{file}: names: the keys must be class numbers: {error}") from error
         if sorted(numbered) != list(range(len(numbered))):
             raise DataError(f"{file}: names: the numbers {sorted(numbered)} are not 0, 1, 2 …")
         names = [numbered[i] for i in range(len(numbered))]
@@ -134,11 +134,11 @@ def class_names(told: Mapping[str, Any], file: Path) -> list[str]:
 
 
 def _keys(file: Path) -> Mapping[str, Any]:
-    """The fields of a YAML file that may be about anything."""
+    """The fields of a YAML file about anything."""
     try:
         return load_yaml(file)
     except DataError:
-        # A data.yaml is meant to be one: its error is told by `read`.
+        # A data.yaml is meant to be a data set: `read` reports its error.
         return {"names": None} if file.name == "data.yaml" else {}
 
 
@@ -153,7 +153,7 @@ def _pictures(item: str, told: Mapping[str, Any], file: Path) -> list[Path]:
     """The pictures of one folder or list.
 
     Raises:
-        DataError: It is not there, or a listed picture is not.
+        DataError: It does not exist, or a listed picture does not.
     """
     place = _resolve(item, told, file)
     if place.is_dir():
@@ -165,7 +165,7 @@ def _pictures(item: str, told: Mapping[str, Any], file: Path) -> list[Path]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        # A line that begins with ./ is counted from the list, as others write it.
+        # As in other tools, a line that begins with ./ is relative to the list.
         bases = (place.parent, _base(told, file), file.parent)
         path = next((b / line.strip() for b in bases if (b / line.strip()).is_file()), None)
         if path is None:
@@ -175,14 +175,14 @@ def _pictures(item: str, told: Mapping[str, Any], file: Path) -> list[Path]:
 
 
 def _base(told: Mapping[str, Any], file: Path) -> Path:
-    """The folder that the paths of a data.yaml are counted from."""
+    """The base folder of the paths in a data.yaml."""
     base = file.parent / str(told.get("path") or ".")
-    # Many files carry a path of the machine they were written on.
+    # Many files contain a path of the machine they were written on.
     return base if base.is_dir() else file.parent
 
 
 def _resolve(item: str, told: Mapping[str, Any], file: Path) -> Path:
-    # "../train/images" beside a folder train is how one well-known tool exports.
+    # "../train/images" beside a folder train is an export of a well-known tool.
     shorter = item
     while shorter.startswith("../"):
         shorter = shorter[3:]
@@ -194,7 +194,7 @@ def _resolve(item: str, told: Mapping[str, Any], file: Path) -> Path:
 
 
 def _label_file(picture: Path) -> Path:
-    """Where the labels of a picture stand: the last folder `images` of its path is `labels`."""
+    """The label file of a picture: the last folder `images` of its path becomes `labels`."""
     parts = list(picture.parts)
     for i in reversed(range(len(parts) - 1)):
         if parts[i] == "images":
@@ -225,7 +225,7 @@ def _sample(
 def _parse(
     line: str, place: str, table: ClassTable, file: Path
 ) -> tuple[int, tuple[float, float, float, float]]:
-    """The class and the corners, in 0..1, of one line.
+    """Class and corners, in 0..1, of one line.
 
     Raises:
         DataError: It is not a class and a box or polygon.
@@ -234,7 +234,7 @@ def _parse(
     try:
         number, *values = map(float, words)
     except ValueError:
-        raise DataError(f"{place}: {line.strip()!r} holds something that is not a number") from None
+        raise DataError(f"{place}: {line.strip()!r} contains something not a number") from None
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise DataError(
             f"{place}: {len(words)} numbers; a line takes 5 (class, x, y, width, height), "

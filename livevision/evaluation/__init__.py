@@ -1,1 +1,1 @@
-"""Scores: of a model on labelled pictures, and of tracks on labelled sequences, run as on video."""
+"""Scores of models on labelled pictures and of trackers on labelled sequences, run as on video."""

@@ -32,27 +32,27 @@ ByClass = dict[str, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a model on a data set, shares of 1; NaN for what does not occur.
+    """Scores of a model on a data set, shares of 1; NaN for classes that do not occur.
 
     Attributes:
-        model: Its name.
+        model: Name of the model.
         task: "detect", "segment" or "classify".
         data: Folder and split.
-        pictures: How many.
+        pictures: Number of pictures.
         labels: Class names of the model.
-        figures: Of all classes together: for detection AP (over IoUs from 0.5 to 0.95), AP50, and
+        figures: For all classes together. For detection AP (over IoUs from 0.5 to 0.95), AP50, and
             precision and recall of the boxes with a score of at least `conf`; for segmentation
             mIoU and pixel_accuracy; for classification top1 and top5. Means are over the classes
-            that the data set marks and shows.
-        by_class: Figures by name, then class by class.
-        counts: Of each class by name: objects for detection, pixels or pictures otherwise.
-        confusion: int64, by true class (row) and found class (column); for detection at `conf`,
-            with a last row of false alarms and a last column of misses.
+            that occur and are marked in the data set.
+        by_class: Figures by name, then by class.
+        counts: Number per class name: objects for detection, pixels or pictures otherwise.
+        confusion: int64, by true class (row) and predicted class (column); for detection at `conf`,
+            with a last row of false positives and a last column of misses.
         curves: For detection, classes × 101: precision at recalls 0, 0.01 .. 1 and an IoU of 0.5.
-        engine: What computed: engine, device and precision.
+        engine: Engine, device and precision.
         input_size: (width, height) of the net's input in pixels.
-        conf: The score from which boxes count in precision, recall and confusion.
-        seconds: It took, loading left out.
+        conf: Minimum score of boxes in precision, recall and confusion.
+        seconds: Duration without loading.
     """
 
     model: str
@@ -71,7 +71,7 @@ class Evaluation:
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints: figures rounded to 5 places, None for what is not known."""
+        """The value of ``--json``: figures rounded to 5 places, None for unknown ones."""
         return {
             "model": self.model,
             "task": self.task,
@@ -104,26 +104,26 @@ def evaluate(
     root: str | Path | None = None,
     progress: bool | None = False,
 ) -> Evaluation:
-    """Run a model on every picture of a data set and score what it finds.
+    """Run a model on every picture of a data set and score the results.
 
-    Each picture is processed like a frame of video: the same engine, resizing and suppression.
-    Average precision takes boxes of any score, and of several classes on one object. Precision,
-    recall and confusion count the boxes that a run shows: one for each object, unless the model was
-    loaded with ``class_agnostic=False``. Classes of the model that the data set does not mark are
-    not scored; no mean counts them.
+    Each picture is processed like a frame of video, with the same engine, resizing and NMS. Average
+    precision uses boxes of any score, and of several classes on one object. Precision, recall and
+    confusion use the boxes that a run shows: one per object, unless the model was loaded with
+    ``class_agnostic=False``. Classes of the model that the data set does not mark are not scored;
+    no mean includes them.
 
     Args:
         model: From ``livevision.load``, or a name for it.
-        data: A folder, a data.yaml, a COCO file or a zip; a mapping with a path and how classes
-            are renamed; or a data set opened before, with the model's labels.
-        split: In place of the data's own; "val" by default.
-        conf: The score from which boxes count in precision and recall, 0..1.
-        root: Folder that a relative path is counted from; the current one by default.
+        data: A folder, a data.yaml, a COCO file or a zip; a mapping with a path and renamed
+            classes; or an open data set with the model's labels.
+        split: Overrides that of the data; default: "val".
+        conf: Minimum score of boxes in precision and recall, 0..1.
+        root: Base folder of a relative path; default: the current one.
         progress: Show a bar on standard error: True, False, or None for only on a terminal.
 
     Raises:
-        UsageError: A setting is wrong, or the classes of the two do not fit.
-        DataError: The data are missing or broken; with file and line.
+        UsageError: A setting is invalid, or the classes do not match.
+        DataError: The data are missing or broken; the message has file and line.
         ModelError: The model cannot be loaded, or faster-coco-eval is not installed.
     """
     if isinstance(model, str):
@@ -201,7 +201,7 @@ def _with_progress(samples: Sequence[Any], progress: bool | None) -> Any:
 
 
 def _bgr(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A picture of a data set, RGB, as models take it."""
+    """A data set's RGB picture as BGR, for models."""
     return np.ascontiguousarray(image[..., ::-1])
 
 
@@ -243,7 +243,7 @@ def _detection(model: Model, data: DataSet, samples: Sequence[BoxSample], conf: 
 def _segmentation(
     model: Model, data: DataSet, samples: Sequence[ClassMapSample], _: float
 ) -> _Scored:
-    """Intersection over union and pixel accuracy, of one matrix over all pictures."""
+    """Intersection over union and pixel accuracy, from one matrix over all pictures."""
     matrix = ConfusionMatrix(len(model.labels))
     for sample in samples:
         image, labels = sample.read()
@@ -257,7 +257,7 @@ def _segmentation(
 def _classification(
     model: Model, data: DataSet, samples: Sequence[ClassSample], _: float
 ) -> _Scored:
-    """How often the first guess is right, and how often one of five."""
+    """Shares of pictures whose class is the first guess, and among the first five."""
     matrix = ConfusionMatrix(len(model.labels))
     guesses = TopK(5)
     for sample in samples:
@@ -269,10 +269,10 @@ def _classification(
 
 
 def write_plots(scores: Evaluation, folder: Path) -> None:
-    """Write plots as PNG: `classes.png`, `confusion.png`, of detectors `precision_recall.png`.
+    """Write plots as PNG: `classes.png`, `confusion.png`, for detectors `precision_recall.png`.
 
     Raises:
-        OSError: The folder cannot be made or written to.
+        OSError: The folder cannot be created or written to.
     """
     from livevision.training.plots import plot_scores
     from livevision.training.scores import Scores

@@ -1,4 +1,4 @@
-"""How well objects are followed on labelled sequences, run as on video.
+"""Scores of tracking on labelled sequences, run as on video.
 
 scores = livevision.evaluation.tracks.evaluate_tracks("MOT17/train", model="thundernet-mobilenetv2")
 scores.figures["IDF1"], scores.by_sequence["MOT17-02"]["HOTA"]
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from livevision.models.model import Model
 
 _NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
-_OF_PEOPLE = "person"  # what the MOT Challenge marks
+_OF_PEOPLE = "person"  # the class that the MOT Challenge labels
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class TrackEvaluation:
     """Scores of tracks, shares of 1, and counts.
 
     Attributes:
-        tracker: Its name.
-        found_by: What found the boxes: a model's name, or "det.txt".
+        tracker: Name of the tracker.
+        found_by: Origin of the boxes: a model's name, or "det.txt".
         data: Folder of the sequences.
-        frames: How many were looked at.
-        left_out: How many were left out.
+        frames: Number of frames processed.
+        left_out: Number of frames dropped.
         figures: ``scoring.tracks.FIGURES`` and ``COUNTS`` of all sequences.
-        by_sequence: The same of each.
-        tracks: By sequence, the rows of the tracks, as the MOT Challenge writes them.
-        tracking_ms: CPU time of tracking, mean of a frame.
-        seconds: It took.
+        by_sequence: The same for each sequence.
+        tracks: By sequence, the rows of the tracks, in the MOT Challenge's format.
+        tracking_ms: CPU time of tracking, mean per frame.
+        seconds: Total duration.
     """
 
     tracker: str
@@ -63,7 +63,7 @@ class TrackEvaluation:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """The value of ``--json``."""
 
         def rounded(figures: dict[str, float]) -> dict[str, float]:
             return {n: int(v) if n in COUNTS else round(v, 5) for n, v in figures.items()}
@@ -91,24 +91,24 @@ def evaluate_tracks(
     classes: tuple[str, ...] = (),
     drop: int = 0,
 ) -> TrackEvaluation:
-    """Follow the objects of labelled sequences and score the tracks.
+    """Track the objects of labelled sequences and score the tracks.
 
     Args:
-        data: A sequence of the MOT Challenge's form, or a folder of several.
-        model: A detector; None takes the boxes of each sequence's ``det/det.txt``.
+        data: A sequence in the MOT Challenge's format, or a folder of several.
+        model: A detector; None uses the boxes of each sequence's ``det/det.txt``.
         tracker: A name of ``registry.TRACKERS``.
-        conf: Boxes of a lower score are not looked at, as in a run.
-        classes: Of the model, those that the labels mark as class 1; "person" by default, or all
-            where the model has no such class.
-        drop: Leave out every so-many-th frame, as a live run does that is too slow; 0 for none.
-            Labels of frames left out are not scored.
+        conf: Minimum score of a box, as in a run.
+        classes: Classes of the model that the labels mark as class 1; default: "person", or all if
+            the model has no such class.
+        drop: Drop every Nth frame, like a slow live run; 0 for none. Labels of dropped frames are
+            not scored.
 
     Raises:
         UsageError: A setting is not allowed.
         DataError: Sequences are missing or broken, or have neither boxes nor pictures.
     """
     if drop < 0 or drop == 1:
-        raise UsageError(f"drop is {drop}; it takes 0 for none, or 2 or more for every so-many-th")
+        raise UsageError(f"drop is {drop}; it takes 0 for none, or 2 or more for every Nth frame")
     if model is not None and model.task != "detect":
         raise UsageError(f"{model.name} is for the task {model.task}; tracks need a detector")
     begin = time.perf_counter()
@@ -151,7 +151,7 @@ def evaluate_tracks(
 
 
 def _frames(sequence: mot.Sequence, model: Model | None, tracker: str) -> Iterator[Frame]:
-    """The frames of a sequence; without their pictures where nobody looks at them."""
+    """The frames of a sequence; without pictures if nothing needs them."""
     if model is None and sequence.detections is None:
         raise DataError(
             f"{sequence.name}: there is no det/det.txt with boxes; name a detector with --model"
@@ -162,7 +162,7 @@ def _frames(sequence: mot.Sequence, model: Model | None, tracker: str) -> Iterat
             yield Frame(0, index, index / sequence.rate, 0.0, _NO_PICTURE)
         return
     if sequence.frames is None:
-        raise DataError(f"{sequence.name}: there are no pictures in img1/ and no video to look at")
+        raise DataError(f"{sequence.name}: there are no pictures in img1/ and no video")
     of_pictures = sequence.frames.is_dir()
     kind = "images" if of_pictures else "video_file"
     source = registry.resolve(registry.SOURCES, kind, "kind of source")(
@@ -183,7 +183,7 @@ def _boxes(
     conf: float,
     classes: tuple[str, ...],
 ) -> sv.Detections:
-    """What is found in a frame."""
+    """The boxes of a frame."""
     import supervision as sv
 
     if model is not None:
@@ -204,7 +204,7 @@ def _boxes(
 
 
 def _rows(frame: int, tracked: sv.Detections) -> NDArray[np.float64]:
-    """The tracks of a frame as rows; boxes without a number are left out."""
+    """The tracks of a frame as rows, without unconfirmed boxes."""
     numbers = np.asarray(tracked.tracker_id)
     rows = np.ones((len(tracked), 9))
     rows[:, mot.FRAME] = frame

@@ -1,1 +1,1 @@
-"""Data sets made by a model: it looks at pictures, and what it finds is written as their labels."""
+"""Makes data sets whose labels come from a model."""

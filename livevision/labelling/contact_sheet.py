@@ -1,4 +1,4 @@
-"""A contact sheet: samples of a data set with their labels drawn on them, to be looked at."""
+"""A contact sheet: samples of a data set with their labels, for review."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 24
 _COLUMNS = 6
-_TILE = (400, 300)  # width and height of a sample in pixels
+_TILE = (400, 300)  # (width, height) of a sample in pixels
 _GAP = 6
 _GROUND = 32
 
@@ -40,8 +40,8 @@ def write_sheet(
         file: The PNG.
         labels: Class names.
         records: All pictures.
-        picture_of: By key, the pictures' files.
-        mask_of: By key, those of their class maps; empty where the labels are boxes.
+        picture_of: Files of the pictures by key.
+        mask_of: Files of their class maps by key; empty for boxes.
     """
     count = min(SAMPLES, len(records))
     chosen = [records[n * len(records) // count] for n in range(count)]
@@ -72,7 +72,7 @@ def write_sheet(
 
 
 def _detections(record: Record, size: tuple[int, int], labels: Sequence[str]) -> sv.Detections:
-    """The objects of a picture that is drawn at another size."""
+    """The objects of a picture, scaled to the size it is drawn at."""
     from supervision import Detections
 
     scale = np.array((size[0] / record.width, size[1] / record.height) * 2, np.float32)

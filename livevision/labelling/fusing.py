@@ -1,8 +1,8 @@
-"""What several passes over one picture found, made one: weighted boxes fusion, and votes on pixels.
+"""Fuses the results of several passes over a picture: weighted boxes fusion, and pixel votes.
 
-Weighted boxes fusion is that of Solovyev, Wang and Gabruseva (arXiv 1910.13302): boxes of a class
-that lie on each other become their mean, weighted by their scores, where suppression would keep one
-of them and throw away what the others know.
+Weighted boxes fusion is that of Solovyev, Wang and Gabruseva (arXiv 1910.13302): overlapping boxes
+of a class are replaced by their mean, weighted by score, where NMS would keep one of them and drop
+the rest.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ class Boxes(NamedTuple):
     classes: NDArray[np.int64]
 
     def take(self, rows: NDArray[np.int64]) -> Boxes:
-        """Some of them, in that order."""
+        """Some of them, in the given order."""
         return Boxes(self.xyxy[rows], self.scores[rows], self.classes[rows])
 
     def mirrored(self, width: int) -> Boxes:
-        """The same boxes in the picture turned left to right, which is `width` pixels wide."""
+        """The same boxes in the mirrored picture, `width` pixels wide."""
         x1, y1, x2, y2 = self.xyxy.T
         return self._replace(xyxy=np.stack((width - x2, y1, width - x1, y2), 1))
 
 
 def fuse_boxes(passes: Sequence[Boxes], iou: float = 0.55) -> Boxes:
-    """Weighted boxes fusion of what each pass found.
+    """Weighted boxes fusion of the boxes of several passes.
 
-    The strongest box comes first. A box joins the cluster of its class whose fused box it overlaps
-    most, if by more than `iou`, or begins a cluster. A cluster of T boxes of N passes has the mean
-    of their scores times min(T, N) / N: what one pass alone saw loses.
+    Boxes are taken strongest first. A box joins the cluster of its class whose fused box it
+    overlaps most, if by more than `iou`, or starts a cluster. A cluster of T boxes of N passes has
+    the mean of their scores times min(T, N) / N: boxes of a single pass lose.
 
     Args:
-        passes: The boxes of each; one that found nothing counts too.
-        iou: Overlap from which two boxes are one thing, 0..1.
+        passes: The boxes of each pass; empty ones count too.
+        iou: IoU above which two boxes are one object, 0..1.
     """
     if not passes:
         raise ValueError("there is no pass to fuse")
@@ -65,7 +65,7 @@ def fuse_boxes(passes: Sequence[Boxes], iou: float = 0.55) -> Boxes:
 def _of_class(every: Boxes, number: int, passes: int, iou: float) -> Boxes:
     """The fused boxes of one class."""
     rows = np.flatnonzero(every.classes == number)
-    sums = np.zeros((len(rows), 4))  # of each cluster: its boxes times their scores
+    sums = np.zeros((len(rows), 4))  # for each cluster: its boxes times their scores
     weights, counts = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
     means = np.zeros((len(rows), 4))
     clusters = 0
@@ -76,7 +76,7 @@ def _of_class(every: Boxes, number: int, passes: int, iou: float) -> Boxes:
             best = int(overlaps.argmax())
             into = best if overlaps[best] > iou else clusters
         clusters = max(clusters, into + 1)
-        # A score of zero weighs next to nothing, and must not divide by it.
+        # A score of zero has almost no weight, and must not divide by zero.
         weight = max(float(score), 1e-9)
         sums[into] += box * weight
         weights[into] += weight
@@ -92,14 +92,14 @@ def _of_class(every: Boxes, number: int, passes: int, iou: float) -> Boxes:
 
 
 def one_thing_each(boxes: Boxes, count: int) -> tuple[Boxes, NDArray[np.float32]]:
-    """Of boxes of different classes on one thing the strongest, with the scores of all of them.
+    """The strongest of boxes of different classes on one object, with the scores of all.
 
     Args:
         boxes: Strongest first.
-        count: How many classes there are.
+        count: Number of classes.
 
     Returns:
-        The boxes that stay, and float32 N×count: the score that each has for each class.
+        The boxes that stay, and float32 N×count: the score of each for each class.
     """
     solid = np.flatnonzero((boxes.xyxy[:, 2:] > boxes.xyxy[:, :2]).all(1))
     boxes = boxes.take(solid)
@@ -115,7 +115,7 @@ def one_thing_each(boxes: Boxes, count: int) -> tuple[Boxes, NDArray[np.float32]
 
 
 def fuse_maps(maps: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """The class that more than half of the passes gave each pixel; `IGNORED` where none has that.
+    """The class that more than half of the passes gave each pixel; otherwise `IGNORED`.
 
     Args:
         maps: Class maps of one picture, uint8 H×W.

@@ -1,7 +1,7 @@
-"""What was done so far, a line a picture, so that a run which was killed goes on where it was.
+"""The record of finished pictures, from which an interrupted run continues.
 
-`labels.jsonl` holds the settings in its first line and a record in each other one. A line is
-written after its picture lies in the data set; one that was cut off is taken away, and done again.
+`labels.jsonl` has the settings in its first line and a record in each other one. A line is written
+after its picture is in the data set; a truncated last line is removed and its picture done again.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ NAME = "labels.jsonl"
 
 
 class Journal:
-    """The records of a data set in the making.
+    """The records of an unfinished data set.
 
     Args:
-        folder: Of the data set.
-        settings: What labels depend on; those of the run before must be the same.
-        whole: Tells whether the files of a record are there.
+        folder: Folder of the data set.
+        settings: Settings that the labels depend on; those of an earlier run must be the same.
+        whole: Whether the files of a record exist.
 
     Attributes:
-        records: By key, those of runs before among them.
+        records: By key, including those of earlier runs.
 
     Raises:
-        UsageError: The folder was begun with other settings.
-        OutputError: It holds something else, or cannot be written.
+        UsageError: The folder was started with other settings.
+        OutputError: It has other contents, or cannot be written.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Journal:
         self._file = self._path.open("ab")
 
     def add(self, record: Record) -> None:
-        """Keep a record whose files are written."""
+        """Add a record whose files are written."""
         self.records[record.key] = record
         self._file.write(json.dumps(record.to_dict(), ensure_ascii=False).encode() + b"\n")
         self._file.flush()
@@ -74,7 +74,7 @@ class Journal:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """What a line says; None for one that was cut off."""
+    """A parsed line; None if it is truncated."""
     if not line.endswith(b"\n"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""A model's passes over a picture: at several sizes, and turned left to right."""
+"""A model's passes over a picture: at several sizes, and mirrored."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from livevision.models.model import Model
 
 _FLOOR = 0.02
-"""Score from which boxes are fused, and classes kept beside the best one. It is far below what is
-asked for, since a box that a pass leaves out counts as a score of zero there."""
+"""Minimum score of boxes to fuse, and of classes kept besides the best one. It is far below the
+requested minimum, since a box missing in a pass counts as a score of zero."""
 
 
 class Passes:
-    """Looks at pictures and fuses what the passes find.
+    """Runs all passes over pictures and fuses the results.
 
     Args:
         models: One model at each of the sizes.
-        flip: Look at each picture turned left to right, too.
+        flip: Add a pass over the mirrored picture.
         soft: Of segmenters, the scores are wanted too.
     """
 
@@ -49,13 +49,13 @@ class Passes:
     def boxes(
         self, image: Image, lowest: float, classes: Sequence[int], soft: bool
     ) -> tuple[Boxes, NDArray[np.float32]]:
-        """The things in a picture, uint8 H×W×3 BGR.
+        """The objects in a picture, uint8 H×W×3 BGR.
 
         Args:
             image: The picture.
-            lowest: Score from which boxes are wanted.
-            classes: Numbers of the classes that are wanted.
-            soft: Whether the scores of other classes are wanted.
+            lowest: Minimum score of the result.
+            classes: Numbers of the requested classes.
+            soft: Return the scores of other classes too.
 
         Returns:
             Boxes of one class each, and float32 N×classes of scores.

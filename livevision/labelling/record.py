@@ -1,4 +1,4 @@
-"""What was found in one picture of a data set in the making."""
+"""The labels of one picture in a data set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SPLIT = "train"
-"""All pictures are one split; `livevision train` keeps a part of them for scoring."""
+"""All pictures are in one split; `livevision train` sets a part aside for scoring."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Box:
         corners: x1 y1 x2 y2 in the picture's pixels, to a hundredth.
         class_id: Index into the data set's labels.
         score: 0..1.
-        scores: Of the classes that it may be instead, its own among them; empty where not asked.
-        sure: Whether it counts as an object; else nobody knows what is there.
+        scores: Scores of all candidate classes, including its own; empty if not requested.
+        sure: Whether it counts as an object; otherwise its region is unknown.
     """
 
     corners: tuple[float, float, float, float]
@@ -35,11 +35,11 @@ class Record:
     """One picture.
 
     Attributes:
-        key: Which picture or frame of the source it is.
+        key: Identifies the picture or frame in the source.
         file: Its name in the data set.
         width: In pixels, upright.
         height: Likewise.
-        boxes: Strongest first; none where its labels are a class map, which is a file of its own.
+        boxes: Strongest first; empty if its labels are a class map, which is a separate file.
     """
 
     key: str
@@ -50,16 +50,16 @@ class Record:
 
     @property
     def stem(self) -> str:
-        """The name without its ending, by which labels go with pictures."""
+        """The name without suffix, which labels share with pictures."""
         return Path(self.file).stem
 
     @property
     def objects(self) -> list[Box]:
-        """The boxes that count."""
+        """The boxes that count as objects."""
         return [box for box in self.boxes if box.sure]
 
     def to_dict(self) -> dict[str, Any]:
-        """For a line of JSON."""
+        """The record as a JSON object."""
         return {
             "key": self.key,
             "file": self.file,
@@ -71,10 +71,10 @@ class Record:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Record:
-        """From what `to_dict` gave.
+        """The record from the result of `to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: It is none.
+            KeyError, TypeError, ValueError: It is not a record.
         """
         boxes = (
             Box(
@@ -91,7 +91,7 @@ class Record:
 
 
 def put(path: Path, data: str | bytes) -> None:
-    """Write a file whole or not at all, its folder too."""
+    """Write a file atomically, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     begun = path.with_name(f"{path.name}.part")
     begun.write_bytes(data.encode() if isinstance(data, str) else data)

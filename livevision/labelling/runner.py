@@ -1,8 +1,8 @@
-"""The way from pictures and a model to a data set, one picture after another.
+"""Runs a model on pictures one by one and writes a data set.
 
-A picture is copied, then its labels are noted in the journal; the files of the chosen form are
-written at the end, from the journal alone. So a run that was killed goes on where it was, and gives
-the data set that it would have given.
+A picture is copied, then its labels are added to the journal; the files of the chosen format are
+written at the end, from the journal alone. A killed run therefore continues where it was, and gives
+the same data set.
 """
 
 from __future__ import annotations
@@ -41,24 +41,23 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SHEET = "contact_sheet.png"
-_QUALITY = 95  # of JPEGs made of a video's frames
+_QUALITY = 95  # of JPEGs of video frames
 _TOLD = 5  # broken pictures
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """How pictures are to be labelled.
+    """How to label pictures.
 
     Attributes:
-        form: A name of `formats.FORMATS`; empty for the usual one of the task.
-        conf: Score from which a box is an object, 0..1.
-        unsure: Score from which a box below `conf` is a region that nobody is sure of; None leaves
-            those boxes out.
-        flip: Look at each picture turned left to right, too.
-        soft: Keep the scores of the other classes, of each box or of each place in a picture.
+        form: A name of `formats.FORMATS`; empty for the task's default.
+        conf: Minimum score of an object, 0..1.
+        unsure: Minimum score of boxes below `conf` that become uncertain regions; None drops them.
+        flip: Add a pass over the mirrored picture.
+        soft: Keep the scores of other classes, for each box or each position in a picture.
         classes: Names or numbers of the classes to label; empty for all of the model's.
-        every: Of a video the first of so many frames.
-        link: Hard-link pictures where the disk allows, in the place of copying them.
+        every: Label every Nth frame of a video.
+        link: Hard-link pictures if the disk allows it, instead of copying them.
     """
 
     form: str = ""
@@ -73,13 +72,13 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a run has made.
+    """The result of a run.
 
     Attributes:
-        pictures: How many the data set holds.
-        before: How many of them runs before this one had labelled.
-        objects: Boxes that count, in all; 0 for class maps.
-        form: The form of the labels.
+        pictures: Pictures in the data set.
+        before: Those labelled by earlier runs.
+        objects: Total objects; 0 for class maps.
+        form: The format of the labels.
     """
 
     pictures: int
@@ -95,17 +94,17 @@ def label(
     wishes: Wishes,
     progress: bool | None = None,
 ) -> Labelled:
-    """Label the pictures of a source, or go on with that.
+    """Label the pictures of a source, or continue an interrupted run.
 
     Args:
-        models: One model at each of the sizes that it looks at pictures at.
-        source: A folder, a file or a pattern of pictures or videos.
+        models: One model for each of the input sizes.
+        source: A folder, a file or a glob of pictures or videos.
         output: Folder of the data set.
-        wishes: How.
+        wishes: The settings.
         progress: Show a bar on standard error: True, False, or None for only on a terminal.
 
     Raises:
-        UsageError: Wishes do not fit the model or the data set begun before.
+        UsageError: The settings do not fit the model or the unfinished data set.
         SourceError: There is no picture; or, once all others are labelled, some are broken.
         ModelError: The model cannot be loaded.
         OutputError: The folder cannot be written to.
@@ -128,7 +127,7 @@ def label(
         finally:
             journal.close()
             run.close()
-        # What was done again, or is no longer in the source, stands elsewhere in the journal.
+        # Pictures that were done again, or are no longer in the source, come last.
         keys = dict.fromkeys((*order, *journal.records))
         records = [journal.records[key] for key in keys]
         run.finish(records)
@@ -158,12 +157,12 @@ class _Run:
         self._folder, self._wishes, self._writer, self._form = folder, wishes, writer, form
         self._passes = Passes(models, wishes.flip, wishes.soft)
         self._numbers = list(numbers)
-        # A data set names the classes that were looked for, so that none passes for absent.
+        # A data set only names classes that were looked for, so that others do not seem absent.
         whole = form == "masks"
         self._labels = [n for i, n in enumerate(models[0].labels) if whole or i in self._numbers]
 
     def is_whole(self, record: Record) -> bool:
-        """Whether the files of a picture are all there."""
+        """Whether all files of a picture exist."""
         files = [self._picture(record)]
         if self._form == "masks":
             files.append(mask_file(self._folder, record))
@@ -178,10 +177,10 @@ class _Run:
     def go(
         self, shots: Shots, journal: Journal, progress: bool | None
     ) -> tuple[list[str], list[str]]:
-        """Label what is not labelled yet.
+        """Label the remaining pictures.
 
         Returns:
-            The keys of all pictures in the source's order, and what is wrong with those left out.
+            The keys of all pictures in the source's order, and the errors of skipped ones.
         """
         from tqdm import tqdm
 
@@ -212,7 +211,7 @@ class _Run:
         return order, broken
 
     def finish(self, records: Sequence[Record]) -> None:
-        """Write the labels in their form, and the contact sheet."""
+        """Write the labels in their format, and the contact sheet."""
         self._writer.write(self._folder, self._labels, records)
         pictures = {record.key: self._picture(record) for record in records}
         masks = {record.key: mask_file(self._folder, record) for record in records}
@@ -258,7 +257,7 @@ def _rounded(score: Any) -> float:
 
 
 def _lay(shot: Shot, image: Image, target: Path, link: bool) -> None:
-    """Put a picture into the data set: its own file, or a JPEG of a video's frame."""
+    """Put a picture in the data set: its own file, or a JPEG of a video frame."""
     if shot.path is None:
         quality = (cv2.IMWRITE_JPEG_QUALITY, _QUALITY)
         put(target, cv2.imencode(".jpg", image, quality)[1].tobytes())
@@ -269,7 +268,7 @@ def _lay(shot: Shot, image: Image, target: Path, link: bool) -> None:
     if link:
         try:
             os.link(shot.path.resolve(), begun)
-        except OSError:  # another disk, or one that knows no links
+        except OSError:  # another disk, or one without hard links
             link = False
     if not link:
         shutil.copyfile(shot.path, begun)
@@ -277,11 +276,10 @@ def _lay(shot: Shot, image: Image, target: Path, link: bool) -> None:
 
 
 def _check(model: Model, form: str, wishes: Wishes) -> None:
-    """See that wishes, model and form fit each other."""
+    """Check that settings, model and format are compatible."""
     if model.task not in DEFAULTS:
         raise UsageError(
-            f"model {model.name} tells what a whole picture shows; label takes detectors and "
-            "segmenters"
+            f"model {model.name} classifies whole pictures; label needs a detector or a segmenter"
         )
     kind = format_of(form).KIND
     if kind != model.task:
@@ -308,7 +306,7 @@ def _check(model: Model, form: str, wishes: Wishes) -> None:
 def _settings(
     models: Sequence[Model], source: str, wishes: Wishes, form: str, numbers: Sequence[int]
 ) -> dict[str, Any]:
-    """What the labels depend on."""
+    """The settings that the labels depend on."""
     files = models[0].files
     made_of = files.weights or files.graph
     try:

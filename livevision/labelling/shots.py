@@ -1,4 +1,4 @@
-"""The pictures to be labelled: those of a folder and of all folders in it, and frames of videos."""
+"""The pictures to label: those of a folder with its subfolders, and frames of videos."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Shot:
     """One picture.
 
     Attributes:
-        key: Tells it from all others of the source.
-        stem: A name for its file; others may want the same one.
+        key: Identifies it in the source.
+        stem: Preferred name of its file; need not be unique.
         path: Its file; None for a frame of a video.
-        read: Gives it, uint8 H×W×3 BGR, upright. Raises DataError where it is broken.
+        read: Returns it, uint8 H×W×3 BGR, upright. Raises DataError if it is broken.
     """
 
     key: str
@@ -40,18 +40,18 @@ class Shot:
 
 
 class Shots:
-    """All pictures of a source, in the order of their names.
+    """All pictures of a source, sorted by name.
 
     Args:
-        source: A folder, a file or a pattern of pictures or videos.
-        every: Of a video the first of so many frames; pictures are all taken.
-        besides: A folder whose pictures are left out: that of the data set.
+        source: A folder, a file or a glob of pictures or videos.
+        every: Take every Nth frame of a video; all pictures are taken.
+        besides: A folder to exclude: that of the data set.
 
     Attributes:
-        total: How many there are, as far as is known; videos tell when they are opened.
+        total: Their number, as far as known; that of videos is known when they are opened.
 
     Raises:
-        SourceError: There is nothing of that kind.
+        SourceError: There is nothing to label.
         UsageError: The source is live.
     """
 
@@ -85,7 +85,7 @@ class Shots:
 
 
 def free_name(stem: str, taken: Collection[str]) -> str:
-    """The stem, or one with a number behind it, that no other name is the same as in any case."""
+    """The stem, with a number if necessary to be unique regardless of case."""
     name, number = stem, 1
     while name.lower() in taken:
         number += 1
@@ -98,7 +98,7 @@ def _reader(path: Path) -> Callable[[], Image]:
 
 
 def _found(source: str, besides: Path) -> tuple[Path | None, list[Path]]:
-    """The folder that names are counted from, and the files."""
+    """The base folder of names, and the files."""
     root = with_home(source)
     if root.is_dir():
         found = sorted(
@@ -116,10 +116,10 @@ def _found(source: str, besides: Path) -> tuple[Path | None, list[Path]]:
         if kind not in ("video_file", "images"):
             raise UsageError(f"{uri!r} is live; give pictures or videos, which can be read again")
         path = Path(uri)
-        # Path.glob takes no absolute pattern.
+        # Path.glob does not take absolute patterns.
         some = [path] if path.exists() else map(Path, glob.glob(uri, recursive=True))  # noqa: PTH207
         pictures = kind == "images"
         files += [p for p in some if not pictures or p.suffix.lower() in SUFFIXES]
     if not files:
-        raise SourceError(f"{source}: no picture there; known endings: {' '.join(SUFFIXES)}")
+        raise SourceError(f"{source}: no picture there; known suffixes: {' '.join(SUFFIXES)}")
     return None, sorted(set(files))

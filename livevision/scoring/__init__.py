@@ -1,1 +1,1 @@
-"""Scores of what nets find against the truth; numpy only, used by training and by evaluation."""
+"""Scores of predictions against the ground truth; numpy only, for training and evaluation."""

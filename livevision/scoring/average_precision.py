@@ -1,4 +1,4 @@
-"""Average precision of found boxes, computed by faster-coco-eval."""
+"""Average precision of detections, computed by faster-coco-eval."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from livevision.errors import ModelError, missing_package
 
 
 class Objects(Protocol):
-    """The objects of one picture, as a detector should find them.
+    """The true objects of one picture.
 
-    `boxes` N x 4, x1 y1 x2 y2 in pixels; `classes` N; `difficult` bool N. What also has `crowd`,
-    bool N, marks boxes that hold any number of objects.
+    `boxes` N x 4, x1 y1 x2 y2 in pixels; `classes` N; `difficult` bool N. An optional `crowd`,
+    bool N, marks regions with any number of objects.
     """
 
     @property
@@ -30,7 +30,7 @@ class Objects(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """What a detector found in one picture; `boxes` K x 4 in the picture's own pixels."""
+    """Detections in one picture; `boxes` K x 4 in the picture's own pixels."""
 
     boxes: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
@@ -44,8 +44,8 @@ class BoxScores:
     Attributes:
         ap50: at an IoU of 0.5.
         ap: averaged over IoUs from 0.5 to 0.95.
-        precision: C x 101, at an IoU of 0.5 and recalls 0, 0.01 .. 1: the curve under which
-            `ap50` is the area.
+        precision: C x 101, at an IoU of 0.5 and recalls 0, 0.01 .. 1: the curve whose area is
+            `ap50`.
     """
 
     ap50: npt.NDArray[np.float64]
@@ -66,12 +66,12 @@ def score_boxes(
 ) -> BoxScores:
     """Average precision of each class, and its curve.
 
-    COCO's rules: 101 points of recall, at most 100 boxes a picture and class. Objects marked
-    difficult are neither asked for nor held against what finds them, nor are crowds.
+    COCO's rules: 101 points of recall, at most 100 boxes per picture and class. Difficult objects
+    and crowds count neither as misses nor their detections as false positives.
 
     Raises:
         ModelError: faster-coco-eval is not installed.
-        ValueError: the two lists are not of one length.
+        ValueError: the two lists differ in length.
     """
     check_installed()
     from faster_coco_eval import COCO, COCOeval_faster
@@ -99,14 +99,14 @@ def score_boxes(
     )
     evaluation = COCOeval_faster(coco, coco.loadRes(rows), "bbox", print_function=_say_nothing)
     evaluation.run()
-    # IoU x recall x class x area range x most boxes; -1 where a class does not occur.
+    # IoU x recall x class x area range x maximum boxes; -1 if a class does not occur.
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
     precision = np.where(precision < 0, np.nan, precision)
     return BoxScores(precision[0].mean(0), precision.mean((0, 1)), precision[0].T)
 
 
 def check_installed() -> None:
-    """See that average precision can be computed here.
+    """Check that average precision can be computed here.
 
     Raises:
         ModelError: faster-coco-eval is not installed.
@@ -116,20 +116,20 @@ def check_installed() -> None:
 
 
 def crowds_of(objects: Objects) -> npt.NDArray[np.bool_]:
-    """Which of the objects are crowds; none where nothing is said of it."""
+    """Which of the objects are crowds; none if unspecified."""
     given = getattr(objects, "crowd", None)
     return np.zeros(len(objects.boxes), np.bool_) if given is None else np.asarray(given, np.bool_)
 
 
 def _annotations(image_id: int, objects: Objects) -> list[dict[str, Any]]:
-    """One picture's objects in COCO's form."""
+    """One picture's objects in COCO's format."""
     annotations = []
     for box, label, difficult, crowd in zip(
         objects.boxes, objects.classes, objects.difficult, crowds_of(objects), strict=True
     ):
         x1, y1, x2, y2 = (float(v) for v in box)
-        # COCO has no mark for "difficult"; an area outside every range has that effect,
-        # whereas marking it a crowd would let any box inside it match.
+        # COCO has no "difficult" flag; an area outside every range has the same effect, whereas
+        # marking it a crowd would let any box inside it match.
         area = -1.0 if difficult else (x2 - x1) * (y2 - y1)
         annotations.append(
             {
@@ -144,7 +144,7 @@ def _annotations(image_id: int, objects: Objects) -> list[dict[str, Any]]:
 
 
 def _asked_for(truth: Sequence[Objects], num_classes: int) -> npt.NDArray[np.bool_]:
-    """Which classes have an object that a score asks for."""
+    """Which classes have an object that counts."""
     asked = np.zeros(num_classes, np.bool_)
     for objects in truth:
         asked[objects.classes[~objects.difficult & ~crowds_of(objects)]] = True
@@ -152,4 +152,4 @@ def _asked_for(truth: Sequence[Objects], num_classes: int) -> npt.NDArray[np.boo
 
 
 def _say_nothing(*_: object) -> None:
-    """Takes the place of print."""
+    """Replaces print."""

@@ -1,4 +1,4 @@
-"""The confusion matrix of a segmenter or classifier, and the scores that come of it."""
+"""The confusion matrix of a segmenter or classifier, and the scores derived from it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import numpy.typing as npt
 
 
 class ConfusionMatrix:
-    """Counts of pixels, or of whole pictures, by true class (row) and found class (column).
+    """Counts of pixels, or of whole pictures, by true class (row) and predicted class (column).
 
-    One matrix over a whole data set gives the IoU that papers print; a mean of each picture's own
-    would not.
+    One matrix over a whole data set gives the IoU of the papers; a mean over pictures would not.
 
     Args:
-        num_classes: what is labelled with a number that is not below it is not counted.
+        num_classes: labels of this number and above are not counted.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -23,7 +22,7 @@ class ConfusionMatrix:
         """Count class maps of one shape and an integer dtype: arrays, or tensors on the CPU.
 
         Raises:
-            ValueError: the shapes differ, or a found class is not one of the matrix's.
+            ValueError: the shapes differ, or a predicted class is outside the matrix.
         """
         n = len(self.counts)
         guess, truth = np.asarray(found), np.asarray(labels)
@@ -36,27 +35,27 @@ class ConfusionMatrix:
         self.counts += np.bincount(truth * n + guess, minlength=n * n).reshape(n, n)
 
     def iou(self) -> npt.NDArray[np.float64]:
-        """Intersection over union of each class; NaN for one that is neither there nor found."""
+        """Intersection over union of each class; NaN for one neither present nor predicted."""
         hit = self.counts.diagonal()
         union = self.counts.sum(0) + self.counts.sum(1) - hit
         return _ratio(hit, union)
 
     def mean_iou(self) -> float:
-        """Mean of `iou` over the classes that occur, 0..1; NaN where none does."""
+        """Mean of `iou` over the classes that occur, 0..1; NaN if none does."""
         return mean_of_known(self.iou())
 
     def recall(self) -> npt.NDArray[np.float64]:
-        """Share of each class's pixels that were found; NaN for a class that does not occur."""
+        """Recall of each class; NaN for a class that does not occur."""
         return _ratio(self.counts.diagonal(), self.counts.sum(1))
 
     def pixel_accuracy(self) -> float:
-        """Share of what was counted whose class was found; NaN where nothing was counted."""
+        """Share of counted pixels with the right class; NaN if nothing was counted."""
         total = self.counts.sum()
         return float(self.counts.trace() / total) if total else float("nan")
 
 
 def mean_of_known(values: npt.NDArray[np.float64]) -> float:
-    """Mean of the values that are not NaN; NaN where there are none."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 

@@ -1,4 +1,4 @@
-"""Found boxes against true ones at one threshold of the score: hits, false alarms and misses."""
+"""Matches detections with true boxes at one score threshold: hits, false positives and misses."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from livevision.scoring.average_precision import Found, Objects, crowds_of
 
 
 class Matches:
-    """Counts over a data set what a user sees at one setting of the score's threshold.
+    """Counts over a data set at one setting of the score threshold.
 
     A box hits an object of its class if their IoU is at least `iou`; each object is hit once, by
-    the strongest box. Objects marked difficult, and crowds, are neither asked for nor held against
-    what finds them.
+    the strongest box. Difficult objects and crowds count neither as misses nor their detections as
+    false positives.
 
     Args:
         num_classes: of the detector.
-        conf: lowest score that counts.
-        iou: lowest overlap that counts.
+        conf: minimum score.
+        iou: minimum IoU.
 
     Attributes:
-        confusion: boxes by true class (row) and found class (column), overlapping enough whatever
-            their classes; the last row holds false alarms, the last column misses.
+        confusion: boxes by true class (row) and predicted class (column), matched by overlap
+            regardless of class; the last row has false positives, the last column misses.
     """
 
     def __init__(self, num_classes: int, conf: float = 0.25, iou: float = 0.5) -> None:
@@ -49,7 +49,7 @@ class Matches:
         self.hits += np.bincount(classes[hit], minlength=count)
         self.found += np.bincount(classes[counted], minlength=count)
         self.asked += np.bincount(truth.classes[~ignored], minlength=count)
-        # Right ones first, so that a box of another class does not take their object.
+        # Right classes first, so that a box of another class does not take their object.
         missed = set(np.flatnonzero(~ignored).tolist())
         for i in np.flatnonzero(hit):
             self.confusion[classes[i], classes[i]] += 1
@@ -66,19 +66,19 @@ class Matches:
             self.confusion[truth.classes[j], count] += 1
 
     def precision(self) -> npt.NDArray[np.float64]:
-        """Share of each class's boxes that hit; NaN where none was found."""
+        """Precision of each class; NaN without boxes."""
         return _share(self.hits, self.found)
 
     def recall(self) -> npt.NDArray[np.float64]:
-        """Share of each class's objects that were hit; NaN where there are none."""
+        """Recall of each class; NaN without objects."""
         return _share(self.hits, self.asked)
 
     def total_precision(self) -> float:
-        """Share of all boxes that hit; NaN where none was found."""
+        """Precision over all boxes; NaN without boxes."""
         return float(_share(self.hits.sum(keepdims=True), self.found.sum(keepdims=True))[0])
 
     def total_recall(self) -> float:
-        """Share of all objects that were hit; NaN where there are none."""
+        """Recall over all objects; NaN without objects."""
         return float(_share(self.hits.sum(keepdims=True), self.asked.sum(keepdims=True))[0])
 
 
@@ -87,10 +87,10 @@ def box_iou(
     second: npt.NDArray[np.float32],
     crowd: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Overlap of every box of N×4 with every one of M×4, x1 y1 x2 y2: N×M.
+    """IoU of all pairs of N×4 and M×4 boxes, x1 y1 x2 y2: N×M.
 
-    It is intersection over union; for those of `second` that are a `crowd` (bool, M) the share of
-    the first box that lies inside, as COCO has it.
+    For boxes of `second` that are a `crowd` (bool, M) it is the share of the first box that is
+    inside, as in COCO.
     """
     a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
@@ -112,7 +112,7 @@ def _assign(
 ) -> list[int]:
     """For each box, strongest first, the object that it hits, -1 for none.
 
-    An ignored object is taken only where no other is left; a crowd any number of times.
+    An ignored object is only matched if no other is left; a crowd any number of times.
     """
     free = np.ones(len(ignored), np.bool_)
     matched = []

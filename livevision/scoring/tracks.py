@@ -1,4 +1,4 @@
-"""How well tracks follow labelled objects: HOTA, IDF1 and MOTA, as ``trackers`` computes them."""
+"""Scores of tracks against labelled objects: HOTA, IDF1 and MOTA, computed by ``trackers``."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]
-"""Boxes in the columns of the MOT Challenge: frame, number, left, top, width, height, confidence,
-class, visibility; N×9."""
+"""Rows in the MOT Challenge's format: frame, number, left, top, width, height, confidence, class,
+visibility; N×9."""
 
 FIGURES = ("HOTA", "DetA", "AssA", "IDF1", "MOTA")
 """Shares of 1."""
 COUNTS = ("IDSW", "FP", "FN", "objects", "tracks")
-"""Changes of number, boxes too many, boxes missed, and how many objects and tracks there are."""
+"""Identity switches, false positives, misses, and numbers of objects and tracks."""
 
 
 def score_tracks(
     labelled: Mapping[str, Rows], found: Mapping[str, Rows]
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Figures of all sequences together, and of each by its name.
+    """Figures of all sequences together, and of each by name.
 
     Args:
-        labelled: By sequence, its objects; those of other classes than 1 are not scored.
-        found: By sequence, the tracks; rows with a negative number are left out.
+        labelled: Objects by sequence; those of other classes than 1 are not scored.
+        found: Tracks by sequence; rows with a negative number are ignored.
     """
     from trackers.eval import evaluate_mot_sequences
 
@@ -70,7 +70,7 @@ def _numbers(rows: Rows) -> int:
 
 
 def _write(file: Path, rows: Rows) -> None:
-    """Write rows; a row of no track where there are none, since the scorer takes no empty file."""
+    """Write rows; without rows a dummy one, since the scorer rejects empty files."""
     if not len(rows):
         rows = np.array([[1, -1, 0, 0, 1, 1, 0, 1, 1]], np.float64)
     np.savetxt(file, rows, fmt="%.6g", delimiter=",")

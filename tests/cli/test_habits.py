@@ -58,7 +58,7 @@ def refused(words: str, capfd: pytest.CaptureFixture[str]) -> str:
         ("0", "livevision --source 0"),
         ("rtsp://me:secret@cam/1", "livevision --source 'rtsp://***@cam/1'"),
         ("predict source=rtsp://me:secret@cam/1", "rtsp://***@cam/1"),
-        ("export model=yolo11n.pt format=onnx", "livevision export NAME --format onnx; YOLO weights"),
+        ("export model=yolo11n.pt format=onnx", "livevision export NAME --format onnx; YOLO"),
         ("export model=thundernet-snet49 format=engine imgsz=320", "livevision export "
          "thundernet-snet49 --format tensorrt --imgsz 320"),
         ("run source=a.mp4", "--source a.mp4"),

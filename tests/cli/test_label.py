@@ -83,7 +83,7 @@ def test_a_net_learns_from_the_labels(tmp_path: Path) -> None:
         (["--scales", "big"], "give a size such as 640"),
         (["--format", "kitty"], "unknown format 'kitty'"),
         (["--classes", ","], "names none"),
-        (["--model", "mobilenetv2-tiny-imagenet"], "label takes detectors and segmenters"),
+        (["--model", "mobilenetv2-tiny-imagenet"], "label needs a detector or a segmenter"),
     ],
 )
 def test_wrong_flags_are_said_in_a_line(

@@ -76,7 +76,7 @@ def test_classes_are_renamed_and_ignored(tmp_path: Path) -> None:
     small(tmp_path)
     data = opened(tmp_path, ["pet"], split="train", rename={"cat": "pet"}, ignore=["dog"])
     assert (len(data), data.marked) == (1, {0})
-    with pytest.raises(DataError, match=r"no picture is left beside what is ignored"):
+    with pytest.raises(DataError, match=r"all pictures are ignored"):
         opened(tmp_path, ["pet"], rename={"cat": "pet"}, ignore=["dog"])
 
 

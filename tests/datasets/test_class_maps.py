@@ -198,7 +198,7 @@ def test_pictures_and_labels_without_each_other(tmp_path: Path) -> None:
 
 def test_one_class_is_no_table(tmp_path: Path) -> None:
     small(tmp_path, values(1))
-    with pytest.raises(UsageError, match=r"holds 'road' alone; a class for every pixel takes two"):
+    with pytest.raises(UsageError, match=r"is 'road'; segmentation needs two"):
         opened(tmp_path, ["road"])
 
 

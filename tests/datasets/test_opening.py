@@ -123,7 +123,7 @@ def test_formats_are_told_apart(tmp_path: Path) -> None:
     segment = open_dataset(tmp_path, kind="segment", labels=["road", "car"])
     assert segment.kind == "segment"
     voc(tmp_path / "Annotations" / "a.xml", voc_object("cow"))
-    with pytest.raises(UsageError, match=r"several formats \(coco, voc\); say which with format"):
+    with pytest.raises(UsageError, match=r"several formats \(coco, voc\); choose one with format"):
         open_dataset(tmp_path)
     assert open_dataset({"path": tmp_path, "format": "voc"}).labels == ["cow"]
     with pytest.raises(DataError, match=r"no labels for the task detect were found there"):

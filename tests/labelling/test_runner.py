@@ -119,7 +119,7 @@ def test_pictures_are_linked_where_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "wishes", "said"),
     [
-        ("classify", {}, "label takes detectors and segmenters"),
+        ("classify", {}, "label needs a detector or a segmenter"),
         ("segment", {"form": "yolo"}, "holds boxes, and model finder gives class maps"),
         ("segment", {"classes": ("lid",)}, "--classes is for boxes"),
         ("detect", {"form": "masks"}, "holds class maps"),

@@ -146,7 +146,7 @@ def test_redirections_are_followed(server: Server) -> None:
 
 def test_it_goes_on_where_it_broke_off(server: Server) -> None:
     server.manner = "cut"
-    with pytest.raises(ModelError, match=r"broke off at 3,000 of .* run the same command to resume"):
+    with pytest.raises(ModelError, match=r"broke off at 3,000 of .* run the same command"):
         keeping.get(NAME)
     assert [wanted for _, wanted in server.asked] == [None, "bytes=1000-", "bytes=2000-"]
     assert imported.path_of(NAME) is None

@@ -156,7 +156,7 @@ def test_only_classes_that_a_set_marks_are_set_into_its_pictures(tmp_path: Path)
 def test_pictures_without_transparency_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cuts" / "dog").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "cuts" / "dog" / "a.png"), np.zeros((9, 9, 3), np.uint8))
-    with pytest.raises(DataError, match=r"a.png: is no cut-out, which is a PNG of 8 bits with"):
+    with pytest.raises(DataError, match=r"a.png: is not a cut-out, which is an 8-bit PNG with"):
         pasting(tmp_path)
     (tmp_path / "cuts" / "dog").rename(tmp_path / "cuts" / "dgo")
     with pytest.raises(UsageError, match="lacks 1 of its classes: dgo"):

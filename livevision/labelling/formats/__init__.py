@@ -1,8 +1,8 @@
-"""The forms in which labels are written: a file each, with `PICTURES`, `KIND` and `write`.
+"""Label formats: one module each, with `PICTURES`, `KIND` and `write`.
 
-`PICTURES` is the folder of the pictures in the data set, `KIND` the task whose labels the form has.
-Each streams: supervision's exporters hold all labels at once, decode every picture, and have no
-place for crowds and scores.
+`PICTURES` is the folder of the pictures in the data set, `KIND` the task of the labels. All write
+record by record: supervision's exporters hold all labels in memory, decode every picture, and have
+no crowds and scores.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Format(Protocol):
     KIND: str
 
     def write(self, folder: Path, labels: Sequence[str], records: Sequence[Record]) -> None:
-        """Write the labels beside the pictures, which lie there already."""
+        """Write the labels; the pictures are there already."""
 
 
 def format_of(name: str) -> Format:
-    """A format by its name.
+    """A format by name.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: The name is unknown.
     """
     if name not in FORMATS:
         raise UsageError(unknown("format", name, FORMATS))

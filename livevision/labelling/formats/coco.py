@@ -1,8 +1,8 @@
-"""COCO's form: one JSON file, with a teacher's class scores and with boxes nobody is sure of.
+"""COCO's format: one JSON file, with a teacher's class scores and with uncertain boxes.
 
-`scores` beside a category are {category id: score}; `iscrowd` 1 marks a box in which an object may
-be or not, which neither training nor scoring counts. Both are read by livevision; others' tools
-skip the first and treat the second as they treat crowds.
+`scores` beside a category are {category id: score}; `iscrowd` 1 marks a box that may or may not be
+an object, which neither training nor scoring counts. livevision reads both; other tools ignore the
+first and treat the second as crowds.
 """
 
 from __future__ import annotations

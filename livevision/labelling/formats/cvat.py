@@ -1,4 +1,4 @@
-"""CVAT's form for images, version 1.1: one XML file, to be corrected by hand there."""
+"""CVAT's format for images, version 1.1: one XML file, for manual correction there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class maps: a grey PNG for each picture, whose values are class numbers, 255 for void.
+"""Class maps: a grey PNG for each picture; values are class numbers, 255 is void.
 
 Where scores are kept there is an .npz for each picture, too: ``logits``, float16, classes×h×w,
 which covers the picture.
@@ -21,12 +21,12 @@ KIND = "segment"
 
 
 def mask_file(folder: Path, record: Record) -> Path:
-    """Where the class map of a picture lies."""
+    """The class map's file of a picture."""
     return folder / "masks" / SPLIT / f"{record.stem}.png"
 
 
 def logits_file(folder: Path, record: Record) -> Path:
-    """Where the scores of a picture lie."""
+    """The scores' file of a picture."""
     return folder / "logits" / SPLIT / f"{record.stem}.npz"
 
 
@@ -38,11 +38,11 @@ def write_logits(folder: Path, record: Record, logits: NDArray[np.float16]) -> N
 
 
 def write_mask(folder: Path, record: Record, class_map: NDArray[np.uint8]) -> None:
-    """Write a class map, uint8 H×W, as soon as it is known: records do not hold it."""
+    """Write a class map, uint8 H×W, immediately: records do not hold it."""
     put(mask_file(folder, record), cv2.imencode(".png", class_map)[1].tobytes())
 
 
 def write(folder: Path, labels: Sequence[str], records: Sequence[Record]) -> None:
-    """Write `classes.txt`, a name a line from 0 on; the PNGs lie there already."""
+    """Write `classes.txt`, one name a line from 0 on; the PNGs exist already."""
     del records
     put(folder / "classes.txt", "".join(f"{name}\n" for name in labels))

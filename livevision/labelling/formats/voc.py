@@ -1,4 +1,4 @@
-"""Pascal VOC's form: an XML file for each picture, pixels counted from 1."""
+"""Pascal VOC's format: an XML file for each picture, pixels counted from 1."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write(folder: Path, labels: Sequence[str], records: Sequence[Record]) -> Non
 
 
 def _object(box: Box, label: str) -> Element:
-    """One object; its corners are whole numbers, as others read no other ones."""
+    """One object; its corners are integers, since other tools read no others."""
     root = Element("object")
     for name, text in (("name", label), ("pose", "Unspecified")):
         SubElement(root, name).text = text
@@ -40,7 +40,7 @@ def _object(box: Box, label: str) -> Element:
         SubElement(root, name).text = "0"
     bounds = SubElement(root, "bndbox")
     x1, y1, x2, y2 = map(round, box.corners)
-    # Thin boxes keep a pixel; the last one belongs to the box.
+    # Thin boxes keep a pixel; the last pixel is part of the box.
     corners = (x1 + 1, y1 + 1, max(x2, x1 + 1), max(y2, y1 + 1))
     for name, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
         SubElement(bounds, name).text = str(value)

@@ -1,4 +1,4 @@
-"""YOLO's form: `data.yaml`, and a text file beside each picture's folder."""
+"""YOLO's format: `data.yaml`, and a text file for each picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KIND = "detect"
 
 
 def write(folder: Path, labels: Sequence[str], records: Sequence[Record]) -> None:
-    """Write `labels/train/ID.txt`, empty where nothing was found, and `data.yaml`."""
+    """Write `labels/train/ID.txt`, empty without objects, and `data.yaml`."""
     for record in records:
         lines = [_line(box, record.width, record.height) for box in record.objects]
         put(folder / "labels" / SPLIT / f"{record.stem}.txt", "".join(lines))
