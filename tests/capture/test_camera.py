@@ -75,7 +75,7 @@ def test_a_camera_that_stays_away_is_an_error_in_the_end(fake: type[FakeCamera])
     next(frames)
     fake.unplugged = True
     started = time.monotonic()
-    with pytest.raises(SourceError, match=r"camera 0: went away.* 0\.2 s"):
+    with pytest.raises(SourceError, match=r"camera 0: disconnected.* 0\.2 s"):
         next(frames)
     assert time.monotonic() - started >= 0.2
 

@@ -205,7 +205,7 @@ def test_a_frame_begins_the_back_off_anew(pauses: Pauses, caplog: pytest.LogCapt
     levels = [r.levelname for r in caplog.records if r.getMessage().startswith("door: ")]
     # The first loss, two further attempts, the coming back, the next loss.
     assert levels == ["WARNING", "DEBUG", "DEBUG", "WARNING", "WARNING"]
-    assert "door: refused; trying again for 60 s" in caplog.text
+    assert "door: refused; retrying for 60 s" in caplog.text
     assert "door: connected again" in caplog.text
 
 

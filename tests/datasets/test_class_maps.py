@@ -46,7 +46,7 @@ def test_every_value_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     small(tmp_path, values(2, 1, 0, 3, 255))
     with caplog.at_level("INFO"):
         data = opened(tmp_path)
-    assert "3, the number after the last of 3 classes, is taken for void" in caplog.text
+    assert "3, the number after the last of 3 classes, counts as void" in caplog.text
     assert (data.kind, data.labels, data.marked) == ("segment", LABELS, {0, 1, 2})
     # The number after the last class is void, as 255 is.
     assert row(data, 6) == [2, 1, 0, IGNORED, IGNORED, 0]
@@ -137,7 +137,7 @@ def test_values_without_a_name_can_be_renamed_and_ignored(tmp_path: Path) -> Non
 
 def test_a_mask_of_0_and_255_is_not_taken_for_void(tmp_path: Path) -> None:
     small(tmp_path, values(0, 255))
-    with pytest.raises(DataError, match=r"0 and 255 alone.*rename: {255: yes}"):
+    with pytest.raises(DataError, match=r"only 0 and 255.*rename: {255: yes}"):
         opened(tmp_path, ["no", "yes"])
 
 
@@ -157,7 +157,7 @@ def test_broken_labels_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a.png: is a picture in colour \(RGB\); labels are class"):
         opened(tmp_path)
     Image.fromarray(values().astype(np.uint16) + 300).save(path)
-    with pytest.raises(DataError, match=r"a.png: holds class numbers up to 300; 0..255"):
+    with pytest.raises(DataError, match=r"a.png: has class numbers up to 300; 0..255"):
         opened(tmp_path)
     path.write_bytes(b"")
     with pytest.raises(DataError, match=r"a.png: the file has zero bytes"):
@@ -207,5 +207,5 @@ def test_without_names_the_table_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"write them to .*classes.txt, one a line"):
         opened(tmp_path, None)
     text(tmp_path / "classes.txt", "0 road\n2 car\n")
-    with pytest.raises(DataError, match=r"classes.txt:2: '2 car': number 1 is due here"):
+    with pytest.raises(DataError, match=r"classes.txt:2: '2 car': number 1 is expected here"):
         opened(tmp_path)

@@ -115,7 +115,7 @@ def test_flat_boxes_are_left_out_and_rounding_is_cut(
     ("annotation", "told"),
     [
         ({"bbox": [1, 1, -5, 5]}, "annotation 100: the box is -5 wide and 5 high"),
-        ({"bbox": [1, 1, float("nan"), 5]}, "annotation 100: the box 1 1 nan 6 holds something"),
+        ({"bbox": [1, 1, float("nan"), 5]}, "annotation 100: the box 1 1 nan 6 contains something"),
         ({"bbox": [50, 1, 30, 5]}, "annotation 100: the box 50 1 80 6"),
         ({"bbox": [1, 2, 3]}, "annotation 100: bbox is [1, 2, 3]; it takes [x, y, width, height]"),
         ({"bbox": "1 2 3 4"}, "annotation 100: bbox is 1 2 3 4"),

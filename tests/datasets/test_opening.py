@@ -90,7 +90,7 @@ def test_vocs_and_cocos_names_are_one_class(
         (["cat", "dog"], {"ignore": ["cow"]}, "ignore: unknown class 'cow'"),
         (["cat", "dog"], {"ignore": ["cat"], "rename": {"cat": "dog"}}, "both renamed and ignored"),
         (["bird"], {"ignore": "others"}, "none of its classes (cat, dog) is one of the model's"),
-        (["cat", "dog", "cat"], {}, "the model's table of classes holds 'cat' twice"),
+        (["cat", "dog", "cat"], {}, "the model's table of classes has 'cat' twice"),
         (["cat", "dog"], {"format": "class-maps"}, "has no labels for the task detect"),
         (["cat", "dog"], {"format": "cocoa"}, "unknown format 'cocoa'. Did you mean 'coco'?"),
         (["cat", "dog"], {"splits": "val"}, "unknown key 'splits'. Did you mean 'split'?"),

@@ -71,8 +71,8 @@ def test_the_usual_places(tmp_path: Path, xml: str, image: str) -> None:
     [
         (voc_object(box=(5, 5, 2, 9)), "7: the box is -2 wide and 5 high; neither may be negative"),
         (voc_object(box=(5, 5, 90, 9)), "7: the box 4 4 90 9 (x1 y1 x2 y2 in pixels) reaches"),
-        (voc_object(box=(5, 5, "wide", 9)), "7: xmax is 'wide', no number"),
-        (voc_object(box=(5, 5, "nan", 9)), "7: the box 4 4 nan 9 holds something not a number"),
+        (voc_object(box=(5, 5, "wide", 9)), "7: xmax is 'wide', not a number"),
+        (voc_object(box=(5, 5, "nan", 9)), "7: the box 4 4 nan 9 contains something not a number"),
         (voc_object().replace("<xmin>1</xmin>", ""), "7: bndbox has no xmin"),
         ("<object>\n<name>cat</name></object>\n", "4: the object 'cat' has no bndbox"),
         (voc_object(name=""), "4: the object has no name"),

@@ -223,7 +223,7 @@ def test_models_of_a_run(cards: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"task": "detect", "model": "bisenet-small"}, "does the task segment; asked for: detect"),
+        ({"task": "detect", "model": "bisenet-small"}, "does the task segment; requested: detect"),
         ({"model": ("bisenet-smal",)}, "Did you mean 'bisenet-small'"),
         ({"task": "classify", "model": "snet49", "classes": ("a",)}, "detection only"),
         ({"task": "segment", "classes": ("car",)}, "detection only"),

@@ -209,7 +209,7 @@ def test_a_sink_comes_back_once_it_can_be_made_again(
     row = accounted_for(meter)["outlets"][0]
     assert (row["error"], row["retries"]) == (None, 1)
     assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
-        "wire: the wire is cut; trying again, its frames are dropped meanwhile",
+        "wire: the wire is cut; retrying, frames are dropped until then",
         "wire: takes frames again",
     ]
 

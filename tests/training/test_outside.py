@@ -56,5 +56,5 @@ def test_outside_shows_no_picture_that_was_seen(tmp_path: Path) -> None:
     small_data.class_maps(tmp_path / "maps")
     data = {**SETS, "outside": [{"path": "maps", "split": "val"}]}
     recipe = small_data.recipe(small_data.SEGMENT, data=data)
-    with pytest.raises(UsageError, match=r"data\.outside: 2 of its 2 pictures are among those"):
+    with pytest.raises(UsageError, match=r"data\.outside: 2 of its 2 pictures are also in"):
         train_recipe(recipe, tmp_path, tmp_path / "out")
