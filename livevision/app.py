@@ -6,14 +6,17 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from livevision.runtime.health import Health
 from livevision.runtime.metering import Meter
+from livevision.runtime.reloading import Reloading
 from livevision.runtime.report import as_table
 from livevision.runtime.run import Run
+from livevision.runtime.service import Service
 from livevision.runtime.sources import FILES, watched
 from livevision.runtime.terminal import Progress, Signals
 from livevision.web.place import page_of
@@ -31,12 +34,18 @@ log = logging.getLogger(__name__)
 _MANY = 10  # results in one folder before they are summarised
 
 
-def run(settings: Settings, own_process: bool = False, config: Path | None = None) -> int:
+def run(
+    settings: Settings,
+    own_process: bool = False,
+    config: Path | None = None,
+    read: Callable[[], Settings] | None = None,
+) -> int:
     """Run the settings of the command line and return the exit code.
 
     Args:
         settings: The user's settings.
         config: The file of ``--config``, into which zones drawn on a page are written back.
+        read: Reads the settings again, at SIGHUP; None where SIGHUP ends the run.
         own_process: This process was started for the command, so that times count from its start.
 
     Raises:
@@ -49,16 +58,26 @@ def run(settings: Settings, own_process: bool = False, config: Path | None = Non
             "--headless without --output: %s kept; add --output results.jsonl, out.mp4 or runs/",
             kept,
         )
+    reloading, health = Reloading(this, read), Health(this)
+    service = Service(this, health)
+
+    def reload() -> None:
+        service.reloading()
+        service.reloaded(reloading().error or "settings were read again")
+
     with (
-        Signals(this.pipeline, this.delivery.saved) as stop,
+        Signals(this.pipeline, this.delivery.saved, reload if reloading.possible else None) as stop,
         Progress(settings) as progress,
         this.reported(),
-        served(this, config),
+        served(this, config, health, reloading),
+        service,
     ):
         for _ in this.frames(progress):
             progress.advance()
     report = this.report()
-    if report["frames_in"] and not settings.quiet:
+    if settings.log_format == "json":
+        log.info("report", extra={"fields": {"report": report}})
+    elif report["frames_in"] and not settings.quiet:
         print(as_table(report), file=sys.stderr)
     for failure in this.failures:
         log.error("%s", failure)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import signal
 import sys
@@ -75,20 +76,21 @@ def _run(arguments: list[str], own_process: bool) -> int:
     except LivevisionError as error:
         if _debugging(arguments, error):
             _print_traceback(arguments)
-        _say(f"error: {_without_secrets(' '.join(str(error).split()), arguments)}")
+        _say(_without_secrets(" ".join(str(error).split()), arguments), logging.ERROR)
         return error.exit_code
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _drop_stdout()
             # Output files name themselves; what remains is usually stdout.
-            _say(f"error: cannot write {error.filename or 'standard output'}: {error.strerror}")
+            what = f"cannot write {error.filename or 'standard output'}: {error.strerror}"
+            _say(what, logging.ERROR)
             return OutputError.exit_code
         if isinstance(error, ModuleNotFoundError):
             needed = missing_module(error, _named(arguments))
             if needed is not None:
                 if _debugging(arguments, needed):
                     _print_traceback(arguments)
-                _say(f"error: {needed}")
+                _say(str(needed), logging.ERROR)
                 return needed.exit_code
         _print_traceback(arguments)
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -112,7 +114,8 @@ def _command(arguments: list[str], own_process: bool = False) -> int:
     from livevision.cli import messages
     from livevision.cli.commands import cli
 
-    messages.set_up()
+    wanted = any(word.endswith("json") for word in _after("--log-format", arguments))
+    messages.set_up(as_json=wanted)
     try:
         # Click's own `main` handles a closed pipe and a full disk differently.
         with cli.make_context("livevision", arguments, obj=own_process) as context:
@@ -131,6 +134,12 @@ def _command(arguments: list[str], own_process: bool = False) -> int:
         message = error.format_message()
         raise _usage_error(message, error) from error
     return code if isinstance(code, int) else 0
+
+
+def _after(flag: str, arguments: Sequence[str]) -> list[str]:
+    """The values of a flag, before the command line is parsed: errors before it have its form."""
+    pairs = zip(arguments, [*arguments, ""][1:], strict=True)
+    return [after if word == flag else word for word, after in pairs if word.startswith(flag)]
 
 
 def _usage_error(message: str, error: Exception) -> UsageError:
@@ -197,6 +206,7 @@ def _debugging(arguments: Sequence[str], error: LivevisionError) -> bool:
     return not isinstance(error, UsageError) and not {"-v", "--verbose"}.isdisjoint(arguments)
 
 
-def _say(line: str) -> None:
-    with contextlib.suppress(OSError):
-        print(f"livevision: {line}", file=sys.stderr)
+def _say(line: str, level: int = logging.INFO) -> None:
+    from livevision.cli import messages
+
+    messages.say(line, level)

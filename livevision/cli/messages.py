@@ -1,9 +1,15 @@
-"""Log messages of livevision as plain lines on standard error."""
+"""Log messages of livevision as lines on standard error: text for people, JSON for programs."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from livevision.redact import redact
 
 
 class _Lines(logging.Handler):
@@ -22,13 +28,48 @@ class _Lines(logging.Handler):
             self.handleError(record)
 
 
-def set_up(verbose: bool = False, quiet: bool = False) -> None:
+class _Objects(logging.Handler):
+    """Writes each record as one line of JSON: time, level, logger and message.
+
+    A record with ``fields`` (``extra={"fields": {…}}``) has them too, one with an error its
+    traceback as ``error``.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        row: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            row["error"] = redact(logging.Formatter().formatException(record.exc_info))
+        with contextlib.suppress(OSError):
+            print(json.dumps(row, ensure_ascii=False, default=str), file=sys.stderr, flush=True)
+
+
+def set_up(verbose: bool = False, quiet: bool = False, as_json: bool = False) -> None:
     """Show livevision's log messages on standard error.
 
     Args:
         verbose: Show details too.
         quiet: Show errors only.
+        as_json: As lines of JSON.
     """
     logger = logging.getLogger("livevision")
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
-    logger.handlers[:] = [_Lines()]
+    logger.handlers[:] = [_Objects() if as_json else _Lines()]
+
+
+def say(line: str, level: int = logging.INFO) -> None:
+    """Say a line that is no log message, in the form that ``set_up`` chose."""
+    handlers = logging.getLogger("livevision").handlers
+    if handlers and isinstance(handlers[0], _Objects):
+        logging.getLogger("livevision").log(level, "%s", line)
+        return
+    prefix = "error: " if level >= logging.ERROR else ""
+    with contextlib.suppress(OSError):
+        print(f"livevision: {prefix}{line}", file=sys.stderr)

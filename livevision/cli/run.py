@@ -50,10 +50,15 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
     if print_config:
         click.echo(settings.to_yaml(), nl=False)
         return 0
-    messages.set_up(settings.verbose, settings.quiet)
+    messages.set_up(settings.verbose, settings.quiet, settings.log_format == "json")
     from livevision.app import run
 
-    return run(settings, own_process=bool(context.obj), config=file)
+    return run(
+        settings,
+        own_process=bool(context.obj),
+        config=file,
+        read=None if file is None else lambda: load(file, flags),
+    )
 
 
 def _unexpected(words: Sequence[str], flags: Mapping[str, Any]) -> str:

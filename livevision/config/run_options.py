@@ -69,5 +69,6 @@ class RunOptions(TypedDict, total=False):
     target_latency: float
     max_frames: int
     progress: bool
+    log_format: Literal["text", "json"]
     verbose: bool
     quiet: bool

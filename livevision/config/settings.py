@@ -300,6 +300,10 @@ class Settings(BaseModel):
     progress: Annotated[bool, Flag(TALK)] = Field(
         default=True, description="Show a progress bar on a terminal."
     )
+    log_format: Annotated[str, Flag(TALK, "FORMAT", choices=("text", "json"))] = Field(
+        default="text",
+        description="Messages as lines of text, or as lines of JSON for programs.",
+    )
     verbose: Annotated[bool, Flag(TALK, short="-v")] = Field(
         default=False, description="Show details, and tracebacks of errors."
     )
@@ -422,7 +426,16 @@ class Settings(BaseModel):
         return flag_of(cls.model_fields["track"]).bare if value else None
 
     @field_validator(
-        "task", "engine", "precision", "mode", "decoder", "encoder", "preset", "track", "style"
+        "task",
+        "engine",
+        "precision",
+        "mode",
+        "decoder",
+        "encoder",
+        "preset",
+        "track",
+        "style",
+        "log_format",
     )
     @classmethod
     def _known(cls, value: str | None, info: ValidationInfo) -> str | None:

@@ -61,24 +61,32 @@ class Controls:
         Raises:
             UsageError: The source or setting does not exist, or a value is not allowed.
         """
+        with self._changing:
+            self._settings[source] = self.checked(source, **values)
+            return self._settings[source]
+
+    def checked(self, source: int, **values: Any) -> LiveSettings:
+        """The settings that ``change`` would give; nothing is changed.
+
+        Raises:
+            UsageError: There is no such source or setting, or a value is not allowed.
+        """
         if source not in self._settings:
             raise UsageError(f"there is no source {source}")
-        with self._changing:
-            try:
-                settings = replace(self._settings[source], **values)
-            except TypeError:
-                allowed = ", ".join(LiveSettings.__dataclass_fields__)
-                raise UsageError(
-                    f"{', '.join(values)} cannot be changed while running; {allowed} can"
-                ) from None
-            for name in ("conf", "iou"):
-                value = getattr(settings, name)
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                if not number or not 0 <= value <= 1:
-                    raise UsageError(f"{name} is {value}; it takes a number from 0 to 1")
-            if isinstance(settings.classes, str):
-                settings = replace(settings, classes=(settings.classes,))
-            settings = replace(settings, classes=tuple(settings.classes))
-            self._check(source, settings)
-            self._settings[source] = settings
+        try:
+            settings = replace(self._settings[source], **values)
+        except TypeError:
+            allowed = ", ".join(LiveSettings.__dataclass_fields__)
+            raise UsageError(
+                f"{', '.join(values)} cannot be changed while running; {allowed} can"
+            ) from None
+        for name in ("conf", "iou"):
+            value = getattr(settings, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 <= value <= 1:
+                raise UsageError(f"{name} is {value}; it takes a number from 0 to 1")
+        if isinstance(settings.classes, str):
+            settings = replace(settings, classes=(settings.classes,))
+        settings = replace(settings, classes=tuple(settings.classes))
+        self._check(source, settings)
         return settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,6 +42,15 @@ class Histogram:
         rank = max(1, math.ceil(share * self.count))
         bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
         return self._LOWEST * math.exp((bucket + 0.5) * self._GROWTH)
+
+    def below(self, bounds: Sequence[float]) -> list[int]:
+        """How many durations were at or below each bound in seconds, as Prometheus counts them."""
+        buckets = [math.log(max(b, self._LOWEST) / self._LOWEST) / self._GROWTH for b in bounds]
+        sums = np.cumsum(self._counts)
+        return [
+            int(sums[min(int(bucket), self._BUCKETS) - 1]) if bucket >= 1 else 0
+            for bucket in buckets
+        ]
 
     def as_ms(self) -> dict[str, float]:
         """Mean, p50, p95 and p99 in milliseconds."""

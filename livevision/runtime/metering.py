@@ -13,7 +13,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from livevision.protocols import Rates, SourceInfo
 from livevision.runtime.measures import Histogram, RecentRate, Span
@@ -98,6 +98,14 @@ class OutletTally:
             "retries": self.retries,
             "error": self.error,
         }
+
+
+class Counted(NamedTuple):
+    """Durations: how many were at or below each bound, how many there were, and their sum."""
+
+    below: list[int]
+    number: int
+    total: float
 
 
 class Meter:
@@ -251,6 +259,22 @@ class Meter:
             tally = self._sources.get(source)
             return None if tally is None else tally.row()
 
+    def latency(self, source: int, bounds: Sequence[float]) -> Counted | None:
+        """A source's times from capture to delivery, counted by bounds in seconds."""
+        with self._lock:
+            tally = self._sources.get(source)
+            return None if tally is None else _counted(tally.latency, bounds)
+
+    def stage_times(self, bounds: Sequence[float]) -> dict[str, Counted]:
+        """Each stage's times for a frame, counted by bounds in seconds."""
+        with self._lock:
+            return {name: _counted(one, bounds) for name, one in self._stages.items()}
+
+    def outlet_rows(self) -> list[dict[str, Any]]:
+        """What the report says of each outlet so far."""
+        with self._lock:
+            return [tally.row() for tally in self._outlets]
+
     def info(self, source: int) -> SourceInfo | None:
         """What a source tells of itself; None before it was opened."""
         with self._lock:
@@ -340,6 +364,10 @@ class Meter:
         if all(t.info is None or t.info.live for t in self._sources.values()):
             busy["capture"] = None
         return busy
+
+
+def _counted(times: Histogram, bounds: Sequence[float]) -> Counted:
+    return Counted(times.below(bounds), times.count, times.total)
 
 
 def peak_rss_mb() -> float:

@@ -146,6 +146,11 @@ class Pipeline:
         return self._freshest[source]
 
     @property
+    def ready(self) -> bool:
+        """Whether the nets are loaded."""
+        return self._ready.is_set()
+
+    @property
     def stopping(self) -> bool:
         """Whether the run is stopping."""
         return self._stop.is_set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -57,6 +58,7 @@ class Run:
     Attributes:
         controls: Settings that can change during the run.
         stages: The stages between capture and output, in order.
+        turned: ``time.monotonic()`` when the output last got a frame or found none waiting.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Run:
         stay: bool = False,
     ) -> None:
         self.settings = settings
+        self.turned = time.monotonic()
         self.meter = meter
         self._failures: dict[int, LivevisionError] = {}
         self._unreported: OutputError | None = None
@@ -157,6 +160,7 @@ class Run:
         with self._analysed(), closing(self.pipeline.events()) as events, self.delivery:
             try:
                 for event in events:
+                    self.turned = time.monotonic()
                     self._look_after()
                     if isinstance(event, Rendered):
                         source = event.frame.source
@@ -236,6 +240,11 @@ class Run:
     def labels(self, source: int) -> list[str]:
         """Classes that the models of a source know, each once."""
         return list(dict.fromkeys(name for m in self._models_of(source) for name in m.labels))
+
+    def use(self, settings: Settings) -> None:
+        """Take other settings, for what is opened from now on; see ``reloading``."""
+        self.settings = settings
+        self.sources.use(settings)
 
     def scene_figures(self, source: int) -> dict[str, Any]:
         """What was counted in the scene of a source so far; empty without a scene."""

@@ -109,6 +109,15 @@ class Sources:
         self._sources.append(source)
         return len(self._sources) - 1
 
+    def use(self, settings: Settings) -> None:
+        """Take other settings of the run, for sources that are added, and of sources by name."""
+        self._settings = settings
+        self._scene = None if settings.scene is None else read_scene(settings.scene)
+        for position, source in enumerate(self._sources):
+            own = settings.sources.get(source.named or "")
+            if own is not None:
+                self._sources[position] = replace(source, settings=own)
+
     def discard_last(self) -> None:
         """Discard the source that was added last, which is not to be watched after all."""
         self._sources.pop()

@@ -28,11 +28,19 @@ class Signals:
     Args:
         pipeline: What a signal stops.
         saved: Returns where results are, one line each.
+        reload: Reads the settings again; called on a thread of its own at a SIGHUP that no closed
+            terminal sent. None where SIGHUP ends the run.
     """
 
-    def __init__(self, pipeline: Pipeline, saved: Callable[[], Sequence[str]] = list) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        saved: Callable[[], Sequence[str]] = list,
+        reload: Callable[[], object] | None = None,
+    ) -> None:
         self.signal: int | None = None
-        self._pipeline, self._saved = pipeline, saved
+        self._pipeline, self._saved, self._reload = pipeline, saved, reload
+        self._had_terminal = _has_terminal()
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -49,6 +57,10 @@ class Signals:
 
     def _handle(self, number: int, _frame: object) -> None:
         drop_lost_terminal()
+        hung_up = number == getattr(signal, "SIGHUP", None)
+        if hung_up and self._reload is not None and _has_terminal() == self._had_terminal:
+            threading.Thread(target=self._reload, name="reload", daemon=True).start()
+            return
         if self.signal is None:
             self.signal = number
             self._pipeline.stop()
@@ -61,11 +73,21 @@ class Signals:
         os._exit(128 + number)
 
 
+def _has_terminal() -> bool:
+    """Whether this process has a terminal that could be closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | getattr(os, "O_NOCTTY", 0)))
+    except OSError:
+        return False
+    return True
+
+
 class Progress:
     """A tqdm bar on a terminal, nothing elsewhere."""
 
     def __init__(self, settings: Settings) -> None:
-        self._hidden = settings.quiet or not settings.progress or not sys.stderr.isatty()
+        quiet = settings.quiet or settings.log_format == "json" or not settings.progress
+        self._hidden = quiet or not sys.stderr.isatty()
         self._max_frames = settings.max_frames
         self._bar: tqdm[Any] | None = None
         self._total: int | None = 0

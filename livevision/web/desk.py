@@ -31,7 +31,9 @@ from livevision.web.scenes import Corners, Scenes
 from livevision.web.words import state_in_words
 
 if TYPE_CHECKING:
+    from livevision.runtime.metering import Meter
     from livevision.runtime.recording import Recording
+    from livevision.runtime.reloading import Reloading
     from livevision.runtime.run import Run
 
 ADDED = ("camera", "stream", "synthetic")
@@ -68,6 +70,7 @@ class Desk:
         self._scenes = Scenes(run, config)
         self._kept, self._lock = _Kept(), threading.Lock()
         self._drawing = threading.Lock()
+        self.reloading: Reloading | None = None
         self._store = next((place for place in run.settings.events if is_store(place)), None)
         self.started = time.monotonic()
 
@@ -141,6 +144,7 @@ class Desk:
             "up_s": round(time.monotonic() - self.started, 1),
             "stopping": run.pipeline.stopping,
             "events": self._store is not None,
+            "settings_error": "" if self.reloading is None else self.reloading.outcome.error,
         }
 
     def report(self) -> dict[str, Any]:
@@ -152,6 +156,16 @@ class Desk:
         info = self._run.meter.info(source)
         live = info is not None and info.live
         return {"id": source, **row_of(shown.rendered, self.name(source), live=live)}
+
+    @property
+    def watched(self) -> list[int]:
+        """Positions of the sources that are watched."""
+        return self._run.watched
+
+    @property
+    def meter(self) -> Meter:
+        """The run's counters."""
+        return self._run.meter
 
     def name(self, source: int) -> str:
         """How the user knows a source."""

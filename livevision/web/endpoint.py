@@ -14,6 +14,8 @@ from starlette.responses import JSONResponse, Response
 
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
 from livevision.redact import redact
+from livevision.runtime.health import Health
+from livevision.runtime.reloading import Reloading
 from livevision.web.access import COOKIE, Access, Role
 from livevision.web.desk import Desk, NotFound
 from livevision.web.detecting import Detector
@@ -36,6 +38,8 @@ class Rooms:
     access: Access
     detector: Detector
     secure: bool
+    health: Health
+    reloading: Reloading
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from livevision.errors import UsageError
 from livevision.runtime.recording import SUFFIX
 from livevision.web import streams
 from livevision.web import types as t
@@ -201,6 +202,35 @@ async def page_of_api(call: Call) -> dict[str, Any]:
     return document(ENDPOINTS)
 
 
+async def healthz(call: Call) -> Response:
+    verdict = call.rooms.health.look()
+    answer = {"healthy": verdict.healthy, "why": verdict.why}
+    return JSONResponse(answer, 200 if verdict.healthy else 503)
+
+
+async def readyz(call: Call) -> Response:
+    verdict = call.rooms.health.look()
+    answer = {"ready": verdict.ready, "live": verdict.live, "sources": verdict.wanted}
+    return JSONResponse({**answer, "why": verdict.why}, 200 if verdict.ready else 503)
+
+
+async def metrics(call: Call) -> Response:
+    from livevision.web.metrics import exposed
+
+    content, kind = await asyncio.to_thread(exposed, call.rooms)
+    return Response(content, headers={"content-type": kind})
+
+
+async def reload(call: Call) -> dict[str, Any]:
+    reloading = call.rooms.reloading
+    if not reloading.possible:
+        raise UsageError("this run has no --config file that could be read again")
+    outcome = await asyncio.to_thread(reloading)
+    if outcome.error:
+        raise UsageError(outcome.error)
+    return {"ok": True}
+
+
 ENDPOINTS = (
     Endpoint("GET", f"{BASE}/session", session, "Who asks.", gives=t.Session),
     Endpoint(
@@ -324,6 +354,27 @@ ENDPOINTS = (
         query=t.DetectQuery,
         gives=t.Found,
         errors={503: "Others are looked at."},
+    ),
+    Endpoint(
+        *("POST", f"{BASE}/reload", reload, "Read the settings again, as at SIGHUP."),
+        role="operate",
+        gives=t.Done,
+    ),
+    Endpoint(
+        *("GET", "/healthz", healthz, "Whether frames come, of any source."),
+        role=None,
+        gives=t.HealthRow,
+        errors={503: "They do not."},
+    ),
+    Endpoint(
+        *("GET", "/readyz", readyz, "Whether frames come of all sources."),
+        role=None,
+        gives=t.ReadyRow,
+        errors={503: "They do not."},
+    ),
+    Endpoint(
+        *("GET", "/metrics", metrics, "Figures for Prometheus."),
+        media="text/plain",
     ),
     Endpoint(
         *("GET", f"{BASE}/openapi.json", page_of_api, "This interface, described."),

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livevision.errors import OutputError, missing_package
+from livevision.runtime.health import Health
+from livevision.runtime.reloading import Reloading
 from livevision.web.place import Place, access_of, certificate_of, page_of, place_of
 
 if TYPE_CHECKING:
@@ -38,11 +40,18 @@ class Served:
 
 
 @contextmanager
-def served(run: Run, config_file: Path | None = None) -> Iterator[Served | None]:
+def served(
+    run: Run,
+    config_file: Path | None = None,
+    health: Health | None = None,
+    reloading: Reloading | None = None,
+) -> Iterator[Served | None]:
     """The page of a run, while it goes on; None where there is no page.
 
     Args:
         run: It.
+        health: What judges it; made here where there is none.
+        reloading: What reads its settings again.
         config_file: That of ``--config``, into which zones are written back.
 
     Raises:
@@ -69,9 +78,18 @@ def served(run: Run, config_file: Path | None = None) -> Iterator[Served | None]
     bound = _bound(place)
     desk = Desk(run, view, config_file)
     pictures, detector = Pictures(view, desk.tiles), Detector(settings)
-    rooms = Rooms(desk, pictures, access, detector, certificate is not None)
+    rooms = Rooms(
+        desk,
+        pictures,
+        access,
+        detector,
+        certificate is not None,
+        health or Health(run),
+        reloading or Reloading(run, None),
+    )
     names = (*settings.web_host, *(() if _is_number(place.host) else (place.host,)))
     server = _Server(config(application(rooms, names), certificate), bound)
+    desk.reloading = rooms.reloading
     address = _address(place, bound.getsockname()[1], certificate is not None)
     try:
         server.start()

@@ -192,6 +192,22 @@ class SourceRow(Given):
     recording: RecordingRow | None
 
 
+class HealthRow(Given):
+    """Whether frames come, of any source."""
+
+    healthy: bool
+    why: str
+
+
+class ReadyRow(Given):
+    """Whether frames come of all sources that are not paused."""
+
+    ready: bool
+    live: int
+    sources: int
+    why: str
+
+
 class ModelRow(Given):
     """A model of the run."""
 
@@ -211,6 +227,7 @@ class RunRow(Given):
     up_s: float
     stopping: bool
     events: bool = Field(description="The run keeps events.")
+    settings_error: str = Field(description='Why settings were not read again; "" for nothing.')
 
 
 class Detection(Given):

@@ -43,7 +43,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
 
     def stand_in(run: Run) -> None:
         module = types.ModuleType("livevision.app")
-        module.run = lambda settings, own_process: run(settings)  # type: ignore[attr-defined]
+        module.run = lambda settings, own_process, **_: run(settings)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "livevision.app", module)
 
     return stand_in

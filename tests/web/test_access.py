@@ -56,7 +56,7 @@ EVERYTHING = [
     ("GET", "/sources/0/stream.mjpeg"), ("GET", "/grid.jpg"), ("GET", "/grid.mjpeg"),
     ("GET", "/results"), ("POST", "/sources/0/recording"), ("DELETE", "/sources/0/recording"),
     ("GET", "/sources/0/scene"), ("PATCH", "/sources/0/scene"), ("GET", "/events"),
-    ("GET", "/recordings"), ("GET", "/recordings/x.mp4"), ("POST", "/detect"),
+    ("POST", "/reload"), ("GET", "/recordings"), ("GET", "/recordings/x.mp4"), ("POST", "/detect"),
 ]  # fmt: skip
 """What is for nobody without a token."""
 
@@ -77,6 +77,8 @@ def test_everything_of_the_interface_was_tried() -> None:
     tried = {(m, p.replace("/0", "/{id}").replace("x.mp4", "{file}")) for m, p in EVERYTHING}
     for endpoint in ENDPOINTS:
         path = endpoint.path.removeprefix(BASE)
+        if not endpoint.path.startswith(BASE):
+            continue  # those for operations, see there
         assert (endpoint.role is None) != ((endpoint.method, path) in tried), path
 
 

@@ -56,6 +56,10 @@ function figures(now) {
   if (now.run.events) events.refresh();
   const run = now.run, models = run.models.map((model) => model.name).join(" + ");
   byId("facts").textContent = `${models} · ${run.engine || "loading"} ${run.device || ""} ${run.precision || ""}`;
+  const wrong = byId("settings-error");
+  wrong.hidden = !run.settings_error;
+  const line = `The settings were not read again, the old ones stay: ${run.settings_error}`;
+  if (run.settings_error && wrong.textContent !== line) wrong.textContent = line;
   fill();
 }
 

@@ -1,0 +1,181 @@
+"""Figures of a run for Prometheus: in base units, with ``_total`` for what only grows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from livevision.capture.life import State
+from livevision.runtime.metering import Counted
+from livevision.web.endpoint import Rooms
+
+LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
+STAGE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+"""Bounds of the histograms in seconds."""
+
+
+def exposed(rooms: Rooms) -> tuple[bytes, str]:
+    """The figures of this moment as text, and its media type."""
+    registry = CollectorRegistry()
+    registry.register(_Run(rooms))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class _Run(Collector):
+    """Makes the metrics of a run."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def describe(self) -> list[Metric]:
+        """Nothing ahead of time: the registry need not ask twice."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics."""
+        rows = self._rooms.desk.sources()
+        yield from self._of_run()
+        yield from _of_sources(rows)
+        yield from self._times(rows)
+        yield from self._of_outputs()
+
+    def _of_run(self) -> Iterator[Metric]:
+        rooms, run = self._rooms, self._rooms.desk.run()
+        facts = {
+            "version": str(run["version"]),
+            "models": "+".join(model["name"] for model in run["models"]),
+            **{key: str(run[key] or "") for key in ("engine", "device", "precision")},
+        }
+        yield InfoMetricFamily("livevision", "The run.", value=facts)
+        verdict = rooms.health.look()
+        yield _gauge("livevision_uptime_seconds", "Since the run began.", run["up_s"])
+        yield _gauge("livevision_healthy", "Whether frames come, of any source.", verdict.healthy)
+        yield _gauge("livevision_ready", "Whether frames come of all sources.", verdict.ready)
+        yield _gauge("livevision_sources", "Sources that are watched.", len(rooms.desk.watched))
+        yield _gauge("livevision_threads", "Threads of the process.", threading.active_count())
+        viewers = rooms.pictures.viewers
+        yield _gauge("livevision_page_viewers", "Who look at streams of pictures.", viewers)
+        yield CounterMetricFamily(
+            "livevision_page_pictures",
+            "Pictures that were encoded for the page.",
+            value=rooms.pictures.encoded,
+        )
+        outcome = rooms.reloading.outcome
+        yield _gauge(
+            "livevision_settings_last_reload_successful",
+            "Whether the settings could be read when they were last read again.",
+            not outcome.error,
+        )
+        reloads = CounterMetricFamily(
+            "livevision_settings_reloads", "Settings read again.", labels=["result"]
+        )
+        reloads.add_metric(["done"], outcome.done)
+        reloads.add_metric(["failed"], outcome.failed)
+        yield reloads
+
+    def _times(self, rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:
+        meter = self._rooms.desk.meter
+        latency = HistogramMetricFamily(
+            "livevision_latency_seconds",
+            "From capture to delivery of frames of live sources.",
+            labels=["source"],
+        )
+        for row in rows:
+            counted = meter.latency(row["id"], LATENCY_S)
+            if counted is not None:
+                _add(latency, [row["name"]], LATENCY_S, counted)
+        yield latency
+        stages = HistogramMetricFamily(
+            "livevision_stage_seconds", "What a stage takes for a frame.", labels=["stage"]
+        )
+        for name, counted in meter.stage_times(STAGE_S).items():
+            _add(stages, [name], STAGE_S, counted)
+        yield stages
+
+    def _of_outputs(self) -> Iterator[Metric]:
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for row in self._rooms.desk.meter.outlet_rows():
+            rows.setdefault(row["output"], []).append(row)
+        written = _counter("livevision_output_frames", "Frames that were written.", "output")
+        lost = _counter(
+            "livevision_output_dropped_frames", "Frames that were not.", "output", "cause"
+        )
+        retries = _counter("livevision_output_retries", "Outputs that were made anew.", "output")
+        up = _labelled("livevision_output_up", "Whether an output takes frames.", "output")
+        for name, each in rows.items():
+            written.add_metric([name], sum(row["frames_out"] for row in each))
+            retries.add_metric([name], sum(row["retries"] for row in each))
+            up.add_metric([name], float(each[-1]["error"] is None))
+            for cause in sorted({cause for row in each for cause in row["dropped"]}):
+                lost.add_metric([name, cause], sum(row["dropped"].get(cause, 0) for row in each))
+        yield from (written, lost, retries, up)
+
+
+def _of_sources(rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:
+    captured = _counter("livevision_captured_frames", "Frames that came in.", "source")
+    delivered = _counter("livevision_delivered_frames", "Frames that outputs have.", "source")
+    dropped = _counter(
+        "livevision_dropped_frames", "Frames that were dropped.", "source", "stage", "cause"
+    )
+    losses = _counter("livevision_source_losses", "What never became a frame.", "source", "cause")
+    reconnects = _counter("livevision_source_reconnects", "Attempts to reach it.", "source")
+    state = _labelled("livevision_source_state", "1 for the state it is in.", "source", "state")
+    age = _labelled("livevision_source_frame_age_seconds", "Of the newest frame.", "source")
+    lag = _labelled("livevision_source_lag_seconds", "Behind its own clock.", "source")
+    objects = _labelled("livevision_objects", "In the newest frame, by class.", "source", "class")
+    recording = _labelled("livevision_source_recording", "Whether it is recorded.", "source")
+    for row in rows:
+        name = row["name"]
+        captured.add_metric([name], row["frames_in"])
+        delivered.add_metric([name], row["frames_out"])
+        reconnects.add_metric([name], row["retries"])
+        for key, count in row["dropped"].items():
+            stage, _, cause = key.partition(": ")
+            dropped.add_metric([name, stage, cause], count)
+        for cause, count in row["losses"].items():
+            losses.add_metric([name, cause], count)
+        for one in (*get_args(State), "paused"):
+            state.add_metric([name, one], float(one == row["state"]))
+        if row["age_s"] is not None:
+            age.add_metric([name], row["age_s"])
+        if row["rates"]["lag_ms"] is not None:
+            lag.add_metric([name], row["rates"]["lag_ms"] / 1e3)
+        if row["state"] == "live":
+            for class_name, count in row["counts"].items():
+                objects.add_metric([name, class_name], count)
+        going_on = row["recording"] is not None and row["recording"]["error"] is None
+        recording.add_metric([name], float(going_on))
+    yield from (captured, delivered, dropped, losses, reconnects)
+    yield from (state, age, lag, objects, recording)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _labelled(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, labels=labels)
+
+
+def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(name, text, labels=labels)
+
+
+def _add(
+    family: HistogramMetricFamily, labels: list[str], bounds: Sequence[float], counted: Counted
+) -> None:
+    buckets = [(repr(b), float(n)) for b, n in zip(bounds, counted.below, strict=True)]
+    family.add_metric(labels, [*buckets, ("+Inf", float(counted.number))], counted.total)
