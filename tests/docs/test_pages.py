@@ -28,7 +28,15 @@ OTHERS = ("CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md", "weights/README.
 OTHER_PROGRAMS = {  # flags of scripts and of programs that are not ours
     *("--show", "--clip", "--data", "--dist", "--frames", "--idle", "--index-url", "--most"),
     *("--nproc-per-node", "--precision", "--random", "--rounds", "--threads", "--only", "--seeds"),
-    *("--fail", "--now", "--request", "--header", "--data-binary", "--max-time", "--no-buffer"),  # curl
+    *(
+        "--fail",
+        "--now",
+        "--request",
+        "--header",
+        "--data-binary",
+        "--max-time",
+        "--no-buffer",
+    ),  # curl
 }
 
 

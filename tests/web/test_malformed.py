@@ -18,9 +18,9 @@ def test_malformed_requests_are_refused_and_frames_go_on(
     with page(source=LIVE.format("160x120", 5), recordings=str(tmp_path)) as one:
         wait_for(lambda: one.source(0)["frames_out"] > 1)
         answers = attacking.attack(one.address, 150)
-        assert sum(answers.values()) > 80
+        assert sum(answers.values()) > 50
         refused = sum(n for status, n in answers.items() if status.startswith("4"))
-        assert refused > 30
+        assert refused > 20
         uri = LIVE.format("160x120", 5)
         added = one.api("POST", "/sources", {"name": "after", "uri": uri}).json["id"]
         wait_for(lambda: one.source(added)["frames_out"] > 1)
