@@ -49,6 +49,7 @@ class Encoder:
         options: ``preset``, ``crf`` and ``threads``.
         aspect: Pixel aspect ratio, width by height.
         hardware: The encoder to use instead of libx264; it has been tested at this size.
+        settings: Of libx264, if not those of a file.
 
     Raises:
         OutputError: This PyAV has no H.264 encoder.
@@ -61,6 +62,7 @@ class Encoder:
         options: OutputOptions,
         aspect: Fraction = Fraction(1),
         hardware: hardware_encoders.HardwareEncoder | None = None,
+        settings: dict[str, str] | None = None,
     ) -> None:
         self._info, self._options = info, options
         # Chroma is stored once for 2×2 pixels, so H.264 requires even sizes.
@@ -68,8 +70,8 @@ class Encoder:
         rate = (info.rate or Fraction(30)).limit_denominator(1_000_000)
         try:
             if hardware is None:
-                settings = x264.free(info, options)
-                self.stream = output.add_stream(SOFTWARE_ENCODER, rate=rate, options=settings)
+                chosen = x264.free(info, options) if settings is None else settings
+                self.stream = output.add_stream(SOFTWARE_ENCODER, rate=rate, options=chosen)
             else:
                 self.stream = hardware_encoders.add_stream(output, hardware, rate, info, options)
         except (av.codec.codec.UnknownCodecError, ValueError) as error:
@@ -81,7 +83,7 @@ class Encoder:
         self.stream.time_base = self.time_base = time_base(info)
         self._context = self._set(self.stream.codec_context, aspect)
         self._frame = Planes(self.coded_size, self._pixels)
-        watched = hardware is None and options.preset == "auto"
+        watched = hardware is None and options.preset == "auto" and settings is None
         self._bits = x264.Bits(x264.cap(info)) if watched else None
         self._last = 0
 

@@ -26,6 +26,10 @@ FOLDERS = {
 }
 """Outputs named as KIND:FOLDER, and what is in the folder."""
 
+CLEAN = "clean:"
+HLS = ".m3u8"
+STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp")
+NAME = "{source}"
 PAGE = "web"
 STANDARD_OUTPUT = "-"
 
@@ -42,6 +46,7 @@ _INSTEAD = {
 ALLOWED = (
     "a video (.mp4 .mkv .mov), results (.jsonl .csv), pictures (frames/%06d.jpg), "
     "a folder (ends in /), crops:FOLDER, heatmap:FOLDER, "
+    "a stream (rtsp:// rtmp:// srt:// udp:// or .m3u8; clean: in front for undrawn frames), "
     "- for JSON lines on standard output, window, web://HOST:PORT or null"
 )
 
@@ -62,7 +67,7 @@ class Target(NamedTuple):
     def is_path(self) -> bool:
         """Whether the target is one of our own files or folders."""
         by_name = self.kind not in (*SINKS, "folder") and not self.kind.startswith(".")
-        no_file = self.kind in (*SCHEMES, PAGE)
+        no_file = self.kind in (*SCHEMES, PAGE, "stream")
         return not (no_file or self.target == STANDARD_OUTPUT or by_name)
 
     @property
@@ -89,6 +94,9 @@ def locate(uri: str, *, sources: int = 1) -> Target:
     """
     if uri == STANDARD_OUTPUT:
         return Target("records", uri)
+    stream = _stream(uri, sources)
+    if stream is not None:
+        return stream
     scheme, colon, rest = uri.partition(":")
     if uri in SCHEMES or (colon and scheme in SCHEMES and not rest):
         entry_points.keep(entry_points.SINKS, scheme)
@@ -140,6 +148,40 @@ def locate(uri: str, *, sources: int = 1) -> Target:
         known = unknown("suffix", suffix, (*VIDEOS, *RECORDS, *PICTURES, *_added_names(".")))
         raise UsageError(f"output {uri!r}: {known}")
     raise UsageError(f"output {uri!r} has no suffix that says what it is; use {ALLOWED}")
+
+
+def _stream(uri: str, sources: int) -> Target | None:
+    """The target of a stream or an HLS playlist; None for another output.
+
+    Raises:
+        UsageError: It is ``clean:`` of another output, or one stream for several sources.
+    """
+    clean = CLEAN if uri.startswith(CLEAN) else ""
+    rest = uri.removeprefix(CLEAN)
+    scheme, colon, place = rest.partition("://")
+    if colon and scheme.lower() in STREAMS:
+        if not place.strip("/"):
+            raise UsageError(f"output {uri!r}: a host is missing, such as {scheme}://HOST/PATH")
+        target = Target("stream", uri)
+    elif rest.lower().endswith(HLS):
+        target = Target("hls", f"{clean}{with_home(rest)}")
+    elif clean:
+        raise UsageError(f"output {redact_uri(uri)!r}: clean: is for streams and {HLS}")
+    else:
+        return None
+    if sources > 1 and NAME not in uri:
+        raise UsageError(
+            f"output {redact_uri(uri)!r} is one stream and there are {sources} sources; put "
+            f"{NAME} into it, which becomes each source's name"
+        )
+    return target
+
+
+def named_after(target: Target, source: str) -> Target:
+    """The target of one source, with the source's name in place of ``{source}`` in a stream's."""
+    if target.kind not in ("stream", "hls"):
+        return target
+    return target._replace(target=target.target.replace(NAME, folder_name(source)))
 
 
 def in_folder(
@@ -219,7 +261,7 @@ def check(target: Target, *, overwrite: bool, inputs: Iterable[Path] = ()) -> No
         raise OutputError(f"cannot open a window: {reason}; or use --headless and --output FILE")
     if not target.is_path:
         return
-    path = Path(target.target)
+    path = Path(target.target.removeprefix(CLEAN))
     numbered = target.kind == "images" and is_pattern(path.name)
     if numbered:
         if any(_holds_pictures(source, path.parent) for source in inputs):

@@ -10,6 +10,7 @@ from livevision.protocols import SourceInfo
 # The look-ahead improves bit allocation; its pictures are lost when the process is killed.
 _LOOKAHEAD_S = 0.3
 _KEYFRAMES_S = 4
+_LIVE_KEYFRAMES_S = 2  # a viewer who joins waits for one
 # The cap relative to the source's bit rate, enough for a good annotated picture.
 _MOST_OF_SOURCE = 1.8
 _LEAST_BITS_PER_PIXEL = 0.04
@@ -55,6 +56,19 @@ def capped(info: SourceInfo, options: OutputOptions, before: bytes | None = None
         settings["x264-params"] += f":level={level}:vbv-init={_LEFT_S / _BUFFER_S}"
     most = cap(info)
     return settings | {"maxrate": str(most), "bufsize": str(int(_BUFFER_S * most))}
+
+
+def live(info: SourceInfo, options: OutputOptions) -> dict[str, str]:
+    """Settings for a stream: no delay in the encoder, and a key frame every two seconds."""
+    settings = _settings(info, options, "crf")
+    most, rate = cap(info), float(info.rate or 30)
+    return settings | {
+        "x264-params": f"crf={options.crf}",
+        "tune": "zerolatency",
+        "g": str(max(1, round(_LIVE_KEYFRAMES_S * rate))),
+        "maxrate": str(most),
+        "bufsize": str(most),
+    }
 
 
 def cap(info: SourceInfo) -> int:

@@ -143,6 +143,8 @@ SINKS: Table[SinkClass] = Table(
     {
         "window": "livevision.output.window:WindowSink",
         "video_file": "livevision.output.video_file:VideoFileSink",
+        "stream": "livevision.output.stream:StreamSink",
+        "hls": "livevision.output.stream:HlsSink",
         "images": "livevision.output.images:ImagesSink",
         "crops": "livevision.output.crops:CropsSink",
         "heatmap": "livevision.output.heat_map:HeatMapSink",

@@ -17,7 +17,17 @@ from livevision.output.live_view import LiveView
 from livevision.output.options import OutputOptions
 from livevision.output.output_file import current_name
 from livevision.output.report_file import check_report
-from livevision.output.target import PAGE, Target, check, in_folder, locate, refuse_same
+from livevision.output.target import (
+    CLEAN,
+    NAME,
+    PAGE,
+    Target,
+    check,
+    in_folder,
+    locate,
+    named_after,
+    refuse_same,
+)
 from livevision.protocols import Attentive, OutletPolicy, Pacing, Sink, SourceInfo
 from livevision.redact import redact_uri
 from livevision.runtime.metering import Meter
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LIVE = ("camera", "stream", "gstreamer")
+_LAST_WORDS_S = 6.0  # that the end of a run waits for a server which takes nothing any more
 
 
 class Delivery:
@@ -109,7 +120,7 @@ class Delivery:
             UsageError: An output of it is unknown, or cannot hold it.
             OutputError: An output is certain to fail.
         """
-        if any(target.kind != "window" for target in self._single):
+        if any(t.kind != "window" and NAME not in t.target for t in self._single):
             raise UsageError(
                 f"{source.name}: an output of the run holds one source only; write into a folder, "
                 "or give each source outputs of its own"
@@ -135,7 +146,10 @@ class Delivery:
     @property
     def wants_frame(self) -> bool:
         """Whether an output of the run looks at the frames themselves, undrawn."""
-        return any(getattr(_sink(target.kind), "wants_frame", False) for target in self._of_run)
+        copies = [target for mine in self._of_source for target in mine]
+        return any(target.target.startswith(CLEAN) for target in copies) or any(
+            getattr(_sink(target.kind), "wants_frame", False) for target in self._of_run
+        )
 
     def copies(self, source: int) -> int:
         """Number of outputs that copy the other streams of a source's file."""
@@ -295,7 +309,10 @@ class Delivery:
 
     def _finished(self, outlet: Outlet) -> list[LivevisionError]:
         """Wait for an outlet that is ending; returns its errors."""
-        outlet.join()
+        outlet.join(None if outlet.must_finish else _LAST_WORDS_S)
+        if not outlet.ended:
+            log.warning("%s: takes nothing any more; given up", outlet.name)
+            return []
         if outlet.error is None:
             if outlet.where and outlet.where not in self.where:
                 self.where.append(outlet.where)
@@ -317,7 +334,8 @@ class Delivery:
     def _targets(self, source: Watched) -> list[Target]:
         """Outputs of the run, of the source, and its copy in each folder."""
         own = [locate(uri) for uri in source.settings.outputs]
-        mine = [*self._single, *(target for target in own if target.kind != "folder")]
+        single = [*self._single, *(target for target in own if target.kind != "folder")]
+        mine = [named_after(target, source.name) for target in single]
         for folder in [*self._folders, *(target for target in own if target.kind == "folder")]:
             pictures = source.kind == "images"
             copy = in_folder(

@@ -146,6 +146,11 @@ class Outlet:
         self._thread.start()
 
     @property
+    def must_finish(self) -> bool:
+        """Whether the run's end waits for its sink however long that takes."""
+        return self._policy.failing != "retry"
+
+    @property
     def where(self) -> str:
         """Where the user finds the output."""
         return "" if self.sink is None else self.sink.where

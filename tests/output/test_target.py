@@ -47,7 +47,7 @@ def test_a_folder_that_exists_needs_no_slash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("rtmp://host/live", "unknown scheme 'rtmp'"),
+        ("rtmpx://host/live", "unknown scheme 'rtmpx'"),
         ("windw://", "Did you mean 'window'"),
         ("out.avi", r"\.avi is not written; videos are written as \.mp4, \.mkv"),
         ("out.webm", r"\.mp4"),
