@@ -17,6 +17,7 @@ import numpy as np
 from livevision.capture.life import BackOff, Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
+from livevision.capture.sampling import Sampler
 from livevision.errors import SourceError
 from livevision.frame import Frame, Image
 from livevision.protocols import SourceInfo
@@ -52,7 +53,8 @@ class CameraSource:
         if number is None:
             raise SourceError(f"{uri}: a camera is a number or /dev/videoN")
         self._number = int(number[0])
-        self._source, self._stride = options.index, options.stride
+        self._source = options.index
+        self._sampler = Sampler(options.stride, options.fps)
         self._retry_for = options.retry_for
         self.life = options.life or Life()
         self.losses = {"reconnects": 0}
@@ -66,7 +68,7 @@ class CameraSource:
             name=self._name,
             live=True,
             size=(first.shape[1], first.shape[0]),
-            rate=rate / self._stride if rate else None,
+            rate=self._sampler.rate(rate),
         )
 
     def _open_first(self) -> tuple[Any, Image]:
@@ -114,8 +116,9 @@ class CameraSource:
                 return
             wall_time, image = taken
             opened = wall_time if opened is None else opened
-            if number % self._stride == 0:
-                yield Frame(self._source, number, wall_time - opened, wall_time, image)
+            moment = wall_time - opened
+            if self._sampler.takes(number, moment):
+                yield Frame(self._source, number, moment, wall_time, image)
             number += 1
 
     def _take(self) -> tuple[float, Image] | None:

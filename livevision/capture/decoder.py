@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from livevision.capture import hardware
 from livevision.capture.demuxer import Demuxer
 from livevision.capture.interlacing import deinterlaced
+from livevision.capture.key_frames import KeyFrames
 from livevision.errors import SourceError
 from livevision.media.codecs import SOFTWARE
 from livevision.media.extras import Extras
@@ -66,6 +67,9 @@ class Decoder:
             counted in ``losses["behind"]``; their frames keep their numbers. The first packet
             after skipped ones must be a key frame.
 
+        fps: Frames per second that are looked at. Where key frames come as often, they alone are
+            decoded; the others keep their numbers. None decodes all.
+
     Raises:
         SourceError: The container has no video, or its codec has no decoder here.
         av.error.FFmpegError: It cannot be opened.
@@ -85,6 +89,7 @@ class Decoder:
         shift: float = 0.0,
         arrange: Callable[[Iterator[Any]], Generator[tuple[Any, bool]]] = all_wanted,
         ring: PacketRing | None = None,
+        fps: float | None = None,
     ) -> None:
         import av
 
@@ -140,6 +145,7 @@ class Decoder:
         # AVI and similar formats store one packet per tick in decoding order: sorted, their times
         # are presentation times. FFmpeg's presentation times for them are guesses.
         self._only_decoding_times = self.container.format.name == "avi"
+        self._keys = KeyFrames(fps) if fps is not None and self.in_software else None
         self._gaps_are_losses = (
             not self._only_decoding_times
             and context.name not in _PACKETS_WITHOUT_PICTURE
@@ -181,6 +187,7 @@ class Decoder:
                     if not wanted:
                         self._leave_out(packet)
                         continue
+                    self._economise(packet)
                 for frame in self._decode(packet, last):
                     yield self._number(frame), frame
         lost = len(self._pending) - len(self._left_out)
@@ -194,6 +201,22 @@ class Decoder:
         needed = self._gaps_are_losses or self._only_decoding_times
         if needed and moment is not None and not packet.is_discard:
             heapq.heappush(self._pending, moment)
+
+    def _economise(self, packet: Any) -> None:
+        """Have the decoder pass over frames that nobody looks at."""
+        if self._keys is None or packet.time_base is None:
+            return
+        moment = packet.pts if packet.pts is not None else packet.dts
+        at = None if moment is None else float(moment * packet.time_base)
+        if packet.is_keyframe:
+            alone = self._keys.suffice(at)
+            self._context.skip_frame = "NONKEY" if alone else "DEFAULT"
+        elif self._keys.alone:
+            # Its frame will not come, and is not lost.
+            if self._gaps_are_losses:
+                self._left_out.update(() if packet.pts is None else (packet.pts,))
+            else:
+                self._left_out_unnumbered += self._started
 
     def _leave_out(self, packet: Any) -> None:
         """Skip a packet, and drop what the decoder still holds."""

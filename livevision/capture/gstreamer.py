@@ -21,6 +21,7 @@ import numpy as np
 from livevision.capture.life import BackOff, Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.quiet import quiet_opencv
+from livevision.capture.sampling import Sampler
 from livevision.errors import SourceError, UsageError
 from livevision.files import lend_cache
 from livevision.frame import Frame, Image
@@ -76,7 +77,8 @@ class GStreamerSource:
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         self._pipeline, self._live = _pipeline(uri)
         self._name = redact_uri(uri)
-        self._source, self._stride = options.index, options.stride
+        self._source = options.index
+        self._sampler = Sampler(options.stride, options.fps)
         self._retry_for = options.retry_for
         self._silent = f"the pipeline stopped and gave no frame for {options.retry_for:g} s"
         self._newest = self._live and not options.every_frame
@@ -101,7 +103,7 @@ class GStreamerSource:
             name=self._name,
             live=self._live,
             size=(first.image.shape[1], first.image.shape[0]),
-            rate=self._rate / self._stride if self._rate else None,
+            rate=self._sampler.rate(self._rate),
         )
 
     def _start(self) -> _Taken:
@@ -138,10 +140,10 @@ class GStreamerSource:
             if taken is None:
                 return
             opened = taken.wall_time if opened is None else opened
-            if taken.number % self._stride == 0:
-                moment = taken.wall_time - opened
-                if not self._live:
-                    moment = float(taken.number / (self._rate or 25))
+            moment = taken.wall_time - opened
+            if not self._live:
+                moment = float(taken.number / (self._rate or 25))
+            if self._sampler.takes(taken.number, moment):
                 yield Frame(self._source, taken.number, moment, taken.wall_time, taken.image)
 
     def _take(self, patience: float, silent: str) -> _Taken | None:

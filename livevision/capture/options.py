@@ -18,6 +18,7 @@ class SourceOptions:
     Attributes:
         index: Position of the source in the run's list of sources: ``Frame.source``.
         stride: Keep every ``stride``-th frame.
+        fps: Of these, keep at most so many a second; None for all. Pictures ignore it.
         loop: Restart a file at its end, endlessly; index and time keep growing. Cameras and streams
             ignore it.
         retry_for: Seconds to retry a live source that gives no frames.
@@ -32,6 +33,7 @@ class SourceOptions:
 
     index: int = 0
     stride: int = 1
+    fps: float | None = None
     loop: bool = False
     retry_for: float = 30.0
     every_frame: bool = False

@@ -26,6 +26,7 @@ from livevision.capture.network import explain, ffmpeg_options, gives_up
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
 from livevision.capture.replay import Replay
+from livevision.capture.sampling import Sampler
 from livevision.capture.times import FileTimes, LiveTimes
 from livevision.errors import SourceError
 from livevision.frame import Frame
@@ -85,7 +86,7 @@ class StreamSource:
 
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
-        options: ``index``, ``stride``, ``every_frame``, ``decoder``, ``copies``, ``life``,
+        options: ``index``, ``stride``, ``fps``, ``every_frame``, ``decoder``, ``copies``, ``life``,
             ``ring``, ``retry_for`` (for the first connection too, unless the address is wrong)
             and ``stopping`` until the first frame; after that ``close`` is used.
 
@@ -95,7 +96,8 @@ class StreamSource:
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
         self._uri, self._name = uri, redact_uri(uri)
-        self._source, self._stride = options.index, options.stride
+        self._source, self._fps = options.index, options.fps
+        self._sampler = Sampler(options.stride, options.fps)
         self._retry_for = options.retry_for
         self._decoder, self._ring = options.decoder, options.ring
         # Short, so that a silent server leaves time for more attempts.
@@ -131,9 +133,9 @@ class StreamSource:
             name=self._name,
             live=self._live,
             size=self._pictures.size,
-            rate=self._rate / self._stride if self._rate else None,
+            rate=self._sampler.rate(self._rate),
             time_base=self._time_base,
-            frames=-(-self._frames // self._stride) if self._frames else None,
+            frames=self._sampler.count(self._frames, self._rate),
             colours=self._pictures.colours,
             bit_rate=self._bit_rate,
             aspect=self._pictures.aspect,
@@ -163,7 +165,7 @@ class StreamSource:
             taken, self._waiting = self._waiting or self._take(), None
             if taken is None:
                 return
-            if taken.number % self._stride == 0:
+            if self._sampler.takes(taken.number, taken.time):
                 image = self._pictures(taken.frame, taken.aspect)
                 yield Frame(self._source, taken.number, taken.time, taken.due, image, lag=taken.lag)
 
@@ -274,6 +276,7 @@ class StreamSource:
             arrange=lambda packets: backlog(packets) if self._live else all_wanted(packets),
             extras=self._extras,
             ring=self._ring,
+            fps=self._fps,
         )
         try:
             self._note(decoder, reconnected)

@@ -12,6 +12,7 @@ import numpy as np
 
 from livevision.capture.life import Life
 from livevision.capture.options import DEFAULTS, SourceOptions
+from livevision.capture.sampling import Sampler
 from livevision.errors import UsageError
 from livevision.frame import Frame, Image
 from livevision.protocols import SourceInfo
@@ -49,7 +50,8 @@ class SyntheticSource:
         if frames is None:
             frames = 0 if self._paced else 300
         self._frames = 0 if options.loop else frames
-        self._source, self._stride, self._rate = options.index, options.stride, rate
+        self._source, self._rate = options.index, rate
+        self._sampler = Sampler(options.stride, options.fps)
         self._closed = self.life.closing
         self._scene = _scene(size)
         self.losses = {"late": 0}
@@ -57,9 +59,9 @@ class SyntheticSource:
             name=uri,
             live=self._paced,
             size=size,
-            rate=rate / self._stride,
+            rate=self._sampler.rate(rate),
             time_base=1 / rate,
-            frames=-(-self._frames // self._stride) or None,
+            frames=self._sampler.count(self._frames, rate),
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -79,8 +81,8 @@ class SyntheticSource:
                     self.losses["late"] += missed
                     number += missed
                     continue
-            if number % self._stride == 0:
-                moment, wall_time = float(number / self._rate), time.monotonic()
+            moment, wall_time = float(number / self._rate), time.monotonic()
+            if self._sampler.takes(number, moment):
                 yield Frame(self._source, number, moment, wall_time, self._draw(number))
             number += 1
 

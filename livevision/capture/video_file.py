@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -17,6 +16,7 @@ from livevision.capture.life import Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
 from livevision.capture.pipes import is_named_pipe, written_pipe
+from livevision.capture.sampling import Sampler
 from livevision.capture.times import FileTimes
 from livevision.errors import SourceError
 from livevision.frame import Frame
@@ -41,8 +41,8 @@ class VideoFileSource:
 
     Args:
         uri: Path of the file, or ``-``.
-        options: ``index``, ``stride``, ``loop``, ``decoder``, ``copies``, ``life`` and ``ring``;
-            ``stopping`` while waiting for a pipe's writer.
+        options: ``index``, ``stride``, ``fps``, ``loop``, ``decoder``, ``copies``, ``life`` and
+            ``ring``; ``stopping`` while waiting for a pipe's writer.
 
     Raises:
         SourceError: It is missing, not a video, has no frames, or an unknown codec; raised by the
@@ -50,7 +50,8 @@ class VideoFileSource:
     """
 
     def __init__(self, uri: str, options: SourceOptions = DEFAULTS) -> None:
-        self._source, self._stride = options.index, options.stride
+        self._source, self._fps = options.index, options.fps
+        self._sampler = Sampler(options.stride, options.fps)
         self._uri = uri
         self._name = "standard input" if uri == STDIN else uri
         if options.loop and not _again(uri):
@@ -103,6 +104,7 @@ class VideoFileSource:
                 extras=self._extras,
                 shift=shift,
                 ring=self._ring,
+                fps=self._fps,
             )
         except (av.error.FFmpegError, ValueError) as error:
             raise SourceError(f"{self._name}: {_why(self._uri, error)}") from error
@@ -119,9 +121,9 @@ class VideoFileSource:
             name=self._name,
             live=False,
             size=self._pictures.size,
-            rate=rate / self._stride if rate else None,
+            rate=self._sampler.rate(rate),
             time_base=Fraction(base) if base else None,
-            frames=math.ceil(frames / self._stride) if frames and not self._loop else None,
+            frames=None if self._loop else self._sampler.count(frames, rate),
             colours=self._pictures.colours,
             bit_rate=decoder.bit_rate,
             aspect=self._pictures.aspect,
@@ -177,7 +179,7 @@ class VideoFileSource:
             moment = self._times(frame) + shift
             if self._ring is not None and frame.time is not None:
                 self._ring.place(frame.time, moment)
-            if (before + number) % self._stride == 0:
+            if self._sampler.takes(before + number, moment):
                 wall_time = time.monotonic()
                 image = self._pictures(frame, self._decoder.aspect)
                 yield Frame(self._source, before + number, moment, wall_time, image)

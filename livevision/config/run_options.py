@@ -22,6 +22,7 @@ class RunOptions(TypedDict, total=False):
     decoder: str
     imgsz: int | str | tuple[int, int]
     vid_stride: int
+    fps: float
     loop: bool
     retry_for: float
     model: str | Sequence[str]

@@ -72,6 +72,9 @@ class Settings(BaseModel):
     vid_stride: Annotated[int, Flag(INPUT, "N")] = Field(
         default=1, ge=1, description="Process every Nth frame only."
     )
+    fps: Annotated[float | None, Flag(INPUT, "X", allowed="a number over 0, such as 2")] = Field(
+        default=None, gt=0, description="Process at most X frames a second of each source."
+    )
     loop: Annotated[bool, Flag(INPUT)] = Field(
         default=False, description="Restart a file when it ends."
     )

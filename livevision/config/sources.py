@@ -46,6 +46,7 @@ class SourceSettings(BaseModel):
         default=(), description="Outputs of this source alone, besides those of the run."
     )
     vid_stride: int | None = Field(default=None, ge=1)
+    fps: float | None = Field(default=None, gt=0)
     loop: bool | None = None
     retry_for: float | None = Field(default=None, ge=0)
     decoder: str | None = None

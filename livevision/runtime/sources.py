@@ -159,6 +159,7 @@ class Sources:
         options = SourceOptions(
             index=position,
             stride=run.vid_stride if own.vid_stride is None else own.vid_stride,
+            fps=run.fps if own.fps is None else own.fps,
             loop=run.loop if own.loop is None else own.loop,
             retry_for=run.retry_for if own.retry_for is None else own.retry_for,
             every_frame=run.mode == "every-frame",
