@@ -112,7 +112,7 @@ class Reloading:
         ]
         added: list[int] = []
         kept = run.settings
-        run.use(after)
+        run.use(kept.model_copy(update={name: getattr(after, name) for name in _OF_RUN}))
         try:
             for name, own in after.sources.items():
                 if name not in before.sources and name not in places:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -27,7 +28,8 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-_MOST_SOCKETS = 64
+MOST_SOCKETS = 128
+"""WebSockets at once, of all readers together."""
 
 
 def application(rooms: Rooms, names: tuple[str, ...] = ()) -> App:
@@ -38,9 +40,10 @@ def application(rooms: Rooms, names: tuple[str, ...] = ()) -> App:
         names: Names under which it is reached, see ``Guard``.
     """
     routes: list[BaseRoute] = [_route(endpoint, rooms) for endpoint in ENDPOINTS]
+    sockets = _Sockets()
     routes += [
-        WebSocketRoute(f"{BASE}/live", _live(rooms)),
-        WebSocketRoute(f"{BASE}/results/ws", _results(rooms)),
+        WebSocketRoute(f"{BASE}/live", _live(rooms, sockets)),
+        WebSocketRoute(f"{BASE}/results/ws", _results(rooms, sockets)),
         *(_file(path) for path in sorted(STATIC.iterdir()) if path.suffix in _TYPES),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _problem})
@@ -70,18 +73,49 @@ def _file(path: Path) -> Route:
     return Route("/" if path.name == "index.html" else f"/static/{path.name}", give)
 
 
-def _live(rooms: Rooms) -> Callable[[WebSocket], Awaitable[None]]:
+class _Sockets:
+    """The WebSockets that are open, of which there are so many at most."""
+
+    def __init__(self) -> None:
+        self._open = 0
+
+    @asynccontextmanager
+    async def one(self, socket: WebSocket, rooms: Rooms) -> AsyncIterator[bool]:
+        """A socket, as long as it is served; whether it is let in."""
+        refused = ""
+        try:
+            allowed(rooms.access, socket, "watch")
+        except (Refused, TooMany) as error:
+            refused = str(error)
+        if self._open >= MOST_SOCKETS:
+            refused = refused or "too many sockets are open"
+        if refused:
+            await socket.close(1008, refused)
+            yield False
+            return
+        self._open += 1
+        try:
+            yield True
+        finally:
+            self._open -= 1
+
+
+def _live(rooms: Rooms, sockets: _Sockets) -> Callable[[WebSocket], Awaitable[None]]:
     async def handle(socket: WebSocket) -> None:
-        if await _let_in(socket, rooms):
-            await streams.Live(socket, rooms.desk, rooms.pictures).run()
+        async with sockets.one(socket, rooms) as let_in:
+            if let_in:
+                await streams.Live(socket, rooms.desk, rooms.pictures).run()
 
     return handle
 
 
-def _results(rooms: Rooms) -> Callable[[WebSocket], Awaitable[None]]:
+def _results(rooms: Rooms, sockets: _Sockets) -> Callable[[WebSocket], Awaitable[None]]:
     async def handle(socket: WebSocket) -> None:
-        if not await _let_in(socket, rooms):
-            return
+        async with sockets.one(socket, rooms) as let_in:
+            if let_in:
+                await results(socket)
+
+    async def results(socket: WebSocket) -> None:
         wanted = socket.query_params.get("source")
         if wanted is not None and not (wanted.isascii() and wanted.isdecimal()):
             await socket.close(1008, "source is a number")
@@ -89,15 +123,6 @@ def _results(rooms: Rooms) -> Callable[[WebSocket], Awaitable[None]]:
         await streams.results(socket, rooms.desk, None if wanted is None else int(wanted))
 
     return handle
-
-
-async def _let_in(socket: WebSocket, rooms: Rooms) -> bool:
-    try:
-        allowed(rooms.access, socket, "watch")
-    except (Refused, TooMany) as error:
-        await socket.close(1008, str(error))
-        return False
-    return True
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
@@ -46,7 +47,7 @@ class _Run(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All metrics."""
-        rows = self._rooms.desk.sources()
+        rows = _distinct(self._rooms.desk.sources())
         yield from self._of_run()
         yield from _of_sources(rows)
         yield from self._times(rows)
@@ -122,6 +123,15 @@ class _Run(Collector):
             for cause in sorted({cause for row in each for cause in row["dropped"]}):
                 lost.add_metric([name, cause], sum(row["dropped"].get(cause, 0) for row in each))
         yield from (written, lost, retries, up)
+
+
+def _distinct(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sources whose names differ: of two with one name, both would be refused by Prometheus."""
+    names = Counter(row["name"] for row in rows)
+    return [
+        row if names[row["name"]] == 1 else {**row, "name": f"{row['name']}#{row['id']}"}
+        for row in rows
+    ]
 
 
 def _of_sources(rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:

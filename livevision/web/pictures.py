@@ -32,7 +32,7 @@ STALE_S = 1.0
 """A picture whose source gives no frames is made anew after this, for the words on it."""
 
 _QUALITY = 80
-_KEPT = 64  # wishes whose last picture is kept
+_KEPT = 256  # wishes whose last picture is kept
 _DIMMED = 0.35
 
 

@@ -27,10 +27,16 @@ class Streaming(Response):
     def __init__(self, parts: AsyncIterator[bytes], content_type: str) -> None:
         super().__init__(b"", media_type=None)
         self._parts = cast("AsyncGenerator[bytes]", parts)
-        self._type = content_type
+        # A proxy that collects an answer before it passes it on would wait for ever.
+        self._headers = [(b"content-type", content_type.encode()), (b"x-accel-buffering", b"no")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the parts until the reader is gone."""
+        """Send the parts until the reader is gone; of a HEAD request none."""
+        if scope["method"] == "HEAD":
+            await self._parts.aclose()
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         leaving = asyncio.ensure_future(_gone(receive))
         sending = asyncio.ensure_future(self._send(scope, send))
         try:
@@ -41,8 +47,7 @@ class Streaming(Response):
             await asyncio.gather(leaving, sending, return_exceptions=True)
 
     async def _send(self, scope: Scope, send: Send) -> None:
-        headers = [(b"content-type", self._type.encode()), (b"x-accel-buffering", b"no")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         async with aclosing(self._parts) as parts:
             async for part in parts:
                 message = {"type": "http.response.body", "body": part, "more_body": True}

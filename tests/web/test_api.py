@@ -6,13 +6,14 @@ import json
 import socket
 import struct
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests import clips
@@ -236,6 +237,12 @@ def test_pictures_are_encoded_for_viewers_alone_and_once_for_all_of_them() -> No
         assert pictures.encoded == at_rest
 
 
+def test_a_head_request_ends(two: Page) -> None:
+    for path in ("/sources/0/stream.mjpeg", "/grid.mjpeg", "/results", "/sources"):
+        assert two.api("HEAD", path).status == 200
+    wait_for(lambda: two.rooms.pictures.viewers == 0)
+
+
 def test_a_viewer_who_takes_nothing_slows_nobody_and_is_let_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -256,6 +263,47 @@ def test_a_viewer_who_takes_nothing_slows_nobody_and_is_let_go(
         assert one.source(0)["frames_out"] > before["frames_out"]
         assert "output: late" not in one.source(0)["dropped"]
         dead.close()
+
+
+def test_a_page_that_shows_nothing_more_is_sent_nothing_more(two: Page) -> None:
+    with connect(f"ws://127.0.0.1:{two.port}/api/v1/live") as wire:
+        wire.send(json.dumps({"watch": {"0": 320, "1": 320, "999": 320}}))
+        pictures, told = 0, 0
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            message = wire.recv(timeout=5)
+            pictures += isinstance(message, bytes)
+            told += isinstance(message, str)
+        assert pictures == 2, "until the page has shown them"
+        assert told >= 2
+        wire.send(json.dumps({"seen": 1}))
+        while not isinstance(message := wire.recv(timeout=5), bytes):
+            pass
+        length = struct.unpack(">I", message[:4])[0]
+        head = json.loads(message[4 : 4 + length])
+        assert head["source"] in (0, 1)
+        assert 0 <= head["age_ms"] < 5000
+        assert picture(message[4 + length :]).shape[1] == head["size"][0]
+    for nonsense in ("{", "[]", '{"watch": 3}', '{"watch": {"x": 1}}', "[" * 5000):
+        with connect(f"ws://127.0.0.1:{two.port}/api/v1/live") as wire:
+            wire.send(nonsense)
+            with suppress(ConnectionClosed):
+                list(wire)  # until it is closed
+            assert wire.close_code in (1007, 1009)
+    assert two.api("GET", "/run").status == 200
+
+
+def test_sockets_are_bounded(two: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livevision.web.application.MOST_SOCKETS", 2)
+    address = f"ws://127.0.0.1:{two.port}/api/v1/live"
+    with connect(address) as one, connect(address) as other:
+        assert one.recv(timeout=5)
+        assert other.recv(timeout=5)
+        with pytest.raises(InvalidStatus, match="403"), connect(address):
+            pass
+    wait_for(lambda: two.rooms.pictures.viewers == 0)
+    with connect(address) as again:
+        assert again.recv(timeout=5)
 
 
 def test_the_state_of_a_source_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from livevision.capture.synthetic import _scene
 from tests import clips
+from tests.capture.servers import rtsp_server
 from tests.web.running import LIVE, Page, page, wait_for
 
 WIDE, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
@@ -347,6 +348,34 @@ def test_it_fits_a_phone(chromium: Any, shown: Page) -> None:
     keep(tab, "page-phone.png")
     tab.close()
     assert not tab.wrong
+
+
+def test_a_camera_that_dies_is_told_of_over_its_last_picture(chromium: Any, tmp_path: Path) -> None:
+    clip = clips.make_clip(tmp_path / "camera.mkv", frames=200)
+    with rtsp_server(clip.path) as server, page(sources={"door": {"uri": server.url}}) as one:
+        wait_for(lambda: one.source(0)["frames_out"] > 3)
+        tab = Tab(chromium, one.address)
+        opened = tab.open(0)
+        bright = picture_of(one)
+        server.kill()
+        wait_for(lambda: re.fullmatch(r"reconnecting, \d+ s", opened.inner_text("#words")))
+        assert opened.locator("#stage.dim").count() == 1
+        until(opened, "getComputedStyle(document.getElementById('picture')).opacity < 0.5")
+        assert tab.picture().mean() > 20, "the last picture is still there"
+        wait_for(lambda: picture_of(one).mean() < 0.7 * bright.mean())
+        assert one.ask("GET", "/healthz").status == 200
+        server.start()
+        wait_for(lambda: one.source(0)["state"] == "live", 60)
+        opened.wait_for_selector("#words", state="hidden")
+        assert one.source(0)["retries"] > 0
+        tab.close()
+        assert not tab.wrong
+
+
+def picture_of(one: Page) -> Any:
+    """The snapshot of the first source."""
+    data = np.frombuffer(one.api("GET", "/sources/0/snapshot.jpg").body, np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
 
 def test_who_has_the_token_logs_in_and_who_watches_sees_no_buttons(

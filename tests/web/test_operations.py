@@ -84,6 +84,14 @@ def test_metrics_are_named_by_convention_and_true(two: Page) -> None:
     assert later.value >= captured.value
 
 
+def test_sources_of_one_name_are_told_apart() -> None:
+    uri = LIVE.format("160x120", 5)
+    with page(source=[uri, uri]) as one:
+        wait_for(lambda: one.source(1)["frames_out"] > 0)
+        told = figures(one)["livevision_captured_frames_total"]
+        assert [s.labels["source"] for s in told] == [f"{uri}#0", f"{uri}#1"]
+
+
 def test_the_dashboard_and_the_alerts_name_metrics_that_there_are(two: Page) -> None:
     there = set(figures(two))
     for family in text_string_to_metric_families(two.ask("GET", "/metrics").body.decode()):
@@ -167,6 +175,17 @@ def reloaded(tmp_path: Path) -> Iterator[tuple[Page, Path, Reloading]]:
         reloading = Reloading(one.run, lambda: load(file, {"output": one.run.settings.output}))
         one.rooms.desk.reloading = reloading
         yield one, file, reloading
+
+
+def test_what_cannot_change_stays_as_it_was(
+    reloaded: tuple[Page, Path, Reloading], caplog: pytest.LogCaptureFixture
+) -> None:
+    one, file, reloading = reloaded
+    report = one.run.settings.report
+    file.write_text(f"{file.read_text()}report: elsewhere.json\n")
+    assert reloading().error == ""
+    assert one.run.settings.report == report
+    assert "report changes with the next start alone" in caplog.text
 
 
 def names(one: Page) -> dict[str, int]:
