@@ -28,13 +28,13 @@ class Streaming(Response):
         super().__init__(b"", media_type=None)
         self._parts = cast("AsyncGenerator[bytes]", parts)
         # A proxy that collects an answer before it passes it on would wait for ever.
-        self._headers = [(b"content-type", content_type.encode()), (b"x-accel-buffering", b"no")]
+        self._named = [(b"content-type", content_type.encode()), (b"x-accel-buffering", b"no")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the parts until the reader is gone; of a HEAD request none."""
         if scope["method"] == "HEAD":
             await self._parts.aclose()
-            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+            await send({"type": "http.response.start", "status": 200, "headers": self._named})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         leaving = asyncio.ensure_future(_gone(receive))
@@ -47,7 +47,7 @@ class Streaming(Response):
             await asyncio.gather(leaving, sending, return_exceptions=True)
 
     async def _send(self, scope: Scope, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        await send({"type": "http.response.start", "status": 200, "headers": self._named})
         async with aclosing(self._parts) as parts:
             async for part in parts:
                 message = {"type": "http.response.body", "body": part, "more_body": True}
