@@ -50,6 +50,6 @@ def test_every_path_of_the_interface_is_documented() -> None:
         assert (endpoint.method, path) in told
 
 
-@pytest.mark.parametrize("name", ["page-overview.png", "page-source.png"])
+@pytest.mark.parametrize("name", ["page-overview.png", "page-source.png", "page-phone.png"])
 def test_pictures_of_the_page_are_small(name: str) -> None:
     assert 1000 < (ROOT / "docs" / "images" / name).stat().st_size < 150_000
