@@ -186,6 +186,8 @@ def test_zones_are_drawn_with_a_finger(chromium: Any) -> None:
         box = opened.locator("#drawing").bounding_box()
         for x, y in TRIANGLE:
             opened.touchscreen.tap(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        handle = opened.locator("[data-corner='0']").bounding_box()
+        assert min(handle["width"], handle["height"]) >= 24, "a finger hits it"
         opened.locator("#save").tap()
         wait_for(lambda: _points(one, "mat"))
         assert np.allclose(_points(one, "mat"), TRIANGLE, atol=0.01)

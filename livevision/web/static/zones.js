@@ -5,6 +5,7 @@ import { call } from "./api.js";
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const STEP = .01;
+const HANDLE = 13; // pixels from its middle, whatever the size of the picture
 
 function svg(name, attributes) {
   const element = document.createElementNS(SVG, name);
@@ -136,13 +137,13 @@ export class Zones {
   get full() { return this.editing.kind === "lines" && this.editing.points.length === 2; }
 
   draw() {
-    const { points, kind, name } = this.editing;
+    const { points, kind, name } = this.editing, box = this.drawing.getBoundingClientRect();
     const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.corner : undefined;
     const text = points.map(([x, y]) => `${1000 * x},${1000 * y}`).join(" ");
     const shapes = [svg(kind === "lines" ? "polyline" : "polygon", { points: text, class: "shape" })];
     points.forEach(([x, y], n) => {
-      const handle = svg("circle", {
-        cx: 1000 * x, cy: 1000 * y, r: 14, tabindex: 0, role: "button", class: "handle",
+      const handle = svg("ellipse", {
+        cx: 1000 * x, cy: 1000 * y, rx: 1000 * HANDLE / box.width, ry: 1000 * HANDLE / box.height, tabindex: 0, role: "button", class: "handle",
         "aria-label": `Corner ${n + 1} of ${name}: ${Math.round(100 * x)} % from the left, ${Math.round(100 * y)} % from the top. Arrow keys move it, Delete takes it away.`,
       });
       handle.dataset.corner = n;
