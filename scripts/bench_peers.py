@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from livevision.models import catalog
 
 HERE = Path(__file__).resolve().parent
 SEGMENT_SIZE = "640x360"
+WIDE = "640x384"
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,11 @@ def of_others(net: str, ours: str, theirs: str) -> list[Contestant]:
     ]
     if FOREIGN[net] != "Ultralytics":
         program = "supervision_foreign.py"
-        return [*rows, Contestant(f"{FOREIGN[net]}", theirs, program, (*video, net, "{shared}"))]
+        return [*rows, Contestant(FOREIGN[net], theirs, program, (*video, net, "{shared}"))]
+    # The clip's shape: theirs is exported for squares, as it is by default.
+    rows += [
+        replace(row, title=f"{row.title}, {WIDE}", arguments=(*row.arguments, WIDE)) for row in rows
+    ]
     held = ["openvino", "openvino-fp32"] if "bf16" in precisions() else ["openvino"]
     for backend in held:
         arguments = ("{clip}", "{folder}", f"{{shared}}/{net}_openvino_model", backend)

@@ -50,7 +50,10 @@ def test_nets_of_others_run_from_the_same_weights(
     monkeypatch.setattr(peers, "precisions", lambda: ["fp32", "bf16"])
     for net in peers.FOREIGN:
         rows = peers.of_others(net, "our-python", "their-python")
-        assert [row.arguments[4] for row in rows if row.python == "our-python"] == ["fp32", "bf16"]
+        mine = [row.arguments[4:] for row in rows if row.python == "our-python"]
+        assert mine[:2] == [("fp32",), ("bf16",)]
+        wide = [("fp32", "640x384"), ("bf16", "640x384")]
+        assert mine[2:] == (wide if peers.FOREIGN[net] == "Ultralytics" else [])
         assert rows[0].arguments[2] == f"{{shared}}/{net}.onnx"
         theirs = [row for row in rows if row.python == "their-python"]
         assert theirs

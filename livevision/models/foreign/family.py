@@ -50,12 +50,14 @@ class Kind:
         inside: Does the same inside of the graph; None where that is never possible.
         cells: How many rows the first output has for an input of (width, height), where its boxes
             are those of a grid that the decoder adds: such a graph serves other sizes too.
+        anchored: The graph adds the grid itself, from constants that other sizes replace.
     """
 
     task: str
     make: Callable[[Sequence[Port], int | None], Decoder]
     inside: Inside | None = None
     cells: Callable[[tuple[int, int]], int] | None = None
+    anchored: bool = False
 
 
 Recognise = Callable[[GraphFile], Found | None]

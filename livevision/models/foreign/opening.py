@@ -118,7 +118,7 @@ class Foreign:
         """
         graph, kind = self.graph, KINDS[self.description.output]
         if any(n not in (None, given) for n, given in zip(graph.size, size, strict=True)):
-            reshaped = resized(graph, kind, size) if kind.cells is not None else None
+            reshaped = resized(graph, kind, size)
             if reshaped is None:
                 width, height = (n or "any" for n in graph.size)
                 raise UsageError(

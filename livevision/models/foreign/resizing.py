@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from livevision.models.foreign.family import Kind
-from livevision.models.foreign.graph_file import GraphFile, port_of
+from livevision.models.foreign.family import Kind, cells
+from livevision.models.foreign.graph_file import GraphFile, Port, port_of
+from livevision.models.foreign.yolox import grid
 
 _MULTIPLE = 32  # pixels: what the nets halve five times
 _STRIDES = (2, 4, 8, 16, 32, 64)
+_GRIDS = (8, 16, 32)
+_DIMENSIONS = 6  # at most, of a shape
 
 
 def resized(graph: GraphFile, kind: Kind, size: tuple[int, int]) -> GraphFile | None:
@@ -20,12 +24,12 @@ def resized(graph: GraphFile, kind: Kind, size: tuple[int, int]) -> GraphFile | 
 
     Convolutions take any size. What stands against another are shapes written down in ``Reshape``:
     rows and columns at their ends are written anew, and one number of places may be left to follow
-    from the rest. The outcome counts only where shape inference gives as many rows as the size has
-    cells.
+    from the rest; cells that stand there as constants are replaced. The outcome counts only where
+    shape inference gives as many rows as the size has cells.
     """
     import onnx
 
-    if kind.cells is None or any(side % _MULTIPLE for side in size):
+    if (kind.cells is None and not kind.anchored) or any(side % _MULTIPLE for side in size):
         return None
     width, height = size
     model = onnx.ModelProto()
@@ -36,6 +40,8 @@ def resized(graph: GraphFile, kind: Kind, size: tuple[int, int]) -> GraphFile | 
     entry = next(i for i in model.graph.input if i.name == graph.image.name)
     for dim, length in zip(entry.type.tensor_type.shape.dim, shape, strict=True):
         dim.dim_value = length
+    if kind.anchored and not _renew_cells(model, graph, size):
+        return None
     _free_reshapes(model, graph, size)
     del model.graph.value_info[:]
     for output in model.graph.output:
@@ -46,11 +52,10 @@ def resized(graph: GraphFile, kind: Kind, size: tuple[int, int]) -> GraphFile | 
     except onnx.shape_inference.InferenceError:
         return None
     outputs = tuple(port_of(output) for output in model.graph.output)
-    # Scores and distances may be outputs of their own, one of each for each stride.
-    rows = [p.shape[-2] if p.shape and len(p.shape) in (2, 3) else None for p in outputs]
-    wanted = kind.cells(size) * (1 if len(outputs) == 1 else 2)
-    if None in rows or sum(n or 0 for n in rows) != wanted:
+    if not _fits(graph, outputs, kind, size):
         return None
+    if outputs[0].shape is not None and None in outputs[0].shape:
+        outputs = (graph.outputs[0], *outputs[1:])
     return replace(
         graph,
         model=model,
@@ -58,6 +63,75 @@ def resized(graph: GraphFile, kind: Kind, size: tuple[int, int]) -> GraphFile | 
         size=size,
         outputs=outputs,
     )
+
+
+def _fits(graph: GraphFile, outputs: Sequence[Port], kind: Kind, size: tuple[int, int]) -> bool:
+    """Whether the outputs have as many rows as a size has cells."""
+    if kind.cells is not None:
+        # Scores and distances may be outputs of their own, one of each for each stride.
+        rows = [p.shape[-2] if p.shape and len(p.shape) in (2, 3) else None for p in outputs]
+        wanted = kind.cells(size) * (1 if len(outputs) == 1 else 2)
+        return None not in rows and sum(n or 0 for n in rows) == wanted
+    before, now = graph.outputs[0].shape, outputs[0].shape
+    if before is None or now is None or graph.fixed_size is None:
+        return False
+    # Where the graph chooses boxes itself there are as many as before.
+    counts = {cells(graph.fixed_size, _GRIDS): cells(size, _GRIDS)}
+    wanted = [counts.get(n or 0, n) for n in before]
+    chosen = wanted == list(before)
+    return len(now) == len(wanted) and all(
+        n == want or (n is None and chosen) for n, want in zip(now, wanted, strict=True)
+    )
+
+
+def _renew_cells(model: Any, graph: GraphFile, size: tuple[int, int]) -> bool:
+    """Replace the cells' middles and strides that stand in a graph; False where none do."""
+    from onnx import numpy_helper
+
+    if graph.fixed_size is None:
+        return False
+    before, now = (_cells_of(side) for side in (graph.fixed_size, size))
+    tensors = [*model.graph.initializer]
+    tensors += [
+        attribute.t
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    ]
+    count, total = before[0].shape[1], now[0].shape[1]
+    renewed = False
+    for tensor in tensors:
+        if list(tensor.dims[-1:]) == [count]:
+            values = numpy_helper.to_array(tensor)
+            for old, new in zip(before, now, strict=True):
+                if values.size == old.size and np.allclose(values.reshape(old.shape), old):
+                    shaped = new.reshape(*values.shape[:-1], total).astype(values.dtype)
+                    tensor.CopyFrom(numpy_helper.from_array(shaped, tensor.name))
+                    renewed = True
+                    break
+        elif count in (shape := _whole(tensor)):
+            shape = [total if n == count else n for n in shape]
+            array = np.array(shape, numpy_helper.to_array(tensor).dtype)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    return renewed
+
+
+def _whole(tensor: Any) -> list[int]:
+    """The few whole numbers of a constant; none where it holds something else."""
+    from onnx import TensorProto, numpy_helper
+
+    few = len(tensor.dims) == 1 and 0 < tensor.dims[0] <= _DIMENSIONS
+    if tensor.data_type != TensorProto.INT64 or not few:
+        return []
+    return [int(n) for n in numpy_helper.to_array(tensor)]
+
+
+def _cells_of(size: tuple[int, int]) -> tuple[Any, Any, Any]:
+    """Middles of all cells in strides and in pixels, 2×N, and their strides, 1×N."""
+    points, strides = grid(size, _GRIDS)
+    middles = (points + 0.5).T
+    return middles, middles * strides.T, strides.T
 
 
 def _free_reshapes(model: Any, graph: GraphFile, size: tuple[int, int]) -> None:

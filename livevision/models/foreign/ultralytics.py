@@ -223,8 +223,8 @@ def _size(text: str) -> tuple[int, int] | None:
 
 
 KINDS = {
-    "yolo": Kind("detect", YoloDecoder, yolo_inside),
+    "yolo": Kind("detect", YoloDecoder, yolo_inside, anchored=True),
     "yolo-parts": Kind("detect", PartsDecoder),
     "yolo-objectness": Kind("detect", ObjectnessDecoder, objectness_inside),
-    "yolo-end-to-end": Kind("detect", EndToEndDecoder, end_to_end_inside),
+    "yolo-end-to-end": Kind("detect", EndToEndDecoder, end_to_end_inside, anchored=True),
 }

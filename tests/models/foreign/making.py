@@ -166,3 +166,76 @@ def yolox(path: Path, size: int, *, written: bool) -> Path:
         constants,
         opset=11,
     )
+
+
+def yolo(path: Path, width: int, height: int, *, chosen: bool = False) -> Path:
+    """A YOLO of three convolutions for two classes, whose cells stand in it as constants.
+
+    Args:
+        path: The file.
+        width, height: Of its input in pixels.
+        chosen: It gives the strongest six boxes, 1×6×6, the class always the first.
+    """
+    draw = np.random.default_rng(1)
+    nodes, constants, parts, middles, strides = [], [], [], [], []
+    for stride in (8, 16, 32):
+        rows, columns = height // stride, width // stride
+        weights = draw.normal(0, 0.02 / stride, (6, 3, stride, stride)).astype(np.float32)
+        constants += [
+            numpy_helper.from_array(weights, f"w{stride}"),
+            numpy_helper.from_array(np.array([1, 6, rows * columns]), f"s{stride}"),
+        ]
+        given_to = ["images", f"w{stride}"]
+        nodes.append(helper.make_node("Conv", given_to, [f"c{stride}"], strides=[stride] * 2))
+        nodes.append(helper.make_node("Reshape", [f"c{stride}", f"s{stride}"], [f"r{stride}"]))
+        parts.append(f"r{stride}")
+        y, x = np.mgrid[:rows, :columns] + 0.5
+        middles.append(np.stack((x.ravel(), y.ravel())))
+        strides.append(np.full((1, rows * columns), stride))
+    cells = np.concatenate(middles, 1).astype(np.float32)[None]
+    count = cells.shape[2]
+    for name, values in (
+        ("middles", cells),
+        ("strides", np.concatenate(strides, 1).astype(np.float32)),
+        ("whole", np.array([1, 6, count])),
+        ("ends", np.array([2, 2, 2])),
+        ("six", np.array([6])),
+        ("first", np.array([0])),
+        ("least", np.float32(0)),
+    ):
+        constants.append(numpy_helper.from_array(values, name))
+    nodes += [
+        helper.make_node("Concat", parts, ["all"], axis=2),
+        helper.make_node("Reshape", ["all", "whole"], ["shaped"]),
+        helper.make_node("Split", ["shaped", "ends"], ["offset", "extent", "odds"], axis=1),
+        helper.make_node("Add", ["offset", "middles"], ["placed"]),
+        helper.make_node("Exp", ["extent"], ["sized"]),
+        helper.make_node("Mul", ["placed", "strides"], ["centre"]),
+        helper.make_node("Mul", ["sized", "strides"], ["size"]),
+        helper.make_node("Sigmoid", ["odds"], ["scores"]),
+        helper.make_node("Concat", ["centre", "size", "scores"], ["output0"], axis=1),
+    ]
+    shape = [1, 6, count]
+    if chosen:
+        nodes[-1].output[0] = "every"
+        nodes += [
+            helper.make_node("ReduceMax", ["scores"], ["best"], axes=[1], keepdims=0),
+            helper.make_node("TopK", ["best", "six"], ["values", "places"], axis=1),
+            helper.make_node("Squeeze", ["places", "first"], ["flat"]),
+            helper.make_node("Gather", ["every", "flat"], ["picked"], axis=2),
+            helper.make_node("Transpose", ["picked"], ["rows"], perm=[0, 2, 1]),
+            helper.make_node("Split", ["rows", "parts"], ["m", "e", "s", "other"], axis=2),
+            helper.make_node("Add", ["m", "e"], ["far"]),
+            helper.make_node("Min", ["other", "least"], ["class"]),
+            helper.make_node("Concat", ["m", "far", "s", "class"], ["output0"], axis=2),
+        ]
+        constants.append(numpy_helper.from_array(np.array([2, 2, 1, 1]), "parts"))
+        shape = [1, 6, 6]
+    return save(
+        path,
+        nodes,
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, height, width])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, shape)],
+        constants,
+        {"names": "['a', 'b']", "imgsz": f"[{height}, {width}]", "task": "detect"},
+    )

@@ -290,6 +290,28 @@ def test_a_yolox_of_one_size_takes_others(
         livevision.load(small, labels=names, imgsz=72)
 
 
+@pytest.mark.parametrize("chosen", [False, True], ids=["cells", "chosen"])
+def test_a_yolo_with_its_cells_in_it_takes_others(
+    chosen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    square = making.yolo(tmp_path / "square.onnx", 64, 64, chosen=chosen)
+    wide = making.yolo(tmp_path / "wide.onnx", 128, 64, chosen=chosen)
+    for graph in (square, wide) if chosen else ():
+        graph.with_suffix(".yaml").write_text("output: yolo-end-to-end\n")
+    for engine in ENGINES:
+        with livevision.load(wide, engine, conf=0.01, class_agnostic=False) as model:
+            expected = model(IMAGE)
+        with livevision.load(
+            square, engine, imgsz=(128, 64), conf=0.01, class_agnostic=False
+        ) as model:
+            found = model(IMAGE)
+        assert len(expected) > 3
+        assert found.xyxy == pytest.approx(expected.xyxy, abs=1e-3)
+        assert found.confidence == pytest.approx(expected.confidence, abs=1e-5)
+    with pytest.raises(UsageError, match="takes images of 64x64 only; given: 72x72"):
+        livevision.load(square, imgsz=72)
+
+
 def test_a_yolo_of_one_size_does_not(tmp_path: Path) -> None:
     path, labels = _made("yolo", tmp_path)
     with pytest.raises(UsageError, match="takes images of 64x64 only; given: 96x96"):
