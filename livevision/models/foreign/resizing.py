@@ -77,10 +77,10 @@ def _fits(graph: GraphFile, outputs: Sequence[Port], kind: Kind, size: tuple[int
         return False
     # Where the graph chooses boxes itself there are as many as before.
     counts = {cells(graph.fixed_size, _GRIDS): cells(size, _GRIDS)}
-    wanted = [counts.get(n or 0, n) for n in before]
-    chosen = wanted == list(before)
-    return len(now) == len(wanted) and all(
-        n == want or (n is None and chosen) for n, want in zip(now, wanted, strict=True)
+    expected = [counts.get(n or 0, n) for n in before]
+    chosen = expected == list(before)
+    return len(now) == len(expected) and all(
+        n == want or (n is None and chosen) for n, want in zip(now, expected, strict=True)
     )
 
 
