@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS positions (sender TEXT PRIMARY KEY, seq INTEGER NOT N
 _BUSY_S = 5.0
 _WAITING = 10_000  # events that wait in memory while the disk is full
 _TOGETHER_S = 1.0
+_AT_ONCE = 200
+_RETRY_S = 5.0
 _TRIM_EVERY = 500  # events between looks at whether there are too many
 
 
@@ -83,7 +85,7 @@ class EventStore:
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._passages: deque[Passage] = deque(maxlen=_WAITING)
-        self._written = 0.0
+        self._written = self._retry_at = 0.0
         self._added = threading.Condition()
         self._until_trim = _TRIM_EVERY
         self._told = False
@@ -161,7 +163,7 @@ class EventStore:
     def close(self) -> None:
         """Write what waits, and let go of the file."""
         with self._lock:
-            self._write()
+            self._write(last=True)
             self.lost += len(self._waiting)
             self._connection.close()
         if self.lost:
@@ -172,40 +174,55 @@ class EventStore:
         with self._lock:
             yield self._connection
 
-    def _write(self) -> None:
-        """Bring what waits to the disk, as far as it takes it."""
-        rows = []
-        for event in self._waiting:
-            body = event.to_dict()
-            text = json.dumps(body, ensure_ascii=False, separators=(", ", ": "))
-            rows.append((event.id, event.source, event.time, event.rule, text))
-        try:
-            with self._connection:
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO events (id, source, time, rule, body) "
-                    "VALUES (?, ?, ?, ?, ?)",
-                    rows,
-                )
-                self._connection.executemany(
-                    "INSERT INTO passages (source, time, place, kind, class, seconds) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    [astuple(passage) for passage in self._passages],
-                )
-                self._until_trim -= len(rows) + len(self._passages)
-                if self._until_trim <= 0:
-                    self._until_trim = _TRIM_EVERY
-                    self._trim()
-        except sqlite3.Error as error:
-            if not self._told:
-                log.error(
-                    "cannot write events to %s, and keep them meanwhile: %s", self.path, error
-                )
-            self._told = True
-            return
-        self._waiting.clear()
-        self._passages.clear()
+    def _write(self, *, last: bool = False) -> None:
+        """Bring what waits to the disk, as far as it takes it.
+
+        What fails is tried again after ten times as long as it took, so that a full disk does not
+        hold up those who add.
+        """
+        while self._waiting or self._passages:
+            begun = time.monotonic()
+            if begun < self._retry_at and not last:
+                return
+            events = [self._waiting[n] for n in range(min(_AT_ONCE, len(self._waiting)))]
+            passages = [self._passages[n] for n in range(min(_AT_ONCE, len(self._passages)))]
+            try:
+                with self._connection:
+                    self._insert(events, passages)
+            except sqlite3.Error as error:
+                if not self._told:
+                    log.error(
+                        "cannot write events to %s, and keep them meanwhile: %s", self.path, error
+                    )
+                self._told = True
+                now = time.monotonic()
+                self._retry_at = now + min(_RETRY_S, 10 * (now - begun))
+                return
+            for _ in events:
+                self._waiting.popleft()
+            for _ in passages:
+                self._passages.popleft()
+            self._told = False
         self._written = time.monotonic()
-        self._told = False
+
+    def _insert(self, events: Sequence[Event], passages: Sequence[Passage]) -> None:
+        rows = []
+        for event in events:
+            text = json.dumps(event.to_dict(), ensure_ascii=False, separators=(", ", ": "))
+            rows.append((event.id, event.source, event.time, event.rule, text))
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO events (id, source, time, rule, body) VALUES (?, ?, ?, ?, ?)",
+            rows,
+        )
+        self._connection.executemany(
+            "INSERT INTO passages (source, time, place, kind, class, seconds) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [astuple(passage) for passage in passages],
+        )
+        self._until_trim -= len(rows) + len(passages)
+        if self._until_trim <= 0:
+            self._until_trim = _TRIM_EVERY
+            self._trim()
 
     def _trim(self) -> None:
         """Let the oldest go where there are too many."""

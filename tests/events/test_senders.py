@@ -196,7 +196,7 @@ def test_a_notice_for_what_begins_alone(receiver: Receiver) -> None:
 class Broker:
     """A mosquitto on a free port of this machine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -204,7 +204,7 @@ class Broker:
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
             f"persistence_location {folder}/\nuser root\nautosave_interval 1\n"
-            "autosave_on_changes true\n"
+            f"autosave_on_changes true\n{more}"
         )
         self.start()
 
@@ -235,20 +235,30 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 class Listener:
     """A client of the broker that keeps what it hears, through restarts of the broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, trusted: str | None = None) -> None:
         from paho.mqtt import client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion
 
         self.heard: list[tuple[str, str]] = []
+        self._raw: list[tuple[str, bytes]] = []
         self.client = mqtt.Client(
             CallbackAPIVersion.VERSION2, "listener", clean_session=False, protocol=mqtt.MQTTv311
         )
         self.client.reconnect_delay_set(1, 1)
-        self.client.on_message = lambda _, __, m: self.heard.append((m.topic, m.payload.decode()))
+        self.client.on_message = self._hear
+        if trusted is not None:
+            self.client.tls_set(trusted)
         self.client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self.client.connect("127.0.0.1", broker.port)
         self.client.loop_start()
         until(lambda: self.client.is_connected())
+
+    def _hear(self, client: Any, userdata: Any, message: Any) -> None:
+        self._raw.append((message.topic, message.payload))
+        self.heard.append((message.topic, message.payload.decode(errors="replace")))
+
+    def raw(self, topic: str) -> list[bytes]:
+        return [payload for heard, payload in self._raw if heard == topic]
 
     def of(self, topic: str) -> list[str]:
         return [payload for heard, payload in self.heard if heard == topic]
@@ -347,3 +357,92 @@ def test_a_broker_that_is_not_there_is_waited_for(store: EventStore) -> None:
         MqttSender(f"mqtt://127.0.0.1:{port}").send(stored(1))
     with pytest.raises(UsageError, match="mqtt://broker"):
         MqttSender("http://broker")
+
+
+# TLS ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """An authority, a certificate of 127.0.0.1 by it, and another authority; for a day."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    names = {name: folder / name for name in ("ca.pem", "ca.key", "us.pem", "us.key", "other.pem")}
+
+    def run(*arguments: object) -> None:
+        command = [openssl, *map(str, arguments)]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 1)
+    for ca, private in (("ca.pem", "ca.key"), ("other.pem", "other.key")):
+        run("req", "-x509", *key, "-keyout", private, "-out", ca, "-subj", f"/CN={ca}")
+    run("req", *key[:4], "-nodes", "-keyout", "us.key", "-out", "us.csr", "-subj", "/CN=127.0.0.1")
+    (folder / "ext").write_text("subjectAltName=IP:127.0.0.1\n")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext")
+    run("x509", "-req", "-in", "us.csr", *signed, "-days", 1, "-out", "us.pem")
+    return names
+
+
+def test_a_broker_with_tls_is_trusted_by_its_certificate_alone(
+    tmp_path: Path,
+    certificates: dict[str, Path],
+    store: EventStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from livevision.events.mqtt import MqttSender
+
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed (Debian package mosquitto)")
+    broker = Broker(
+        tmp_path,
+        f"cafile {certificates['ca.pem']}\ncertfile {certificates['us.pem']}\n"
+        f"keyfile {certificates['us.key']}\n",
+    )
+    try:
+        url = f"mqtts://127.0.0.1:{broker.port}/shop"
+        with pytest.raises(SendError, match="CERTIFICATE_VERIFY_FAILED"):
+            MqttSender(url, certificates=str(certificates["other.pem"])).send(stored(1))
+        with pytest.raises(SendError, match="CERTIFICATE_VERIFY_FAILED"):
+            MqttSender(url).send(stored(1))
+        with pytest.raises(SendError, match="cannot be reached"):
+            MqttSender(url.replace("mqtts", "mqtt")).send(stored(1))
+        trusted = str(certificates["ca.pem"])
+        listener = Listener(broker, trusted)
+        # What a user does whose broker has an authority of its own.
+        monkeypatch.setenv("SSL_CERT_FILE", trusted)
+        delivery = Delivery(store, MqttSender(url))
+        for n in range(20):
+            store.add(event(n))
+        until(lambda: len(listener.of("shop/events/door/long_queue")) == 20)
+        delivery.close()
+        until(lambda: listener.of("shop/status")[-1] == "offline")
+        listener.close()
+    finally:
+        broker.stop()
+
+
+def test_pictures_of_events_are_published_and_shown_as_cameras(
+    tmp_path: Path, broker: Broker, store: EventStore
+) -> None:
+    from livevision.events.mqtt import MqttSender
+
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes(b"\xff\xd8 a picture \xff\xd9")
+    sender = MqttSender(f"mqtt://127.0.0.1:{broker.port}", pictures=True)
+    sender.watching("door", RULES)
+    delivery = Delivery(store, sender)
+    store.add(event(0, picture=str(picture), clip="a.mp4"))
+    store.add(event(1, picture=str(tmp_path / "gone.jpg")))
+    store.add(event(2, phase="ended", picture=str(picture)))
+    until(lambda: delivery.sent == 3)
+    listener = Listener(broker)
+    place = "homeassistant/camera/livevision_door/long_queue/config"
+    until(lambda: bool(listener.of(place)))
+    told = json.loads(listener.of(place)[0])
+    assert told["device"]["name"] == "door"
+    until(lambda: bool(listener.raw(told["topic"])))
+    assert listener.raw(told["topic"]) == [picture.read_bytes()]
+    delivery.close()
+    listener.close()

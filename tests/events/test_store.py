@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def test_a_full_disk_keeps_events_in_memory_until_there_is_room(tmp_path: Path) 
         store.add(each)
     assert store.count() < 100
     store._connection.execute("PRAGMA max_page_count=1000000")
+    time.sleep(0.5)
     store.add(event(200))
     assert [each.id for each in store.after(1, 199)] == [each.id for each in events]
     assert store.lost == 0
