@@ -170,12 +170,12 @@ def delivery(folder: Path, events: int, seed: int = 1) -> dict[str, Any]:
         for number in range(events):
             made.append(event(number))
             store.add(made[-1])
-            time.sleep(luck.expovariate(1000))
+            time.sleep(luck.expovariate(100))
 
     keeping = threading.Thread(target=keep)
     keeping.start()
     while keeping.is_alive() or any(each.sent < events for each in senders):
-        time.sleep(luck.uniform(0.2, 2.5))
+        time.sleep(luck.uniform(0.5, 5.0))
         if senders[0].sent < events:
             broker.kill()
             kills += 1

@@ -15,9 +15,11 @@ import json
 import re
 import ssl
 import threading
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from livevision.errors import ModelError, UsageError, missing_package
@@ -31,10 +33,29 @@ if TYPE_CHECKING:
 
 _ACK_S = 10.0
 _CONNECT_S = 5.0
+_AGAIN_S, _MOST_AGAIN = 3.0, 200  # what is published again after a break: seconds, events
+_ANSWERS = 1000
+_ASK_S = 0.3
+_LISTENERS_S = 60.0  # that those who listened have to come back
+_NOBODY = 16  # MQTT 5: acknowledged, and nobody listens
+_OLD_PROTOCOL = "Unsupported protocol version"
+
+
+class _Message(NamedTuple):
+    """An event on its way: its place in the store, by which it is sorted, topic and text."""
+
+    seq: int
+    topic: str
+    text: str
 
 
 class MqttSender(Sender):
     """Publishes events with QoS 1: each is delivered once the broker has acknowledged it.
+
+    A broker that was killed may have lost what it acknowledged just before, and who listens may
+    come back later than we do. So what was acknowledged in the last seconds before a break is
+    published again, and nothing is until somebody listens, for a minute at most, where
+    somebody did before.
 
     Args:
         url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX], or mqtts:// for TLS.
@@ -77,6 +98,14 @@ class MqttSender(Sender):
         if parts.username is not None:
             self._login = unquote(parts.username), unquote(parts.password or "")
         self._tls, self._certificates = parts.scheme == "mqtts", certificates
+        self._mqtt5 = True
+        self._recent: deque[tuple[float, _Message]] = deque(maxlen=_MOST_AGAIN)
+        self._again: list[_Message] = []
+        self._states: dict[str, str] = {}
+        self._answers: dict[int, int] = {}
+        self._listened = False
+        self._unsure_until = self._broke_at = 0.0
+        self._connected_before = False
         self._client = self._new()
         self._there = threading.Event()
         self._refused = ""
@@ -89,27 +118,78 @@ class MqttSender(Sender):
             SendError: The broker cannot be reached, or does not acknowledge in time.
         """
         self._reach()
-        published = []
+        self._send_again()
+        messages = []
         for event in events:
             place = f"{topic_of(str(event.body['source']))}/{topic_of(str(event.body['rule']))}"
             if event.body.get("kind") != "dwell" and "way" not in event.body:
                 state = "ON" if event.body["phase"] == "began" else "OFF"
+                self._states[f"{self._prefix}/state/{place}"] = state
                 self._client.publish(f"{self._prefix}/state/{place}", state, qos=1, retain=True)
             picture = _picture(event.body) if self._pictures else None
             if picture is not None:
                 self._client.publish(f"{self._prefix}/picture/{place}", picture, 1, retain=True)
-            published.append(
-                self._client.publish(f"{self._prefix}/events/{place}", event.text, qos=1)
-            )
-        for done, message in enumerate(published):
-            try:
-                message.wait_for_publish(_ACK_S)
-            except (RuntimeError, ValueError) as error:
-                self._restart()
-                raise SendError(f"cannot publish: {error}", done) from None
-            if not message.is_published():
-                self._restart()
-                raise SendError("the broker does not acknowledge", done)
+            messages.append(_Message(event.seq, f"{self._prefix}/events/{place}", event.text))
+        self._publish(messages)
+
+    def _send_again(self) -> None:
+        try:
+            self._publish(self._again)
+        except SendError as error:
+            error.done, error.came_near = 0, True  # none of the new events
+            raise
+        self._again = []
+
+    def _publish(self, messages: Sequence[_Message]) -> None:
+        """Publish in their order; the first alone while it may be that nobody listens.
+
+        Raises:
+            SendError: Not all were acknowledged.
+        """
+        if not messages:
+            return
+        alone = 0
+        if time.monotonic() < self._unsure_until:
+            alone = 1
+            answer = self._published(messages[:1], 0)
+            while answer == _NOBODY and time.monotonic() < self._unsure_until:
+                time.sleep(_ASK_S)
+                answer = self._published(messages[:1], 0)
+            self._listened = answer != _NOBODY
+        self._unsure_until = 0.0
+        if messages[alone:]:
+            self._listened = self._published(messages[alone:], alone) != _NOBODY
+
+    def _published(self, messages: Sequence[_Message], before: int) -> int:
+        """Publish all at once; the broker's last word on whether anybody listens.
+
+        Raises:
+            SendError: Not all were acknowledged.
+        """
+        published = [self._client.publish(each.topic, each.text, qos=1) for each in messages]
+        answer = 0
+        for number, (message, info) in enumerate(zip(messages, published, strict=True)):
+            self._wait_for(info, before + number)
+            answer = self._answers.pop(info.mid, 0)
+            self._recent.append((time.monotonic(), message))
+        return answer
+
+    def _wait_for(self, message: Any, done: int) -> None:
+        """Wait until the broker has a message.
+
+        Raises:
+            SendError: It does not come to that.
+        """
+        end = time.monotonic() + _ACK_S
+        try:
+            while not message.is_published():
+                if not self._there.is_set() or time.monotonic() > end:
+                    self._restart()
+                    raise SendError("the broker does not acknowledge", done, came_near=True)
+                message.wait_for_publish(0.1)
+        except (RuntimeError, ValueError) as error:
+            self._restart()
+            raise SendError(f"cannot publish: {error}", done) from None
 
     def watching(self, source: str, rules: Sequence[Rule]) -> None:
         """Let Home Assistant show the rules of a source, and take away those it had before."""
@@ -124,6 +204,7 @@ class MqttSender(Sender):
     def attend(self) -> None:
         """Stay connected, so that Home Assistant shows what there is before anything happens."""
         self._reach()
+        self._send_again()
 
     def close(self) -> None:
         """Say goodbye to the broker, and let go of it."""
@@ -140,7 +221,12 @@ class MqttSender(Sender):
         from paho.mqtt import client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion
 
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+        protocol = mqtt.MQTTv5 if self._mqtt5 else mqtt.MQTTv311
+        # What was lost goes first on a new connection, which is not to come by itself.
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, protocol=protocol, reconnect_on_failure=False
+        )
+        self._answers.clear()
         client.max_inflight_messages_set(50)
         if self._login is not None:
             client.username_pw_set(*self._login)
@@ -149,9 +235,12 @@ class MqttSender(Sender):
         client.will_set(f"{self._prefix}/status", "offline", qos=1, retain=True)
         client.on_connect = self._connected
         client.on_disconnect = self._gone
+        client.on_publish = self._answered
         return client
 
     def _reach(self) -> None:
+        if self._running and not self._there.is_set():
+            self._restart()
         if not self._running:
             self._client = self._new()
             try:
@@ -161,11 +250,15 @@ class MqttSender(Sender):
             self._client.loop_start()
             self._running = True
         if not self._there.wait(_CONNECT_S):
+            refused, self._refused = self._refused, ""
+            if _OLD_PROTOCOL in refused:
+                self._mqtt5 = False
             self._restart()
-            raise SendError(self._refused or "cannot be reached")
+            raise SendError(refused or "cannot be reached")
 
     def _restart(self) -> None:
         """Let go of the connection; the next attempt begins anew."""
+        self._note_break()
         self._client.disconnect()
         self._client.loop_stop()
         self._running = False
@@ -178,6 +271,15 @@ class MqttSender(Sender):
             self._refused = f"the broker refuses: {reason}"
             return
         self._refused = ""
+        if self._connected_before:
+            first = self._broke_at - _AGAIN_S
+            recent = [message for at, message in self._recent if at > first]
+            self._again = sorted({*self._again, *recent})[-_MOST_AGAIN:]
+            if self._listened and not self._unsure_until:
+                self._unsure_until = time.monotonic() + _LISTENERS_S
+        self._connected_before = True
+        for topic, state in list(self._states.items()):
+            client.publish(topic, state, qos=1, retain=True)
         for source, rules in list(self._rules.items()):
             self._announce(client, self._told_of(source, rules))
         client.publish(f"{self._prefix}/status", "online", qos=1, retain=True)
@@ -191,9 +293,20 @@ class MqttSender(Sender):
         for topic, content in contents.items():
             client.publish(topic, json.dumps(content), qos=1, retain=True)
 
+    def _answered(self, client: Any, _: Any, mid: int, reason: Any, *more: Any) -> None:
+        if client is self._client:
+            while len(self._answers) > _ANSWERS:
+                self._answers.pop(next(iter(self._answers)))
+            self._answers[mid] = int(reason.value)
+
     def _gone(self, client: Any, *_: Any) -> None:
         if client is self._client:
+            self._note_break()
             self._there.clear()
+
+    def _note_break(self) -> None:
+        if self._there.is_set():
+            self._broke_at = time.monotonic()
 
 
 def discovery(

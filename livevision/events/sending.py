@@ -30,13 +30,20 @@ class SendError(Exception):
         done: How many of the batch were delivered before.
         refused: Whether the receiver will never take the one that failed; it is passed over.
         after: Seconds that the receiver asked to wait; None where it did not.
+        came_near: The receiver was there a moment ago, so that it is tried again soon.
     """
 
     def __init__(
-        self, reason: str, done: int = 0, *, refused: bool = False, after: float | None = None
+        self,
+        reason: str,
+        done: int = 0,
+        *,
+        refused: bool = False,
+        after: float | None = None,
+        came_near: bool = False,
     ) -> None:
         super().__init__(reason)
-        self.done, self.refused, self.after = done, refused, after
+        self.done, self.refused, self.after, self.came_near = done, refused, after, came_near
 
 
 class Sender(ABC):
@@ -131,6 +138,8 @@ class Delivery:
                     seq = None
                 elif error.done:
                     seq, failed = self._after(events, error.done), 0
+                elif error.came_near:
+                    failed = 0
                 if self._stop.is_set():
                     return
                 self._wait(error, failed)

@@ -202,9 +202,9 @@ class Broker:
             self.port = int(free.getsockname()[1])
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{more or 'persistence true'}\n"
             f"persistence_location {folder}/\nuser root\nautosave_interval 1\n"
-            f"autosave_on_changes true\n{more}"
+            f"autosave_on_changes true\n"
         )
         self.start()
 
@@ -216,6 +216,10 @@ class Broker:
 
     def stop(self) -> None:
         self._process.terminate()
+        self._process.wait()
+
+    def kill(self) -> None:
+        self._process.kill()
         self._process.wait()
 
     def _answers(self) -> bool:
@@ -446,3 +450,52 @@ def test_pictures_of_events_are_published_and_shown_as_cameras(
     assert listener.raw(told["topic"]) == [picture.read_bytes()]
     delivery.close()
     listener.close()
+
+
+def test_what_a_killed_broker_forgot_is_published_again_once_somebody_listens(
+    tmp_path: Path, store: EventStore
+) -> None:
+    from livevision.events.mqtt import MqttSender
+
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed (Debian package mosquitto)")
+    broker = Broker(tmp_path, "persistence false\n")
+    listener = Listener(broker)
+    delivery = Delivery(store, MqttSender(f"mqtt://127.0.0.1:{broker.port}/shop"), first=0.05)
+    events = [event(n) for n in range(60)]
+    topic = "shop/events/door/long_queue"
+    for each in events[:20]:
+        store.add(each)
+    until(lambda: len(listener.of(topic)) == 20)
+    # It forgets who listened, and whoever comes first finds nobody.
+    listener.close()
+    for each in events[20:40]:
+        store.add(each)  # acknowledged by a broker that keeps them for the listener
+    until(lambda: delivery.sent == 40)
+    broker.kill()
+    broker.start()
+    for each in events[40:]:
+        store.add(each)
+    time.sleep(1.5)
+    assert delivery.sent == 40, "nobody would have had them"
+    again = Listener(broker)
+    until(lambda: delivery.sent == 60)
+    until(lambda: events[-1].id in str(again.of(topic)[-1:]))
+    names = [json.loads(text)["id"] for text in (*listener.of(topic), *again.of(topic))]
+    assert list(dict.fromkeys(names)) == [each.id for each in events]
+    delivery.close()
+    again.close()
+    broker.stop()
+
+
+def test_where_nobody_listens_nothing_is_held_up(broker: Broker, store: EventStore) -> None:
+    from livevision.events.mqtt import MqttSender
+
+    delivery = Delivery(store, MqttSender(f"mqtt://127.0.0.1:{broker.port}"), first=0.05)
+    store.add(event(0))
+    until(lambda: delivery.sent == 1)
+    broker.kill()
+    broker.start()
+    store.add(event(1))
+    until(lambda: delivery.sent == 2)
+    delivery.close()
