@@ -37,6 +37,7 @@ REASONS = (  # what an example may need that no test has
     "runs in a test of its own",
     "needs the package",
     "takes minutes",
+    "needs a server",
 )
 SHORT_TRAINING = ("--epochs", "0.5", "--imgsz", "96", "--batch", "2", "--device", "cpu")
 SHORT_RECIPE = {"epochs": 0.5, "batch_size": 2, "input_size": [96, 96], "warmup_steps": 0}

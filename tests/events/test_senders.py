@@ -11,6 +11,7 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -499,3 +500,26 @@ def test_where_nobody_listens_nothing_is_held_up(broker: Broker, store: EventSto
     store.add(event(1))
     until(lambda: delivery.sent == 2)
     delivery.close()
+
+
+def test_the_receiver_of_the_documentation(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
+    text = page.partition("### From nothing to a webhook")[2].partition("```python\n")[2]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = tmp_path / "receiver.py"
+    program.write_text(text.partition("```")[0].replace("8900", str(port)))
+    command = [sys.executable, "-u", str(program)]
+    pipe = subprocess.PIPE
+    receiver = subprocess.Popen(command, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    try:
+        until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+        url = f"http://127.0.0.1:{port}/"
+        WebhookSender(url, "a long secret", private=True).send(stored(1, 2, 1))
+        with pytest.raises(SendError, match="401"):
+            WebhookSender(url, "a guess", private=True).send(stored(3))
+    finally:
+        receiver.terminate()
+        told = receiver.communicate()[0].splitlines()
+    assert told == ["2026-11-29T08:15:30.042Z door long queue None"] * 2
