@@ -1,4 +1,4 @@
-"""`livevision summary`: what a store of events adds up to, as tables, CSV or a page."""
+"""`livevision summary`: sums up a store of events as tables, CSV or an HTML page."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _DAY = "YYYY-MM-DD"
 
 @click.command("summary")
 @click.argument("store", metavar="EVENTS.sqlite")
-@click.option("--source", help="Of this source alone.")
-@click.option("--rule", help="Events of this rule alone.")
-@click.option("--class", "class_", metavar="NAME", help="Of this class alone.")
-@click.option("--from", "first", metavar=_DAY, help="From this day on.")
-@click.option("--to", "last", metavar=_DAY, help="Up to this day, it included.")
-@click.option("--by", default="hour", show_default=True, metavar="hour|day", help="What a row is.")
-@click.option("--timezone", metavar="NAME", help="Of the hours, as Europe/Berlin; the machine's.")
-@click.option("--csv", "as_csv", metavar="FILE|-", help="Write all of it as CSV.")
-@click.option("--html", metavar="FILE", help="Write a page with plots that needs no network.")
+@click.option("--source", help="Only this source.")
+@click.option("--rule", help="Only events of this rule.")
+@click.option("--class", "class_", metavar="NAME", help="Only this class.")
+@click.option("--from", "first", metavar=_DAY, help="First day.")
+@click.option("--to", "last", metavar=_DAY, help="Last day, inclusive.")
+@click.option("--by", default="hour", show_default=True, metavar="hour|day", help="Rows of tables.")
+@click.option("--timezone", metavar="NAME", help="Such as Europe/Berlin; default: the machine's.")
+@click.option("--csv", "as_csv", metavar="FILE|-", help="Write everything as CSV.")
+@click.option("--html", metavar="FILE", help="Write a page with plots that works offline.")
 def command(
     store: str,
     source: str | None,
@@ -45,10 +45,10 @@ def command(
     as_csv: str | None,
     html: str | None,
 ) -> int:
-    """Add up what is in a store of events.
+    """Sum up a store of events.
 
-    Counts over lines and visits of zones by hour and class, how long visits took, and events by
-    hour and rule: as tables, unless --csv or --html names a file.
+    Counts of lines and visits of zones by hour and class, durations of visits, and events by hour
+    and rule: as tables, or as a file with --csv or --html.
     """
     from livevision.events.reading import EventReader, Wanted
     from livevision.events.summary import summarise

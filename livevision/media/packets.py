@@ -1,12 +1,12 @@
-"""The last seconds of a source as it sent them: encoded packets, for clips and recordings.
+"""The last seconds of a source as encoded packets, for clips and recordings.
 
-A source puts in its packets as it reads them, long before anybody knows whether a clip is wanted.
-Whoever wants one taps the ring: he has what is held from a moment on, and then all that follows.
+A source stores its packets as it reads them, before it is known whether a clip is wanted. A writer
+taps the ring: it gets the stored packets from a moment on, and then all that follow.
 
     reader ──► ring: group of pictures, group of pictures, … ──► taps
 
-Packets are PyAV's, or JPEG pictures of sources that have none. They are shared: read, and never
-changed. A ring begins with a key frame, since nothing before one can be decoded.
+Packets are PyAV's, or JPEG pictures for sources without packets. They are shared: read them, but
+never change them. A ring starts with a key frame, since nothing before one can be decoded.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 64_000_000
-"""What a ring holds at most, and what waits in a tap at most."""
+"""Maximum size of a ring, and of a tap's queue."""
 
-_AHEAD_S = 30.0  # that a live source may be ahead of who looks at its frames
-_SET_ANEW_S = 0.5  # by which a clock has to move to be another
+_AHEAD_S = 30.0  # that a live source may be ahead of the processed frame
+_SET_ANEW_S = 0.5  # shift by which a clock counts as reset
 
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """A stretch of packets with one clock and one codec: a connection, or one reading of a file.
+    """Packets with one clock and one codec: a connection, or one pass over a file.
 
     Attributes:
-        template: A stream of PyAV's with the codec's parameters; None where the packets are JPEG.
-        holder: What the template is part of.
-        codec: The codec as FFmpeg calls it.
-        shift: What its times lack to ``Frame.time``; None before its first frame is decoded.
+        template: A PyAV stream with the codec's parameters; None for JPEG packets.
+        holder: The container of the template.
+        codec: FFmpeg's name of the codec.
+        shift: Difference from its times to ``Frame.time``; None before its first decoded frame.
     """
 
     template: Any
@@ -45,14 +45,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A packet.
+    """A stored packet.
 
     Attributes:
         data: PyAV's packet, or the bytes of a JPEG picture.
-        part: What it belongs to.
-        shown: When it is shown, in seconds by the part's clock.
-        order: When it is decoded, by the same clock; None where nobody says.
-        key: Decoding can begin with it.
+        part: The part it belongs to.
+        shown: Presentation time in seconds by the part's clock.
+        order: Decoding time by the same clock; None if unknown.
+        key: It is a key frame.
         size: Bytes.
     """
 
@@ -65,33 +65,33 @@ class Kept:
 
     @property
     def time(self) -> float | None:
-        """When it is shown, by ``Frame.time``; None while that is not known."""
+        """Presentation time as ``Frame.time``; None while unknown."""
         return None if self.part.shift is None else self.shown + self.part.shift
 
     @property
     def decoded(self) -> float | None:
-        """When it is decoded, by ``Frame.time``: no later packet is shown before."""
+        """Decoding time as ``Frame.time``: no later packet is shown before it."""
         shift, order = self.part.shift, self.order
         return None if shift is None else (self.shown if order is None else order) + shift
 
 
 @dataclass(slots=True)
 class _Group:
-    """A key frame with what is decoded from it."""
+    """A key frame and the packets that depend on it."""
 
     packets: list[Kept] = field(default_factory=list)
     size: int = 0
 
 
 class PacketRing:
-    """Holds what a source sent in the seconds before the frame that is looked at now.
+    """Stores the packets of a source for the seconds before the frame being processed.
 
-    ``begin``, ``put`` and ``place`` are the source's, ``seen`` and ``tap`` those of who looks at
-    the frames; all are safe from any thread.
+    ``begin``, ``put`` and ``place`` are called by the source, ``seen`` and ``tap`` by the consumer
+    of frames; all are thread-safe.
 
     Args:
-        seconds: How many, at least.
-        most_bytes: Where that would take more, the oldest go.
+        seconds: Minimum duration.
+        most_bytes: Maximum size; the oldest packets are dropped.
     """
 
     def __init__(self, seconds: float, most_bytes: int = MOST_BYTES) -> None:
@@ -107,27 +107,27 @@ class PacketRing:
 
     @property
     def part(self) -> Part | None:
-        """What the newest packets belong to; None before the first."""
+        """The part of the newest packets; None before the first."""
         return self._part
 
     @property
     def start(self) -> float | None:
-        """Time of the first packet that is held, by ``Frame.time``; None where that is unknown."""
+        """``Frame.time`` of the first stored packet; None if unknown."""
         with self._lock:
             return self._groups[0].packets[0].time if self._groups else None
 
     @property
     def size(self) -> int:
-        """Bytes that are held."""
+        """Stored bytes."""
         return self._bytes
 
     def begin(self, part: Part, *, live: bool) -> None:
-        """A connection or file was opened; its packets follow, a key frame first."""
+        """A connection or file was opened; its packets follow, starting with a key frame."""
         with self._lock:
             self._part, self.live = part, live
 
     def put(self, data: Any, shown: float, order: float | None, *, key: bool, size: int) -> None:
-        """Take a packet, in the order of decoding."""
+        """Store a packet, in decoding order."""
         with self._lock:
             part = self._part
             if part is None or self._ended:
@@ -137,7 +137,7 @@ class PacketRing:
                 self._decodable = part
                 self._groups.append(_Group())
             elif self._decodable is not part:
-                return  # nothing that it could be decoded with has come
+                return  # no key frame has come yet
             if self._groups:
                 self._groups[-1].packets.append(kept)
                 self._groups[-1].size += size
@@ -147,7 +147,7 @@ class PacketRing:
                 tap.give(kept)
 
     def place(self, shown: float, time: float) -> None:
-        """Say at which ``Frame.time`` a frame of the newest part is shown."""
+        """Set the ``Frame.time`` of a frame of the newest part."""
         part = self._part
         if part is None:
             return
@@ -156,7 +156,7 @@ class PacketRing:
             part.shift = shift
 
     def seen(self, time: float) -> None:
-        """Somebody looks at the frame of a time now: let go of what is older than the seconds."""
+        """A frame with this time is being processed: drop older packets."""
         with self._lock:
             while len(self._groups) > 1:
                 following = self._groups[1].packets[0].time
@@ -165,9 +165,9 @@ class PacketRing:
                 self._drop()
 
     def tap(self, since: float) -> Tap:
-        """What was sent from the last key frame at or before a time on, and all that follows.
+        """Packets from the last key frame at or before a time, and all that follow.
 
-        Where that is not held any more, it begins with what is.
+        If that is no longer stored, it starts with the oldest packet.
         """
         with self._lock:
             tap = Tap(self._most)
@@ -187,13 +187,13 @@ class PacketRing:
         return tap
 
     def untap(self, tap: Tap) -> None:
-        """Give a tap nothing more."""
+        """Stop feeding a tap."""
         with self._lock:
             if tap in self._taps:
                 self._taps.remove(tap)
 
     def end(self) -> None:
-        """Nothing follows: taps end behind what they have, and the ring is emptied."""
+        """End of the source: taps end after their queued packets, and the ring is emptied."""
         with self._lock:
             self._ended = True
             for tap in self._taps:
@@ -214,7 +214,7 @@ class PacketRing:
             self._drop()
         if self._bytes > self._most:
             self._tell()
-            self._drop()  # a key frame so long ago that its group alone is too large
+            self._drop()  # the group of a single old key frame is too large
 
     def _drop(self) -> None:
         self._bytes -= self._groups.popleft().size
@@ -229,17 +229,17 @@ class PacketRing:
 
 
 class Tap:
-    """Packets on their way to one who writes them.
+    """A queue of packets for a writer.
 
     Args:
-        most_bytes: What may wait; where more does, the writer is too slow, and it ends.
+        most_bytes: Maximum queued bytes; beyond that the writer is too slow, and the tap ends.
 
     Attributes:
-        broken: It ended for that.
+        broken: It ended for that reason.
     """
 
     def __init__(self, most_bytes: int) -> None:
-        self._most = 2 * most_bytes  # it begins with what the ring has
+        self._most = 2 * most_bytes  # it starts with the contents of the ring
         self._waiting: deque[Kept] = deque()
         self._bytes = 0
         self._ended = self.broken = self._begun = False
@@ -259,20 +259,20 @@ class Tap:
             self._change.notify_all()
 
     def end(self) -> None:
-        """Nothing follows."""
+        """Announce the end."""
         with self._change:
             self._ended = True
             self._change.notify_all()
 
     def look(self, seconds: float) -> Kept | None:
-        """The next packet, which stays; None where none comes within so many seconds."""
+        """The next packet, without taking it; None if none comes within so many seconds."""
         with self._change:
             if not self._waiting and not self._ended:
                 self._change.wait(seconds)
             return self._waiting[0] if self._waiting else None
 
     def take(self) -> Kept:
-        """The packet that ``look`` showed, which goes."""
+        """Take the packet that ``look`` returned."""
         with self._change:
             kept = self._waiting.popleft()
             self._bytes -= kept.size
@@ -280,5 +280,5 @@ class Tap:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing follows behind what waits."""
+        """Whether no more packets will be added."""
         return self._ended

@@ -1,7 +1,7 @@
-"""What a segmenter's class map is chosen from: a score for each class, before the arg-max.
+"""Logits of a segmenter: a score for each class, before the arg-max.
 
-Graphs give the class map alone, since that is what a run takes. The scores stand further up in
-them, mostly smaller than the class map; here a graph is made that gives those.
+Graphs only output the class map, which is all that a run needs. The scores are an inner tensor,
+mostly smaller than the class map; this makes a graph that outputs them.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _PASSED = frozenset(
 
 
 class Logits:
-    """A segmenter that gives its scores.
+    """A segmenter that outputs its scores.
 
     Args:
-        model: The segmenter; it is not opened for this.
+        model: The segmenter; it is not opened.
 
     Raises:
-        ModelError: Its graph has no scores, or cannot be had.
+        ModelError: Its graph has no scores, or is not available.
     """
 
     def __init__(self, model: Model) -> None:
@@ -66,12 +66,12 @@ class Logits:
         return covering(planes, placement)
 
     def close(self) -> None:
-        """Let go of the net."""
+        """Release the net."""
         self._engine.close()
 
 
 def covering(planes: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
-    """Planes over an input, cut to the image in it: C×h×w, sampled where they do not coincide."""
+    """Planes over an input, cropped to the image: C×h×w, resampled if they do not coincide."""
     height, width = planes.shape[1:]
     cells = width / placement.input_size[0], height / placement.input_size[1]
     spans = [
@@ -94,7 +94,7 @@ def covering(planes: NDArray[np.float32], placement: Placement) -> NDArray[np.fl
 
 
 def _scores_file(path: Path, classes: int) -> tuple[Path, bool]:
-    """A graph that gives the scores, and whether their classes are its last dimension."""
+    """A graph that outputs the scores, and whether their last dimension is the classes."""
     folder = cache_folder(NAME) or passing_folder()
     if path.suffix == ".xml":
         from livevision.models.foreign.openvino_graph import write_scores

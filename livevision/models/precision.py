@@ -1,4 +1,4 @@
-"""What the precision "auto" means for a model: the fastest one that is known to agree with fp32."""
+"""Resolves the precision "auto": the fastest one that is known to agree with fp32."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from livevision.models.catalog import ModelCard
 from livevision.models.choice import in_int8, int8_file
 
 AGREES = 0.97
-"""The least agreement with fp32 of a precision that is taken unasked."""
+"""Minimum agreement with fp32 of a precision chosen automatically."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A precision, and what is computed in it.
+    """A precision, and the files for it.
 
     Attributes:
-        precision: As an engine takes it.
-        files: With the graph of that precision.
-        agreement: With fp32; None for fp32.
+        precision: Name for the engine.
+        files: Files with the graph in that precision.
+        agreement: Agreement with fp32; None for fp32.
     """
 
     precision: str
@@ -31,15 +31,14 @@ class Settled:
 def settle(card: ModelCard, files: ModelFiles, own: bool) -> Settled:
     """The fastest precision of a shipped or exported model on OpenVINO, on this processor.
 
-    In fp32 at least; in bf16 where the processor computes in it and the card states an agreement of
-    ``AGREES``; in int8 where ``livevision export`` has made a file of these weights that states
-    one. Which of them is fastest is told by the card's ``speed``; int8 comes before bf16 where that
-    does not know them.
+    fp32 always works; bf16 if the processor supports it and the card states an agreement of
+    ``AGREES``; int8 if ``livevision export`` has made a file of these weights with such an
+    agreement. The card's ``speed`` decides which is fastest; without it int8 precedes bf16.
 
     Args:
-        card: The model's.
+        card: Card of the model.
         files: Its files, in fp32.
-        own: Whether the weights are a user's, of which the card knows nothing.
+        own: Whether the weights are a user's, which the card says nothing about.
     """
     found = [Settled("auto", files)]
     stated = None if own else stated_agreement(card, "bf16")
@@ -58,13 +57,13 @@ def settle(card: ModelCard, files: ModelFiles, own: bool) -> Settled:
 
 
 def stated_agreement(card: ModelCard, precision: str) -> Agreement | None:
-    """The agreement that a card states for a precision; None where it states none."""
+    """The agreement that a card states for a precision; None if it states none."""
     figures = card.agreement.get(precision)
     return None if figures is None else Agreement(**figures)
 
 
 def _computes_bf16() -> bool:
-    """Whether OpenVINO computes in bf16 on this processor."""
+    """Whether OpenVINO supports bf16 on this processor."""
     from livevision.inference.openvino_engine import precisions_here
 
     return "bf16" in precisions_here()

@@ -1,6 +1,6 @@
-"""Where objects were over a whole run, as one picture of each source.
+"""Heat maps: where objects were over a whole run, one picture per source.
 
-heat/door.png       the source in grey, and over it the time that objects stood at each place
+heat/door.png       the source in grey, overlaid with the time that objects were at each place
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from livevision.output.target import folder_name
 from livevision.protocols import OutletPolicy, SourceInfo
 from livevision.results import ClassMap, Label
 
-_SCALE = 4  # pixels of a frame by one of the heat
-_RADIUS = 0.03  # of a frame's shorter side, that an object heats around its foot
-_LONGEST_S = 1.0  # that a frame counts, however late the next one comes
-_SAMPLE_S = 2.0  # between the frames that the ground is the mean of
+_SCALE = 4  # frame pixels per heat pixel
+_RADIUS = 0.03  # of a frame's shorter side: radius of the heat around an object's foot
+_LONGEST_S = 1.0  # maximum duration counted for a frame
+_SAMPLE_S = 2.0  # between the frames averaged for the background
 _SAMPLES = 50
 _WRITE_S = 600.0
-_TOP = 99.5  # percentile of the heat that is shown as the hottest
-_PLAIN = 64  # the ground where classes are hidden: frames would show them
+_TOP = 99.5  # percentile of the heat that is shown as hottest
+_PLAIN = 64  # plain background if classes are hidden, since frames would show them
 
 
 class HeatMapSink:
-    """Adds up the seconds that objects stand at each place, at the middle of their lower edge.
+    """Sums the seconds that objects are at each place, at the middle of their lower edge.
 
-    The picture is written at the end, and every ten minutes. Its ground is the mean of some
-    frames, so that what moved is not in it.
+    The picture is written at the end, and every ten minutes. Its background is the mean of some
+    frames, so that moving objects vanish.
 
     Args:
         target: The folder.
-        info: The source; its name is that of the picture unless ``options.sources`` has names.
+        info: The source; the picture has its name unless ``options.sources`` has names.
         options: ``overwrite``, ``sources`` and ``hidden``.
 
     Raises:
-        OutputError: The folder cannot be made, and from ``write`` and ``close``: a picture exists,
+        OutputError: The folder cannot be created; from ``write`` and ``close``: a picture exists,
             or cannot be written.
     """
 
@@ -60,7 +60,7 @@ class HeatMapSink:
             raise OutputError(f"cannot write heat maps to {target}: {error.strerror}") from None
 
     def opened(self, source: int, info: SourceInfo) -> None:
-        """A source whose frames will come is open."""
+        """Add a source whose frames follow."""
         self._infos[source] = info
 
     def write(self, rendered: Rendered) -> None:
@@ -119,9 +119,9 @@ class _Map:
 
     Attributes:
         size: (width, height) of its frames.
-        path: Of its picture.
-        seconds: float32, H/4×W/4, that objects stood at each place.
-        written: When its picture was last written, by ``time.monotonic()``.
+        path: Its picture.
+        seconds: float32, H/4×W/4, time that objects were at each place.
+        written: ``time.monotonic()`` when its picture was last written.
     """
 
     def __init__(self, size: tuple[int, int], path: Path) -> None:
@@ -136,7 +136,7 @@ class _Map:
         self._samples, self._sampled = 0, -1e9
 
     def pass_time(self, frame: Frame) -> None:
-        """A frame counts as long as the one before it was shown."""
+        """Count a frame for the duration of the previous one."""
         if self._last is None:
             self.written = frame.wall_time
         since = 0.0 if self._last is None else frame.time - self._last
@@ -144,7 +144,7 @@ class _Map:
         self._last = frame.time
 
     def add(self, boxes: NDArray[np.float32]) -> None:
-        """Objects are where these boxes stand: float32, N×4."""
+        """Add objects at these boxes: float32, N×4."""
         for x1, _, x2, y2 in np.nan_to_num(boxes).tolist():
             at = (round((x1 + x2) / 2 / _SCALE), round(y2 / _SCALE))
             left, top = max(0, at[0] - self._radius), max(0, at[1] - self._radius)
@@ -156,7 +156,7 @@ class _Map:
                 part += np.float32(self._passed) * disc
 
     def sample(self, frame: Frame) -> None:
-        """Take a frame into the ground, now and then."""
+        """Average a frame into the background, now and then."""
         if self._samples < _SAMPLES and not 0 <= frame.time - self._sampled < _SAMPLE_S:
             grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY).astype(np.float32)
             self._samples += 1
@@ -164,7 +164,7 @@ class _Map:
             self._ground += (grey - self._ground) / np.float32(self._samples)
 
     def picture(self) -> Image:
-        """The heat over the ground: uint8, H×W×3, BGR."""
+        """The heat over the background: uint8, H×W×3, BGR."""
         ground = self._ground * 0.6 if self._samples else np.full_like(self._ground, _PLAIN)
         grey = cv2.cvtColor(ground.astype(np.uint8), cv2.COLOR_GRAY2BGR).astype(np.float32)
         hot = self.seconds[self.seconds > 0]

@@ -1,4 +1,4 @@
-"""The newest frame of each source, kept for whoever looks at a run while it goes on."""
+"""The newest frame of each source, for viewers of a run in progress."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from livevision.results import ClassMap, Label
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A frame as it came to the view.
+    """A frame in the view.
 
     Attributes:
-        rendered: The frame, its results and its picture, which nobody may write to.
-        serial: Counts the frames of its source from 1, without gaps.
-        at: ``time.monotonic()`` when it came.
+        rendered: The frame, its results and its picture, which is read-only.
+        serial: Number of the frame in its source from 1, without gaps.
+        at: ``time.monotonic()`` when it arrived.
     """
 
     rendered: Rendered
@@ -35,11 +35,11 @@ class Shown:
 
 
 Listener = Callable[[int, Shown], None]
-"""Called with a source and its new frame, on the thread that brings frames; it must be quick."""
+"""Called with a source and its new frame, on the thread that delivers frames; it must be quick."""
 
 
 class LiveView:
-    """The newest frame of each source; the one before it is let go. Safe from any thread."""
+    """The newest frame of each source. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class LiveView:
         self._listeners: tuple[Listener, ...] = ()
 
     def put(self, rendered: Rendered) -> None:
-        """Take a frame in place of its source's last one."""
+        """Replace the frame of its source."""
         source = rendered.frame.source
         with self._lock:
             before = self._newest.get(source)
@@ -62,23 +62,23 @@ class LiveView:
         return self._newest.get(source)
 
     def forget(self, source: int) -> None:
-        """Let go of a source's frame."""
+        """Drop a source's frame."""
         with self._lock:
             self._newest.pop(source, None)
 
     def listen(self, listener: Listener) -> None:
-        """Have every new frame told."""
+        """Call a listener with every new frame."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
     def leave(self, listener: Listener) -> None:
-        """Have no more told."""
+        """Remove a listener."""
         with self._lock:
             self._listeners = tuple(one for one in self._listeners if one != listener)
 
 
 def counts(rendered: Rendered) -> Mapping[str, int]:
-    """How many objects of each class were found in a frame; of a whole frame, its likeliest."""
+    """Number of objects of each class in a frame; for a whole frame, its likeliest class."""
     found: Counter[str] = Counter()
     for result in rendered.results.values():
         if isinstance(result, Label):
@@ -89,11 +89,11 @@ def counts(rendered: Rendered) -> Mapping[str, int]:
 
 
 class LiveViewSink:
-    """Brings the frames of all sources to the view of ``options``.
+    """Delivers the frames of all sources to the view in ``options``.
 
     Args:
         target: The address of the page.
-        info: Of the first source.
+        info: The first source.
         options: ``view``.
     """
 
@@ -112,4 +112,4 @@ class LiveViewSink:
         self._view.put(rendered)
 
     def close(self) -> None:
-        """Nothing is to be finished."""
+        """Nothing to finish."""

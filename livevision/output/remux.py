@@ -1,10 +1,10 @@
 """A process that sends a stream to a server: ``python -m livevision.output.remux``.
 
-PyAV holds Python's lock while it connects, and cannot be interrupted while it sends. In a process
-of its own a server that hangs holds up nothing, and can be given up.
+PyAV holds Python's lock while it connects, and cannot be interrupted while it sends. In a separate
+process a hanging server blocks nothing, and can be given up.
 
-Its standard input is a line of JSON, with ``uri``, ``muxer`` and ``options``, and then a NUT stream
-of H.264. What goes wrong is its last line on standard error, and its exit code is 1.
+Standard input is a line of JSON, with ``uri``, ``muxer`` and ``options``, then a NUT stream of
+H.264. On an error the last line on standard error is the message, and the exit code is 1.
 """
 
 from __future__ import annotations

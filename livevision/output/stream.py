@@ -1,8 +1,8 @@
-"""A stream of H.264 to a server, or an HLS playlist: annotated, or clean.
+"""H.264 streams to a server, or HLS playlists, annotated or clean.
 
     rtsp://HOST/PATH  rtmp://HOST/APP/KEY  srt://HOST:PORT  udp://HOST:PORT  FOLDER/NAME.m3u8
 
-``clean:`` in front sends the frames as they were captured.
+The prefix ``clean:`` sends the frames as captured.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from livevision.redact import redact, redact_uri
 
 log = logging.getLogger(__name__)
 
-_SILENT_S = 5.0  # after which a server that takes nothing is given up
+_SILENT_S = 5.0  # after which a server that accepts nothing is given up
 _END_S = 2.0
 _MOST_WRITES = 64
 _SEGMENT_S, _KEPT_SEGMENTS = 2, 6
-_JUMP_S = 10.0  # between two frames; the stream goes on without the gap
+_JUMP_S = 10.0  # gap between two frames that is removed from the stream
 
 
 @dataclass(frozen=True, slots=True)
 class _Protocol:
-    """How FFmpeg muxes for a scheme: the muxer's name and options."""
+    """FFmpeg's muxer for a scheme: name and options."""
 
     muxer: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -67,8 +67,8 @@ class _Streaming:
     Args:
         target: The user's text.
         info: The source.
-        options: As of the sinks.
-        output: Where the muxer writes: a path, or a file that is written to.
+        options: See the sinks.
+        output: Target of the muxer: a path, or a file object.
         protocol: The muxer.
     """
 
@@ -146,17 +146,16 @@ class _Streaming:
 class StreamSink(_Streaming):
     """Sends a stream to a server.
 
-    A server that fails is tried again by the outlet; frames that come meanwhile are dropped and
-    counted.
+    The outlet retries a failing server; frames in the meantime are dropped and counted.
 
     Args:
-        target: The address, perhaps with ``clean:`` in front.
+        target: The address, optionally prefixed with ``clean:``.
         info: The source: size, rate, bit rate.
         options: ``encoder``, ``preset``, ``crf``, ``hidden``, ``stopping`` and ``threads``.
 
     Raises:
-        OutputError: A clean stream would show what is hidden. That the server cannot be reached is
-            found out when frames are sent.
+        OutputError: A clean stream would show what is hidden. An unreachable server is detected
+            when frames are sent.
     """
 
     policy = OutletPolicy(full="wait", failing="retry")
@@ -165,7 +164,7 @@ class StreamSink(_Streaming):
         uri = target.removeprefix(CLEAN)
         protocol = _PROTOCOLS[uri.partition(":")[0].lower()]
         if uri.lower().startswith("udp:") and "pkt_size" not in uri:
-            # Seven packets of MPEG-TS, the most that a datagram carries through Ethernet.
+            # Seven packets of MPEG-TS, the most that fit in an Ethernet datagram.
             uri += f"{'&' if '?' in uri else '?'}pkt_size=1316"
         self._sending = _Sending(uri, protocol)
         nut = _Protocol("nut", {"flush_packets": "1"})
@@ -176,7 +175,7 @@ class StreamSink(_Streaming):
             raise
 
     def close(self) -> None:
-        """End the stream; what the server has not taken within two seconds is lost."""
+        """End the stream; what the server does not accept within two seconds is lost."""
         super().close()
         self._sending.end()
 
@@ -185,7 +184,7 @@ class StreamSink(_Streaming):
 
 
 class _Sending:
-    """The process that sends a stream, as a file that is written to."""
+    """The process that sends a stream, as a file object."""
 
     def __init__(self, uri: str, protocol: _Protocol) -> None:
         self._process = subprocess.Popen(
@@ -202,10 +201,10 @@ class _Sending:
         threading.Thread(target=self._pass_on, name="stream", daemon=True).start()
 
     def write(self, data: bytes | memoryview) -> int:
-        """Pass on all of it.
+        """Pass on all data.
 
         Raises:
-            OSError: The process has ended, or has taken nothing for a while.
+            OSError: The process has ended, or accepts nothing for too long.
         """
         try:
             self._waiting.put(bytes(data), timeout=_SILENT_S)
@@ -216,7 +215,7 @@ class _Sending:
         return len(data)
 
     def end(self) -> None:
-        """Let the process send the rest, and end it."""
+        """Let the process send the rest, then end it."""
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
         with suppress(subprocess.TimeoutExpired):
@@ -224,10 +223,10 @@ class _Sending:
         self.kill()
 
     def kill(self) -> str:
-        """End the process now; what it said went wrong, "" if nothing did."""
+        """Kill the process; returns its error message, "" if there is none."""
         if self._broken.is_set():
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(1.0)  # it is about to say why
+                self._process.wait(1.0)  # it may be about to print the reason
         self._process.kill()
         self._process.wait()
         with suppress(queue.Full):
@@ -240,7 +239,7 @@ class _Sending:
         return lines[-1] if lines else ""
 
     def _pass_on(self) -> None:
-        """Write to the process, on a thread of its own, as a pipe that is full cannot be left."""
+        """Write to the process on a thread, since writing to a full pipe is uninterruptible."""
         assert self._process.stdin is not None
         try:
             with self._process.stdin as pipe:
@@ -254,12 +253,12 @@ class _Sending:
 class HlsSink(_Streaming):
     """Writes an HLS playlist with its segments beside it.
 
-    The last segments of a live source are kept, and all of a file.
+    The last segments of a live source are kept, all of a file.
 
     Args:
-        target: A path that ends in .m3u8, perhaps with ``clean:`` in front.
+        target: A path that ends in .m3u8, optionally prefixed with ``clean:``.
         info: The source.
-        options: As for ``StreamSink``, and ``overwrite``.
+        options: See ``StreamSink``, and ``overwrite``.
 
     Raises:
         OutputError: The playlist exists, cannot be written, or would show what is hidden.

@@ -1,4 +1,4 @@
-"""One clip on its way to the disk: a thread writes packets as they come, and rows beside it."""
+"""Writes one clip on a thread: packets as they come, and rows beside it."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from livevision.protocols import SourceInfo
 
 log = logging.getLogger(__name__)
 
-_SILENT_S = 10.0  # a live source that sends nothing for so long has ended the clip
+_SILENT_S = 10.0  # without packets of a live source, until the clip ends
 _LOOK_S = 0.2
 
 Row = tuple[float, dict[str, Any]]
-"""``Frame.time``, and what was found then."""
+"""``Frame.time``, and the results at that time."""
 
 
 class ClipWriter:
-    """Writes a clip from the key frame before a moment until some seconds behind the last event.
+    """Writes a clip from the key frame before a moment to some seconds after the last event.
 
-    It ends earlier where the source ends, is silent for long, or goes on with another codec.
+    It ends earlier if the source ends, is silent for long, or changes its codec.
 
     Args:
         ring: The source's packets.
-        path: Where to. Beside it come the rows, as ``.jsonl``.
+        path: The clip. Its rows go beside it, as ``.jsonl``.
         info: The source.
-        since: ``Frame.time`` from which it shall show, at least.
-        limit: ``Frame.time`` at which it ends whatever lasts.
-        rows: Of the frames since then.
-        written: Called with each file that is whole, on the thread of the clip.
+        since: ``Frame.time`` from which the clip must show the source.
+        limit: ``Frame.time`` at which it ends in any case.
+        rows: Rows of the frames since then.
+        written: Called with each finished file, on the clip's thread.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class ClipWriter:
         self._thread = threading.Thread(target=self._run, name="clip", daemon=True)
 
     def start(self) -> None:
-        """Begin to write, once there is an event."""
+        """Start writing, once there is an event."""
         self._thread.start()
 
     def takes(self, name: str, time: float, until: float, lasts: bool) -> bool:
-        """Whether an event is in the clip, which goes on until behind it where it can.
+        """Extend the clip by an event, if possible; whether it is in the clip.
 
         Args:
             name: The event's id.
             time: Its ``Frame.time``.
-            until: The moment until which the clip shall go on.
-            lasts: It will end; until then the clip goes on.
+            until: The moment until which the clip must continue.
+            lasts: The event has not ended; the clip continues until then.
         """
         with self._change:
             if self._passed or until > self.limit or time < self._seen:
@@ -84,14 +84,14 @@ class ClipWriter:
             return True
 
     def settle(self, name: str, until: float) -> None:
-        """What lasted is over: the clip goes on a moment, and may end."""
+        """A lasting event has ended: the clip may end some time after it."""
         with self._change:
             if name in self._lasting:
                 self._lasting.discard(name)
                 self._until = min(self.limit, max(self._until, until))
 
     def add(self, row: Row) -> None:
-        """A frame was looked at, or an event happened at it."""
+        """Add the row of a processed frame or an event."""
         with self._change:
             if not self._over and row[0] <= self.limit + 1:
                 self._rows.append(row)
@@ -99,13 +99,13 @@ class ClipWriter:
             self._change.notify_all()
 
     def end(self) -> None:
-        """No frame follows."""
+        """No more frames follow."""
         with self._change:
             self._over = True
             self._change.notify_all()
 
     def join(self, seconds: float) -> bool:
-        """Wait for the end of the clip; whether it came."""
+        """Wait for the end of the clip; returns whether it has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -148,14 +148,14 @@ class ClipWriter:
         self._written(self.path)
 
     def _next(self) -> Kept | None:
-        """The next packet of the clip, which stays in the tap; None at its end."""
+        """The next packet of the clip, left in the tap; None at its end."""
         asked = clock.monotonic()
         while True:
             kept = self._tap.look(_LOOK_S)
             decoded = None if kept is None else kept.decoded
             if kept is not None and decoded is not None:
                 return None if self._is_behind(decoded) else kept
-            # Nothing came, or nothing of it is decoded yet and nobody knows its time.
+            # Nothing came, or nothing is decoded yet and its time is unknown.
             silent = self._ring.live and clock.monotonic() - asked > _SILENT_S
             if silent or self._tap.ended:
                 return None
@@ -168,7 +168,7 @@ class ClipWriter:
             return self._passed
 
     def _lines(self, zero: float, end: float) -> bytes:
-        """The rows of the frames in the clip, once they have all been looked at."""
+        """The rows of the frames in the clip, once all are processed."""
         with self._change:
             self._change.wait_for(lambda: self._over or self._seen > end, _SILENT_S)
             inside = [row for row in self._rows if zero - 0.001 <= row[0] <= end + 0.001]

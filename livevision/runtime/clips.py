@@ -1,8 +1,8 @@
-"""Pictures and clips of a run's events: what was seen, with the seconds before and after.
+"""Pictures and clips of a run's events, with the seconds before and after.
 
 clips/2026-11-29/01M8K66VZME30KATAPW7SHC65N.jpg     the frame, with the boxes of the event
                  01M8K66VZME30KATAPW7SHC65N.mp4     the source's own packets
-                 01M8K66VZME30KATAPW7SHC65N.jsonl   what was found in the clip's frames
+                 01M8K66VZME30KATAPW7SHC65N.jsonl   the results of the clip's frames
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_S = 60.0
-"""Behind its first event a clip ends, whatever lasts; another event begins another clip."""
+"""Maximum duration of a clip after its first event; later events start another clip."""
 
-_MOST_OPEN = 4  # clips of a source that are written at once
+_MOST_OPEN = 4  # clips of a source written at the same time
 _CLOSE_S = 5.0
-_MARGIN_S = 60.0  # of rows that are kept where nobody knows since when there are packets
+_MARGIN_S = 60.0  # of rows kept if the start of the stored packets is unknown
 _PICTURE = (cv2.IMWRITE_JPEG_QUALITY, 90)
 _FRAME = (cv2.IMWRITE_JPEG_QUALITY, 85)
 _MINE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\.(jpg|mp4|mkv|jsonl)")
@@ -50,14 +50,14 @@ _MINE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\.(jpg|mp4|mkv|jsonl)")
 
 @dataclass(frozen=True, slots=True)
 class ClipSettings:
-    """What the user asked for.
+    """The user's settings of clips.
 
     Attributes:
-        folder: Where to.
-        before, after: Seconds around an event.
-        most_bytes: What the folder may take; None for no bound.
-        keep: Seconds that a clip stays; None for ever.
-        hidden: Classes of which nothing may be left.
+        folder: Folder of the clips.
+        before, after: Seconds before and after an event.
+        most_bytes: Maximum size of the folder; None for no limit.
+        keep: Seconds that a clip is kept; None for ever.
+        hidden: Classes that must not be visible.
     """
 
     folder: Path
@@ -71,18 +71,18 @@ class ClipSettings:
 class Clips:
     """Makes a picture and a clip for each event.
 
-    Events within a clip that is being written share it. A source without packets, such as a camera
-    at this machine, has clips of the frames that were looked at; so has every source where classes
-    are hidden, since its packets show them. To be called on the thread of the frames.
+    Events within a clip that is being written share it. A source without packets, such as a local
+    camera, has clips of the processed frames; so has every source if classes are hidden, since its
+    packets show them. Call it on the thread of the frames.
 
     Args:
-        settings: What the user asked for.
+        settings: The user's settings.
 
     Attributes:
         failed: Clips and pictures that could not be written.
 
     Raises:
-        OutputError: The folder cannot be made.
+        OutputError: The folder cannot be created.
     """
 
     def __init__(self, settings: ClipSettings) -> None:
@@ -99,15 +99,15 @@ class Clips:
 
     @property
     def where(self) -> str:
-        """Where they are found."""
+        """Where the clips are."""
         return str(self._settings.folder)
 
     def ring(self) -> PacketRing | None:
-        """A ring for a source to put its packets into; None where these may not be shown."""
+        """A packet buffer for a source; None if its packets must not be shown."""
         return None if self._hide is not None else PacketRing(self._settings.before)
 
     def opened(self, source: int, info: SourceInfo, ring: PacketRing | None) -> None:
-        """The frames of a source will come."""
+        """Add a source whose frames follow."""
         if source in self._sources:
             self.ended(source)
         own = ring is not None and ring.part is not None
@@ -115,7 +115,7 @@ class Clips:
         self._sources[source] = _Source(info, kept, own)
 
     def look(self, inferred: Inferred) -> None:
-        """A frame, with numbers of tracks, before its events."""
+        """Process a frame, with track numbers, before its events."""
         state = self._sources.get(inferred.frame.source)
         if state is None or state.info.still:
             return
@@ -134,11 +134,11 @@ class Clips:
             writer.add(row)
 
     def of(self, events: Sequence[Event], inferred: Inferred | None, source: int) -> list[Event]:
-        """The events of a frame, each with where its picture and its clip will be found.
+        """The events of a frame, each with the paths of its picture and clip.
 
         Args:
-            events: In their order.
-            inferred: The frame; None where the source has ended.
+            events: In order.
+            inferred: The frame; None if the source has ended.
             source: Its position.
         """
         state = self._sources.get(source)
@@ -156,7 +156,7 @@ class Clips:
         return found
 
     def ended(self, source: int) -> None:
-        """A source has given its last frame: its clips are finished with what there is."""
+        """The source has ended: finish its clips with what there is."""
         state = self._sources.pop(source, None)
         if state is None:
             return
@@ -166,22 +166,22 @@ class Clips:
         self._finishing += state.open
 
     def close(self) -> None:
-        """Wait for the clips that are being finished."""
+        """Wait for unfinished clips."""
         for source in list(self._sources):
             self.ended(source)
         for writer in self._finishing:
             if writer.join(_CLOSE_S):
                 self._judge(writer)
             else:
-                log.warning("%s is still being written, and left behind", writer.path)
+                log.warning("%s is still being written, and abandoned", writer.path)
         self._finishing.clear()
 
     def report(self) -> dict[str, Any]:
-        """How many there are, and what they take."""
+        """Number of clips and pictures, and their size."""
         return {"written": self.written, "failed": self.failed, "bytes": self._files.size}
 
     def _shown(self, inferred: Inferred) -> Image:
-        """The frame's picture; where classes are hidden, a copy without them."""
+        """The frame's picture; a copy without hidden classes, if there are any."""
         image = inferred.frame.image
         if self._hide is None:
             return image
@@ -191,7 +191,7 @@ class Clips:
         return image
 
     def _picture(self, events: Sequence[Event], inferred: Inferred) -> str | None:
-        """Write the frame with the boxes that its events are about; where it is."""
+        """Write the frame with the boxes of its events; returns its path."""
         image = self._shown(inferred)
         image = image.copy() if self._hide is None else image
         about = {number for event in events for number in event.tracks}
@@ -215,7 +215,7 @@ class Clips:
         return str(path)
 
     def _clip(self, event: Event, state: _Source) -> str | None:
-        """Have an event be in a clip; where that will be."""
+        """Put an event in a clip; returns the clip's path."""
         after = event.frame_time + self._settings.after
         lasts = event.way is None and event.kind != "dwell"
         if event.began is not None:
@@ -267,7 +267,7 @@ class Clips:
         return self._settings.folder / event.time[:10] / f"{event.id}{suffix}"
 
     def _tidy(self, state: _Source) -> None:
-        """Let go of clips that are finished."""
+        """Release finished clips."""
         for writer in [w for w in state.open if w.done]:
             state.open.remove(writer)
             self._judge(writer)
@@ -285,13 +285,13 @@ class Clips:
 
 
 class _Source:
-    """What is kept of one source.
+    """State of one source.
 
     Attributes:
-        own: Its own packets are in the ring; else its frames, as JPEG.
-        rows: Of the frames that the ring's packets show.
+        own: The ring has its own packets; otherwise its frames, as JPEG.
+        rows: Rows of the frames in the ring.
         open: Clips that are being written.
-        lasting: By the id of what lasts, the clip in which it began.
+        lasting: By id of a lasting event, the clip in which it began.
     """
 
     def __init__(self, info: SourceInfo, ring: PacketRing, own: bool) -> None:
@@ -303,7 +303,7 @@ class _Source:
             ring.begin(Part(None, None, "mjpeg", 0.0), live=info.live)
 
     def keep(self, time: float, image: Image) -> None:
-        """Take a frame in the place of packets."""
+        """Store a frame instead of packets."""
         good, encoded = cv2.imencode(".jpg", image, _FRAME)
         if good:
             data = encoded.tobytes()

@@ -1,4 +1,4 @@
-"""Whether a run does what it is for: frames come, and come out."""
+"""Health of a run: whether frames come in and out."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from livevision.runtime.run import Run
 
 READY_S = 10.0
-"""A source without a frame for so long is not ready."""
+"""Seconds without a frame until a source is not ready."""
 
 HEALTHY_S = 60.0
-"""A run without any frame for so long is not healthy."""
+"""Seconds without any frame until a run is not healthy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a run does.
+    """The health of a run.
 
     Attributes:
         healthy: Frames came out within ``HEALTHY_S``, or none is to come.
         ready: Every source that is not paused gave a frame within ``READY_S``.
-        moving: What comes in also comes out: false where the run itself is stuck, and not where its
+        moving: Captured frames are also delivered: false if the run itself is stuck, but not if its
             sources are silent.
         live: Sources that gave a frame within ``READY_S``.
-        wanted: Sources that are watched and not paused.
-        why: What is wrong, in one line without names of sources; "" for nothing.
+        wanted: Sources that are not removed or paused.
+        why: The problem in one line, without names of sources; "" for none.
     """
 
     healthy: bool
@@ -48,10 +48,10 @@ class _Seen:
 
 
 class Health:
-    """Judges a run by its counters. May be asked on any thread.
+    """Judges a run by its counters. Thread-safe.
 
     Args:
-        run: It.
+        run: The run.
     """
 
     def __init__(self, run: Run) -> None:
@@ -60,7 +60,7 @@ class Health:
         self._seen: dict[int, _Seen] = {}
 
     def look(self) -> Verdict:
-        """Judge the run at this moment; asked at least every few seconds."""
+        """The current verdict; call it at least every few seconds."""
         now = time.monotonic()
         with self._lock:
             wanted = [n for n in self._run.watched if not self._run.controls.paused(n)]
@@ -90,7 +90,7 @@ class Health:
         row = self._run.meter.row(source) or {"frames_in": 0, "frames_out": 0}
         known = self._seen.get(source)
         if known is None:
-            # A source counts as silent from when it was first looked at, less what is granted.
+            # A source counts as silent from when it was first seen, less the tolerance.
             known = self._seen[source] = _Seen(came=now, left=now - READY_S)
         if row["frames_in"] != known.frames_in:
             known.frames_in, known.came = row["frames_in"], now

@@ -1,4 +1,4 @@
-"""Recordings that are begun and ended while a run goes on, of the annotated picture."""
+"""Recordings of the annotated picture, started and stopped during a run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SUFFIX = ".mp4"
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording that goes on, or has come to its end.
+    """A recording in progress or ended.
 
     Attributes:
-        file: Where it is written.
-        since: ``time.monotonic()`` when it began.
-        error: What ended it before it was to end; "" for nothing.
+        file: Its file.
+        since: ``time.monotonic()`` when it started.
+        error: What ended it early; "" for nothing.
     """
 
     file: Path
@@ -36,15 +36,15 @@ class Recording:
 
 
 class Recordings:
-    """The recordings of a run, one of a source at a time. Every method may be called on any thread.
+    """The recordings of a run, at most one per source. Every method is thread-safe.
 
-    What goes wrong with a recording ends that recording alone.
+    An error of a recording ends only that recording.
 
     Args:
-        folder: Where they are written; made when the first one begins.
-        options: How.
-        meter: Counts what is written.
-        stopping: Whether the run has been told to end.
+        folder: Folder of the recordings; created for the first one.
+        options: Options of the sinks.
+        meter: Counts the frames written.
+        stopping: Whether the run is stopping.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class Recordings:
         self._ending: list[Outlet] = []
 
     def start(self, source: int, name: str, info: SourceInfo) -> Recording:
-        """Begin to record a source.
+        """Start recording a source.
 
         Args:
             source: Its position.
-            name: Its name, after which the file is called.
-            info: What is known of it.
+            name: Its name, which the file gets.
+            info: What it reports of itself.
 
         Raises:
-            UsageError: It is recorded already.
-            OutputError: The file cannot be made.
+            UsageError: It is being recorded already.
+            OutputError: The file cannot be created.
         """
         with self._lock:
             if self._going_on(source):
@@ -82,7 +82,7 @@ class Recordings:
                 raise OutputError(f"cannot make {self.folder}: {error.strerror}") from None
             path = self._free(name)
             kind = registry.resolve(registry.SINKS, "video_file", "kind of output")
-            # What a file holds beside its pictures goes to the outputs that it was opened for.
+            # The file's other streams go to the outputs that it was opened for.
             plain = replace(info, extras=None)
             outlet = Outlet(
                 str(path),
@@ -97,7 +97,7 @@ class Recordings:
             return self._told[source]
 
     def stop(self, source: int) -> Recording | None:
-        """End the recording of a source, once what waits is written; None where there is none."""
+        """Stop recording a source, after its queued frames; None if there is no recording."""
         with self._lock:
             outlet = self._outlets.pop(source, None)
             told = self._told.pop(source, None)
@@ -111,7 +111,7 @@ class Recordings:
         return replace(told, error="" if outlet.error is None else _line(outlet.error))
 
     def source_ended(self, source: int) -> None:
-        """No frame of a source follows: its recording is finished in the background."""
+        """The source has ended: finish its recording in the background."""
         with self._lock:
             outlet = self._outlets.pop(source, None)
             self._told.pop(source, None)
@@ -121,7 +121,7 @@ class Recordings:
             outlet.end()
 
     def of(self, source: int) -> Recording | None:
-        """The recording of a source, also one that failed; None where there is none."""
+        """The recording of a source, also a failed one; None without one."""
         with self._lock:
             told, outlet = self._told.get(source), self._outlets.get(source)
         if told is None or outlet is None or outlet.error is None:
@@ -129,12 +129,12 @@ class Recordings:
         return replace(told, error=_line(outlet.error))
 
     def outlets(self, source: int) -> list[Outlet]:
-        """Where the frames of a source are to be put beside its outputs."""
+        """Further outlets for the frames of a source, besides its outputs."""
         outlet = self._outlets.get(source)
         return [] if outlet is None or outlet.error is not None else [outlet]
 
     def close(self) -> None:
-        """End all of them, and wait until the files are finished."""
+        """Stop all recordings, and wait until the files are finished."""
         for source in list(self._outlets):
             self.stop(source)
         for outlet in list(self._ending):
@@ -145,7 +145,7 @@ class Recordings:
         return outlet is not None and outlet.error is None
 
     def _free(self, name: str) -> Path:
-        """A file that is not there, called after a source and the time."""
+        """An unused file name from a source and the time."""
         stem = re.sub(r"[^\w.-]+", "-", Path(name).stem if "://" not in name else name)
         stem = stem.strip("-.")[-80:].strip("-.") or "source"
         start = f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -1,4 +1,4 @@
-"""Settings that are read again while a run goes on: what can change does, what cannot is told."""
+"""Reloads settings during a run: applies what can change, reports what cannot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIVE = ("conf", "iou", "classes")
-"""Settings, of the run and of a source, that change at once."""
+"""Settings of the run and of a source that change at once."""
 
 _OF_RUN = (*LIVE, "scene", "sources")
 _LIVE_OF_SOURCE = (*LIVE, "paused", "scene")
@@ -27,13 +27,13 @@ _LIVE_OF_SOURCE = (*LIVE, "paused", "scene")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of the last reading.
+    """The result of reloading.
 
     Attributes:
-        at: ``time.time()`` of it; None before the first.
-        error: Why nothing was changed; "" where it was read well.
-        done: How often it was read well.
-        failed: How often not.
+        at: ``time.time()`` of the last reload; None before the first.
+        error: Why nothing was changed; "" if it succeeded.
+        done: Number of successful reloads.
+        failed: Number of failed ones.
     """
 
     at: float | None = None
@@ -43,15 +43,16 @@ class Outcome:
 
 
 class Reloading:
-    """Reads the settings of a run again, and changes what differs from what was read before.
+    """Reads the settings of a run again and applies the differences.
 
-    What was changed or added on a page stays, unless the file says something new of it.
+    What was changed or added on the page stays, unless the file changes it.
 
     Args:
-        run: It.
-        read: Reads the settings; None where there is no file to read.
+        run: The run.
+        read: Reads the settings; None if there is no file.
 
     Attributes:
+        outcome: The last result.
         outcome: Of the last time.
     """
 
@@ -66,11 +67,11 @@ class Reloading:
 
     @property
     def possible(self) -> bool:
-        """Whether there is something to read."""
+        """Whether there is a file to read."""
         return self._read is not None
 
     def __call__(self) -> Outcome:
-        """Read them now. An error changes nothing, and is told."""
+        """Reload now. An error changes nothing, and is logged."""
         if self._read is None:
             return self.outcome
         with self._lock:
@@ -88,7 +89,7 @@ class Reloading:
             return self.outcome
 
     def _apply(self, after: Settings) -> None:
-        """Change what differs, or nothing where something of it cannot be."""
+        """Apply the differences, or none if one of them is not allowed."""
         before, run = self._before, self._run
         run_scene = None if after.scene is None else read_scene(after.scene)
         scenes: dict[str | None, Scene | None] = {
@@ -138,7 +139,7 @@ class Reloading:
 
 
 def _needs_opening(old: SourceSettings, new: SourceSettings) -> bool:
-    """Whether a source has to be opened anew for what changed."""
+    """Whether a change requires reopening the source."""
     return any(
         getattr(old, name) != getattr(new, name)
         for name in type(new).model_fields
@@ -149,7 +150,7 @@ def _needs_opening(old: SourceSettings, new: SourceSettings) -> bool:
 def _changed(
     before: Settings, after: Settings, old: SourceSettings | None, new: SourceSettings | None
 ) -> dict[str, Any]:
-    """Settings of a source that the files say differently, with their new values."""
+    """Changed settings of a source, with their new values."""
     found: dict[str, Any] = {}
     for name in LIVE:
         was, now = _of(before, old, name), _of(after, new, name)

@@ -1,6 +1,6 @@
-"""A run as a service of systemd: it says when it is ready, that it is alive, and how it does.
+"""A run as a systemd service: reports readiness, liveness and status.
 
-See sd_notify(3); nothing happens where ``NOTIFY_SOCKET`` is not set.
+See sd_notify(3); does nothing if ``NOTIFY_SOCKET`` is not set.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _EVERY_S = 2.0
 
 
 class Service:
-    """Tells systemd of a run, for as long as the context lasts.
+    """Notifies systemd of a run's state, while the context lasts.
 
-    ``READY`` comes once the nets are loaded, not with the first frame: a camera that is off must
-    not fail the unit. ``WATCHDOG`` comes as long as what comes in also comes out.
+    ``READY`` is sent once the nets are loaded, not with the first frame: a camera that is off must
+    not fail the unit. ``WATCHDOG`` is sent as long as captured frames are delivered.
 
     Args:
-        run: It.
-        health: What judges it.
+        run: The run.
+        health: Judges it.
     """
 
     def __init__(self, run: Run, health: Health) -> None:
@@ -54,17 +54,17 @@ class Service:
             self.tell("STOPPING=1")
 
     def reloading(self) -> None:
-        """The settings are read again; ``reloaded`` follows."""
+        """The settings are being reloaded; ``reloaded`` follows."""
         self.tell(
             f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
         )
 
     def reloaded(self, words: str) -> None:
-        """They were read, or not."""
+        """They were reloaded, or not."""
         self.tell(f"READY=1\nSTATUS={words}")
 
     def tell(self, message: str) -> None:
-        """Send a message; what cannot be sent is let be."""
+        """Send a message; failures are ignored."""
         if not self._address:
             return
         # A leading @ is Linux's abstract namespace.
@@ -96,7 +96,7 @@ class Service:
 
     @staticmethod
     def _watchdog_s() -> float:
-        """Seconds within which systemd wants to hear; much, where it does not."""
+        """Seconds between watchdog messages; large without a watchdog."""
         asked, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
         if not asked.isdecimal() or (pid and pid != str(os.getpid())):
             return 60.0

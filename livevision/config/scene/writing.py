@@ -1,4 +1,4 @@
-"""Lines and zones written back into the YAML that they came from, with its comments and order."""
+"""Writes lines and zones back to their YAML file, keeping its comments and order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from livevision.files import whole
 
 Corners = Sequence[Sequence[float]]
 
-_DIGITS = 4  # of a fraction: a third of a pixel of 4K
+_DIGITS = 4  # of a fraction: a third of a pixel in 4K
 _writing = threading.Lock()
 
 
@@ -28,25 +28,25 @@ def write_shapes(
     *,
     within: Sequence[str] = (),
 ) -> Scene:
-    """Set the points of zones and lines in a YAML file, and leave all else as it is.
+    """Set the points of zones and lines in a YAML file; everything else stays.
 
-    What a zone has beside its points stays, such as its classes. The file is replaced whole, or
-    stays as it was. Safe from any thread.
+    Other settings of a zone, such as its classes, stay. The file is replaced atomically, or stays
+    as it was. Safe from any thread.
 
     Args:
         file: A scene, or a file of ``--config``.
-        zones, lines: By name the new corners, as fractions of the picture or in pixels; None takes
-            the zone or line away. Others stay.
-        ignore: The regions that are ignored, in the place of those there; None leaves them.
-        within: Where in the file the scene stands, by keys, as ("sources", "door"); nothing where
-            the file is a scene.
+        zones, lines: New corners by name, as fractions of the picture or in pixels; None removes
+            the zone or line. Others stay.
+        ignore: New ignored regions, replacing the present ones; None leaves them.
+        within: Keys that lead to the scene in the file, as ("sources", "door"); empty if the file
+            is a scene.
 
     Returns:
-        The scene as it is written now.
+        The scene as written.
 
     Raises:
-        UsageError: The file cannot be read or written, has no such place, or what would be written
-            is no scene: a shape is none, or a rule needs what was to be taken away.
+        UsageError: The file cannot be read or written, has no such keys, or the result would not be
+            a valid scene: a shape is invalid, or a rule needs what was removed.
         ModelError: ruamel.yaml is not installed.
     """
     with _writing:
@@ -79,7 +79,7 @@ def _changed(
     ignore: Sequence[Corners] | None,
     within: Sequence[str],
 ) -> tuple[str, Scene]:
-    """The text of the file as it shall be, and the scene in it."""
+    """The new text of the file, and its scene."""
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
@@ -110,7 +110,7 @@ def _changed(
 
 
 def _place(content: Any, within: Sequence[str], file: Path) -> Any:
-    """The mapping that holds the scene."""
+    """The mapping with the scene."""
     place = content
     for key in within:
         if not isinstance(place, Mapping) or key not in place:
@@ -130,7 +130,7 @@ def _place(content: Any, within: Sequence[str], file: Path) -> Any:
 
 
 def _set(yaml: Any, place: Any, part: str, name: str, corners: Corners | None, file: Path) -> None:
-    """Set, add or take away one shape."""
+    """Set, add or remove one shape."""
     if corners is None:
         if name not in (place.get(part) or ()):
             raise UsageError(f"{file}: {unknown(part[:-1], name, map(str, place.get(part) or ()))}")
@@ -146,7 +146,7 @@ def _set(yaml: Any, place: Any, part: str, name: str, corners: Corners | None, f
 
 
 def _flow(yaml: Any, corners: Corners) -> Any:
-    """Points as ``[[0.1, 0.2], …]``, of which fractions have four digits."""
+    """Points as ``[[0.1, 0.2], …]``; fractions have four digits."""
     pixels = any(number > 1 for point in corners for number in point)
     listed = yaml.seq()
     for point in corners:
@@ -162,7 +162,7 @@ def _plain(number: float, pixels: bool) -> float | int:
 
 
 def _read_back(text: str, within: Sequence[str], file: Path) -> Scene:
-    """The scene in a text, by the reader that a run reads it with."""
+    """The scene in a text, read as in a run."""
     import yaml
 
     try:
