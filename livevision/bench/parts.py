@@ -180,10 +180,10 @@ def parts_of_operations(executed: Any, net: nn.Module, task: str) -> dict[str, s
 
 def _made_of(operation: Any) -> Sequence[str]:
     """Names of the exported operations that an executed one was made from."""
-    told = operation.get_rt_info()
-    if "originalLayersNames" not in told:
+    info = operation.get_rt_info()
+    if "originalLayersNames" not in info:
         return ()
-    names: str = told["originalLayersNames"].astype(str)
+    names: str = info["originalLayersNames"].astype(str)
     return names.split(",")
 
 

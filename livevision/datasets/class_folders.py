@@ -59,7 +59,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
         DataError: There are no pictures, or one is empty.
     """
     archive = _zip_of(path)
-    members, told = _in_zip(archive) if archive else _in_folder(path)
+    members, names_text = _in_zip(archive) if archive else _in_folder(path)
     splits = {split: split for split in _splits(members)}
     name, split = str(path), ""
     if splits or entry.split is not None:
@@ -73,7 +73,7 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
         raise DataError(f"{name}: no pictures in folders of classes there")
     # Classes of all splits, since a split without one of them would shift the numbers.
     folders = sorted({m.path.parts[depth] for m in members})
-    names = _names(folders, told, labels, entry)
+    names = _names(folders, names_text, labels, entry)
     table = fit_table(names, labels, entry, name)
     ours = dict(zip(folders, table.ours, strict=True))
     samples = []
@@ -124,14 +124,14 @@ def _in_zip(archive: Path) -> tuple[list[_Member], str]:
             infos = [i for i in opened.infolist() if not i.is_dir()]
             members = [_Member(PurePosixPath(i.filename), i.file_size, i.filename) for i in infos]
             tables = [m for m in members if m.path.name == "classes.txt"]
-            told = opened.read(tables[0].name).decode() if tables else ""
+            names_text = opened.read(tables[0].name).decode() if tables else ""
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise DataError(f"{archive}: cannot be read as a zip: {error}") from error
     members = sorted((m for m in members if _is_picture(m.path)), key=lambda m: m.path)
     firsts = {m.path.parts[0] for m in members}
     if len(firsts) == 1 and not is_split(*firsts) and all(len(m.path.parts) > 2 for m in members):
         members = [replace(m, path=PurePosixPath(*m.path.parts[1:])) for m in members]
-    return members, told
+    return members, names_text
 
 
 def _is_picture(path: PurePosixPath) -> bool:
@@ -140,11 +140,11 @@ def _is_picture(path: PurePosixPath) -> bool:
 
 
 def _names(
-    folders: Sequence[str], told: str, labels: Sequence[str] | None, entry: DataEntry
+    folders: Sequence[str], names_text: str, labels: Sequence[str] | None, entry: DataEntry
 ) -> list[str]:
     """The class name of each folder: the model's or the entry's, if they have one."""
     texts = {}
-    for line in told.splitlines():
+    for line in names_text.splitlines():
         folder, *text = line.split(maxsplit=1) or [""]
         texts[folder] = text[0].strip() if text else folder
     full = [texts.get(f, f) for f in folders]

@@ -196,9 +196,9 @@ def _listed_by_coco(file: Path, folders: tuple[Path, Path]) -> Pairs:
 def _names(root: Path, entry: DataEntry) -> list[str]:
     if entry.names:
         return list(entry.names)
-    told = read_names(root / "classes.txt") or read_names(root / "labels.txt")
+    listed = read_names(root / "classes.txt") or read_names(root / "labels.txt")
     file = find_yaml(root)
-    return told or (class_names(load_yaml(file), file) if file else [])
+    return listed or (class_names(load_yaml(file), file) if file else [])
 
 
 def _meaning(

@@ -117,15 +117,15 @@ def _open(path: Path, entry: DataEntry, labels: list[str] | None, default_split:
     else:
         split, file = choose_split(_files(path), entry.split, default_split, str(path))
         root = path
-    told = _load(file)
+    content = _load(file)
     name = f"{path} ({split})"
-    categories = _by_id(told, "categories", file, ("name",))
+    categories = _by_id(content, "categories", file, ("name",))
     order = sorted(categories)
     table = fit_table([str(categories[i]["name"]) for i in order], labels, entry, name)
-    images = _by_id(told, "images", file, ("file_name",))
+    images = _by_id(content, "images", file, ("file_name",))
     if not images:
         raise DataError(f"{file}: its list of images is empty")
-    of_image = _annotations_of(told, images, categories, file)
+    of_image = _annotations_of(content, images, categories, file)
     folder = _picture_folder(file, root, split, str(next(iter(images.values()))["file_name"]))
     place_of = {category: index for index, category in enumerate(order)}
     return _Opened(file, folder, name, place_of, table, images, of_image)
@@ -146,9 +146,9 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    told: dict[str, Any]
+    content: dict[str, Any]
     try:
-        told = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror}") from error
     except json.JSONDecodeError as error:
@@ -156,13 +156,13 @@ def _load(file: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: is not text in UTF-8: {error.reason}") from error
     for key in ("images", "annotations", "categories"):
-        if not isinstance(told, dict) or not isinstance(told.get(key), list):
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise DataError(f"{file}: has no list {key!r}, so it is not in COCO's format")
-    return told
+    return content
 
 
 def _by_id(
-    told: Mapping[str, Any], key: str, file: Path, needed: tuple[str, ...]
+    content: Mapping[str, Any], key: str, file: Path, needed: tuple[str, ...]
 ) -> dict[Any, dict[str, Any]]:
     """The rows of a list by id.
 
@@ -170,7 +170,7 @@ def _by_id(
         DataError: A row lacks a field, or two have the same id.
     """
     rows: dict[Any, dict[str, Any]] = {}
-    for number, row in enumerate(told[key]):
+    for number, row in enumerate(content[key]):
         for field in ("id", *needed):
             if not isinstance(row, dict) or field not in row:
                 raise DataError(f"{file}: {key}[{number}] has no {field!r}")
@@ -181,7 +181,7 @@ def _by_id(
 
 
 def _annotations_of(
-    told: Mapping[str, Any],
+    content: Mapping[str, Any],
     images: Mapping[Any, Any],
     categories: Mapping[Any, Any],
     file: Path,
@@ -192,7 +192,7 @@ def _annotations_of(
         DataError: A field is missing, or an image or category does not exist.
     """
     of_image: dict[Any, list[dict[str, Any]]] = {i: [] for i in images}
-    for number, row in enumerate(told["annotations"]):
+    for number, row in enumerate(content["annotations"]):
         if not isinstance(row, dict):
             raise DataError(f"{file}: annotations[{number}] has no fields")
         place = _place(file, row, number)
@@ -240,11 +240,11 @@ def _sample(
     if not path.is_file():
         raise DataError(f"{file}: image {image['id']}: the picture {path} is missing")
     size = picture_size(path)
-    told = (image.get("width"), image.get("height"))
-    if None not in told and told != size:
+    stated = (image.get("width"), image.get("height"))
+    if None not in stated and stated != size:
         raise DataError(
             f"{file}: image {image['id']}: {path.name} is {size[0]}x{size[1]}, "
-            f"not {told[0]}x{told[1]}"
+            f"not {stated[0]}x{stated[1]}"
         )
     boxes = BoxList(*size, table, flat)
     known = {str(category): place for category, place in place_of.items()}
@@ -271,15 +271,15 @@ def _scores(row: Mapping[str, Any], known: Mapping[str, int]) -> dict[int, float
     Raises:
         DataError: They are not scores, or a category does not exist.
     """
-    told = row.get("scores")
-    if told is None:
+    scores = row.get("scores")
+    if scores is None:
         return None
     if (
-        not isinstance(told, dict)
-        or not told.keys() <= known.keys()
-        or not all(isinstance(v, int | float) and 0 <= v <= 1 for v in told.values())
+        not isinstance(scores, dict)
+        or not scores.keys() <= known.keys()
+        or not all(isinstance(v, int | float) and 0 <= v <= 1 for v in scores.values())
     ):
         raise DataError(
-            f"{row['place']}: scores are {told}; they take {{category id: score from 0 to 1}}"
+            f"{row['place']}: scores are {scores}; they take {{category id: score from 0 to 1}}"
         )
-    return {known[category]: float(score) for category, score in told.items()}
+    return {known[category]: float(score) for category, score in scores.items()}

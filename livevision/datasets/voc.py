@@ -119,10 +119,10 @@ def _sample(
 ) -> BoxSample:
     # The picture of the same name first: the name inside may be from another machine.
     folders = [*folders, file.parent, file.parent.parent / "images"]
-    told = root.text_of("filename")
-    picture = find_picture(file.stem, folders) or find_picture(told, folders)
+    stated = root.text_of("filename")
+    picture = find_picture(file.stem, folders) or find_picture(stated, folders)
     if picture is None:
-        raise DataError(f"{file}: its picture {told or file.stem!r} is missing")
+        raise DataError(f"{file}: its picture {stated or file.stem!r} is missing")
     width, height = picture_size(picture)
     _check_size(file, root, picture, (width, height))
     boxes = BoxList(width, height, table, flat)
@@ -144,13 +144,13 @@ def _sample(
 
 
 def _check_size(file: Path, root: Element, picture: Path, size: tuple[int, int]) -> None:
-    told = root.find("size")
-    if told is None or not told.text_of("width").isdecimal():
+    stated = root.find("size")
+    if stated is None or not stated.text_of("width").isdecimal():
         return
-    written = tuple(int(_number(file, told, key)) for key in ("width", "height"))
+    written = tuple(int(_number(file, stated, key)) for key in ("width", "height"))
     if written not in ((0, 0), size):
         raise DataError(
-            f"{file}:{told.line}: {picture.name} is {size[0]}x{size[1]}, "
+            f"{file}:{stated.line}: {picture.name} is {size[0]}x{size[1]}, "
             f"not {written[0]}x{written[1]}"
         )
 

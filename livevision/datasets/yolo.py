@@ -61,12 +61,12 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     file = path if path.is_file() else find_yaml(path)
     if file is None:
         raise DataError(f"{path}: there is no data.yaml with the names of the classes")
-    told = load_yaml(file)
-    names = class_names(told, file)
-    split, given = choose_split(_available(told), entry.split, default_split, str(file))
+    content = load_yaml(file)
+    names = class_names(content, file)
+    split, given = choose_split(_available(content), entry.split, default_split, str(file))
     name = f"{path} ({split})"
     table = fit_table(names, labels, entry, name)
-    pictures = [p for item in _listed(given, split, file) for p in _pictures(item, told, file)]
+    pictures = [p for item in _listed(given, split, file) for p in _pictures(item, content, file)]
     pictures = list(dict.fromkeys(pictures))
     if not pictures:
         raise DataError(f"{file}: {split}: {given}: no pictures there")
@@ -85,9 +85,9 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
     return DataSet("detect", list(table.labels), samples, table.marked, name)
 
 
-def _available(told: Mapping[str, Any]) -> dict[str, Any]:
+def _available(content: Mapping[str, Any]) -> dict[str, Any]:
     """The value of each split in a data.yaml."""
-    return {key: told[key] for key in told if key in _SPLITS and told[key]}
+    return {key: content[key] for key in content if key in _SPLITS and content[key]}
 
 
 def load_yaml(file: Path) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def load_yaml(file: Path) -> dict[str, Any]:
         DataError: It is not YAML, or has no fields.
     """
     try:
-        told = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read: {error}") from error
     except yaml.MarkedYAMLError as error:
@@ -105,18 +105,18 @@ def load_yaml(file: Path) -> dict[str, Any]:
         raise DataError(f"{file}:{line}: {error.problem}") from error
     except yaml.YAMLError as error:
         raise DataError(f"{file}: {error}") from error
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise DataError(f"{file}: has no fields; it takes names, and a folder for each split")
-    return told
+    return content
 
 
-def class_names(told: Mapping[str, Any], file: Path) -> list[str]:
+def class_names(content: Mapping[str, Any], file: Path) -> list[str]:
     """The names of the classes, in the order of their numbers.
 
     Raises:
         DataError: There are none, their numbers have gaps, or `nc` differs from their count.
     """
-    names = told.get("names")
+    names = content.get("names")
     if isinstance(names, dict):
         try:
             numbered = {int(number): str(name) for number, name in names.items()}
@@ -127,7 +127,7 @@ def class_names(told: Mapping[str, Any], file: Path) -> list[str]:
         names = [numbered[i] for i in range(len(numbered))]
     if not isinstance(names, list) or not names:
         raise DataError(f"{file}: names: takes a list of class names")
-    count = told.get("nc", len(names))
+    count = content.get("nc", len(names))
     if count != len(names):
         raise DataError(f"{file}: nc is {count}, and there are {len(names)} names")
     return [str(name) for name in names]
@@ -149,13 +149,13 @@ def _listed(given: Any, split: str, file: Path) -> list[str]:
     return items
 
 
-def _pictures(item: str, told: Mapping[str, Any], file: Path) -> list[Path]:
+def _pictures(item: str, content: Mapping[str, Any], file: Path) -> list[Path]:
     """The pictures of one folder or list.
 
     Raises:
         DataError: It does not exist, or a listed picture does not.
     """
-    place = _resolve(item, told, file)
+    place = _resolve(item, content, file)
     if place.is_dir():
         inside = place / "images"
         found = pictures_in(place, deep=True)
@@ -166,7 +166,7 @@ def _pictures(item: str, told: Mapping[str, Any], file: Path) -> list[Path]:
         if not line.strip():
             continue
         # As in other tools, a line that begins with ./ is relative to the list.
-        bases = (place.parent, _base(told, file), file.parent)
+        bases = (place.parent, _base(content, file), file.parent)
         path = next((b / line.strip() for b in bases if (b / line.strip()).is_file()), None)
         if path is None:
             raise DataError(f"{place}:{number}: the picture {line.strip()!r} is missing")
@@ -174,19 +174,19 @@ def _pictures(item: str, told: Mapping[str, Any], file: Path) -> list[Path]:
     return pictures
 
 
-def _base(told: Mapping[str, Any], file: Path) -> Path:
+def _base(content: Mapping[str, Any], file: Path) -> Path:
     """The base folder of the paths in a data.yaml."""
-    base = file.parent / str(told.get("path") or ".")
+    base = file.parent / str(content.get("path") or ".")
     # Many files contain a path of the machine they were written on.
     return base if base.is_dir() else file.parent
 
 
-def _resolve(item: str, told: Mapping[str, Any], file: Path) -> Path:
+def _resolve(item: str, content: Mapping[str, Any], file: Path) -> Path:
     # "../train/images" beside a folder train is an export of a well-known tool.
     shorter = item
     while shorter.startswith("../"):
         shorter = shorter[3:]
-    candidates = [_base(told, file) / item, file.parent / item, file.parent / shorter]
+    candidates = [_base(content, file) / item, file.parent / item, file.parent / shorter]
     for place in candidates:
         if place.exists():
             return place

@@ -41,9 +41,9 @@ class CudaDevice:
             raise UsageError(f"device {asked!r}: no such CUDA device ({found}); use --device cpu")
         self._freeing: list[tuple[Any, Any]] = []
         self.use()
-        told = _done(runtime.cudaGetDeviceProperties(self._index))
-        self.name = told.name.decode().rstrip("\0")
-        self.capability = f"{told.major}.{told.minor}"
+        properties = _done(runtime.cudaGetDeviceProperties(self._index))
+        self.name = properties.name.decode().rstrip("\0")
+        self.capability = f"{properties.major}.{properties.minor}"
 
     def __str__(self) -> str:
         return f"cuda:{self._index}"

@@ -94,16 +94,18 @@ def _of_onnx(path: Path) -> dict[str, str]:
 def _of_tensorrt(path: Path) -> dict[str, str]:
     beside = path.with_suffix(".json")
     try:
-        told = json.loads(beside.read_bytes())
+        content = json.loads(beside.read_bytes())
     except FileNotFoundError as error:
         raise ModelError(
             f"{str(path)!r} needs its description beside it: there is no {beside.name}"
         ) from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{str(beside)!r} describes no plan of TensorRT: {error}") from error
-    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(value, str) for value in content.values()
+    ):
         raise ModelError(f"{str(beside)!r} describes no plan of TensorRT")
-    return told
+    return content
 
 
 def _of_openvino(path: Path) -> dict[str, str]:
@@ -119,7 +121,7 @@ def _of_openvino(path: Path) -> dict[str, str]:
     try:
         if start < 0 or not text.rstrip().endswith(b"</net>"):
             raise ElementTree.ParseError("no <net> to its end")
-        told = ElementTree.fromstring(text[start : end + len(b"</rt_info>")])
+        root = ElementTree.fromstring(text[start : end + len(b"</rt_info>")])
     except ElementTree.ParseError as error:
         raise ModelError(f"{str(path)!r}: not an OpenVINO file, or cut short ({error})") from error
-    return {entry.tag: entry.get("value", "") for entry in told.iterfind(f"{GROUP}/*")}
+    return {entry.tag: entry.get("value", "") for entry in root.iterfind(f"{GROUP}/*")}

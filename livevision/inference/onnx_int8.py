@@ -51,7 +51,7 @@ def quantise(
             return None if batch is None else dict(batch)
 
     model = onnx.load(graph)
-    told = list(model.metadata_props)
+    metadata = list(model.metadata_props)
     name_nodes(model)
     model = _with_initializers(model)
     net = net_of(model)
@@ -92,7 +92,7 @@ def quantise(
     if symmetric:
         _quantise_behind_activations(quantised)
     del quantised.metadata_props[:]
-    quantised.metadata_props.extend(told)
+    quantised.metadata_props.extend(metadata)
     onnx.save(quantised, output)
 
 

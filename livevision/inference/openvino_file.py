@@ -25,20 +25,20 @@ def read_graph(path: Path) -> ov.Model:
 
 
 def write_graph(
-    model: ov.Model, told: Mapping[str, str], output: Path, *, half: bool = False
+    model: ov.Model, description: Mapping[str, str], output: Path, *, half: bool = False
 ) -> None:
     """Write a graph with its description; both files appear when they are complete.
 
     Args:
         model: The graph; its ``rt_info`` is modified.
-        told: The description, by the keys of ``description``.
+        description: The description, by the keys of ``description``.
         output: The .xml file.
         half: Store weights as float16, half the size; they are computed in fp32.
 
     Raises:
         OutputError: The files cannot be written.
     """
-    for key, value in told.items():
+    for key, value in description.items():
         model.set_rt_info(value, [GROUP, key])
     try:
         with whole(output) as part:

@@ -54,8 +54,8 @@ def build_plan(files: ModelFiles, precision: str) -> bytes:
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(text):
-        told = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
-        raise ModelError(f"TensorRT {trt.__version__} cannot read the graph of {name}: {told}")
+        errors = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+        raise ModelError(f"TensorRT {trt.__version__} cannot read the graph of {name}: {errors}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE)
     # TF32 has the mantissa of fp16, and fp32 was requested.

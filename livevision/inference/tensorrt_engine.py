@@ -151,7 +151,7 @@ class _Place:
 def write_engine(
     files: ModelFiles,
     precision: str,
-    told: Mapping[str, str],
+    description: Mapping[str, str],
     output: Path,
     device: str = "cuda",
 ) -> None:
@@ -163,7 +163,7 @@ def write_engine(
     Args:
         files: The model; ``graph`` is the .onnx file.
         precision: "fp32", "fp16" of a graph in fp32, or "int8" of one in int8.
-        told: The description, by the keys of ``description``.
+        description: The description, by the keys of ``description``.
         output: The .engine file.
         device: "cuda" or "cuda:N".
 
@@ -175,7 +175,7 @@ def write_engine(
     gpu = CudaDevice(device)
     try:
         plan = build_plan(files, precision)
-        described = json.dumps({**told, **_place_of(gpu)}, ensure_ascii=False, indent=1)
+        described = json.dumps({**description, **_place_of(gpu)}, ensure_ascii=False, indent=1)
     finally:
         gpu.close()
     write_whole(output.with_suffix(".json"), described.encode())
@@ -214,11 +214,11 @@ def _stored_plan(path: Path, gpu: CudaDevice, logger: Logger) -> Any:
     """
     from livevision.inference.description import read_description
 
-    told, here = read_description(path), _place_of(gpu)
-    if any(told.get(key) != value for key, value in here.items()):
+    stored, here = read_description(path), _place_of(gpu)
+    if any(stored.get(key) != value for key, value in here.items()):
         raise ModelError(
-            f"{str(path)!r} was built for {_place_text(told)}; this is {_place_text(here)}. Export "
-            "it again on this machine, or use the .onnx file, which runs everywhere"
+            f"{str(path)!r} was built for {_place_text(stored)}; this is {_place_text(here)}. "
+            "Export it again on this machine, or use the .onnx file, which runs everywhere"
         )
     loaded = load_plan(path.read_bytes(), logger)
     if loaded is None:
@@ -230,9 +230,9 @@ def _place_of(gpu: CudaDevice) -> dict[str, str]:
     return {"gpu": gpu.name, "capability": gpu.capability, "tensorrt": str(trt.__version__)}
 
 
-def _place_text(told: Mapping[str, str]) -> str:
-    gpu, capability = told.get("gpu", "an unknown GPU"), told.get("capability", "?")
-    return f"{gpu} ({capability}) with TensorRT {told.get('tensorrt', '?')}"
+def _place_text(described: Mapping[str, str]) -> str:
+    gpu, capability = described.get("gpu", "an unknown GPU"), described.get("capability", "?")
+    return f"{gpu} ({capability}) with TensorRT {described.get('tensorrt', '?')}"
 
 
 def _file_name(files: ModelFiles, precision: str, gpu: CudaDevice) -> str:
@@ -243,8 +243,8 @@ def _file_name(files: ModelFiles, precision: str, gpu: CudaDevice) -> str:
     except OSError as error:
         raise ModelError(f"{str(files.graph)!r}: {error.strerror}") from error
     # With livevision's version, since it changes graphs on their way to TensorRT.
-    told = json.dumps([_place_of(gpu), precision, __version__], sort_keys=True).encode()
-    key = hashlib.sha256(told + graph).hexdigest()[:16]
+    made_for = json.dumps([_place_of(gpu), precision, __version__], sort_keys=True).encode()
+    key = hashlib.sha256(made_for + graph).hexdigest()[:16]
     where = re.sub(r"[^A-Za-z0-9]+", "-", f"{gpu.name} {gpu.capability}").strip("-")
     size = "x".join(map(str, files.input_size))
     return f"{files.name}-{size}-{precision}-{where}-trt{trt.__version__}-{key}.engine"

@@ -42,11 +42,11 @@ class Journal:
         if not self._path.exists():
             _check_empty(folder)
         lines = self._path.read_bytes().splitlines(keepends=True) if self._path.exists() else []
-        told = _parsed(lines[0]) if lines else None
-        if told is None:
+        header = _parsed(lines[0]) if lines else None
+        if header is None:
             put(self._path, json.dumps({"settings": settings}, ensure_ascii=False) + "\n")
         else:
-            _check_same(folder, told.get("settings", {}), json.loads(json.dumps(settings)))
+            _check_same(folder, header.get("settings", {}), json.loads(json.dumps(settings)))
             length = len(lines[0])
             for line in lines[1:]:
                 row = _parsed(line)
@@ -78,10 +78,10 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        told = json.loads(line)
+        row = json.loads(line)
     except ValueError:
         return None
-    return told if isinstance(told, dict) else None
+    return row if isinstance(row, dict) else None
 
 
 def _check_empty(folder: Path) -> None:

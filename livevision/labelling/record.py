@@ -70,7 +70,7 @@ class Record:
         }
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Record:
+    def of(cls, row: Mapping[str, Any]) -> Record:
         """The record from the result of `to_dict`.
 
         Raises:
@@ -84,10 +84,10 @@ class Record:
                 {int(k): float(v) for k, v in scores.items()},
                 bool(sure),
             )
-            for c, class_id, score, scores, sure in told["boxes"]
+            for c, class_id, score, scores, sure in row["boxes"]
         )
-        width, height = map(int, told["size"])
-        return cls(str(told["key"]), str(told["file"]), width, height, tuple(boxes))
+        width, height = map(int, row["size"])
+        return cls(str(row["key"]), str(row["file"]), width, height, tuple(boxes))
 
 
 def put(path: Path, data: str | bytes) -> None:

@@ -310,13 +310,13 @@ def _settings(
     files = models[0].files
     made_of = files.weights or files.graph
     try:
-        told = b"" if made_of is None else made_of.read_bytes()
+        content = b"" if made_of is None else made_of.read_bytes()
     except OSError:
-        told = b""
+        content = b""
     return {
         "source": source,
         "model": models[0].name,
-        "weights": hashlib.sha256(told).hexdigest()[:12],
+        "weights": hashlib.sha256(content).hexdigest()[:12],
         "sizes": ["x".join(map(str, model.files.input_size)) for model in models],
         "format": form,
         "classes": [models[0].labels[n] for n in numbers],

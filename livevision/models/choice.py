@@ -125,18 +125,18 @@ def _card_of_graph(path: Path, labels: str | None = None) -> ModelCard:
         from livevision.models.foreign.opening import open_foreign
 
         return open_foreign(path, labels).card()
-    told = read_description(path)
+    described = read_description(path)
     try:
-        width, height = map(int, told["input_size"].split("x"))
+        width, height = map(int, described["input_size"].split("x"))
         return ModelCard(
-            name=told["name"],
-            task=told["task"],
-            net=told["net"],
+            name=described["name"],
+            task=described["task"],
+            net=described["net"],
             input_size=(width, height),
-            labels=tuple(json.loads(told["labels"])),
-            fit=told["fit"],
-            fill=int(told["fill"]) if "fill" in told else None,
-            **json.loads(told["card"]),
+            labels=tuple(json.loads(described["labels"])),
+            fit=described["fit"],
+            fill=int(described["fill"]) if "fill" in described else None,
+            **json.loads(described["card"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{str(path)!r}: its description is broken: {error!r}") from error
@@ -184,11 +184,11 @@ def int8_file(files: ModelFiles, engine: str = "openvino") -> Path:
     """
     made_of = files.weights or files.graph
     try:
-        told = b"" if made_of is None else made_of.read_bytes()
+        content = b"" if made_of is None else made_of.read_bytes()
     except OSError as error:
         raise ModelError(f"weights {str(made_of)!r}: {error.strerror}") from error
     width, height = files.input_size
-    key = hashlib.sha256(told).hexdigest()[:12]
+    key = hashlib.sha256(content).hexdigest()[:12]
     return data_folder("int8") / f"{files.name}-{width}x{height}-{key}{_INT8_FILES[engine]}"
 
 
@@ -222,12 +222,12 @@ def in_int8(files: ModelFiles, engine: str = "openvino") -> ModelFiles:
 
 
 def _with_graph(files: ModelFiles, path: Path) -> ModelFiles:
-    told = read_description(path)
+    described = read_description(path)
     return replace(
         files,
         graph=path,
-        precision=told.get("precision", "fp32"),
-        agreement=told.get("agreement", ""),
+        precision=described.get("precision", "fp32"),
+        agreement=described.get("agreement", ""),
     )
 
 

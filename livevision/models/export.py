@@ -217,7 +217,7 @@ def traced(graph: Any, files: ModelFiles) -> Any:
 
 def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
     """The file's description, by the keys of ``livevision.inference.description``."""
-    told = {key: card.summary()[key] for key in ("params", "madds", "data", "score", "licence")}
+    facts = {key: card.summary()[key] for key in ("params", "madds", "data", "score", "licence")}
     return {
         "livevision": __version__,
         "name": files.name,
@@ -227,7 +227,7 @@ def _description(files: ModelFiles, card: ModelCard) -> dict[str, str]:
         "fit": card.fit,
         "colour_order": "BGR",
         "labels": json.dumps(list(card.labels), ensure_ascii=False),
-        "card": json.dumps(told, ensure_ascii=False),
+        "card": json.dumps(facts, ensure_ascii=False),
         "weights_sha256": _sha256(files.weights),
     }
 
@@ -305,8 +305,8 @@ def _key(files: ModelFiles, card: ModelCard, template: Path | None) -> str:
         made_of.append(_sha256(template))
     if files.batch > 1:
         made_of.append(files.batch)
-    told = json.dumps(made_of, sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    text = json.dumps(made_of, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _size(files: ModelFiles) -> str:

@@ -96,10 +96,10 @@ def _go_on(url: str, size: int, part: Path, there: int, progress: Progress) -> s
         begins = _beginning(answer.headers.get("Content-Range", ""))
         if answer.status != http.client.PARTIAL_CONTENT or begins != there:
             there = 0  # the server sends all of it
-        told = answer.headers.get("Content-Length", "")
-        if told.isdecimal() and there + int(told) != size:
+        length = answer.headers.get("Content-Length", "")
+        if length.isdecimal() and there + int(length) != size:
             raise ModelError(
-                f"{redact_uri(url)} has {there + int(told):,} bytes, not the expected "
+                f"{redact_uri(url)} has {there + int(length):,} bytes, not the expected "
                 f"{size:,}: it is another file"
             )
         try:

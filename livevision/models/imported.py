@@ -47,13 +47,13 @@ def summary(name: str) -> dict[str, Any]:
     """
     path = folder() / f"{name}.json"
     try:
-        told = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{str(path)!r}, which belongs to the model {name!r}, cannot be read: {error}; "
             "import the model again, with --overwrite"
         ) from error
-    return dict(told)
+    return dict(content)
 
 
 def check_name(name: str, taken: Mapping[str, str], overwrite: bool) -> None:
@@ -109,7 +109,7 @@ def keep(
     name: str,
     file: Path,
     description: str,
-    told: Mapping[str, Any],
+    facts: Mapping[str, Any],
     content: bytes | None = None,
 ) -> Path:
     """Keep a copy of a file under a name, replacing an existing one.
@@ -118,7 +118,7 @@ def keep(
         name: The name.
         file: The graph.
         description: Text of its YAML description.
-        told: Facts for lists, see ``summary``.
+        facts: Facts for lists, see ``summary``.
         content: Kept in place of what is in the file.
 
     Returns:
@@ -133,7 +133,7 @@ def keep(
     try:
         place.mkdir(parents=True, exist_ok=True)
         write_whole(target.with_suffix(".yaml"), description)
-        text = json.dumps(dict(told), ensure_ascii=False, indent=1)
+        text = json.dumps(dict(facts), ensure_ascii=False, indent=1)
         write_whole(target.with_suffix(".json"), text)
         for old in (place / f"{name}{suffix}" for suffix in SUFFIXES):
             if old != target:

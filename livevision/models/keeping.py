@@ -47,18 +47,18 @@ def keep_file(
     imported.check_name(name, taken, overwrite)
     opened = open_foreign(file, labels)
     card = replace(opened.card(), name=name)
-    told = card.summary() | {"weights": [f"{name}{file.suffix.lower()}"]}
-    told |= dict(zip(("params", "madds"), opened.counts(), strict=True))
+    facts = card.summary() | {"weights": [f"{name}{file.suffix.lower()}"]}
+    facts |= dict(zip(("params", "madds"), opened.counts(), strict=True))
     text = f"# {name}\n\nOf others: {opened.family or opened.description.output}"
     if pinned is None:
         text += f", imported from {file.name}.\n"
     else:
-        told |= {"data": pinned.data, "score": dict(pinned.score)}
+        facts |= {"data": pinned.data, "score": dict(pinned.score)}
         text += f", fetched from {pinned.page}.\n"
-    told["text"] = text
+    facts["text"] = text
     # One file is kept: weights beside it would stay behind.
     content = opened.content() if file.suffix.lower() == ".onnx" and has_parts(file) else None
-    return imported.keep(name, file, opened.described().to_yaml(), told, content)
+    return imported.keep(name, file, opened.described().to_yaml(), facts, content)
 
 
 def get(

@@ -109,10 +109,10 @@ def _scores_file(path: Path, classes: int) -> tuple[Path, bool]:
 
 
 def _key(*paths: Path) -> str:
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in paths:
-        told.update(path.read_bytes())
-    return told.hexdigest()[:12]
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _write_onnx(path: Path, made: Path, classes: int) -> bool:

@@ -186,12 +186,12 @@ class Model(Generic[R]):
                 )
             return
         if self._lowered or self.agreement is not None:
-            told = self.agreement or "agreement with fp32 unknown"
+            agreement = self.agreement or "agreement with fp32 unknown"
             precision = self._files.precision if self._lowered else self._precision
-            _log.info("%s in %s: %s", self.name, precision, told)
+            _log.info("%s in %s: %s", self.name, precision, agreement)
         elif self._files.outputs and self._precision not in ("auto", "fp32"):
-            told = f"{self.name} in {self._precision}: agreement with fp32 unknown"
-            _log.info(told)
+            agreement = f"{self.name} in {self._precision}: agreement with fp32 unknown"
+            _log.info(agreement)
         elif (self._engine_name, self._precision) == ("openvino", "bf16"):
             _log.info(
                 "%s in bf16: agreement with fp32 unknown; to measure it: livevision export %s "
@@ -551,11 +551,11 @@ def load(
     if name is not None and own is None:
         own = graph_file(name)
         name = name if own is None else None
-    told = None if labels is None else str(labels)
-    card = card_of(name, own, told)
-    if told is not None and card.decoder is None:
+    label_set = None if labels is None else str(labels)
+    card = card_of(name, own, label_set)
+    if label_set is not None and card.decoder is None:
         raise UsageError(
-            f"labels {told!r} were given, and model {card.name!r} has its own; labels are for "
+            f"labels {label_set!r} were given, and model {card.name!r} has its own; labels are for "
             "third-party ONNX files"
         )
     files = files_of(card, own, size, untrained)

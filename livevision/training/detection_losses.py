@@ -201,10 +201,10 @@ def _soft_entropy(logits: Tensor, shares: Tensor, match: Tensor, is_object: Tens
         match: int64 N x R, the object of each proposal.
         is_object: bool N x R; the others are background.
     """
-    told = logits.log_softmax(1)
+    log_shares = logits.log_softmax(1)
     rows = match.unsqueeze(-1).expand(-1, -1, shares.shape[2])
-    of_object = -(shares.gather(1, rows).transpose(1, 2) * told[:, 1:]).sum(1)
-    return torch.where(is_object, of_object, -told[:, 0])
+    of_object = -(shares.gather(1, rows).transpose(1, 2) * log_shares[:, 1:]).sum(1)
+    return torch.where(is_object, of_object, -log_shares[:, 0])
 
 
 def _own(codes: Tensor, labels: Tensor) -> Tensor:

@@ -73,9 +73,9 @@ class Outside:
         """
         weights = out / "best.safetensors"
         card = read_card(weights.with_suffix(".md"))
-        told = {k: float(v) for k, v in card.score.items() if k.endswith("_outside")}
-        if told:
-            return told
+        scored = {k: float(v) for k, v in card.score.items() if k.endswith("_outside")}
+        if scored:
+            return scored
         net = build(card.net, **card.net_options)
         load_weights(net, weights)
         scores = self._job.evaluate(move(net, self._group.device))

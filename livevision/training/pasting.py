@@ -76,8 +76,8 @@ class Pasting:
 
     def __str__(self) -> str:
         counts = Counter(self.labels[c] for c in self.classes).most_common()
-        told = ", ".join(f"{name} {count}" for name, count in counts)
-        return f"pasting {len(self.classes)} cut-outs ({told})"
+        listed = ", ".join(f"{name} {count}" for name, count in counts)
+        return f"pasting {len(self.classes)} cut-outs ({listed})"
 
     def __call__(
         self,

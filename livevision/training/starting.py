@@ -128,9 +128,9 @@ def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
     if len(unused) == len(tensors):
         raise UsageError(f"initial_weights {str(path)!r}: none of its tensors fits {recipe.net}")
     parts = sorted({name.split(".")[0] for name in unused})
-    told = f", {len(widened)} of them widened" if widened else ""
-    told += f"; not used: {len(unused)} of {', '.join(parts)}" if unused else ""
-    return f"began from {path}: {len(tensors) - len(unused)} tensors{told}{remark}"
+    notes = f", {len(widened)} of them widened" if widened else ""
+    notes += f"; not used: {len(unused)} of {', '.join(parts)}" if unused else ""
+    return f"began from {path}: {len(tensors) - len(unused)} tensors{notes}{remark}"
 
 
 def _other_units(path: Path, tensors: dict[str, Tensor], recipe: Recipe, net: nn.Module) -> str:

@@ -304,10 +304,10 @@ class Trainer:
 
     def _broken(self, step: int) -> str:
         recipe, kept = self.recipe, self.checkpoint
-        told = f"; {kept} is the last good checkpoint" if kept.exists() else ""
+        hint = f"; {kept} is the last good checkpoint" if kept.exists() else ""
         return (
             f"the loss or a weight is no longer a finite number at step {step} (learning rate "
-            f"{recipe.learning_rate:g}, {recipe.precision}){told}; a lower learning_rate, "
+            f"{recipe.learning_rate:g}, {recipe.precision}){hint}; a lower learning_rate, "
             "clip_norm or a longer warmup may help"
         )
 

@@ -33,13 +33,13 @@ def write(folder: Path, labels: Sequence[str], records: Sequence[Record]) -> Non
         )
         for box in record.boxes:
             annotations.append(_annotation(box, len(annotations) + 1, number))
-    told = {
+    content = {
         "info": {"description": "Labelled by a model with livevision"},
         "images": images,
         "annotations": annotations,
         "categories": [{"id": n, "name": name} for n, name in enumerate(labels, 1)],
     }
-    text = json.dumps(told, ensure_ascii=False)
+    text = json.dumps(content, ensure_ascii=False)
     put(folder / "annotations" / f"instances_{SPLIT}.json", text)
 
 

@@ -18,8 +18,8 @@ def write(folder: Path, labels: Sequence[str], records: Sequence[Record]) -> Non
     for record in records:
         lines = [_line(box, record.width, record.height) for box in record.objects]
         put(folder / "labels" / SPLIT / f"{record.stem}.txt", "".join(lines))
-    told = {SPLIT: PICTURES, "names": dict(enumerate(labels))}
-    put(folder / "data.yaml", yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
+    content = {SPLIT: PICTURES, "names": dict(enumerate(labels))}
+    put(folder / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def _line(box: Box, width: int, height: int) -> str:

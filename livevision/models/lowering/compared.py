@@ -87,7 +87,7 @@ def compared(
     files: ModelFiles,
     card: ModelCard,
     precision: str,
-    told: Mapping[str, str],
+    description: Mapping[str, str],
     lowered: Format,
     evidence: Evidence | None,
     force: bool,
@@ -108,7 +108,7 @@ def compared(
         lowered.make(calibrate if precision == "int8" else None, path)
         other = replace(files, graph=path, precision=precision)
         found = _judge(files, other, card, lowered, check, force)
-        lowered.keep(path, {**told, "agreement": "" if found is None else found.to_json()})
+        lowered.keep(path, {**description, "agreement": "" if found is None else found.to_json()})
     return found
 
 

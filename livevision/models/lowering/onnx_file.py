@@ -36,22 +36,28 @@ def write_onnx(
         evidence: Real frames.
         force: Keep the file even if it disagrees.
     """
-    files, told = with_graph(files, card, precision)
+    files, description = with_graph(files, card, precision)
     assert files.graph is not None
     graph = files.graph
 
     def make(calibrate: Frames | None, path: Path) -> None:
         make_onnx(graph, calibrate, path)
 
-    def keep(path: Path, told: Mapping[str, str]) -> None:
+    def keep(path: Path, description: Mapping[str, str]) -> None:
         import onnx
 
         model = onnx.load(path)
-        onnx.helper.set_model_props(model, dict(told))
+        onnx.helper.set_model_props(model, dict(description))
         write_files({output: model.SerializeToString()})
 
     return compared(
-        files, card, precision, told, Format("onnx", "cpu", ".onnx", make, keep), evidence, force
+        files,
+        card,
+        precision,
+        description,
+        Format("onnx", "cpu", ".onnx", make, keep),
+        evidence,
+        force,
     )
 
 

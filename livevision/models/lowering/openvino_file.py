@@ -45,11 +45,11 @@ def write_openvino(
     """
     from livevision.inference.openvino_file import read_graph, write_graph
 
-    files, told = with_graph(files, card, precision)
+    files, description = with_graph(files, card, precision)
     assert files.graph is not None
     graph = files.graph
     if precision == "fp32":
-        write_graph(read_graph(graph), told, output)
+        write_graph(read_graph(graph), description, output)
         return None
 
     def make(calibrate: Frames | None, path: Path) -> None:
@@ -62,8 +62,8 @@ def write_openvino(
 
         write_graph(quantise(read_graph(graph), calibrate.batches), {}, path)
 
-    def keep(path: Path, told: Mapping[str, str]) -> None:
-        write_graph(read_graph(path), told, output, half=precision == "fp16")
+    def keep(path: Path, description: Mapping[str, str]) -> None:
+        write_graph(read_graph(path), description, output, half=precision == "fp16")
 
     lowered = Format("openvino", "cpu", ".xml", make, keep)
-    return compared(files, card, precision, told, lowered, evidence, force)
+    return compared(files, card, precision, description, lowered, evidence, force)

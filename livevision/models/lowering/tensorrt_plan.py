@@ -43,7 +43,7 @@ def write_tensorrt(
     check_tensorrt()
     from livevision.inference.tensorrt_engine import write_engine
 
-    files, told = with_graph(files, card, precision)
+    files, description = with_graph(files, card, precision)
     assert files.graph is not None
     graph = files.graph
 
@@ -53,13 +53,13 @@ def write_tensorrt(
             quantised = path.with_suffix(".onnx")
             make_onnx(graph, calibrate, quantised, symmetric=True)
             source = replace(files, graph=quantised, precision="int8")
-        write_engine(source, precision, told, path)
+        write_engine(source, precision, description, path)
 
-    def keep(path: Path, told: Mapping[str, str]) -> None:
+    def keep(path: Path, description: Mapping[str, str]) -> None:
         import json
 
         beside = path.with_suffix(".json")
-        described = {**json.loads(beside.read_bytes()), **told}
+        described = {**json.loads(beside.read_bytes()), **description}
         text = json.dumps(described, ensure_ascii=False, indent=1).encode()
         write_files({output.with_suffix(".json"): text, output: path.read_bytes()})
 
@@ -68,9 +68,9 @@ def write_tensorrt(
         with tempfile.TemporaryDirectory(prefix="livevision-lower-") as folder:
             path = Path(folder) / "plan.engine"
             make(None, path)
-            keep(path, told)
+            keep(path, description)
         return None
-    return compared(files, card, precision, told, lowered, evidence, force)
+    return compared(files, card, precision, description, lowered, evidence, force)
 
 
 def check_tensorrt() -> None:
