@@ -129,7 +129,7 @@ def frames(
 
 
 def _stays(settings: Settings) -> bool:
-    """Whether a run goes on without sources: one with a page, unless it reads files once."""
+    """Whether a run continues without sources: with a page, unless it reads files once."""
     if page_of(settings) is None:
         return False
     return settings.loop or any(source.kind not in FILES for source in watched(settings))

@@ -115,7 +115,7 @@ class Demuxer:
         if self._by_arrival:
             at, order = time.monotonic(), None
         elif shown is None or not base:
-            return  # nobody could say when it is meant
+            return  # its time is unknown
         else:
             at = float(shown * base)
             order = None if packet.dts is None else float(packet.dts * base)

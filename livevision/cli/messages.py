@@ -65,7 +65,7 @@ def set_up(verbose: bool = False, quiet: bool = False, as_json: bool = False) ->
 
 
 def say(line: str, level: int = logging.INFO) -> None:
-    """Say a line that is no log message, in the form that ``set_up`` chose."""
+    """Print a line that is not a log message, in the format that ``set_up`` chose."""
     handlers = logging.getLogger("livevision").handlers
     if handlers and isinstance(handlers[0], _Objects):
         logging.getLogger("livevision").log(level, "%s", line)

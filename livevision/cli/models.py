@@ -161,7 +161,7 @@ def _get(words: tuple[str, ...], file: Path | None, overwrite: bool) -> None:
 
 
 def _remove(words: tuple[str, ...]) -> None:
-    """Delete models that were imported or fetched: all of them, or none where a name is wrong."""
+    """Delete imported or downloaded models: all of the given names, or none if one is wrong."""
     kept = imported.names()
     if not words:
         raise UsageError(f"give one of: livevision models remove {' | '.join(kept) or 'NAME'}")

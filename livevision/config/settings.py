@@ -256,31 +256,30 @@ class Settings(BaseModel):
 
     web_token_file: Annotated[Path | None, Flag(PAGE, "FILE")] = Field(
         default=None,
-        description="A file with the token of those who may watch and change; or the environment "
-        "variable LIVEVISION_WEB_TOKEN. Needed where the page is not on 127.0.0.1.",
+        description="File with the token for watching and control, or the environment variable "
+        "LIVEVISION_WEB_TOKEN. Required unless the page is on 127.0.0.1.",
     )
     web_watch_token_file: Annotated[Path | None, Flag(PAGE, "FILE")] = Field(
         default=None,
-        description="A file with the token of those who may watch alone; or "
-        "LIVEVISION_WEB_WATCH_TOKEN.",
+        description="File with the token for watching only, or LIVEVISION_WEB_WATCH_TOKEN.",
     )
     web_cert: Annotated[Path | None, Flag(PAGE, "FILE")] = Field(
-        default=None, description="A TLS certificate (PEM), for https://; with --web-key."
+        default=None, description="TLS certificate (PEM), for https://; needs --web-key."
     )
     web_key: Annotated[Path | None, Flag(PAGE, "FILE")] = Field(
-        default=None, description="The certificate's key (PEM)."
+        default=None, description="Key of the certificate (PEM)."
     )
     web_host: Annotated[tuple[str, ...], Flag(PAGE, "NAME")] = Field(
         default=(),
-        description="A name under which the page is reached, beside this machine's own and IP "
-        "addresses. May be repeated.",
+        description="Host name of the page, besides this machine's own and IP addresses. May be "
+        "repeated.",
     )
     web_proxy_header: Annotated[str | None, Flag(PAGE, "NAME")] = Field(
         default=None,
-        description="A header in which a reverse proxy on this machine says watch or operate.",
+        description="Header in which a reverse proxy on this machine says watch or operate.",
     )
     recordings: Annotated[Path, Flag(PAGE, "FOLDER")] = Field(
-        default=Path("recordings"), description="Where recordings begun on the page are written."
+        default=Path("recordings"), description="Folder of recordings started on the page."
     )
 
     mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(

@@ -71,7 +71,7 @@ def check_name(name: str, taken: Mapping[str, str], overwrite: bool) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r}: a name takes letters, digits and . _ - only")
     if name.lower().endswith((*SUFFIXES, ".engine", ".safetensors")):
-        raise UsageError(f"{name!r}: a name does not end as a file's does")
+        raise UsageError(f"{name!r}: a name must not end in a file suffix")
     if name in taken:
         raise UsageError(f"{name!r} is {taken[name]}; choose another name")
     if path_of(name) is not None and not overwrite:
@@ -79,10 +79,10 @@ def check_name(name: str, taken: Mapping[str, str], overwrite: bool) -> None:
 
 
 def remove(name: str) -> list[Path]:
-    """Delete a model that was kept under a name, with what belongs to it.
+    """Delete the model kept under a name, with all its files.
 
     Returns:
-        What is gone; nothing where no model was kept under it.
+        The deleted files; empty if there is no such model.
 
     Raises:
         OutputError: A file cannot be deleted.

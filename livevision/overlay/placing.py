@@ -40,19 +40,19 @@ def place(
     hidden = _hidden(room, rects)
     memory = room.memory
     before = memory.costs.get(name)
-    stands = memory.places.get(name)
-    if before is None or stands is None or before.shape != hidden.shape:
-        before, stands = hidden, None
+    chosen = memory.places.get(name)
+    if before is None or chosen is None or before.shape != hidden.shape:
+        before, chosen = hidden, None
     average = before + _FORGETTING * (hidden - before)
     # A display that covers a text must move at once, regardless of averages.
     costs = average + np.where(_on_text(room, rects), _TEXT, 0)
     best = int((costs + _liking(len(sizes), len(anchors))).argmin())
-    if stands is None or costs[stands] > costs[best] + _CLEARLY:
-        stands = best
-    memory.costs[name], memory.places[name] = average, stands
-    left, top, right, bottom = (int(v) for v in rects[stands])
+    if chosen is None or costs[chosen] > costs[best] + _CLEARLY:
+        chosen = best
+    memory.costs[name], memory.places[name] = average, chosen
+    left, top, right, bottom = (int(v) for v in rects[chosen])
     room.take(name, (left, top, right, bottom))
-    return stands // len(anchors), (left, top, right, bottom)
+    return chosen // len(anchors), (left, top, right, bottom)
 
 
 @lru_cache(maxsize=4)

@@ -145,7 +145,7 @@ class Delivery:
 
     @property
     def wants_frame(self) -> bool:
-        """Whether an output of the run looks at the frames themselves, undrawn."""
+        """Whether an output of the run reads the frames' own images, without drawings."""
         copies = [target for mine in self._of_source for target in mine]
         return any(target.target.startswith(CLEAN) for target in copies) or any(
             getattr(_sink(target.kind), "wants_frame", False) for target in self._of_run

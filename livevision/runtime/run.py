@@ -234,20 +234,20 @@ class Run:
 
     @property
     def models(self) -> Sequence[Model]:
-        """All models of the run, in the order of drawing."""
+        """All models of the run, in drawing order."""
         return self._models.models
 
     def labels(self, source: int) -> list[str]:
-        """Classes that the models of a source know, each once."""
+        """Classes of a source's models, without duplicates."""
         return list(dict.fromkeys(name for m in self._models_of(source) for name in m.labels))
 
     def use(self, settings: Settings) -> None:
-        """Take other settings, for what is opened from now on; see ``reloading``."""
+        """Replace the settings, for sources opened from now on; see ``reloading``."""
         self.settings = settings
         self.sources.use(settings)
 
     def scene_figures(self, source: int) -> dict[str, Any]:
-        """What was counted in the scene of a source so far; empty without a scene."""
+        """Counts in the scene of a source so far; empty without a scene."""
         return {} if self._analysis is None else self._analysis.figures(source)
 
     def remove(self, source: int) -> None:
@@ -416,7 +416,7 @@ class Run:
 
 
 def _clips(settings: Settings) -> Clips | None:
-    """What keeps pictures and clips of events, where that is asked for."""
+    """Saves pictures and clips of events; None if not requested."""
     if settings.clips is None:
         return None
     from livevision.runtime.clips import Clips, ClipSettings

@@ -132,7 +132,7 @@ class Sources:
         self._lives[position].closing.set()
 
     def ring(self, position: int) -> PacketRing | None:
-        """The packets of a source that has been opened; None where nobody wants them."""
+        """The packet buffer of an opened source; None if nothing needs it."""
         return self._rings.get(position)
 
     def live_settings(self, position: int) -> LiveSettings:

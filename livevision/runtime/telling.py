@@ -78,7 +78,7 @@ class Telling:
                 file.write(event)
 
     def note(self, passage: Passage) -> None:
-        """Keep a crossing or a visit, for reports."""
+        """Store a crossing or a visit, for reports."""
         if self._store is not None:
             self._store.note(passage)
 
