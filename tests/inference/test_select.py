@@ -131,7 +131,7 @@ def test_wrong_names_are_told(engine: str, device: str, precision: str, line: st
 
 
 def test_torch_runs_no_graphs() -> None:
-    with pytest.raises(UsageError, match=r"runs no \.onnx graph"):
+    with pytest.raises(UsageError, match=r"cannot run \.onnx graphs"):
         select.choose_engine("torch", "cpu", "auto", ENGINES, ".onnx")
 
 

@@ -63,7 +63,7 @@ def test_names_that_are_taken_or_none(tmp_path: Path) -> None:
         ("yolox-nano", "models get"),
         ("a/b", "letters, digits"),
         ("../up", "letters, digits"),
-        ("mine.onnx", "does not end"),
+        ("mine.onnx", "must not end"),
     ):
         with pytest.raises(UsageError, match=says):
             keeping.keep_file(name, file)
