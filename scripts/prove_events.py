@@ -143,8 +143,16 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
-def delivery(folder: Path, events: int, seed: int = 1) -> dict[str, Any]:
+def delivery(
+    folder: Path, events: int, seed: int = 1, lives: tuple[float, float] = (2.0, 12.0)
+) -> dict[str, Any]:
     """Of so many events, how many came, in which order, and how often twice.
+
+    Args:
+        folder: For the store, and what the broker keeps.
+        events: How many.
+        seed: Of all that is left to chance.
+        lives: Seconds, at least and at most, after which the broker is killed again.
 
     Raises:
         AssertionError: One is missing, out of order in its source, or has two bodies.
@@ -175,7 +183,7 @@ def delivery(folder: Path, events: int, seed: int = 1) -> dict[str, Any]:
     keeping = threading.Thread(target=keep)
     keeping.start()
     while keeping.is_alive() or any(each.sent < events for each in senders):
-        time.sleep(luck.uniform(0.5, 5.0))
+        time.sleep(luck.uniform(*lives))
         if senders[0].sent < events:
             broker.kill()
             kills += 1

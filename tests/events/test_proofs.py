@@ -24,7 +24,7 @@ def prove(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_none_is_missing_where_broker_and_server_fail(tmp_path: Path, prove: Any) -> None:
     if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin") is None:
         pytest.skip("mosquitto is not installed (Debian package mosquitto)")
-    told = prove.delivery(tmp_path, 300)
+    told = prove.delivery(tmp_path, 300, lives=(0.5, 2.0))
     assert told["broker killed"] >= 1
     assert told["server failed"] > 5
     assert told["mqtt missing"] == told["webhook missing"] == 0
