@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
+from contextlib import closing
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from livevision.bench.nets import NetTime
     from livevision.bench.parts import NetParts
     from livevision.bench.pipeline import Measured
+    from livevision.bench.streams import Held
     from livevision.config import Settings
 
 
@@ -110,6 +112,78 @@ def memory(clip: Path | None, task: str, frames: int) -> int:
         for done, megabytes in bench.memory_mb(settings, frames, frames // 10):
             click.echo(f"{done:8d}{megabytes:9.1f}")
     return 0
+
+
+@command.command("streams")
+@click.option(
+    "--source",
+    "clip",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A video file to show; default: a made-up scene.",
+)
+@click.option("--size", metavar="WxH", default="640x360", show_default=True)
+@click.option("--fps", type=click.IntRange(1, 120), default=10, show_default=True)
+@click.option("--task", default="detect", show_default=True, help="detect, segment or both.")
+@click.option("--model", metavar="NAME", multiple=True, help="The model, as for a run.")
+@click.option("--most", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1), default=10.0, show_default=True)
+@click.option(
+    "--age", type=click.FloatRange(1), default=300.0, show_default=True, help="Bound in ms."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per number.")
+def streams(
+    clip: Path | None,
+    size: str,
+    fps: int,
+    task: str,
+    model: tuple[str, ...],
+    most: int,
+    seconds: float,
+    age: float,
+    as_json: bool,
+) -> int:
+    """Find how many live streams this machine holds.
+
+    Streams are served over HTTP on this machine, by a process of its own. A number of streams is
+    held where each has 95 % of its frames, and 95 % of them are younger than --age when they are
+    delivered, by a time code in the pictures.
+    """
+    from livevision.bench.serving import Served, StreamServer
+    from livevision.bench.streams import Bounds, capacity, measure
+    from livevision.cli.export import size_of
+    from livevision.cli.machine import processor
+    from livevision.config import Settings
+
+    bounds, wanted = Bounds(age_ms=age), size_of(size)
+    assert wanted is not None
+    settings = Settings.of(
+        source="synthetic", task=task, model=model, output="null", headless=True, quiet=True
+    )
+    if not as_json:
+        click.echo(f"{processor()}; streams of {wanted[0]}x{wanted[1]} at {fps} fps")
+        click.echo(
+            f"{'streams':>7}{'fps':>8}{'share of each':>16}{'age ms, p95':>14}{'cores':>7}  limits"
+        )
+
+    def told(held: Held) -> None:
+        if as_json:
+            click.echo(json.dumps(asdict(held)))
+            return
+        click.echo(
+            f"{held.streams:7d}{held.fps:8.1f}{f'{held.least:.0%}-{held.most:.0%}':>16}"
+            f"{f'{held.age_ms[0]:.0f}, {held.age_ms[1]:.0f}':>14}{held.cores:7.2f}  {_limits(held)}"
+        )
+
+    with closing(StreamServer(Served(wanted, fps, most, clip))) as server:
+        held = capacity(lambda n: measure(server, n, settings, seconds, bounds), most, told)
+    if not as_json:
+        click.echo(f"holds {held} streams" + (" or more" if held == most else ""))
+    return 0
+
+
+def _limits(held: Held) -> str:
+    drops = ", ".join(f"{cause} {count}" for cause, count in sorted(held.dropped.items()))
+    return "; ".join(filter(None, (held.bottleneck and f"{held.bottleneck} is busy", drops)))
 
 
 @command.command("nets")
