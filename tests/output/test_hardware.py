@@ -198,5 +198,5 @@ def test_what_an_encoder_may_be_called() -> None:
         assert Settings.of(source="webcam", encoder=name).encoder == name
     with pytest.raises(UsageError, match="unknown encoder 'nvenc'"):
         Settings.of(source="webcam", encoder="nvenc")
-    with pytest.raises(UsageError, match="preset fast is libx264's"):
+    with pytest.raises(UsageError, match="preset fast is for libx264"):
         Settings.of(source="webcam", encoder="h264_nvenc", preset="fast")
