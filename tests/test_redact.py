@@ -224,7 +224,7 @@ def test_no_command_tells_it(
         ("--source", uri, *run),
         (f"--source={uri}", *run),
         (uri,),
-        ("--source", "synthetic", "--output", uri),
+        ("--source", "synthetic", "--output", uri.replace("rtsp", "ftp")),
         ("--source", "synthetic", "--weights", uri, *run),
         ("--source", "synthetic", "--task", uri, *run),
         ("--source", "synthetic", "--imgsz", uri, *run),

@@ -201,7 +201,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_what_cannot_be_is_said_in_one_line() -> None:
-    sink = StreamSink(f"rtmp://me:secret@127.0.0.1:{free_port('rtmp')}/live/x", live())
+    sink = StreamSink(f"rtmp://me:s%40secret:@127.0.0.1:{free_port('rtmp')}/live/x", live())
     said = _failure(sink, [rendered().image])
     sink.close()
     assert "connection refused" in said
