@@ -531,7 +531,7 @@ def test_a_models_package_that_is_broken_is_a_warning(install: Installed, livevi
     outcome = livevision("models")
     assert outcome.code == 0
     assert outcome.err.count(f"the model 'mine' of {broken} 2.5: cannot be loaded") == 1
-    assert outcome.err.count(f"the model 'other' of {nowhere} 2.5: gives no folder") == 1
+    assert outcome.err.count(f"the model 'other' of {nowhere} 2.5: must return a folder") == 1
     assert "Traceback" not in outcome.err
 
 

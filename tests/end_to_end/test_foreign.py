@@ -73,6 +73,7 @@ def test_import_writes_what_was_recognised(tmp_path: Path, livevision: Call) -> 
         "std": [255, 255, 255],
         "fit": "letterbox",
         "fill": 114,
+        "resize": "bilinear",
         "labels": ["cat", "dog"],
         "licence": "unknown",
     }

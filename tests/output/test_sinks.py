@@ -74,8 +74,8 @@ def make(kind: str, target: Path | str, **options: Any) -> Any:
 
 @pytest.mark.skipif(WINDOW_ONLY in os.environ, reason="runs the others")
 def test_every_registered_sink_is_tested_here() -> None:
-    # Pages, crops and heat maps have tests of their own.
-    assert {*(kind for kind, _, _ in TARGETS), "window", "web", "crops", "heatmap"} == set(SINKS)
+    elsewhere = {"web", "crops", "heatmap", "stream", "hls"}  # have tests of their own
+    assert {*(kind for kind, _, _ in TARGETS), "window", *elsewhere} == set(SINKS)
     tests = "test_frames_go_in or test_pictures_are or test_nothing_written"
     with screen.virtual() as display:
         child = subprocess.run(
