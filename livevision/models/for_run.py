@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,7 +36,7 @@ class RunModels:
     of_source: Mapping[str, tuple[str, ...]]
 
 
-def for_run(settings: Settings, spare_core: bool = True) -> RunModels:
+def for_run(settings: Settings, light_threads: int | None = None) -> RunModels:
     """The models that a run's settings name, or the defaults.
 
     A named model serves the task on its card, a graph the task in its description. Without a
@@ -45,7 +44,8 @@ def for_run(settings: Settings, spare_core: bool = True) -> RunModels:
 
     Args:
         settings: The run's settings.
-        spare_core: Leave a core to the other stages if the net is light.
+        light_threads: Threads of a light net, if none were given; None lets the engine choose, as
+            it does for other nets.
 
     Raises:
         UsageError: A model does none of the tasks, or is named twice.
@@ -83,7 +83,7 @@ def for_run(settings: Settings, spare_core: bool = True) -> RunModels:
             classes=classes[one],
             class_agnostic=settings.class_agnostic,
             untrained=settings.untrained,
-            threads=settings.threads or _threads(card, spare_core),
+            threads=settings.threads or (light_threads if _is_light(card) else None),
         )
         taken = sum(name.partition("#")[0] == model.name for name in names.values())
         if taken:
@@ -144,13 +144,9 @@ def open_specs(models: Sequence[Model]) -> list[EngineSpec]:
     return [model.engine_spec for model in models if model.engine_spec is not None]
 
 
-def _threads(card: ModelCard, spare_core: bool) -> int | None:
-    """Threads for a net that runs beside a decoder and an encoder; None for all cores.
+def _is_light(card: ModelCard) -> bool:
+    """Whether a net gains little from the last core.
 
-    A light net hardly gains from the last core, which the other stages need; a heavy one does
-    (``livevision bench pipeline --threads N``). Measured on two cores in docs/performance.md,
-    "Threads of a light net".
+    Measured in docs/performance.md, "Threads of a light net".
     """
-    if card.madds > _LIGHT or card.decoder is not None or not spare_core:
-        return None
-    return max(1, (os.cpu_count() or 2) - 1)
+    return card.madds <= _LIGHT and card.decoder is None

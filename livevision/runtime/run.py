@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from livevision.runtime.clips import Clips
 
 log = logging.getLogger(__name__)
+
+_FEW = 4
+"""Live sources up to which a light net leaves a core to the other stages."""
 
 
 class Run:
@@ -100,8 +104,13 @@ class Run:
                 "a file is processed: add --mode freshest to play it in real time, or leave it out"
             )
         drawn = draw or self.delivery.wants_image
-        spare_core = not every_frame or (drawn and self.sources.large)
-        self._models = for_run(settings, spare_core)
+        cores = os.cpu_count() or 2
+        light_threads: int | None = None
+        if not every_frame and len(sources) > _FEW:
+            light_threads = cores
+        elif not every_frame or (drawn and self.sources.large):
+            light_threads = max(1, cores - 1)
+        self._models = for_run(settings, light_threads)
         models = self._models.models
         self._analysis: AnalysisStage | None = None
         scenes = any(self.sources.live_settings(n).scene for n in range(len(sources)))
