@@ -29,6 +29,8 @@ REASONS = (  # what an example may need that no test has
     "needs GPUs",
     "needs a GPU",
     "needs a camera",
+    "needs a Jetson",
+    "needs a container engine",
     "needs a checkpoint of another project",
     "needs a data set",
     "needs a file of others",

@@ -37,6 +37,10 @@ OTHER_PROGRAMS = {  # flags of scripts and of programs that are not ours
         "--max-time",
         "--no-buffer",
     ),  # curl
+    *("--build", "--detach", "--file", "--follow", "--no-healthcheck", "--profile", "--read-only"),
+    *("--rm", "--signal", "--tag", "--tmpfs", "--user", "--volume"),  # docker
+    *("--no-binary", "--no-deps", "--seed", "--system-site-packages"),  # pip, uv, venv
+    *("--group", "--since"),  # install, journalctl
 }
 
 
