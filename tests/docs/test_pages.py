@@ -39,7 +39,7 @@ OTHER_PROGRAMS = {  # flags of scripts and of programs that are not ours
     ),  # curl
     *("--build", "--detach", "--file", "--follow", "--no-healthcheck", "--profile", "--read-only"),
     *("--rm", "--signal", "--tag", "--tmpfs", "--user", "--volume"),  # docker
-    *("--no-binary", "--no-deps", "--seed", "--system-site-packages"),  # pip, uv, venv
+    *("--no-binary", "--no-deps", "--python", "--seed", "--system-site-packages"),  # pip, uv, venv
     *("--group", "--since"),  # install, journalctl
 }
 
