@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -228,22 +229,53 @@ class Desk:
             self._scenes.change(source, zones, lines)
         return self._scenes.row(source)
 
-    def events(self, source: str | None, rule: str | None, most: int) -> list[dict[str, Any]]:
+    def events(self, wanted: Wanted, most: int) -> list[dict[str, Any]]:
         """The newest events of the run's store, newest first.
 
         Raises:
             NotFound: The run has no store.
         """
+        with self._reader() as reader:
+            return [] if reader is None else [one.body for one in reader.find(wanted, most=most)]
+
+    def event_file(self, event: str, kind: str) -> Path:
+        """The file of an event's picture or clip.
+
+        Args:
+            event: Its id.
+            kind: "picture" or "clip".
+
+        Raises:
+            NotFound: The run has no store, or there is no such event or file.
+        """
+        with self._reader() as reader:
+            found = None if reader is None else reader.one(event)
+        named = None if found is None else found.body.get(kind)
+        folder = self._run.settings.clips
+        if not isinstance(named, str) or folder is None:
+            raise NotFound(f"the event has no {kind}")
+        path = Path(named).resolve()
+        # A store may come from elsewhere, and name any file of this machine.
+        if not path.is_relative_to(with_home(folder).resolve()) or not path.is_file():
+            raise NotFound(f"the event's {kind} is no longer there")
+        return path
+
+    @contextmanager
+    def _reader(self) -> Iterator[EventReader | None]:
+        """The run's store; None until it is made.
+
+        Raises:
+            NotFound: The run has none.
+        """
         if self._store is None:
             raise NotFound("this run keeps no events: start it with --events events.sqlite")
         path = with_home(self._store)
-        if not path.is_file():
-            return []
-        reader = EventReader(path)
+        reader = EventReader(path) if path.is_file() else None
         try:
-            return [one.body for one in reader.find(Wanted(source, rule), most=most)]
+            yield reader
         finally:
-            reader.close()
+            if reader is not None:
+                reader.close()
 
     def add(self, name: str, uri: str, **values: Any) -> int:
         """Watch one more source; its position.

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from livevision.errors import UsageError
+from livevision.events.reading import Wanted
 from livevision.runtime.recording import SUFFIX
 from livevision.web import streams
 from livevision.web import types as t
@@ -112,7 +113,24 @@ async def change_scene(call: Call) -> dict[str, Any]:
 
 async def events(call: Call) -> list[dict[str, Any]]:
     query = call.query
-    return await asyncio.to_thread(call.rooms.desk.events, query.source, query.rule, query.limit)
+    wanted = Wanted(query.source, query.rule, class_=query.class_, day=query.day)
+    return await asyncio.to_thread(call.rooms.desk.events, wanted, query.limit)
+
+
+async def event_picture(call: Call) -> Response:
+    return await _event_file(call, "picture", "image/jpeg")
+
+
+async def event_clip(call: Call) -> Response:
+    return await _event_file(call, "clip", "video/mp4")
+
+
+async def _event_file(call: Call, kind: str, media: str) -> Response:
+    name = call.request.path_params["event"]
+    path = await asyncio.to_thread(call.rooms.desk.event_file, name, kind)
+    media = media if path.suffix != ".mkv" else "video/x-matroska"
+    inline = "inline" if kind == "picture" else "attachment"
+    return FileResponse(path, media_type=media, filename=path.name, content_disposition_type=inline)
 
 
 async def snapshot(call: Call) -> Response:
@@ -296,6 +314,16 @@ ENDPOINTS = (
         query=t.EventsQuery,
         gives=(t.EventRow,),
         errors={404: "The run keeps no events."},
+    ),
+    Endpoint(
+        *("GET", f"{BASE}/events/{{event}}/picture.jpg", event_picture, "Its picture."),
+        media="image/jpeg",
+        errors={404: "There is no such event, or it has no picture."},
+    ),
+    Endpoint(
+        *("GET", f"{BASE}/events/{{event}}/clip", event_clip, "Its clip."),
+        media="video/mp4",
+        errors={404: "There is no such event, or it has no clip."},
     ),
     Endpoint(
         *("GET", f"{BASE}/sources/{{id}}/snapshot.jpg", snapshot, "The newest picture."),

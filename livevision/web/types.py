@@ -5,6 +5,7 @@ The OpenAPI document is made of them, and what comes in is judged by them.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
@@ -281,6 +282,10 @@ class EventsQuery(Taken):
 
     source: str | None = Field(default=None, max_length=200)
     rule: str | None = Field(default=None, max_length=200)
+    class_: str | None = Field(
+        default=None, alias="class", max_length=200, description="Of one of its tracks."
+    )
+    day: date | None = Field(default=None, description="In the time zone of the machine.")
     limit: int = Field(default=100, ge=1, le=1000)
 
 

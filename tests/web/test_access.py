@@ -56,6 +56,7 @@ EVERYTHING = [
     ("GET", "/sources/0/stream.mjpeg"), ("GET", "/grid.jpg"), ("GET", "/grid.mjpeg"),
     ("GET", "/results"), ("POST", "/sources/0/recording"), ("DELETE", "/sources/0/recording"),
     ("GET", "/sources/0/scene"), ("PATCH", "/sources/0/scene"), ("GET", "/events"),
+    ("GET", "/events/E/picture.jpg"), ("GET", "/events/E/clip"),
     ("POST", "/reload"), ("GET", "/recordings"), ("GET", "/recordings/x.mp4"), ("POST", "/detect"),
 ]  # fmt: skip
 """What is for nobody without a token."""
@@ -74,7 +75,10 @@ def test_without_a_token_nothing_is_told(locked: Page, method: str, path: str) -
 def test_everything_of_the_interface_was_tried() -> None:
     from livevision.web.endpoints import BASE, ENDPOINTS
 
-    tried = {(m, p.replace("/0", "/{id}").replace("x.mp4", "{file}")) for m, p in EVERYTHING}
+    tried = {
+        (m, p.replace("/0", "/{id}").replace("x.mp4", "{file}").replace("/E/", "/{event}/"))
+        for m, p in EVERYTHING
+    }
     for endpoint in ENDPOINTS:
         path = endpoint.path.removeprefix(BASE)
         if not endpoint.path.startswith(BASE):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import yaml
 
+from livevision.analysis.event import day_time
 from livevision.config.yaml_file import load
 from livevision.web.scenes import Scenes
 from tests.web.running import LIVE, Page, page, wait_for
@@ -208,31 +212,72 @@ def test_events_of_the_store_are_listed(chromium: Any, tmp_path: Path) -> None:
         conf=0.01,
         scene=str(tmp_path / "scene.yaml"),
         events=str(tmp_path / "events.sqlite"),
+        clips=str(tmp_path / "clips"),
     ) as one:
         assert one.api("GET", "/events").json == []
         (happened,) = wait_for(lambda: _made_up(one, tmp_path))
         assert happened["rule"] == "somebody"
         assert one.api("GET", "/events?rule=other").json == []
+        assert one.api("GET", "/events?class=car").json == []
+        assert len(one.api("GET", "/events?class=person&source=door").json) == 2
+        day = day_time(0.0).astimezone().date()
+        assert len(one.api("GET", f"/events?day={day}&class=person").json) == 2
+        assert one.api("GET", f"/events?day={day - timedelta(1)}").json == []
+        assert one.api("GET", "/events?day=yesterday").status == 422
+        picture = one.api("GET", f"/events/{ID}/picture.jpg")
+        assert picture.status == 200
+        assert picture.body == (tmp_path / "clips" / "a.jpg").read_bytes()
+        clip = one.api("GET", f"/events/{ID}/clip")
+        assert (clip.status, clip.body) == (200, b"a clip")
+        # The second event of the store names files of the machine that are no clips.
+        for kind in ("picture.jpg", "clip"):
+            assert one.api("GET", f"/events/{ELSEWHERE}/{kind}").status == 404
+            assert one.api("GET", f"/events/{ID[::-1]}/{kind}").status == 404
         tab = Tab(chromium, one.address)
         tab.page.wait_for_selector("#happened li")
         assert "door: somebody began" in tab.page.inner_text("#happened")
+        wide = "document.querySelector('#happened img').naturalWidth"
+        wait_for(lambda: tab.page.evaluate(wide) == 32)
+        assert tab.page.get_attribute("#happened a:has-text('Clip')", "href") == (
+            f"/api/v1/events/{ID}/clip"
+        )
+        tab.page.select_option("#event-rule", "elsewhere")
+        wait_for(lambda: "somebody" not in tab.page.inner_text("#happened"))
+        tab.page.select_option("#event-rule", "")
+        tab.page.fill("#event-day", "2001-01-01")
+        tab.page.dispatch_event("#event-day", "change")
+        wait_for(lambda: "Nothing has happened" in tab.page.inner_text("#happened"))
         tab.close()
     with page(source=LIVE.format("160x120", 5)) as none:
         assert none.api("GET", "/events").status == 404
 
 
+ID, ELSEWHERE = "01M8K66VZME30KATAPW7SHC65N", "01M8K66VZME30KATAPW7SHC65M"
+
+
+def _jpeg() -> bytes:
+    return bytes(cv2.imencode(".jpg", np.full((24, 32, 3), 90, np.uint8))[1].tobytes())
+
+
 def _made_up(one: Page, folder: Path) -> Any:
     """An event in the run's store, whether or not the net found anything."""
-    from livevision.analysis.event import Event, as_text, day_time
+    from livevision.analysis.event import Event, as_text
     from livevision.events.store import EventStore
 
+    (folder / "clips" / "a.jpg").write_bytes(_jpeg())
+    (folder / "clips" / "a.mp4").write_bytes(b"a clip")
     moment = day_time(0.0)
     event = Event(
-        id="01M8K66VZME30KATAPW7SHC65N", source="door", time=as_text(moment), rule="somebody",
-        phase="began", place="all", kind="count", value=1, tracks=(1,), classes=("person",),
-        frame=1, frame_time=0.1,
+        id=ID, source="door", time=as_text(moment), rule="somebody", phase="began", place="all",
+        kind="count", value=1, tracks=(1,), classes=("person",), frame=1, frame_time=0.1,
+        picture=str(folder / "clips" / "a.jpg"), clip=str(folder / "clips" / "a.mp4"),
     )  # fmt: skip
+    scene = str(folder / "scene.yaml")
+    elsewhere = replace(
+        event, id=ELSEWHERE, rule="elsewhere", picture=scene, clip=f"{folder}/clips/../scene.yaml"
+    )
     store = EventStore(folder / "events.sqlite")
+    store.add(elsewhere)
     store.add(event)
     store.close()
     return one.api("GET", "/events?rule=somebody&limit=1").json
