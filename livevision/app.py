@@ -52,7 +52,7 @@ def run(
         LivevisionError: It carries the exit code; every output has been finished.
     """
     this = Run(settings, Meter(_process_start() if own_process else None), stay=_stays(settings))
-    if settings.headless and not settings.output and not settings.events:
+    if settings.headless and not (settings.output or settings.events or this.segments):
         kept = "nothing but the report is" if settings.report is not None else "nothing is"
         log.warning(
             "--headless without --output: %s kept; add --output results.jsonl, out.mp4 or runs/",

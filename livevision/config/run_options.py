@@ -48,6 +48,10 @@ class RunOptions(TypedDict, total=False):
     clips: StrPath
     clip_before: float | str
     clip_after: float | str
+    record: Literal["off", "continuous", "on-event"]
+    record_annotated: bool
+    segment: float | str
+    recordings: StrPath
     max_disk: int | str
     keep: float | str
     report: StrPath
@@ -65,7 +69,6 @@ class RunOptions(TypedDict, total=False):
     web_key: StrPath
     web_host: str | Sequence[str]
     web_proxy_header: str
-    recordings: StrPath
     mode: Literal["auto", "every-frame", "freshest"]
     target_latency: float
     max_frames: int

@@ -27,7 +27,17 @@ from livevision.config.event_places import is_lines, is_store
 from livevision.config.flags import Flag, allowed, flag_of
 from livevision.config.habits import instead_of
 from livevision.config.sources import SourceSettings, check_name
-from livevision.config.values import CLASSES, bytes_of, class_list, plain, seconds_of, text, texts
+from livevision.config.values import (
+    CLASSES,
+    RECORD_MODES,
+    bytes_of,
+    class_list,
+    plain,
+    record_mode,
+    seconds_of,
+    text,
+    texts,
+)
 from livevision.errors import UsageError, unknown
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
 from livevision.redact import redact, redact_uri
@@ -183,21 +193,49 @@ class Settings(BaseModel):
         "results beside it.",
     )
     clip_before: Annotated[float, Flag(OUTPUT, "TIME", allowed=_TIME)] = Field(
-        default=5.0, ge=0, le=120, description="Seconds of a clip before the event."
+        default=5.0,
+        ge=0,
+        le=120,
+        description="Seconds of a clip, or a recording on-event, before the event.",
     )
     clip_after: Annotated[float, Flag(OUTPUT, "TIME", allowed=_TIME)] = Field(
-        default=5.0, ge=0, le=600, description="Seconds of a clip after the event."
+        default=5.0,
+        ge=0,
+        le=600,
+        description="Seconds of a clip, or a recording on-event, after the event.",
+    )
+    record: Annotated[str, Flag(OUTPUT, "MODE", choices=RECORD_MODES)] = Field(
+        default="off",
+        description="Record each source in segments, as it sent it: continuous, or on-event "
+        "around events from --scene.",
+    )
+    record_annotated: Annotated[bool, Flag(OUTPUT)] = Field(
+        default=False, description="Record the annotated picture instead, in H.264."
+    )
+    segment: Annotated[
+        float, Flag(OUTPUT, "TIME", allowed="a time from 1s to 24h, such as 30s or 5m")
+    ] = Field(
+        default=300.0,
+        ge=1,
+        le=86400,
+        description="Length of a segment in seconds; it ends at the next key frame.",
+    )
+    recordings: Annotated[Path, Flag(OUTPUT, "FOLDER")] = Field(
+        default=Path("recordings"),
+        description="Folder of --record, and of recordings started on the page.",
     )
     max_disk: Annotated[int, Flag(OUTPUT, "SIZE", allowed="a size such as 500MB or 20GB")] = Field(
         default=10_000_000_000,
         ge=1_000_000,
-        description="Disk space for clips and crops; the oldest are deleted first.",
+        description="Disk space for clips, for crops and for segments of --record; the oldest "
+        "are deleted first.",
     )
     keep: Annotated[float | None, Flag(OUTPUT, "TIME", allowed="a time such as 12h or 30d")] = (
         Field(
             default=None,
             gt=0,
-            description="How long clips are kept; default: until max-disk is reached.",
+            description="How long clips, crops and segments are kept; default: until max-disk is "
+            "reached.",
         )
     )
     report: Annotated[Path | None, Flag(OUTPUT, "FILE")] = Field(
@@ -277,9 +315,6 @@ class Settings(BaseModel):
     web_proxy_header: Annotated[str | None, Flag(PAGE, "NAME")] = Field(
         default=None,
         description="Header in which a reverse proxy on this machine says watch or operate.",
-    )
-    recordings: Annotated[Path, Flag(PAGE, "FOLDER")] = Field(
-        default=Path("recordings"), description="Folder of recordings started on the page."
     )
 
     mode: Annotated[str, Flag(PACE, "MODE", choices=("auto", "every-frame", "freshest"))] = Field(
@@ -378,10 +413,15 @@ class Settings(BaseModel):
     def _home(cls, value: Any) -> Any:
         return text(value)
 
-    @field_validator("clip_before", "clip_after", "keep", mode="before")
+    @field_validator("clip_before", "clip_after", "keep", "segment", mode="before")
     @classmethod
     def _duration(cls, value: Any) -> Any:
         return seconds_of(value)
+
+    @field_validator("record", mode="before")
+    @classmethod
+    def _record_mode(cls, value: Any) -> Any:
+        return record_mode(value)
 
     @field_validator("max_disk", mode="before")
     @classmethod
@@ -437,6 +477,7 @@ class Settings(BaseModel):
         "preset",
         "track",
         "style",
+        "record",
         "log_format",
     )
     @classmethod
@@ -536,6 +577,11 @@ class Settings(BaseModel):
         if self.events and not scenes:
             raise ValueError(
                 "events come from the rules of a scene, and no scene was given: add --scene FILE"
+            )
+        if self.record == "on-event" and not scenes:
+            raise ValueError(
+                "record on-event waits for events, which come from the rules of a scene, and no "
+                "scene was given: add --scene FILE, or use record continuous"
             )
         if self.clips is not None and not self.events:
             raise ValueError(

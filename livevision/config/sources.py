@@ -22,8 +22,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from livevision.config.scene import PARTS, Scene, read_scene, scene_of
-from livevision.config.values import class_list, text, texts
-from livevision.errors import UsageError
+from livevision.config.values import RECORD_MODES, class_list, record_mode, text, texts
+from livevision.errors import UsageError, unknown
 
 _NAME = re.compile(r"[\w.-]*\w[\w.-]*")
 
@@ -50,6 +50,9 @@ class SourceSettings(BaseModel):
     loop: bool | None = None
     retry_for: float | None = Field(default=None, ge=0)
     decoder: str | None = None
+    record: str | None = Field(
+        default=None, description="off, continuous or on-event; default: as the run."
+    )
     paused: bool = Field(default=False, description="Start paused: frames are not processed.")
     scene: Path | dict[str, Any] | None = Field(
         default=None,
@@ -90,6 +93,18 @@ class SourceSettings(BaseModel):
                 raise ValueError(str(error)) from None
             return value
         return text(value)
+
+    @field_validator("record", mode="before")
+    @classmethod
+    def _record_mode(cls, value: Any) -> Any:
+        return record_mode(value)
+
+    @field_validator("record")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and value not in RECORD_MODES:
+            raise ValueError(unknown("way to record", value, RECORD_MODES))
+        return value
 
     @field_validator("uri", mode="before")
     @classmethod

@@ -13,6 +13,9 @@ CLASSES = "class names or numbers, as person,car"
 """What a choice of classes must be, worded to follow "is not"."""
 
 
+RECORD_MODES = ("off", "continuous", "on-event")
+"""How a source is recorded."""
+
 _DURATION = re.compile(r"([0-9.]+)\s*([a-z]*)")
 _SECONDS = {
     **{"": 1.0, "ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0},
@@ -28,6 +31,11 @@ def seconds_of(value: Any) -> Any:
         return value
     number, unit = _number(match[1]), _SECONDS.get(match[2])
     return value if number is None or unit is None else number * unit
+
+
+def record_mode(value: Any) -> Any:
+    """How a source is recorded; YAML reads a plain ``off`` as false. Anything else unchanged."""
+    return "off" if value is False else value
 
 
 def bytes_of(value: Any) -> Any:

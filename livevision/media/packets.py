@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time as clock
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,6 +105,7 @@ class PacketRing:
         self._bytes = 0
         self._told = self._ended = False
         self.live = True
+        self._begun: float | None = None
 
     @property
     def part(self) -> Part | None:
@@ -115,6 +117,11 @@ class PacketRing:
         """``Frame.time`` of the first stored packet; None if unknown."""
         with self._lock:
             return self._groups[0].packets[0].time if self._groups else None
+
+    @property
+    def begun(self) -> float | None:
+        """``time.time()`` at which ``Frame.time`` was 0, by the newest frame; None if unknown."""
+        return self._begun
 
     @property
     def size(self) -> int:
@@ -151,6 +158,7 @@ class PacketRing:
         part = self._part
         if part is None:
             return
+        self._begun = clock.time() - time
         shift = time - shown
         if part.shift is None or abs(shift - part.shift) > _SET_ANEW_S:
             part.shift = shift

@@ -1,9 +1,9 @@
-"""A clip: packets of a source, unchanged, in a file that is written atomically."""
+"""Packets of a source, unchanged, in a file: a clip, or a segment of a recording."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import numpy as np
 from livevision.errors import OutputError
 from livevision.media.packets import Kept, Part
 from livevision.output.encoder import Encoder
+from livevision.output.fragments import FLUSH, MUXERS, Track
 from livevision.output.options import OutputOptions
+from livevision.output.output_file import OutputFile
 from livevision.output.tracks import copied
 from livevision.protocols import SourceInfo
 
@@ -34,9 +36,12 @@ class ClipFile:
     """Writes packets of one codec; JPEG pictures are encoded as H.264.
 
     Args:
-        path: The file, with the suffix of ``suffix_of``. An existing file is replaced.
+        path: The file, with the suffix of ``suffix_of``. An existing file is replaced, but not by
+            ``fragments``.
         first: Its first packet, a key frame.
         info: The source: size and rate of pictures.
+        fragments: Write it so that it is readable at any moment up to about its last second, also
+            after ``kill -9``. Otherwise it is readable once it is closed.
 
     Attributes:
         zero: ``Frame.time`` of the first picture.
@@ -46,22 +51,47 @@ class ClipFile:
         OutputError: The file cannot be created; also raised by ``write`` and ``close``.
     """
 
-    def __init__(self, path: Path, first: Kept, info: SourceInfo) -> None:
+    def __init__(
+        self, path: Path, first: Kept, info: SourceInfo, *, fragments: bool = False
+    ) -> None:
         assert first.time is not None
         self._path = path
+        self._file: OutputFile | None = None
         self.zero = self.end = first.time
         self._part = first.part
         # With the index at the front, so that a browser can start before it has all.
         options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
         self._last = -1 << 62
         self._encoder: Encoder | None = None
-        with self._told():
-            self._container: Any = av.open(str(path), "w", options=options)
+        self._container: Any = None
         try:
+            with self._told():
+                if fragments:
+                    self._container = self._in_fragments(path)
+                else:
+                    self._container = av.open(str(path), "w", options=options)
+            self._track = Track(self._container)
             self._begin(path, info)
         except BaseException:
-            self._container.close()
+            with contextlib.suppress(av.error.FFmpegError, OSError, OutputError):
+                if self._container is not None:
+                    self._container.close()
+            if self._file is not None:
+                with contextlib.suppress(OSError):
+                    self._file.discard()
             raise
+
+    def _in_fragments(self, path: Path) -> Any:
+        muxer, options, blocks = MUXERS[path.suffix]
+        # Pictures that are shown before the key frame have times below zero.
+        options = {key: value for key, value in options.items() if key != "avoid_negative_ts"}
+        self._file = OutputFile(path, blocks=blocks)
+        return av.open(self._file, "w", muxer, options={**options, **FLUSH}, buffer_size=1 << 18)
+
+    @property
+    def current(self) -> Path:
+        """The present name of the file."""
+        return self._path if self._file is None else self._file.current
 
     def _begin(self, path: Path, info: SourceInfo) -> None:
         with self._told():
@@ -98,7 +128,7 @@ class ClipFile:
             ticks = max(self._last + 1, round((time - self.zero) / self._encoder.time_base))
             self._last = ticks
             if image is not None:
-                self._container.mux(self._encoder.encode(np.asarray(image, np.uint8), ticks))
+                self._put(self._encoder.encode(np.asarray(image, np.uint8), ticks))
             return
         packet = copied(kept.data)
         base = packet.time_base or _PICTURES
@@ -109,20 +139,39 @@ class ClipFile:
         packet.dts, packet.pts = dts, max(dts, round((time - self.zero) / base))
         self._last = dts
         packet.stream = self._stream
-        self._container.mux(packet)
+        self._put([packet])
+
+    def _put(self, packets: Iterable[Any]) -> None:
+        for packet in packets:
+            if self._file is None:
+                self._container.mux(packet)
+            else:
+                self._track.put(packet)
 
     def close(self) -> None:
-        """Finish the file."""
-        with self._told():
-            try:
-                if self._encoder is not None:
-                    self._container.mux(self._encoder.flush())
-            finally:
+        """Finish the file; after a failed write what was written before stays as it is."""
+        if self._file is not None and self._file.error is not None:
+            with contextlib.suppress(av.error.FFmpegError, OSError, OutputError):
                 self._container.close()
+            self._file.close()
+            return
+        try:
+            with self._told():
+                try:
+                    if self._encoder is not None:
+                        self._put(self._encoder.flush())
+                    self._track.end()
+                finally:
+                    self._container.close()
+        finally:
+            if self._file is not None:
+                self._file.close()
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            if self._file is not None and self._file.error is not None:
+                raise self._file.error from error
             raise OutputError(getattr(error, "strerror", None) or str(error)) from error

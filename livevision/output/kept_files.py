@@ -1,7 +1,7 @@
 """A folder of files that is bounded in size and age; the oldest are deleted first.
 
-Only files recognised as ours are counted and deleted, and never one that is being written, which
-has a temporary name.
+Only files recognised as ours are counted and deleted, and never one that is being written: it has a
+temporary name, or is held.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class KeptFiles:
         mine: Whether a file is ours, by its path.
         most_bytes: Their maximum total size; None for no limit.
         seconds: How long each is kept; None for ever.
+        gone: Called with the paths of each name that was deleted.
 
     Attributes:
         deleted: Names that were deleted for space or age.
@@ -54,10 +55,13 @@ class KeptFiles:
         mine: Callable[[Path], bool],
         most_bytes: int | None,
         seconds: float | None,
+        gone: Callable[[Collection[Path]], None] = lambda paths: None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._most, self._seconds = folder, most_bytes, seconds
         self.deleted = 0
+        self._gone = gone
+        self._held: set[Path] = set()
         self._lock = threading.Lock()
         self._items: dict[Path, _Item] = {}
         self._size = 0
@@ -77,8 +81,15 @@ class KeptFiles:
     def added(self, path: Path) -> None:
         """Count a finished file; deletes the oldest if necessary."""
         with self._lock:
+            self._held.discard(path.with_suffix(""))
             self._note(path)
         self.make_room()
+
+    def grows(self, path: Path) -> None:
+        """Count a file that is being written; it is not deleted until it was ``added``."""
+        with self._lock:
+            self._held.add(path.with_suffix(""))
+            self._note(path)
 
     def make_room(self, wanted: int = 0) -> bool:
         """Delete old files beyond the limits; whether so many more bytes may be written.
@@ -86,9 +97,13 @@ class KeptFiles:
         The disk keeps a reserve: 1 GB or a twentieth of its size, whichever is smaller.
         """
         with self._lock:
+            if not self._there():
+                return False  # what cannot be seen is not forgotten
             oldest = iter(sorted(self._items, key=lambda name: self._items[name].written))
             now = time.time()
             for name in oldest:
+                if name in self._held:
+                    continue
                 item = self._items[name]
                 old = self._seconds is not None and now - item.written > self._seconds
                 many = self._most is not None and self._size + wanted > self._most
@@ -97,6 +112,11 @@ class KeptFiles:
                 self._delete(name)
             most = self._most is None or self._size + wanted <= self._most
             return most and not self._low(wanted)
+
+    def _there(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.folder.is_dir()
+        return False
 
     def _low(self, wanted: int) -> bool:
         try:
@@ -124,6 +144,7 @@ class KeptFiles:
         with contextlib.suppress(OSError):
             if name.parent != self.folder:
                 name.parent.rmdir()  # if it was the last one
+        self._gone(item.paths)
         log.debug("deleted to make room: %s", name)
 
 

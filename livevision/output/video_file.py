@@ -19,6 +19,7 @@ from livevision.frame import Frame, Rendered
 from livevision.output import hardware
 from livevision.output.encoder import Encoder
 from livevision.output.extras import ExtrasCopy, kept_tags
+from livevision.output.fragments import FLUSH, MUXERS, Track
 from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.output.output_file import OutputFile
 from livevision.output.target import VIDEOS
@@ -26,27 +27,8 @@ from livevision.protocols import SourceInfo
 
 log = logging.getLogger(__name__)
 
-_FRAGMENT_MS = 400
 # A later first time is a clock's and not a film's, and would begin with an hour of nothing.
 _LATEST_START_S = 60.0
-
-# By suffix: the muxer, its options, and the marks of parts that are readable only as a whole.
-_MP4 = {
-    # The index is written at the end; until then each fragment has its own.
-    "movflags": "hybrid_fragmented+delay_moov",
-    "frag_duration": str(_FRAGMENT_MS * 1000),
-}
-_MKV = {
-    "cluster_time_limit": str(_FRAGMENT_MS),
-    # Audio may begin slightly before zero; shifting everything would falsify the video's times.
-    "avoid_negative_ts": "disabled",
-}
-_MUXERS = {
-    ".mp4": ("mp4", _MP4, (b"moof", b"moov")),
-    ".mov": ("mov", _MP4, (b"moof", b"moov")),
-    ".mkv": ("matroska", _MKV, (bytes.fromhex("1F43B675"), bytes.fromhex("1C53BB6B"))),
-}
-_FLUSH = {"flush_packets": "1", "max_interleave_delta": str(_FRAGMENT_MS * 1000)}
 
 
 class VideoFileSink:
@@ -66,16 +48,16 @@ class VideoFileSink:
 
     def __init__(self, target: str, info: SourceInfo, options: OutputOptions = DEFAULTS) -> None:
         path = Path(target)
-        if path.suffix.lower() not in _MUXERS:
+        if path.suffix.lower() not in MUXERS:
             raise OutputError(f"cannot write {path}: a video ends in {', '.join(VIDEOS)}")
         self.where = str(path)
         self._info = info
-        muxer, muxer_options, blocks = _MUXERS[path.suffix.lower()]
+        muxer, muxer_options, blocks = MUXERS[path.suffix.lower()]
         self._file = OutputFile(path, overwrite=options.overwrite, blocks=blocks)
         self._extras: ExtrasCopy | None = None
         self._closed = False
         try:
-            options_given = {**muxer_options, **_FLUSH}
+            options_given = {**muxer_options, **FLUSH}
             if info.extras is not None:
                 for name, value in kept_tags(info.extras, path.suffix.lower()).items():
                     options_given[name] = options_given.get(name, "") + value
@@ -97,8 +79,8 @@ class VideoFileSink:
         except BaseException:
             self._file.discard()
             raise
-        self._video = _Track(self._container)
-        self._beside: dict[int, _Track] = {}
+        self._video = Track(self._container)
+        self._beside: dict[int, Track] = {}
         if self._encoder.coded_size != info.size:
             log.info(
                 "%s: H.264 requires even sizes: written as %dx%d", path, *self._encoder.coded_size
@@ -196,7 +178,7 @@ class VideoFileSink:
             packet.pts = None if packet.pts is None else packet.pts - ticks
         with self._file_errors_told():
             if stream.type == "audio":
-                self._beside.setdefault(stream.index, _Track(self._container)).put(packet)
+                self._beside.setdefault(stream.index, Track(self._container)).put(packet)
             else:
                 self._container.mux(packet)  # its duration is known
 
@@ -216,30 +198,3 @@ class VideoFileSink:
             yield
         except (av.error.FFmpegError, OSError) as error:
             raise self._file.error or OutputError(f"cannot write {self.where}: {error}") from error
-
-
-class _Track:
-    """Holds one packet back, since only the next one determines its duration.
-
-    A fragment ends with its last packet's duration, and the next one has to begin there.
-    """
-
-    def __init__(self, container: Any) -> None:
-        self._container = container
-        self._held: Any = None
-
-    def put(self, packet: Any) -> None:
-        if self._held is not None:
-            if packet.dts <= self._held.dts:
-                return  # audio that repeats a time, which no container accepts
-            self._held.duration = packet.dts - self._held.dts
-            self._container.mux(self._held)
-        self._held = packet
-
-    def end(self, duration: int | None = None) -> None:
-        """Write the last packet, with this duration or its own."""
-        if self._held is not None:
-            if duration is not None:
-                self._held.duration = duration
-            self._container.mux(self._held)
-            self._held = None

@@ -32,6 +32,7 @@ class AnalysisStage:
         settings: The run's.
         clips: Saves pictures and clips of events.
         ring: Returns the packet buffer of a source, if it has one.
+        happened: Called with each event, besides its destinations, and its source's position.
 
     Raises:
         UsageError: A destination of events is invalid.
@@ -46,6 +47,7 @@ class AnalysisStage:
         settings: Settings,
         clips: Clips | None = None,
         ring: Callable[[int], PacketRing | None] = lambda source: None,
+        happened: Callable[[int, Event], None] = lambda source, event: None,
     ) -> None:
         self._analysis = Analysis(
             settings.track,
@@ -60,7 +62,7 @@ class AnalysisStage:
             settings.events_private,
             pictures=clips is not None,
         )
-        self._clips, self._ring = clips, ring
+        self._clips, self._ring, self._also = clips, ring, happened
         self._new: list[Event] = []
         self._names: dict[int, str] = {}
         self._scenes: dict[int, Scene | None] = {}
@@ -151,3 +153,4 @@ class AnalysisStage:
                 *(event.place, event.kind, event.value),
             )
             self._telling.take(event)
+            self._also(source, event)

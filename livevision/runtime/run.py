@@ -18,6 +18,7 @@ from livevision.capture.locate import expand
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
 from livevision.frame import Frame, LiveSettings, Rendered
 from livevision.inference.detect import class_ids
+from livevision.media.packets import PacketRing
 from livevision.models.for_run import for_run, open_specs
 from livevision.models.model import Model
 from livevision.output.report_file import STANDARD_OUTPUT, write_report
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from livevision.config.scene import Scene
     from livevision.runtime.analysis_stage import AnalysisStage
     from livevision.runtime.clips import Clips
+    from livevision.runtime.segments import Segments
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Run:
 
     Attributes:
         controls: Settings that can change during the run.
+        segments: The recording of sources; None if none is recorded.
         stages: The stages between capture and output, in order.
         turned: ``time.monotonic()`` when the output last got a frame or found none waiting.
     """
@@ -95,7 +98,7 @@ class Run:
             sources,
             self.delivery.copies,
             lambda: self.pipeline.stopping,
-            (lambda: None) if clips is None else clips.ring,
+            partial(self._ring, clips),
         )
         every_frame = self.sources.every_frame
         if settings.target_latency is not None and every_frame:
@@ -103,7 +106,11 @@ class Run:
                 "--target-latency is for live sources, whose frames may be dropped; every frame of "
                 "a file is processed: add --mode freshest to play it in real time, or leave it out"
             )
-        drawn = draw or self.delivery.wants_image
+        for position in range(len(sources)):
+            self._check_recorded(position)
+        self.segments = _segments(settings, self.sources, meter)
+        annotated = self.segments is not None and settings.record_annotated
+        drawn = draw or self.delivery.wants_image or annotated
         cores = os.cpu_count() or 2
         light_threads: int | None = None
         if not every_frame and len(sources) > _FEW:
@@ -117,7 +124,8 @@ class Run:
         if settings.track is not None or scenes or stay or self.delivery.view is not None:
             from livevision.runtime.analysis_stage import AnalysisStage
 
-            self._analysis = AnalysisStage(settings, clips, self.sources.ring)
+            happened = (lambda n, e: None) if self.segments is None else self.segments.happened
+            self._analysis = AnalysisStage(settings, clips, self.sources.ring, happened)
         self._adaptive: Adaptive | None = None
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, models, meter)
@@ -149,7 +157,9 @@ class Run:
             PreprocessStage(self._models_of, self.controls.of),
             inference,
             *([] if self._analysis is None else [self._analysis]),
+            *([] if self.segments is None or annotated else [self.segments]),
             overlay,
+            *([self.segments] if self.segments is not None and annotated else []),
         )
         self.pipeline = Pipeline(
             [partial(self.sources.open, position) for position in range(len(sources))],
@@ -229,6 +239,7 @@ class Run:
             self.delivery.add(source)
             position = self.sources.add(source)
             try:
+                self._check_recorded(position, added=True)
                 self.controls.begin(position, self.sources.live_settings(position))
                 self.pipeline.add(partial(self.sources.open, position))
             except (Closed, LivevisionError) as error:
@@ -305,6 +316,7 @@ class Run:
             agreement={m.name: asdict(m.agreement) for m in self._models.models if m.agreement},
             **adapted,
             **({} if self._analysis is None else self._analysis.report()),
+            **({} if self.segments is None else {"recording": self.segments.report()}),
         )
 
     @contextmanager
@@ -340,13 +352,18 @@ class Run:
 
     @contextmanager
     def _analysed(self) -> Iterator[None]:
-        """Context of a run: writes its last events at the end."""
+        """Context of a run: writes its last events, and finishes its segments, at the end."""
         try:
             yield
         finally:
-            if self._analysis is not None:
-                self._analysis.close()
-                self.delivery.where += self._analysis.where
+            try:
+                if self._analysis is not None:
+                    self._analysis.close()
+                    self.delivery.where += self._analysis.where
+            finally:
+                if self.segments is not None:
+                    self.segments.close()
+                    self.delivery.where.append(self.segments.where)
 
     def _models_of(self, source: int) -> Sequence[Model]:
         """The models that process a source now."""
@@ -359,6 +376,29 @@ class Run:
             own = self._models.of_source[named]
         names = self._models.of_run if own is None else own
         return [model for model in models if model.name in names]
+
+    def _ring(self, clips: Clips | None, source: int) -> PacketRing | None:
+        """A buffer for the packets of a source, if clips or its recording need them."""
+        run = self.settings
+        hides = bool(run.blur)
+        wanted = clips is not None and not hides
+        if self.sources.record(source) != "off" and not run.record_annotated and not hides:
+            wanted = True
+        return PacketRing(run.clip_before) if wanted else None
+
+    def _check_recorded(self, source: int, added: bool = False) -> None:
+        """Check that a source can be recorded as its settings say."""
+        mode, name = self.sources.record(source), self.sources[source].name
+        if mode == "on-event" and self.sources.live_settings(source).scene is None:
+            raise UsageError(
+                f"{name}: it is recorded on-event, and events come from the rules of a scene: add "
+                "--scene FILE or rules, or record it continuously"
+            )
+        if mode != "off" and added and self.segments is None:
+            raise UsageError(
+                f"{name}: this run records no source, and cannot begin to; start it with --record, "
+                "or record of a source"
+            )
 
     def _check(self, source: int, settings: LiveSettings) -> None:
         """Check that the classes are known to a detector of the source."""
@@ -422,6 +462,29 @@ class Run:
             self._failures[source] = error
             self.meter.failed(source, self.sources[source].name, error)
         self.pipeline.give_up(source)
+
+
+def _segments(settings: Settings, sources: Sources, meter: Meter) -> Segments | None:
+    """Records sources in segments; None if none is to be recorded."""
+    if all(sources.record(n) == "off" for n in range(len(sources))) and settings.record == "off":
+        return None
+    from livevision.runtime.segments import RecordSettings, Segments
+
+    return Segments(
+        RecordSettings(
+            settings.recordings,
+            settings.segment,
+            settings.clip_before,
+            settings.clip_after,
+            settings.record_annotated,
+            settings.max_disk,
+            settings.keep,
+            frozenset(settings.blur),
+        ),
+        sources.record,
+        sources.ring,
+        meter,
+    )
 
 
 def _clips(settings: Settings) -> Clips | None:

@@ -80,7 +80,8 @@ class Sources:
         sources: Its sources.
         copies: Returns how many outputs copy the other streams of a source's file.
         stopping: Whether the run is stopping.
-        ring: Creates the packet buffer of a source; returns None if nothing needs it.
+        ring: Creates the packet buffer of the source at a position; returns None if nothing needs
+            it.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Sources:
         sources: Sequence[Watched],
         copies: Callable[[int], int],
         stopping: Callable[[], bool],
-        ring: Callable[[], PacketRing | None] = lambda: None,
+        ring: Callable[[int], PacketRing | None] = lambda source: None,
     ) -> None:
         self._settings, self._sources = settings, list(sources)
         self._copies, self._stopping = copies, stopping
@@ -135,6 +136,11 @@ class Sources:
         """The packet buffer of an opened source; None if nothing needs it."""
         return self._rings.get(position)
 
+    def record(self, position: int) -> str:
+        """How a source is recorded: ``off``, ``continuous`` or ``on-event``."""
+        own = self._sources[position].settings.record
+        return self._settings.record if own is None else own
+
     def live_settings(self, position: int) -> LiveSettings:
         """The initial live settings of a source."""
         own, run = self._sources[position].settings, self._settings
@@ -155,7 +161,7 @@ class Sources:
         source, run = self._sources[position], self._settings
         own = source.settings
         decoder = run.decoder if own.decoder is None else own.decoder
-        ring = self._rings[position] = self._make_ring()
+        ring = self._rings[position] = self._make_ring(position)
         options = SourceOptions(
             index=position,
             stride=run.vid_stride if own.vid_stride is None else own.vid_stride,

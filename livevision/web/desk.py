@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from livevision.runtime.recording import Recording
     from livevision.runtime.reloading import Reloading
     from livevision.runtime.run import Run
+    from livevision.runtime.segments import Segments
 
 ADDED = ("camera", "stream", "synthetic")
 """Kinds of source that may be added from elsewhere: no files of this machine, and no pipelines."""
@@ -128,6 +129,7 @@ class Desk:
             "counts": {} if shown is None else dict(counts(shown.rendered)),
             "settings": settings_row(settings),
             "recording": None if recording is None else recording_row(recording),
+            "record": None if run.segments is None else run.segments.row(source),
         }
 
     def run(self) -> dict[str, Any]:
@@ -162,6 +164,11 @@ class Desk:
     def watched(self) -> list[int]:
         """Positions of the sources that are watched."""
         return self._run.watched
+
+    @property
+    def segments(self) -> Segments | None:
+        """The recording in segments; None without one."""
+        return self._run.segments
 
     @property
     def meter(self) -> Meter:

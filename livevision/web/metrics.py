@@ -52,6 +52,7 @@ class _Run(Collector):
         yield from _of_sources(rows)
         yield from self._times(rows)
         yield from self._of_outputs()
+        yield from self._of_segments(rows)
 
     def _of_run(self) -> Iterator[Metric]:
         rooms, run = self._rooms, self._rooms.desk.run()
@@ -124,6 +125,22 @@ class _Run(Collector):
                 lost.add_metric([name, cause], sum(row["dropped"].get(cause, 0) for row in each))
         yield from (written, lost, retries, up)
 
+    def _of_segments(self, rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:
+        up = _labelled("livevision_record_up", "Whether its recording is not stopped.", "source")
+        segments = _counter("livevision_record_segments", "Finished segments.", "source")
+        failures = _counter("livevision_record_failures", "Stops of its recording.", "source")
+        for row in rows:
+            record = row["record"]
+            if record is not None:
+                up.add_metric([row["name"]], float(record["error"] is None))
+                segments.add_metric([row["name"]], record["segments"])
+                failures.add_metric([row["name"]], record["failures"])
+        yield from (up, segments, failures)
+        size = GaugeMetricFamily("livevision_record_bytes", "Segments on the disk.")
+        if self._rooms.desk.segments is not None:
+            size.add_metric([], self._rooms.desk.segments.report()["bytes"])
+        yield size
+
 
 def _distinct(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Sources whose names differ: of two with one name, both would be refused by Prometheus."""
@@ -167,6 +184,8 @@ def _of_sources(rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:
             for class_name, count in row["counts"].items():
                 objects.add_metric([name, class_name], count)
         going_on = row["recording"] is not None and row["recording"]["error"] is None
+        record = row["record"]
+        going_on = going_on or (record is not None and record["file"] is not None)
         recording.add_metric([name], float(going_on))
     yield from (captured, delivered, dropped, losses, reconnects)
     yield from (state, age, lag, objects, recording)

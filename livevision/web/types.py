@@ -160,6 +160,16 @@ class RecordingRow(Given):
     error: str | None
 
 
+class RecordRow(Given):
+    """The recording of a source in segments, by the setting record."""
+
+    mode: Literal["continuous", "on-event"]
+    file: str | None = Field(description="The segment being written; null between segments.")
+    segments: int = Field(description="Finished segments.")
+    failures: int = Field(description="How often the recording stopped.")
+    error: str | None = Field(description="Why it is stopped; it is tried again.")
+
+
 class RecordingFile(Given):
     """A recording on the disk."""
 
@@ -190,7 +200,8 @@ class SourceRow(Given):
     error: str | None
     counts: dict[str, int] = Field(description="Objects of each class in the newest frame.")
     settings: LiveSettingsRow
-    recording: RecordingRow | None
+    recording: RecordingRow | None = Field(description="Of the annotated picture, as requested.")
+    record: RecordRow | None = Field(description="In segments; null for a source without.")
 
 
 class HealthRow(Given):

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -82,6 +83,53 @@ def test_metrics_are_named_by_convention_and_true(two: Page) -> None:
         s for s in again["livevision_captured_frames_total"] if s.labels == {"source": "door"}
     ]
     assert later.value >= captured.value
+
+
+def test_a_recording_that_stopped_is_told_and_frames_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("_CHECK_S", 0.1), ("_SURE_S", 0.3), ("LONGEST_PAUSE_S", 0.2)):
+        monkeypatch.setattr(f"livevision.runtime.segment_writer.{name}", seconds)
+    folder = tmp_path / "recordings"
+    uri = LIVE.format("160x120", 10)
+    sources = {"door": {"uri": uri}, "yard": {"uri": uri, "record": "off"}}
+    with page(sources=sources, record="continuous", recordings=str(folder), segment=1) as one:
+
+        def record() -> Any:
+            return one.source(0)["record"]
+
+        def up() -> list[tuple[str, float]]:
+            return [(s.labels["source"], s.value) for s in figures(one)["livevision_record_up"]]
+
+        wait_for(lambda: record() and record()["segments"] > 0)
+        assert record()["mode"] == "continuous"
+        assert one.source(1)["record"] is None
+        assert up() == [("door", 1.0)]
+        assert figures(one)["livevision_record_bytes"][0].value > 0
+        folder.rename(tmp_path / "away")
+        folder.write_text("")
+        error = wait_for(lambda: record()["error"])
+        assert str(folder) in error
+        assert up() == [("door", 0.0)]
+        seen = one.source(0)["frames_out"]
+        wait_for(lambda: one.source(0)["frames_out"] > seen + 5)
+        folder.unlink()
+        (tmp_path / "away").rename(folder)
+        wait_for(lambda: record()["error"] is None)
+        before = record()["segments"]
+        wait_for(lambda: record()["segments"] > before)
+        assert up() == [("door", 1.0)]
+    found = figures_of_index(folder)
+    assert len(found) > 2
+    assert found == sorted(path.name for path in folder.glob("*/*.mp4"))
+
+
+def figures_of_index(folder: Path) -> list[str]:
+    """Names of the segments in an index, by time."""
+    read = sqlite3.connect(folder / "index.sqlite")
+    rows = read.execute("SELECT file FROM segments ORDER BY start_utc").fetchall()
+    read.close()
+    return [Path(row[0]).name for row in rows]
 
 
 def test_sources_of_one_name_are_told_apart() -> None:

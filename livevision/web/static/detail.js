@@ -133,6 +133,11 @@ export class Detail {
       ["Reconnected", `${source.retries} ×`],
     ];
     const found = Object.entries(source.counts).sort().map(([name, count]) => `${count} ${name}`);
+    if (source.record) {
+      const { mode, file, segments, error } = source.record;
+      const now = error ? `stopped, and tried again: ${error}` : file || (mode === "on-event" ? "waiting for an event" : "waiting for a picture");
+      rows.push(["Recorded", `${mode}, ${segments} segments; ${now}`]);
+    }
     rows.push(["In the picture", found.join(", ") || "nothing"]);
     if (source.why && source.state !== "live") rows.push(["Why", source.why]);
     if (source.error) rows.push(["Error", source.error]);

@@ -63,7 +63,8 @@ export class Tiles {
     const parts = [];
     if (flows && rate !== null) parts.push(`${rate.toFixed(1)} fps`);
     if (flows && source.rates.latency_ms !== null) parts.push(`${source.rates.latency_ms.toFixed(0)} ms`);
-    if (source.recording && !source.recording.error) parts.push("recording");
+    if (source.record && source.record.error) parts.push("recording stopped");
+    else if ((source.recording && !source.recording.error) || (source.record && source.record.file)) parts.push("recording");
     tile.rate.textContent = parts.join(" · ");
     tile.canvas.setAttribute("aria-label", `Picture of ${source.name}, ${source.words}`);
   }
