@@ -78,7 +78,6 @@ class SegmentWriter:
     Attributes:
         segments: Finished segments.
         failures: How often the recording stopped.
-        error: Why it is stopped; "" if it is not.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class SegmentWriter:
     ) -> None:
         self.name, self.on_event = name, settings.on_event
         self.segments = self.failures = 0
-        self.error = ""
+        self._error = ""
         self._ring, self._info, self._folder = ring, info, folder
         self._settings, self._meter = settings, meter
         self._tally = meter.outlet(f"record:{name}")
@@ -115,6 +114,14 @@ class SegmentWriter:
         """The segment being written; None between segments."""
         open_ = self._open
         return None if open_ is None else open_.path
+
+    @property
+    def error(self) -> str:
+        """Why it is stopped; "" if it is not."""
+        tap = self._tap
+        if not self._error and tap is not None and tap.broken:
+            return "the disk takes nothing; packets are lost"
+        return self._error
 
     def saw(self, time: float, at: float) -> None:
         """A frame was captured: tells what time it was then.
@@ -227,7 +234,7 @@ class SegmentWriter:
     def _take(self, kept: Kept) -> None:
         with self._meter.counting():
             self._tally.frames_in += 1
-        if self.error and self._open is None and clock.monotonic() < self._retry_at:
+        if self._error and self._open is None and clock.monotonic() < self._retry_at:
             self._drop("retrying")
         elif self._open is None and not kept.key:
             self._drop("no key frame")
@@ -303,7 +310,7 @@ class SegmentWriter:
         current = open_.file.current
         self._folder.grew(open_.path, current, self.name, open_.start, open_.end)
         self._tell_events()
-        if self.error and now - open_.begun > _SURE_S:
+        if self._error and now - open_.begun > _SURE_S:
             self._recovered()
 
     def _finish(self) -> None:
@@ -322,7 +329,7 @@ class SegmentWriter:
         if not complete:
             raise OutputError(f"cannot record into {self._folder.folder}: the folder is gone")
         self.segments += 1
-        if self.error:
+        if self._error:
             self._recovered()
 
     def _tell_events(self) -> None:
@@ -361,12 +368,12 @@ class SegmentWriter:
         """Stop for a while; the watching goes on."""
         with suppress(OutputError, OSError):
             self._close_failed()
-        first = not self.error
+        first = not self._error
         self._note_failure(why, first)
         log.log(
             logging.WARNING if first else logging.DEBUG,
             "%s: recording stopped: %s; trying again",
-            *(self.name, self.error),
+            *(self.name, self._error),
         )
         self._retry_at = clock.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
@@ -382,14 +389,14 @@ class SegmentWriter:
             self._folder.finished(open_.path, self.name, open_.start, open_.end, complete=False)
 
     def _note_failure(self, why: str, first: bool = True) -> None:
-        self.error = " ".join(why.split())
+        self._error = " ".join(why.split())
         self.failures += first
         with self._meter.counting():
-            self._tally.error = self.error
+            self._tally.error = self._error
 
     def _recovered(self) -> None:
         log.warning("%s: recording goes on", self.name)
-        self.error, self._pause = "", FIRST_PAUSE_S
+        self._error, self._pause = "", FIRST_PAUSE_S
         with self._meter.counting():
             self._tally.retries += 1
             self._tally.error = None
