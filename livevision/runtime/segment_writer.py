@@ -17,19 +17,17 @@ from livevision.analysis.event import Event
 from livevision.capture.life import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from livevision.errors import OutputError
 from livevision.media.packets import Kept, PacketRing, Tap
-from livevision.output.clip_file import ClipFile, suffix_of
 from livevision.output.segment_folder import SegmentFolder
 from livevision.protocols import SourceInfo
 from livevision.runtime.metering import Meter
+from livevision.runtime.open_segment import OpenSegment
 
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.2
 _SILENT_S = 10.0  # without packets of a live source, until its segment is finished
 _TIDY_S = 60.0  # between looks for what is too old while nothing is recorded
-_CHECK_S = 2.0  # between looks at the disk
 _SURE_S = 3.0  # of writing, until a failed recording counts as going on again
-_NEARLY_S = 0.01  # by which times of key frames may be rounded
 _MOST_EVENTS = 1000
 
 
@@ -47,21 +45,6 @@ class SegmentSettings:
     seconds: float
     before: float
     after: float
-
-
-@dataclass(slots=True)
-class _Open:
-    """The segment being written."""
-
-    file: ClipFile
-    path: Path
-    start: datetime
-    begun: float
-    checked: float
-
-    @property
-    def end(self) -> datetime:
-        return datetime.fromtimestamp(self.start.timestamp() + self.file.end - self.file.zero, UTC)
 
 
 class SegmentWriter:
@@ -100,7 +83,7 @@ class SegmentWriter:
         self._until, self._lasting = float("-inf"), set[str]()
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self._ending = False
-        self._open: _Open | None = None
+        self._open: OpenSegment | None = None
         self._recent: deque[tuple[float, float, Path]] = deque(maxlen=3)
         self._last = float("-inf")  # Frame.time of the last packet written
         self._begun: float | None = None
@@ -201,7 +184,7 @@ class SegmentWriter:
                 self._begin_anew(tap.broken)
                 return
             if self._open is not None:
-                self._try(self._check, self._open)
+                self._try(self._open.check)
                 if self._ring.live and clock.monotonic() - came > _SILENT_S:
                     self._try(self._finish)
             else:
@@ -251,47 +234,28 @@ class SegmentWriter:
 
     def _write(self, kept: Kept) -> None:
         begun = clock.perf_counter()
-        open_ = self._open
-        if open_ is not None and not self._fits(open_, kept):
+        if self._open is not None and not self._open.fits(kept, self._settings.seconds):
             self._finish()
-            open_ = None
             if not kept.key:
                 self._drop("no key frame")
                 return
-        if open_ is None:
-            open_ = self._begin(kept)
-        open_.file.write(kept)
-        self._last = open_.file.end
-        self._check(open_)
+        if self._open is None:
+            assert kept.time is not None
+            start = datetime.fromtimestamp(self._moment(kept.time), UTC)
+            self._open = OpenSegment(self._folder, self.name, self._info, kept, start)
+        self._open.write(kept)
+        self._last = self._open.last
+        self._note(self._open)
         with self._meter.counting():
             self._tally.frames_out += 1
             self._tally.work.add(clock.perf_counter() - begun)
 
-    def _fits(self, open_: _Open, kept: Kept) -> bool:
-        """Whether a packet belongs into the segment being written."""
-        assert kept.time is not None
-        if not open_.file.goes_on_with(kept.part):
-            return False
-        if not kept.key:
-            return True
-        if kept.time - open_.file.zero >= self._settings.seconds - _NEARLY_S:
-            return False
-        with suppress(OSError):
-            return open_.file.current.stat().st_size < self._folder.largest
-        return True
-
-    def _begin(self, kept: Kept) -> _Open:
-        assert kept.time is not None
-        start = datetime.fromtimestamp(self._moment(kept.time), UTC)
-        path = self._folder.new(self.name, start, suffix_of(kept.part))
-        try:
-            file = ClipFile(path, kept, self._info, fragments=True)
-        except OutputError:
-            self._folder.finished(path, self.name, start, start, complete=False)
-            raise
-        now = clock.monotonic()
-        self._open = _Open(file, path, start, now, now - _CHECK_S)
-        return self._open
+    def _note(self, open_: OpenSegment) -> None:
+        """Put events into the index, and notice that a stopped recording goes on."""
+        if self._events:
+            self._tell_events()
+        if self._error and open_.age > _SURE_S:
+            self._recovered()
 
     def _moment(self, time: float) -> float:
         """``time.time()`` at which a frame was captured."""
@@ -301,36 +265,18 @@ class SegmentWriter:
             self._begun = begun  # the time of a film goes on from its start
         return begun + time
 
-    def _check(self, open_: _Open) -> None:
-        """Now and then: look at the disk, and update the index."""
-        now = clock.monotonic()
-        if now - open_.checked < _CHECK_S:
-            return
-        open_.checked = now
-        current = open_.file.current
-        self._folder.grew(open_.path, current, self.name, open_.start, open_.end)
-        self._tell_events()
-        if self._error and now - open_.begun > _SURE_S:
-            self._recovered()
-
-    def _finish(self) -> None:
+    def _finish(self, complete: bool = True) -> None:
         """Close the segment being written, if there is one."""
         open_, self._open = self._open, None
         if open_ is None:
             return
-        complete = False
-        self._recent.append((open_.file.zero, open_.file.end, open_.path))
-        try:
-            open_.file.close()
-            complete = open_.path.exists()
-        finally:
-            self._folder.finished(open_.path, self.name, open_.start, open_.end, complete=complete)
+        self._recent.append((open_.zero, open_.last, open_.path))
+        open_.close(complete=complete)
         self._tell_events()
-        if not complete:
-            raise OutputError(f"cannot record into {self._folder.folder}: the folder is gone")
-        self.segments += 1
-        if self._error:
-            self._recovered()
+        if complete:
+            self.segments += 1
+            if self._error:
+                self._recovered()
 
     def _tell_events(self) -> None:
         """Put the events that came into the index."""
@@ -350,7 +296,7 @@ class SegmentWriter:
                 return True
         if open_ is None:
             return False
-        if time >= open_.file.zero - _SILENT_S:
+        if time >= open_.zero - _SILENT_S:
             self._folder.happened(open_.path, event)
         return True
 
@@ -367,7 +313,7 @@ class SegmentWriter:
     def _failed(self, why: str) -> None:
         """Stop for a while; the watching goes on."""
         with suppress(OutputError, OSError):
-            self._close_failed()
+            self._finish(complete=False)
         first = not self._error
         self._note_failure(why, first)
         log.log(
@@ -377,16 +323,6 @@ class SegmentWriter:
         )
         self._retry_at = clock.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
-
-    def _close_failed(self) -> None:
-        open_, self._open = self._open, None
-        if open_ is None:
-            return
-        self._recent.append((open_.file.zero, open_.file.end, open_.path))
-        try:
-            open_.file.close()
-        finally:
-            self._folder.finished(open_.path, self.name, open_.start, open_.end, complete=False)
 
     def _note_failure(self, why: str, first: bool = True) -> None:
         self._error = " ".join(why.split())

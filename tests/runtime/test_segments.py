@@ -27,7 +27,7 @@ from livevision.media.packets import PacketRing
 from livevision.output import segment_folder
 from livevision.output.segment_folder import SegmentFolder
 from livevision.output.segment_index import Segment, SegmentIndex
-from livevision.runtime import segment_writer
+from livevision.runtime import open_segment, segment_writer
 from livevision.runtime.metering import Meter
 from livevision.runtime.segments import RecordSettings, Segments
 from tests import clips
@@ -295,7 +295,8 @@ def test_a_stream_that_breaks_goes_on_in_its_recording(tmp_path: Path) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_CHECK_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
+    monkeypatch.setattr(open_segment, "_CHECK_S", 0.05)
+    for name in ("FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
         monkeypatch.setattr(segment_writer, name, 0.05)
     monkeypatch.setattr(segment_writer, "_SURE_S", 0.3)
 

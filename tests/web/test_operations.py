@@ -88,8 +88,8 @@ def test_metrics_are_named_by_convention_and_true(two: Page) -> None:
 def test_a_recording_that_stopped_is_told_and_frames_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, seconds in (("_CHECK_S", 0.1), ("_SURE_S", 0.3), ("LONGEST_PAUSE_S", 0.2)):
-        monkeypatch.setattr(f"livevision.runtime.segment_writer.{name}", seconds)
+    monkeypatch.setattr("livevision.runtime.open_segment._CHECK_S", 0.1)
+    monkeypatch.setattr("livevision.runtime.segment_writer._SURE_S", 0.3)
     folder = tmp_path / "recordings"
     uri = LIVE.format("160x120", 10)
     sources = {"door": {"uri": uri}, "yard": {"uri": uri, "record": "off"}}
