@@ -59,7 +59,8 @@ class OpenSegment:
         return clock.monotonic() - self._begun
 
     @property
-    def _end(self) -> datetime:
+    def end(self) -> datetime:
+        """When its last picture so far was captured."""
         seconds = self._start.timestamp() + self.last - self.zero
         return datetime.fromtimestamp(seconds, UTC)
 
@@ -92,7 +93,7 @@ class OpenSegment:
         if now - self._checked >= _CHECK_S:
             self._checked = now
             current = self._file.current
-            self._folder.grew(self.path, current, self._name, self._start, self._end)
+            self._folder.grew(self.path, current, self._name, self._start, self.end)
 
     def close(self, *, complete: bool = True) -> None:
         """Finish the file.
@@ -108,6 +109,6 @@ class OpenSegment:
             self._file.close()
             whole = complete and self.path.exists()
         finally:
-            self._folder.finished(self.path, self._name, self._start, self._end, complete=whole)
+            self._folder.finished(self.path, self._name, self._start, self.end, complete=whole)
         if complete and not whole:
             raise OutputError(f"cannot record into {self._folder.folder}: the folder is gone")

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ _LOOK_S = 0.2
 _SILENT_S = 10.0  # without packets of a live source, until its segment is finished
 _TIDY_S = 60.0  # between looks for what is too old while nothing is recorded
 _SURE_S = 3.0  # of writing, until a failed recording counts as going on again
+_JITTER = timedelta(seconds=5)
 _MOST_EVENTS = 1000
 
 
@@ -86,6 +87,7 @@ class SegmentWriter:
         self._open: OpenSegment | None = None
         self._recent: deque[tuple[float, float, Path]] = deque(maxlen=3)
         self._last = float("-inf")  # Frame.time of the last packet written
+        self._ended = datetime.fromtimestamp(0, UTC)
         self._begun: float | None = None
         self._pause, self._retry_at = FIRST_PAUSE_S, 0.0
         self._tidied = clock.monotonic()
@@ -242,6 +244,8 @@ class SegmentWriter:
         if self._open is None:
             assert kept.time is not None
             start = datetime.fromtimestamp(self._moment(kept.time), UTC)
+            if timedelta(0) < self._ended - start < _JITTER:
+                start = self._ended  # lag of a live source varies, and segments do not overlap
             self._open = OpenSegment(self._folder, self.name, self._info, kept, start)
         self._open.write(kept)
         self._last = self._open.last
@@ -271,6 +275,7 @@ class SegmentWriter:
         if open_ is None:
             return
         self._recent.append((open_.zero, open_.last, open_.path))
+        self._ended = open_.end
         open_.close(complete=complete)
         self._tell_events()
         if complete:

@@ -110,7 +110,7 @@ def test_a_recording_that_stopped_is_told_and_frames_go_on(
         folder.write_text("")
         error = wait_for(lambda: record()["error"])
         assert str(folder) in error
-        assert up() == [("door", 0.0)]
+        wait_for(lambda: up() == [("door", 0.0)])
         seen = one.source(0)["frames_out"]
         wait_for(lambda: one.source(0)["frames_out"] > seen + 5)
         folder.unlink()
@@ -118,7 +118,7 @@ def test_a_recording_that_stopped_is_told_and_frames_go_on(
         wait_for(lambda: record()["error"] is None)
         before = record()["segments"]
         wait_for(lambda: record()["segments"] > before)
-        assert up() == [("door", 1.0)]
+        wait_for(lambda: up() == [("door", 1.0)])
     found = figures_of_index(folder)
     assert len(found) > 2
     assert found == sorted(path.name for path in folder.glob("*/*.mp4"))
