@@ -121,7 +121,7 @@ class SegmentFolder:
         with self._lock:
             if current == path:
                 self._files.grows(path)
-            self._index.put(self._row(path), source, start, end, size, complete=False)
+                self._index.put(self._row(path), source, start, end, size, complete=False)
             self._need_room()
 
     def finished(

@@ -115,7 +115,10 @@ class SegmentIndex:
                 ).fetchall()
         except sqlite3.Error as error:
             raise OutputError(f"cannot read {self.path}: {error}") from None
-        return [Segment(*row[:5], bool(row[5])) for row in rows]
+        return [
+            Segment(file, source, start, end, size, bool(complete))
+            for file, source, start, end, size, complete in rows
+        ]
 
     def close(self) -> None:
         """Release the file."""

@@ -89,10 +89,10 @@ class OpenSegment:
 
     def check(self) -> None:
         """Now and then: look whether the disk is there and has room, and update the index."""
-        now = clock.monotonic()
-        if now - self._checked >= _CHECK_S:
+        now, current = clock.monotonic(), self._file.current
+        # It has its name, and so a row in the index, once it can be read.
+        if now - self._checked >= (_CHECK_S if current == self.path else _CHECK_S / 20):
             self._checked = now
-            current = self._file.current
             self._folder.grew(self.path, current, self._name, self._start, self.end)
 
     def close(self, *, complete: bool = True) -> None:

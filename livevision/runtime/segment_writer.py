@@ -28,6 +28,7 @@ _LOOK_S = 0.2
 _SILENT_S = 10.0  # without packets of a live source, until its segment is finished
 _TIDY_S = 60.0  # between looks for what is too old while nothing is recorded
 _SURE_S = 3.0  # of writing, until a failed recording counts as going on again
+_SAME_S = 0.001  # within which times are those of the same picture
 _JITTER = timedelta(seconds=5)
 _MOST_EVENTS = 1000
 
@@ -203,7 +204,7 @@ class SegmentWriter:
             events = list(self._events)
             self._events.clear()
         for event in events:
-            self._tell(event)
+            self._tell(event, last=True)
         return True
 
     def _begin_anew(self, broken: bool) -> None:
@@ -211,7 +212,7 @@ class SegmentWriter:
         with self._change:
             self._tap = self._ring.tap(self._last) if broken else None
             self._ending = self._ending or not broken
-        self._tell_events()
+        self._tell_events(last=not broken)
         if broken:
             log.warning("%s: the disk is too slow for the recording; a part is lost", self.name)
             self._drop("late")
@@ -283,24 +284,32 @@ class SegmentWriter:
             if self._error:
                 self._recovered()
 
-    def _tell_events(self) -> None:
+    def _tell_events(self, last: bool = False) -> None:
         """Put the events that came into the index."""
         with self._change:
             events = list(self._events)
             self._events.clear()
-        later = [event for event in events if not self._tell(event)]
+        later = [event for event in events if not self._tell(event, last)]
         with self._change:
             self._events.extendleft(reversed(later))
 
-    def _tell(self, event: Event) -> bool:
-        """Put an event into the index with the segment that shows it; False if it may yet come."""
+    def _tell(self, event: Event, last: bool) -> bool:
+        """Put an event into the index with the segment that shows it.
+
+        Args:
+            event: The event.
+            last: Nothing more is written for now.
+
+        Returns:
+            Whether that is done; the segment may yet come.
+        """
         time, open_ = event.frame_time, self._open
         for zero, end, path in self._recent:
-            if zero <= time <= end:
+            if zero <= time <= end + _SAME_S:
                 self._folder.happened(path, event)
                 return True
-        if open_ is None:
-            return False
+        if open_ is None or (time > open_.last + _SAME_S and not last):
+            return False  # the packets of its frame are not written yet
         if time >= open_.zero - _SILENT_S:
             self._folder.happened(open_.path, event)
         return True

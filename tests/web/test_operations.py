@@ -121,7 +121,7 @@ def test_a_recording_that_stopped_is_told_and_frames_go_on(
         wait_for(lambda: up() == [("door", 1.0)])
     found = figures_of_index(folder)
     assert len(found) > 2
-    assert found == sorted(path.name for path in folder.glob("*/*.mp4"))
+    assert found == sorted(path.name for path in folder.glob("*/*Z.mp4"))
 
 
 def figures_of_index(folder: Path) -> list[str]:
