@@ -349,6 +349,23 @@ def test_prometheus_asks_livevision_with_a_token_it_has(watched: Settings) -> No
     assert str(watched.web_watch_token_file) == f"/run/secrets/{secret}"
 
 
+def test_alerts_have_one_line_that_says_what_is_wrong() -> None:
+    groups = yaml.safe_load((ROOT / "configs" / "monitoring" / "alerts.yaml").read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert rules
+    for rule in rules:
+        # A comma in a summary without quotes makes a second, nameless annotation of its rest.
+        assert rule["annotations"].keys() == {"summary"}, rule["alert"]
+        assert isinstance(rule["annotations"]["summary"], str)
+
+
+def test_python_keeps_its_bytecode_in_the_volume() -> None:
+    environment = dict(
+        pair.split("=", 1) for pair in last_stage(FOLDER / "cpu.Dockerfile")["ENV"].split()
+    )
+    assert environment["PYTHONPYCACHEPREFIX"].startswith("/cache/")
+
+
 def test_grafana_is_chosen_and_finds_its_data_and_dashboard() -> None:
     grafana = services()["grafana"]
     assert grafana["profiles"] == ["grafana"]
