@@ -20,11 +20,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from livevision.errors import ModelError, UsageError, missing_package
 from livevision.events.sending import Sender, SendError
 from livevision.events.store import Stored
+from livevision.events.url import split
 from livevision.redact import redact_uri
 from livevision.version import __version__
 
@@ -78,18 +79,14 @@ class MqttSender(Sender):
     ) -> None:
         self._pictures = pictures
         self.name = redact_uri(url)
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == -1:
+        found = split(url, ("mqtt", "mqtts"))
+        if found is None:
             raise UsageError(f"{self.name!r} is not a broker such as mqtt://broker.local:1883")
         try:
             import paho.mqtt.client  # noqa: F401
         except ModuleNotFoundError:
             raise ModelError(missing_package("paho-mqtt", "MQTT", "events")) from None
-        self._host = parts.hostname
+        parts, self._host, port = found
         self._port = port or (8883 if parts.scheme == "mqtts" else 1883)
         self._prefix = parts.path.strip("/") or "livevision"
         self._discovery = discovery

@@ -16,11 +16,11 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from livevision.errors import UsageError
 from livevision.events.sending import Sender, SendError
 from livevision.events.store import Stored
+from livevision.events.url import split
 from livevision.redact import redact_uri
 from livevision.version import __version__
 
@@ -45,14 +45,11 @@ class WebhookSender(Sender):
 
     def __init__(self, url: str, secret: str | None = None, *, private: bool = False) -> None:
         self.name = redact_uri(url)
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        found = split(url, ("http", "https"))
+        if found is None:
             raise UsageError(f"{self.name!r} is not an address such as https://example.com/events")
-        self._host, self._tls = parts.hostname, parts.scheme == "https"
+        parts, self._host, port = found
+        self._tls = parts.scheme == "https"
         self._port = port or (443 if self._tls else 80)
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._authorization = None

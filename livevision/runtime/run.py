@@ -120,7 +120,8 @@ class Run:
         self._models = for_run(settings, light_threads)
         models = self._models.models
         self._analysis: AnalysisStage | None = None
-        scenes = any(self.sources.live_settings(n).scene for n in range(len(sources)))
+        beginning = [self.sources.live_settings(n) for n in range(len(sources))]
+        scenes = any(live.scene for live in beginning)
         if settings.track is not None or scenes or stay or self.delivery.view is not None:
             from livevision.runtime.analysis_stage import AnalysisStage
 
@@ -131,8 +132,8 @@ class Run:
             self._adaptive = Adaptive(settings.target_latency, models, meter)
         self.controls = Controls(self._check)
         self._changing = threading.Lock()
-        for position in range(len(sources)):
-            self.controls.begin(position, self.sources.live_settings(position))
+        for position, live in enumerate(beginning):
+            self.controls.begin(position, live)
         # Each decoded image belongs to one frame, and only Python users see the frame again.
         seen_no_more = not draw and all(source.kind == "video_file" for source in sources)
         overlay = OverlayStage(
