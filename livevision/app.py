@@ -19,7 +19,7 @@ from livevision.runtime.run import Run
 from livevision.runtime.service import Service
 from livevision.runtime.sources import FILES, watched
 from livevision.runtime.terminal import Progress, Signals
-from livevision.web.place import page_of
+from livevision.web.page_options import page_of
 from livevision.web.server import served
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from livevision.config.yaml_file import load
 from livevision.errors import UsageError
 from livevision.files import cache_folder
 from livevision.output.target import PAGE
-from livevision.web.place import access_of, page_of, place_of
+from livevision.web.page_options import access_of, listen_address, page_of
 from tests import clips
 from tests.web.running import LIVE, page, wait_for
 
@@ -312,17 +312,17 @@ def test_the_page_in_the_container_needs_a_token(
     uri = page_of(watched)
     assert uri is not None
     assert uri.startswith(f"{PAGE}:")
-    place = place_of(uri)
-    assert not place.is_loopback
+    listen = listen_address(uri)
+    assert not listen.is_loopback
     published = [port.split(":") for port in services()["livevision"]["ports"]]
-    assert str(place.port) in {inner for _, _, inner in published}
+    assert str(listen.port) in {inner for _, _, inner in published}
     given = {f"/run/secrets/{name}" for name in services()["livevision"]["secrets"]}
     assert {str(watched.web_token_file), str(watched.web_watch_token_file)} == given
     for name in ("LIVEVISION_WEB_TOKEN", "LIVEVISION_WEB_WATCH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     open_to_all = watched.model_copy(update={"web_token_file": None, "web_watch_token_file": None})
     with pytest.raises(UsageError, match="no token"):
-        access_of(open_to_all, place)
+        access_of(open_to_all, listen)
 
 
 def test_files_of_a_run_go_where_the_container_may_write(watched: Settings) -> None:
@@ -340,10 +340,10 @@ def test_prometheus_asks_livevision_with_a_token_it_has(watched: Settings) -> No
     assert f"--config.file={given['./prometheus.yaml']}" in services()["prometheus"]["command"]
     assert settings["rule_files"] == [str(given["../configs/monitoring/alerts.yaml"])]
     (job,) = settings["scrape_configs"]
-    place = place_of(page_of(watched) or "")
+    listen = listen_address(page_of(watched) or "")
     name = services()["livevision"]["hostname"]  # the page answers to its machine's name alone
     assert name == "livevision"
-    assert job["static_configs"] == [{"targets": [f"{name}:{place.port}"]}]
+    assert job["static_configs"] == [{"targets": [f"{name}:{listen.port}"]}]
     (secret,) = services()["prometheus"]["secrets"]
     assert job["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}
     assert str(watched.web_watch_token_file) == f"/run/secrets/{secret}"

@@ -50,7 +50,7 @@ def command(
     Counts of lines and visits of zones by hour and class, durations of visits, and events by hour
     and rule: as tables, or as a file with --csv or --html.
     """
-    from livevision.events.reading import EventReader, Wanted
+    from livevision.events.reading import EventFilter, EventReader
     from livevision.events.summary import summarise
     from livevision.events.summary_page import page
 
@@ -63,7 +63,7 @@ def command(
             f"--timezone: {timezone!r} is not a time zone such as Europe/Berlin"
         ) from None
     begin, end = _day(first, "--from"), _day(last, "--to")
-    wanted = Wanted(
+    wanted = EventFilter(
         source=source,
         rule=rule,
         class_=class_,

@@ -20,7 +20,7 @@ _AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventFilter:
     """Which events are wanted; nothing given wants all.
 
     Attributes:
@@ -94,7 +94,7 @@ class EventReader:
             raise UsageError(f"{path} is no store of events: {error}") from None
 
     def find(
-        self, wanted: Wanted | None = None, *, before: int | None = None, most: int = 100
+        self, wanted: EventFilter | None = None, *, before: int | None = None, most: int = 100
     ) -> list[Stored]:
         """The newest events that are wanted, newest first.
 
@@ -103,7 +103,7 @@ class EventReader:
             before: Only those before this place, as of the last one of an earlier answer.
             most: How many.
         """
-        condition, values = (wanted or Wanted()).where()
+        condition, values = (wanted or EventFilter()).where()
         if before is not None:
             condition += f" AND seq < {int(before)}"
         query = f"SELECT seq, id, body FROM events WHERE {condition} ORDER BY seq DESC LIMIT ?"
@@ -118,9 +118,9 @@ class EventReader:
             row = self._connection.execute(query, (name,)).fetchone()
         return None if row is None else Stored(*row)
 
-    def each(self, wanted: Wanted | None = None) -> Iterator[Stored]:
+    def each(self, wanted: EventFilter | None = None) -> Iterator[Stored]:
         """All events that are wanted, in their order."""
-        condition, values = (wanted or Wanted()).where()
+        condition, values = (wanted or EventFilter()).where()
         query = (
             f"SELECT seq, id, body FROM events WHERE {condition} AND seq > ? ORDER BY seq LIMIT ?"
         )
@@ -133,9 +133,9 @@ class EventReader:
                 return
             seq = rows[-1][0]
 
-    def passages(self, wanted: Wanted | None = None) -> Iterator[Passage]:
+    def passages(self, wanted: EventFilter | None = None) -> Iterator[Passage]:
         """Crossings and visits, in their order, whatever the rule; none in older stores."""
-        wanted = wanted or Wanted()
+        wanted = wanted or EventFilter()
         class_ = wanted.class_
         condition, values = replace(wanted, rule=None, phase=None, class_=None).where()
         if class_ is not None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
-from livevision.events.reading import EventReader, Wanted
+from livevision.events.reading import EventFilter, EventReader
 
 EDGES = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 """Seconds at which the bars of a histogram begin."""
@@ -100,7 +100,7 @@ class Summary:
 
 def summarise(
     reader: EventReader,
-    wanted: Wanted | None = None,
+    wanted: EventFilter | None = None,
     zone: tzinfo | None = None,
     by: str = "hour",
 ) -> Summary:

@@ -1,1 +1,1 @@
-"""The page of a run and its interface for programs: a Starlette application on uvicorn."""
+"""The page of a run and its API: a Starlette application on uvicorn."""

@@ -1,4 +1,4 @@
-"""Who may watch and who may operate: tokens, the cookie that stands for one, a proxy's header."""
+"""The role of a request, from a token, the cookie issued for one, or a proxy's header."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ COOKIE_S = 30 * 86400
 
 
 class Access:
-    """Tells the role of a request.
+    """Decides the role of a request.
 
     Tokens are compared in constant time. The cookie is signed with the token, so that it outlives a
-    restart and ends with the token.
+    restart and becomes invalid with the token.
 
     Args:
-        operate: Token of those who may change things; None for none.
-        watch: Token of those who may watch; None for none.
-        proxy_header: Name of the header in which a reverse proxy on this machine says the role.
+        operate: Token for watching and changing; None for none.
+        watch: Token for watching only; None for none.
+        proxy_header: Header in which a reverse proxy on this machine passes the role.
     """
 
     def __init__(
@@ -42,41 +42,41 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether whoever reaches the page may do everything."""
+        """Whether every request has the role operate."""
         return not self._tokens and self._header is None
 
     def role(self, headers: Mapping[str, str], cookie: str | None, peer: str) -> Role | None:
-        """What a request may do; None for nothing.
+        """The role of a request; None for no access.
 
         Args:
             headers: By lower-case name.
-            cookie: Its cookie ``COOKIE``, if it has one.
-            peer: The address that it came from.
+            cookie: Its cookie ``COOKIE``, if any.
+            peer: The client's IP address.
 
         Raises:
-            TooMany: Too many wrong tokens came from there.
+            TooMany: The client has sent too many wrong tokens.
         """
         if self.is_open:
             return "operate"
-        if self._header is not None and _is_here(peer):
-            told = headers.get(self._header, "")
-            if told == "operate" or told == "watch":
-                return "operate" if told == "operate" else "watch"
+        if self._header is not None and _is_local(peer):
+            role = headers.get(self._header, "")
+            if role == "operate" or role == "watch":
+                return "operate" if role == "operate" else "watch"
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self.role_of_token(token.strip(), peer)
         return None if cookie is None else self._role_of_cookie(cookie)
 
     def role_of_token(self, token: str, peer: str) -> Role | None:
-        """What the bearer of a token may do; None for a wrong one.
+        """The role that a token gives; None if it is wrong.
 
         Raises:
-            TooMany: Too many wrong tokens came from there.
+            TooMany: The client has sent too many wrong tokens.
         """
         self._failures.check(peer)
         given, found = _digest(token), None
         for role, known in self._tokens.items():
-            # All of them, so that the time tells nothing.
+            # All are compared, so that the time reveals nothing.
             if hmac.compare_digest(given, known):
                 found = role
         if found is None:
@@ -84,7 +84,7 @@ class Access:
         return found
 
     def cookie(self, role: Role) -> str:
-        """A cookie that stands for a token for 30 days."""
+        """A cookie that gives a role for 30 days."""
         until = int(time.time()) + COOKIE_S
         return f"{role}.{until}.{self._signature(role, until)}"
 
@@ -110,7 +110,7 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
-def _is_here(peer: str) -> bool:
+def _is_local(peer: str) -> bool:
     try:
         return ip_address(peer).is_loopback
     except ValueError:

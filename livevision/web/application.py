@@ -1,4 +1,4 @@
-"""The application: the page's files, the interface for programs, and the sockets beside it."""
+"""The ASGI application: the page's files, the endpoints of the API and its WebSockets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from livevision.web import streams
-from livevision.web.endpoint import Endpoint, Rooms, allowed
+from livevision.web.endpoint import Endpoint, Services, allowed
 from livevision.web.endpoints import BASE, ENDPOINTS
 from livevision.web.guard import App, Guard, Refused
 from livevision.web.limits import TooMany
@@ -28,66 +28,66 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-MOST_SOCKETS = 128
-"""WebSockets at once, of all readers together."""
+MAX_SOCKETS = 128
+"""Maximum number of open WebSockets, of all clients together."""
 
 
-def application(rooms: Rooms, names: tuple[str, ...] = ()) -> App:
-    """The application of a run, guarded.
+def application(services: Services, names: tuple[str, ...] = ()) -> App:
+    """The application of a run, behind its guard.
 
     Args:
-        rooms: What its handlers work with.
-        names: Names under which it is reached, see ``Guard``.
+        services: What the handlers use.
+        names: Host names that it is served under, see ``Guard``.
     """
-    routes: list[BaseRoute] = [_route(endpoint, rooms) for endpoint in ENDPOINTS]
+    routes: list[BaseRoute] = [_route(endpoint, services) for endpoint in ENDPOINTS]
     sockets = _Sockets()
     routes += [
-        WebSocketRoute(f"{BASE}/live", _live(rooms, sockets)),
-        WebSocketRoute(f"{BASE}/results/ws", _results(rooms, sockets)),
+        WebSocketRoute(f"{BASE}/live", _live(services, sockets)),
+        WebSocketRoute(f"{BASE}/results/ws", _results(services, sockets)),
         *(_file(path) for path in sorted(STATIC.iterdir()) if path.suffix in _TYPES),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _problem})
     app.router.redirect_slashes = False
-    return Guard(app, names, rooms.secure)
+    return Guard(app, names, services.secure)
 
 
-def _route(endpoint: Endpoint, rooms: Rooms) -> Route:
+def _route(endpoint: Endpoint, services: Services) -> Route:
     async def handle(request: Request) -> Response:
-        return await endpoint(rooms, request)
+        return await endpoint(services, request)
 
     return Route(endpoint.path, handle, methods=[endpoint.method])
 
 
 def _file(path: Path) -> Route:
-    """A file of the page, read once; it holds no secret, and so is for everybody."""
+    """A file of the page, read once. It contains no secrets and needs no token."""
     content = path.read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
     media = _TYPES[path.suffix]
 
-    async def give(request: Request) -> Response:
+    async def send(request: Request) -> Response:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return Response(content, media_type=media, headers=headers)
 
-    return Route("/" if path.name == "index.html" else f"/static/{path.name}", give)
+    return Route("/" if path.name == "index.html" else f"/static/{path.name}", send)
 
 
 class _Sockets:
-    """The WebSockets that are open, of which there are so many at most."""
+    """Counts open WebSockets, and limits their number."""
 
     def __init__(self) -> None:
         self._open = 0
 
     @asynccontextmanager
-    async def one(self, socket: WebSocket, rooms: Rooms) -> AsyncIterator[bool]:
-        """A socket, as long as it is served; whether it is let in."""
+    async def one(self, socket: WebSocket, services: Services) -> AsyncIterator[bool]:
+        """A context for serving a socket; its value says whether the socket was accepted."""
         refused = ""
         try:
-            allowed(rooms.access, socket, "watch")
+            allowed(services.access, socket, "watch")
         except (Refused, TooMany) as error:
             refused = str(error)
-        if self._open >= MOST_SOCKETS:
+        if self._open >= MAX_SOCKETS:
             refused = refused or "too many sockets are open"
         if refused:
             await socket.close(1008, refused)
@@ -100,27 +100,27 @@ class _Sockets:
             self._open -= 1
 
 
-def _live(rooms: Rooms, sockets: _Sockets) -> Callable[[WebSocket], Awaitable[None]]:
+def _live(services: Services, sockets: _Sockets) -> Callable[[WebSocket], Awaitable[None]]:
     async def handle(socket: WebSocket) -> None:
-        async with sockets.one(socket, rooms) as let_in:
-            if let_in:
-                await streams.Live(socket, rooms.desk, rooms.pictures).run()
+        async with sockets.one(socket, services) as accepted:
+            if accepted:
+                await streams.Live(socket, services.facade, services.pictures).run()
 
     return handle
 
 
-def _results(rooms: Rooms, sockets: _Sockets) -> Callable[[WebSocket], Awaitable[None]]:
+def _results(services: Services, sockets: _Sockets) -> Callable[[WebSocket], Awaitable[None]]:
     async def handle(socket: WebSocket) -> None:
-        async with sockets.one(socket, rooms) as let_in:
-            if let_in:
+        async with sockets.one(socket, services) as accepted:
+            if accepted:
                 await results(socket)
 
     async def results(socket: WebSocket) -> None:
-        wanted = socket.query_params.get("source")
-        if wanted is not None and not (wanted.isascii() and wanted.isdecimal()):
-            await socket.close(1008, "source is a number")
+        text = socket.query_params.get("source")
+        if text is not None and not (text.isascii() and text.isdecimal()):
+            await socket.close(1008, "source must be a number")
             return
-        await streams.results(socket, rooms.desk, None if wanted is None else int(wanted))
+        await streams.results(socket, services.facade, None if text is None else int(text))
 
     return handle
 

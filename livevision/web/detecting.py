@@ -1,6 +1,6 @@
-"""Pictures that are posted: the run's models once more, on a thread of their own.
+"""Posted pictures: a second copy of the run's models, on a thread of its own.
 
-The run's own nets belong to its inference thread, and are at work for live frames.
+The run's own nets belong to its inference thread and are busy with live frames.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ if TYPE_CHECKING:
     from livevision.config import Settings
     from livevision.models.model import Model
 
-LARGEST_PIXELS = 40_000_000
-_WAITING = 8  # pictures that wait or are computed
+MAX_PIXELS = 40_000_000
+_MAX_PENDING = 8  # pictures waiting or being computed
 
 
 class Detector:
-    """Looks at posted pictures with the models of a run, which are loaded at the first one.
+    """Runs the models of a run on posted pictures; they are loaded for the first one.
 
     Args:
-        settings: The run's.
+        settings: Settings of the run.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._models: Sequence[Model] | None = None
         self._thread = ThreadPoolExecutor(1, "web-detect")
-        self._waiting = 0
+        self._pending = 0
 
     async def __call__(self, data: bytes, conf: float | None) -> dict[str, Any]:
-        """What is in a picture, as records have it, with its ``width`` and ``height``.
+        """Results of a picture in the format of JSON lines, with its ``width`` and ``height``.
 
         Raises:
-            UsageError: It is no picture, or too large a one.
-            Refused: Too many wait already.
+            UsageError: It is not a picture, or too large.
+            Refused: Too many pictures are waiting.
         """
-        if self._waiting >= _WAITING:
-            raise Refused(503, "other pictures are looked at; try again in a moment")
-        self._waiting += 1
+        if self._pending >= _MAX_PENDING:
+            raise Refused(503, "too many pictures are waiting; try again in a moment")
+        self._pending += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._look, data, conf)
+            return await loop.run_in_executor(self._thread, self._detect, data, conf)
         finally:
-            self._waiting -= 1
+            self._pending -= 1
 
     def close(self) -> None:
-        """Look at no more."""
+        """Stop the thread; waiting pictures are discarded."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _look(self, data: bytes, conf: float | None) -> dict[str, Any]:
+    def _detect(self, data: bytes, conf: float | None) -> dict[str, Any]:
         image = _decoded(data)
         if self._models is None:
             self._models = for_run(self._settings).models
@@ -79,21 +79,21 @@ def _decoded(data: bytes) -> Any:
     """A picture as uint8, H×W×3, BGR.
 
     Raises:
-        UsageError: It is none, or has too many pixels.
+        UsageError: It cannot be decoded, or has too many pixels.
     """
     from io import BytesIO
 
     from PIL import Image
 
     try:
-        # Pillow reads the size without decoding, so that a bomb is never decoded.
+        # Pillow reads the size without decoding, so that a decompression bomb is never decoded.
         with Image.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
             width, height = opened.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise UsageError("the body is no JPEG, PNG or WebP picture") from None
-    if width * height > LARGEST_PIXELS:
-        raise UsageError(f"the picture has {width}×{height} pixels; 40 million are allowed")
+        raise UsageError("the body is not a JPEG, PNG or WebP picture") from None
+    if width * height > MAX_PIXELS:
+        raise UsageError(f"the picture has {width}×{height} pixels; at most 40 million are allowed")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise UsageError("the body is a broken picture")
+        raise UsageError("the picture is damaged")
     return image

@@ -1,4 +1,4 @@
-"""An endpoint: what it takes and gives, who may use it, and the handler that it is judged for."""
+"""An endpoint: its types, the role it needs and its handler; requests are validated before it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from livevision.redact import redact
 from livevision.runtime.health import Health
 from livevision.runtime.reloading import Reloading
 from livevision.web.access import COOKIE, Access, Role
-from livevision.web.desk import Desk, NotFound
 from livevision.web.detecting import Detector
 from livevision.web.guard import Refused, headers_of, peer_of
 from livevision.web.limits import TooMany
 from livevision.web.pictures import Pictures
+from livevision.web.run_facade import NotFound, RunFacade
 from livevision.web.types import Empty
 
 log = logging.getLogger(__name__)
 
-_MOST_PARAMETERS = 20
+_MAX_PARAMETERS = 20
 
 
 @dataclass(frozen=True)
-class Rooms:
-    """What handlers work with."""
+class Services:
+    """What the handlers use."""
 
-    desk: Desk
+    facade: RunFacade
     pictures: Pictures
     access: Access
     detector: Detector
@@ -44,18 +44,18 @@ class Rooms:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that was judged.
+    """A validated request.
 
     Attributes:
-        rooms: What to work with.
-        request: It.
-        role: Of who asks; None where that does not matter.
-        source: The position in the path; -1 where there is none.
-        body: What came, as the type that the endpoint takes; bytes for a picture.
-        query: The parameters, as their type.
+        services: What the handler uses.
+        request: The HTTP request.
+        role: Role of the client; None if the endpoint needs none.
+        source: Position of the source in the path; -1 if there is none.
+        body: The body as the endpoint's type; bytes for a picture.
+        query: The query parameters as their type.
     """
 
-    rooms: Rooms
+    services: Services
     request: Request
     role: Role | None
     source: int
@@ -72,10 +72,10 @@ class Endpoint:
 
     Attributes:
         takes: Type of the body's JSON; ``bytes`` for a picture; None for no body.
-        gives: Type of the answer's JSON; a list of one, in a tuple; None for other media.
-        media: Media type of the answer.
-        role: Who may; None for everybody.
-        errors: Statuses that it may answer beside those that every endpoint may.
+        gives: Type of the response's JSON; in a tuple, a list of that type; None for other media.
+        media: Media type of the response.
+        role: The role it needs; None for no token.
+        errors: Error statuses, beside those that every endpoint may have.
     """
 
     method: str
@@ -90,12 +90,12 @@ class Endpoint:
     status: int = 200
     errors: Mapping[int, str] = field(default_factory=dict)
 
-    async def __call__(self, rooms: Rooms, request: Request) -> Response:
-        """Judge a request, have it handled, and answer in JSON whatever happens."""
+    async def __call__(self, services: Services, request: Request) -> Response:
+        """Validate a request and handle it; errors become JSON."""
         try:
-            role = allowed(rooms.access, request, self.role)
+            role = allowed(services.access, request, self.role)
             call = Call(
-                rooms,
+                services,
                 request,
                 role,
                 _position(request),
@@ -107,8 +107,8 @@ class Endpoint:
             wait = {"retry-after": str(max(1, round(error.wait)))}
             return JSONResponse({"error": str(error)}, 429, wait)
         except (Refused, LivevisionError) as error:
-            told = redact(" ".join(str(error).split()))
-            return JSONResponse({"error": told}, _status(error))
+            line = redact(" ".join(str(error).split()))
+            return JSONResponse({"error": line}, _status(error))
         except ClientDisconnect:
             return Response(status_code=400)
         if isinstance(answer, Response):
@@ -123,11 +123,11 @@ class Endpoint:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if self.takes is bytes:
             if kind not in ("image/jpeg", "image/png", "image/webp"):
-                raise Refused(415, "the picture is sent as image/jpeg, image/png or image/webp")
+                raise Refused(415, "the picture must be image/jpeg, image/png or image/webp")
             return await request.body()
-        # No form of another site can send this type.
+        # A form on another site cannot send this type.
         if kind != "application/json":
-            raise Refused(415, "the body is sent as application/json")
+            raise Refused(415, "the body must be application/json")
         try:
             content = json.loads(await request.body())
         except (ValueError, RecursionError):
@@ -141,8 +141,8 @@ class Endpoint:
     def _parameters(self, request: Request) -> BaseModel:
         pairs = request.query_params.multi_items()
         names = [name for name, _ in pairs]
-        if len(pairs) > _MOST_PARAMETERS or len(set(names)) < len(names):
-            raise Refused(422, "a parameter stands there twice, or there are too many")
+        if len(pairs) > _MAX_PARAMETERS or len(set(names)) < len(names):
+            raise Refused(422, "a query parameter is repeated, or there are too many")
         try:
             return self.query.model_validate(dict(pairs))
         except ValidationError as error:
@@ -150,11 +150,11 @@ class Endpoint:
 
 
 def allowed(access: Access, connection: HTTPConnection, needed: Role | None) -> Role | None:
-    """The role of who asks, where it suffices.
+    """The role of a client, if it is sufficient; None if none is needed.
 
     Raises:
-        Refused: It does not.
-        TooMany: Too many wrong tokens came from there.
+        Refused: It is not.
+        TooMany: The client has sent too many wrong tokens.
     """
     if needed is None:
         return None
@@ -164,7 +164,7 @@ def allowed(access: Access, connection: HTTPConnection, needed: Role | None) -> 
     if role is None:
         raise Refused(401, "a token is needed: 'Authorization: Bearer TOKEN', or log in")
     if needed == "operate" and role != "operate":
-        raise Refused(403, "who may only watch changes nothing")
+        raise Refused(403, "the role watch changes nothing; use the token for operating")
     return role
 
 
@@ -188,7 +188,7 @@ def _status(error: Refused | LivevisionError) -> int:
 
 
 def _first(error: ValidationError) -> str:
-    """One line for the first thing that is wrong."""
+    """The first validation error as one line."""
     one = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part) for part in one["loc"])[:80]
-    return f"{place}: {one['msg']}" if place else str(one["msg"])
+    path = ".".join(str(part) for part in one["loc"])[:80]
+    return f"{path}: {one['msg']}" if path else str(one["msg"])

@@ -1,4 +1,4 @@
-"""The endpoints of the interface for programs, version 1, and what each does."""
+"""The endpoints of the API, version 1, and their handlers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from livevision.errors import UsageError
-from livevision.events.reading import Wanted
+from livevision.events.reading import EventFilter
 from livevision.runtime.recording import SUFFIX
 from livevision.web import streams
 from livevision.web import types as t
 from livevision.web.access import COOKIE, COOKIE_S
-from livevision.web.desk import NotFound, recording_row, settings_row
 from livevision.web.endpoint import Call, Endpoint, allowed
 from livevision.web.guard import Refused, peer_of
-from livevision.web.pictures import Wish, nearest_width
+from livevision.web.pictures import PictureSpec, nearest_width
+from livevision.web.run_facade import NotFound, recording_row, settings_row
 from livevision.web.streaming import Streaming
 
 BASE = "/api/v1"
@@ -30,16 +30,16 @@ _FILE = re.compile(r"[\w][\w.-]{0,200}")
 
 async def session(call: Call) -> t.Session:
     assert call.role is not None
-    return t.Session(role=call.role, open=call.rooms.access.is_open)
+    return t.Session(role=call.role, open=call.services.access.is_open)
 
 
 async def log_in(call: Call) -> Response:
-    access = call.rooms.access
+    access = call.services.access
     if access.is_open:
         return JSONResponse({"role": "operate", "open": True})
     role = access.role_of_token(call.body.token.strip(), peer_of(call.request.scope))
     if role is None:
-        raise Refused(401, "this token is not known")
+        raise Refused(401, "the token is wrong")
     answer = JSONResponse({"role": role, "open": False})
     answer.set_cookie(
         COOKIE,
@@ -47,74 +47,74 @@ async def log_in(call: Call) -> Response:
         max_age=COOKIE_S,
         httponly=True,
         samesite="strict",
-        secure=call.rooms.secure,
+        secure=call.services.secure,
     )
     return answer
 
 
 async def log_out(call: Call) -> Response:
     answer = JSONResponse({"ok": True})
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=call.rooms.secure)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=call.services.secure)
     return answer
 
 
 async def run(call: Call) -> dict[str, Any]:
-    return call.rooms.desk.run()
+    return call.services.facade.run()
 
 
 async def report(call: Call) -> dict[str, Any]:
-    return await asyncio.to_thread(call.rooms.desk.report)
+    return await asyncio.to_thread(call.services.facade.report)
 
 
 async def sources(call: Call) -> list[dict[str, Any]]:
-    return await asyncio.to_thread(call.rooms.desk.sources)
+    return await asyncio.to_thread(call.services.facade.sources)
 
 
 async def source(call: Call) -> dict[str, Any]:
-    return await asyncio.to_thread(call.rooms.desk.source, call.source)
+    return await asyncio.to_thread(call.services.facade.source, call.source)
 
 
 async def add_source(call: Call) -> dict[str, Any]:
     given = call.body.model_dump(exclude_none=True)
-    desk = call.rooms.desk
-    position = await asyncio.to_thread(desk.add, given.pop("name"), given.pop("uri"), **given)
-    return desk.source(position)
+    facade = call.services.facade
+    position = await asyncio.to_thread(facade.add, given.pop("name"), given.pop("uri"), **given)
+    return facade.source(position)
 
 
 async def remove_source(call: Call) -> t.Done:
-    await asyncio.to_thread(call.rooms.desk.remove, call.source)
+    await asyncio.to_thread(call.services.facade.remove, call.source)
     return t.Done()
 
 
 async def settings(call: Call) -> dict[str, Any]:
-    row = call.rooms.desk.source(call.source)["settings"]
+    row = call.services.facade.source(call.source)["settings"]
     assert isinstance(row, dict)
     return row
 
 
 async def change_settings(call: Call) -> dict[str, Any]:
     values = call.body.model_dump(exclude_none=True)
-    changed = await asyncio.to_thread(call.rooms.desk.change, call.source, **values)
+    changed = await asyncio.to_thread(call.services.facade.change, call.source, **values)
     return settings_row(changed)
 
 
 async def labels(call: Call) -> list[str]:
-    return call.rooms.desk.labels(call.source)
+    return call.services.facade.labels(call.source)
 
 
 async def scene(call: Call) -> dict[str, Any]:
-    return await asyncio.to_thread(call.rooms.desk.scene, call.source)
+    return await asyncio.to_thread(call.services.facade.scene, call.source)
 
 
 async def change_scene(call: Call) -> dict[str, Any]:
-    desk, body = call.rooms.desk, call.body
-    return await asyncio.to_thread(desk.change_scene, call.source, body.zones, body.lines)
+    facade, body = call.services.facade, call.body
+    return await asyncio.to_thread(facade.change_scene, call.source, body.zones, body.lines)
 
 
 async def events(call: Call) -> list[dict[str, Any]]:
     query = call.query
-    wanted = Wanted(query.source, query.rule, class_=query.class_, day=query.day)
-    return await asyncio.to_thread(call.rooms.desk.events, wanted, query.limit)
+    chosen = EventFilter(query.source, query.rule, class_=query.class_, day=query.day)
+    return await asyncio.to_thread(call.services.facade.events, chosen, query.limit)
 
 
 async def event_picture(call: Call) -> Response:
@@ -127,60 +127,60 @@ async def event_clip(call: Call) -> Response:
 
 async def _event_file(call: Call, kind: str, media: str) -> Response:
     name = call.request.path_params["event"]
-    path = await asyncio.to_thread(call.rooms.desk.event_file, name, kind)
+    path = await asyncio.to_thread(call.services.facade.event_file, name, kind)
     media = media if path.suffix != ".mkv" else "video/x-matroska"
     inline = "inline" if kind == "picture" else "attachment"
     return FileResponse(path, media_type=media, filename=path.name, content_disposition_type=inline)
 
 
 async def snapshot(call: Call) -> Response:
-    call.rooms.desk.check(call.source)
-    return await _picture(call, Wish(call.source, nearest_width(call.query.width)))
+    call.services.facade.check(call.source)
+    return await _picture(call, PictureSpec(call.source, nearest_width(call.query.width)))
 
 
 async def grid(call: Call) -> Response:
-    return await _picture(call, Wish(None, nearest_width(call.query.width)))
+    return await _picture(call, PictureSpec(None, nearest_width(call.query.width)))
 
 
-async def _picture(call: Call, wish: Wish) -> Response:
-    jpeg = await call.rooms.pictures.get(wish)
+async def _picture(call: Call, spec: PictureSpec) -> Response:
+    jpeg = await call.services.pictures.get(spec)
     if jpeg is None:
-        raise NotFound("no frame came yet")
+        raise NotFound("there is no frame yet")
     age = f"{1e3 * (time.monotonic() - jpeg.captured):.0f}"
     return Response(jpeg.data, media_type="image/jpeg", headers={"x-age-ms": age})
 
 
 async def stream(call: Call) -> Response:
-    call.rooms.desk.check(call.source)
-    return _stream(call, Wish(call.source, nearest_width(call.query.width)))
+    call.services.facade.check(call.source)
+    return _stream(call, PictureSpec(call.source, nearest_width(call.query.width)))
 
 
 async def grid_stream(call: Call) -> Response:
-    return _stream(call, Wish(None, nearest_width(call.query.width)))
+    return _stream(call, PictureSpec(None, nearest_width(call.query.width)))
 
 
-def _stream(call: Call, wish: Wish) -> Response:
+def _stream(call: Call, spec: PictureSpec) -> Response:
     kind = f"multipart/x-mixed-replace; boundary={streams.BOUNDARY}"
-    return Streaming(streams.mjpeg(call.rooms.pictures, wish), kind)
+    return Streaming(streams.mjpeg(call.services.pictures, spec), kind)
 
 
 async def results(call: Call) -> Response:
-    desk, wanted = call.rooms.desk, call.query.source
-    if wanted is not None:
-        desk.check(wanted)
-    return Streaming(streams.server_sent(desk, wanted), "text/event-stream; charset=utf-8")
+    facade, position = call.services.facade, call.query.source
+    if position is not None:
+        facade.check(position)
+    return Streaming(streams.server_sent(facade, position), "text/event-stream; charset=utf-8")
 
 
 async def record(call: Call) -> dict[str, Any]:
-    return recording_row(await asyncio.to_thread(call.rooms.desk.record, call.source))
+    return recording_row(await asyncio.to_thread(call.services.facade.record, call.source))
 
 
 async def end_recording(call: Call) -> dict[str, Any]:
-    return recording_row(await asyncio.to_thread(call.rooms.desk.end_recording, call.source))
+    return recording_row(await asyncio.to_thread(call.services.facade.end_recording, call.source))
 
 
 async def recordings(call: Call) -> list[dict[str, Any]]:
-    return await asyncio.to_thread(_recordings, call.rooms.desk.folder)
+    return await asyncio.to_thread(_recordings, call.services.facade.folder)
 
 
 def _recordings(folder: Path) -> list[dict[str, Any]]:
@@ -199,11 +199,12 @@ def _recordings(folder: Path) -> list[dict[str, Any]]:
 
 async def recording_file(call: Call) -> Response:
     name = call.request.path_params["file"]
-    there = [row["file"] for row in await asyncio.to_thread(_recordings, call.rooms.desk.folder)]
-    if name not in there:  # a name of the list, so that no path leads elsewhere
+    folder = call.services.facade.folder
+    files = [row["file"] for row in await asyncio.to_thread(_recordings, folder)]
+    if name not in files:  # only listed names, so that no path leads out of the folder
         raise NotFound("there is no such recording")
     return FileResponse(
-        call.rooms.desk.folder / name,
+        folder / name,
         media_type="video/mp4",
         filename=name,
         content_disposition_type="attachment",
@@ -211,38 +212,38 @@ async def recording_file(call: Call) -> Response:
 
 
 async def detect(call: Call) -> dict[str, Any]:
-    return await call.rooms.detector(call.body, call.query.conf)
+    return await call.services.detector(call.body, call.query.conf)
 
 
-async def page_of_api(call: Call) -> dict[str, Any]:
+async def openapi(call: Call) -> dict[str, Any]:
     from livevision.web.openapi import document
 
     return document(ENDPOINTS)
 
 
 async def healthz(call: Call) -> Response:
-    verdict = call.rooms.health.look()
+    verdict = call.services.health.look()
     answer = {"healthy": verdict.healthy, "why": verdict.why}
     return JSONResponse(answer, 200 if verdict.healthy else 503)
 
 
 async def readyz(call: Call) -> Response:
-    verdict = call.rooms.health.look()
+    verdict = call.services.health.look()
     answer = {"ready": verdict.ready, "live": verdict.live, "sources": verdict.wanted}
     return JSONResponse({**answer, "why": verdict.why}, 200 if verdict.ready else 503)
 
 
 async def metrics(call: Call) -> Response:
-    from livevision.web.metrics import exposed
+    from livevision.web.metrics import exposition
 
-    content, kind = await asyncio.to_thread(exposed, call.rooms)
+    content, kind = await asyncio.to_thread(exposition, call.services)
     return Response(content, headers={"content-type": kind})
 
 
 async def reload(call: Call) -> dict[str, Any]:
-    reloading = call.rooms.reloading
+    reloading = call.services.reloading
     if not reloading.possible:
-        raise UsageError("this run has no --config file that could be read again")
+        raise UsageError("this run was started without --config, so there is no file to read again")
     outcome = await asyncio.to_thread(reloading)
     if outcome.error:
         raise UsageError(outcome.error)
@@ -250,24 +251,24 @@ async def reload(call: Call) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("GET", f"{BASE}/session", session, "Who asks.", gives=t.Session),
+    Endpoint("GET", f"{BASE}/session", session, "The client's role.", gives=t.Session),
     Endpoint(
-        *("POST", f"{BASE}/session", log_in, "Give a token for a cookie."),
+        *("POST", f"{BASE}/session", log_in, "Log in: exchange a token for a cookie."),
         role=None,
         takes=t.Login,
         gives=t.Session,
     ),
-    Endpoint(*("DELETE", f"{BASE}/session", log_out, "Drop the cookie."), role=None, gives=t.Done),
+    Endpoint(*("DELETE", f"{BASE}/session", log_out, "Log out."), role=None, gives=t.Done),
     Endpoint("GET", f"{BASE}/run", run, "The run.", gives=t.RunRow),
     Endpoint("GET", f"{BASE}/report", report, "The run's report so far.", gives=t.Report),
     Endpoint("GET", f"{BASE}/sources", sources, "All sources.", gives=(t.SourceRow,)),
     Endpoint(
-        *("POST", f"{BASE}/sources", add_source, "Watch one more source."),
+        *("POST", f"{BASE}/sources", add_source, "Add a source."),
         role="operate",
         takes=t.NewSource,
         gives=t.SourceRow,
         status=201,
-        errors={409: "The source cannot be watched."},
+        errors={409: "The source cannot be opened."},
     ),
     Endpoint(
         *("GET", f"{BASE}/sources/{{id}}", source, "A source."),
@@ -275,35 +276,35 @@ ENDPOINTS = (
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("DELETE", f"{BASE}/sources/{{id}}", remove_source, "Watch a source no longer."),
+        *("DELETE", f"{BASE}/sources/{{id}}", remove_source, "Remove a source."),
         role="operate",
         gives=t.Done,
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("GET", f"{BASE}/sources/{{id}}/settings", settings, "What may be changed of a source."),
+        *("GET", f"{BASE}/sources/{{id}}/settings", settings, "Settings of a source."),
         gives=t.LiveSettingsRow,
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("PATCH", f"{BASE}/sources/{{id}}/settings", change_settings, "Change settings."),
+        *("PATCH", f"{BASE}/sources/{{id}}/settings", change_settings, "Change its settings."),
         role="operate",
         takes=t.LiveSettingsPatch,
         gives=t.LiveSettingsRow,
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("GET", f"{BASE}/sources/{{id}}/labels", labels, "Classes that its models know."),
+        *("GET", f"{BASE}/sources/{{id}}/labels", labels, "Classes that a source's models know."),
         gives=(t.ClassLabel,),
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("GET", f"{BASE}/sources/{{id}}/scene", scene, "Its zones and lines."),
+        *("GET", f"{BASE}/sources/{{id}}/scene", scene, "Zones and lines of a source."),
         gives=t.SceneRow,
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("PATCH", f"{BASE}/sources/{{id}}/scene", change_scene, "Draw zones and lines."),
+        *("PATCH", f"{BASE}/sources/{{id}}/scene", change_scene, "Change zones and lines."),
         role="operate",
         takes=t.ScenePatch,
         gives=t.SceneRow,
@@ -313,38 +314,38 @@ ENDPOINTS = (
         *("GET", f"{BASE}/events", events, "The newest events of the run's store."),
         query=t.EventsQuery,
         gives=(t.EventRow,),
-        errors={404: "The run keeps no events."},
+        errors={404: "The run stores no events."},
     ),
     Endpoint(
-        *("GET", f"{BASE}/events/{{event}}/picture.jpg", event_picture, "Its picture."),
+        *("GET", f"{BASE}/events/{{event}}/picture.jpg", event_picture, "The picture of an event."),
         media="image/jpeg",
         errors={404: "There is no such event, or it has no picture."},
     ),
     Endpoint(
-        *("GET", f"{BASE}/events/{{event}}/clip", event_clip, "Its clip."),
+        *("GET", f"{BASE}/events/{{event}}/clip", event_clip, "The clip of an event."),
         media="video/mp4",
         errors={404: "There is no such event, or it has no clip."},
     ),
     Endpoint(
-        *("GET", f"{BASE}/sources/{{id}}/snapshot.jpg", snapshot, "The newest picture."),
+        *("GET", f"{BASE}/sources/{{id}}/snapshot.jpg", snapshot, "A source's newest picture."),
         query=t.PictureQuery,
         media="image/jpeg",
-        errors={404: "There is no such source, or no frame came yet."},
+        errors={404: "There is no such source, or no frame yet."},
     ),
     Endpoint(
-        *("GET", f"{BASE}/sources/{{id}}/stream.mjpeg", stream, "Its pictures as they come."),
+        *("GET", f"{BASE}/sources/{{id}}/stream.mjpeg", stream, "A source as an MJPEG stream."),
         query=t.PictureQuery,
         media="multipart/x-mixed-replace",
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("GET", f"{BASE}/grid.jpg", grid, "The newest pictures of all sources in one."),
+        *("GET", f"{BASE}/grid.jpg", grid, "The newest pictures of all sources in a grid."),
         query=t.PictureQuery,
         media="image/jpeg",
         errors={404: "There is no source."},
     ),
     Endpoint(
-        *("GET", f"{BASE}/grid.mjpeg", grid_stream, "The same as they come."),
+        *("GET", f"{BASE}/grid.mjpeg", grid_stream, "The grid as an MJPEG stream."),
         query=t.PictureQuery,
         media="multipart/x-mixed-replace",
     ),
@@ -355,20 +356,20 @@ ENDPOINTS = (
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("POST", f"{BASE}/sources/{{id}}/recording", record, "Begin to record a source."),
+        *("POST", f"{BASE}/sources/{{id}}/recording", record, "Start recording a source."),
         role="operate",
         gives=t.RecordingRow,
         status=201,
         errors={**_NO_SOURCE, 409: "The file cannot be written."},
     ),
     Endpoint(
-        *("DELETE", f"{BASE}/sources/{{id}}/recording", end_recording, "Finish a recording."),
+        *("DELETE", f"{BASE}/sources/{{id}}/recording", end_recording, "Stop recording it."),
         role="operate",
         gives=t.RecordingRow,
         errors=_NO_SOURCE,
     ),
     Endpoint(
-        *("GET", f"{BASE}/recordings", recordings, "Recordings on the disk."),
+        *("GET", f"{BASE}/recordings", recordings, "Finished and current recordings."),
         gives=(t.RecordingFile,),
     ),
     Endpoint(
@@ -377,39 +378,39 @@ ENDPOINTS = (
         errors={404: "There is no such recording."},
     ),
     Endpoint(
-        *("POST", f"{BASE}/detect", detect, "What the run's models find in a picture."),
+        *("POST", f"{BASE}/detect", detect, "Run the models on a posted picture."),
         takes=bytes,
         query=t.DetectQuery,
         gives=t.Found,
-        errors={503: "Others are looked at."},
+        errors={503: "Too many pictures are waiting."},
     ),
     Endpoint(
-        *("POST", f"{BASE}/reload", reload, "Read the settings again, as at SIGHUP."),
+        *("POST", f"{BASE}/reload", reload, "Read the settings again, as SIGHUP does."),
         role="operate",
         gives=t.Done,
     ),
     Endpoint(
-        *("GET", "/healthz", healthz, "Whether frames come, of any source."),
+        *("GET", "/healthz", healthz, "Whether any source delivers frames."),
         role=None,
         gives=t.HealthRow,
-        errors={503: "They do not."},
+        errors={503: "No source does."},
     ),
     Endpoint(
-        *("GET", "/readyz", readyz, "Whether frames come of all sources."),
+        *("GET", "/readyz", readyz, "Whether all sources deliver frames."),
         role=None,
         gives=t.ReadyRow,
-        errors={503: "They do not."},
+        errors={503: "Some source does not."},
     ),
     Endpoint(
-        *("GET", "/metrics", metrics, "Figures for Prometheus."),
+        *("GET", "/metrics", metrics, "Metrics for Prometheus."),
         media="text/plain",
     ),
     Endpoint(
-        *("GET", f"{BASE}/openapi.json", page_of_api, "This interface, described."),
+        *("GET", f"{BASE}/openapi.json", openapi, "This document."),
         role=None,
         gives=t.Report,
     ),
 )
-"""All of them; the sockets beside them are in ``application``."""
+"""All endpoints but the WebSockets, which are in ``application``."""
 
 __all__ = ["BASE", "ENDPOINTS", "allowed"]

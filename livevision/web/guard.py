@@ -1,8 +1,8 @@
-"""What every request passes before anything looks at it: hosts, origins, bounds and headers.
+"""Checks before any request is handled: host, origin, rate and body; security headers on responses.
 
-A page on 127.0.0.1 can be reached by every site that the user's browser shows. Such a request tells
-on itself: by its ``Origin``, by ``Sec-Fetch-Site``, or by a ``Host`` that is the site's own name
-(DNS rebinding). Programs send none of the first two.
+Every site that the user's browser shows can send requests to a page on 127.0.0.1. They are
+recognised by ``Origin``, by ``Sec-Fetch-Site``, or by a ``Host`` that is the site's own name (DNS
+rebinding). Programs send neither ``Origin`` nor ``Sec-Fetch-Site``.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-LARGEST_PICTURE = 20_000_000
-LARGEST_BODY = 256_000
-BODY_S = 20.0
-"""Bytes that a body may have, and seconds that it may take to come."""
+MAX_PICTURE_BYTES = 20_000_000
+MAX_BODY_BYTES = 256_000
+BODY_TIMEOUT_S = 20.0
+"""Maximum size of a body in bytes, and seconds for it to arrive."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?", re.IGNORECASE)
 _POLICY = "; ".join(
@@ -55,7 +55,7 @@ HEADERS = {
 
 
 class Refused(Exception):
-    """A request that is not looked at; ``status`` is that of the answer."""
+    """A request that is refused; ``status`` is the HTTP status of the response."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -63,12 +63,12 @@ class Refused(Exception):
 
 
 class Guard:
-    """Wraps an application.
+    """An ASGI middleware that refuses requests of other sites, and too many or too large ones.
 
     Args:
-        app: It.
-        names: Names under which the page is reached, beside this machine's own and IP addresses.
-        secure: It is served by TLS.
+        app: The application.
+        names: Host names of the page, beside this machine's own and IP addresses.
+        secure: Whether it is served by TLS.
     """
 
     def __init__(self, app: App, names: Iterable[str] = (), secure: bool = False) -> None:
@@ -110,7 +110,7 @@ class Guard:
             raise Refused(403, "this request comes from another site")
         if site in (None, "same-origin", "none"):
             return
-        # Following a link from elsewhere is fine; it shows the page and carries nothing out.
+        # A link on another site may open the page; the other site cannot read it.
         shown = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"
         if changing or not shown:
             raise Refused(403, "this request comes from another site")
@@ -121,7 +121,7 @@ class Guard:
             return False
         name = found[1].lower().strip("[]").rstrip(".")
         try:
-            # A browser that was led here by a name says the name.
+            # An IP address is safe: DNS rebinding needs a name.
             ip_address(name)
         except ValueError:
             return name in self._names
@@ -155,12 +155,12 @@ class Guard:
 
 
 class _Body:
-    """A request's body, no longer than is allowed and no slower."""
+    """Receives a request's body, and refuses one that is too long or too slow."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
-        self._left = LARGEST_PICTURE if scope["path"].endswith("/detect") else LARGEST_BODY
-        self._until = asyncio.get_running_loop().time() + BODY_S
+        self._left = MAX_PICTURE_BYTES if scope["path"].endswith("/detect") else MAX_BODY_BYTES
+        self._until = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
         self._all = False
         length = headers_of(scope).get("content-length", "0")
         self._declared = int(length) if length.isdecimal() and len(length) < 18 else 0
@@ -169,12 +169,12 @@ class _Body:
         if self._all:
             return await self._receive()
         if self._declared > self._left:
-            raise Refused(413, f"a body of {self._declared} bytes; {self._left} are allowed")
+            raise Refused(413, f"the body has {self._declared} bytes; {self._left} are allowed")
         left = self._until - asyncio.get_running_loop().time()
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, left))
         except TimeoutError:
-            raise Refused(408, f"the body did not come within {BODY_S:.0f} s") from None
+            raise Refused(408, f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             self._declared = 0
@@ -185,12 +185,12 @@ class _Body:
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """A request's headers by lower-case name; of one that stands twice, the last."""
+    """A request's headers by lower-case name; of a repeated one, the last."""
     return {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
 
 
 def peer_of(scope: Scope) -> str:
-    """The address that a request came from."""
+    """The client's IP address."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
@@ -198,10 +198,10 @@ def peer_of(scope: Scope) -> str:
 async def refuse(
     scope: Scope, receive: Receive, send: Send, status: int, reason: str, wait: float | None = None
 ) -> None:
-    """Answer with an error."""
+    """Send an error response."""
     if scope["type"] == "websocket":
         await receive()
-        # Before it is accepted, closing is an answer of 403.
+        # Closing a WebSocket before it is accepted gives status 403.
         await send({"type": "websocket.close", "code": 1008, "reason": reason})
         return
     from starlette.responses import JSONResponse

@@ -1,4 +1,4 @@
-"""Bounds on how often somebody may do something, in bounded memory."""
+"""Rate limits by client, in bounded memory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import threading
 import time
 from collections import OrderedDict, deque
 
-_MOST_PEERS = 4096
+_MAX_PEERS = 4096
 
 
 class TooMany(Exception):
-    """Somebody asks too often.
+    """A client sends too many requests.
 
     Attributes:
-        wait: Seconds after which it may be tried again.
+        wait: Seconds until the next request is allowed.
     """
 
     def __init__(self, wait: float) -> None:
@@ -22,11 +22,11 @@ class TooMany(Exception):
 
 
 class Attempts:
-    """Failures of each peer within a time.
+    """Counts failed attempts of each client within a time window.
 
     Args:
-        most: After so many nothing is taken any more.
-        within: Seconds after which one is forgotten.
+        most: Failures from which a client is refused.
+        within: Length of the window in seconds.
     """
 
     def __init__(self, most: int, within: float) -> None:
@@ -35,10 +35,10 @@ class Attempts:
         self._lock = threading.Lock()
 
     def check(self, peer: str) -> None:
-        """See that a peer may try.
+        """Check that a client may try.
 
         Raises:
-            TooMany: It failed too often.
+            TooMany: It has failed too often.
         """
         now = time.monotonic()
         with self._lock:
@@ -49,20 +49,20 @@ class Attempts:
                 raise TooMany(times[0] + self._within - now)
 
     def note(self, peer: str) -> None:
-        """A peer has failed."""
+        """Count a failure of a client."""
         with self._lock:
             self._peers.setdefault(peer, deque(maxlen=self._most)).append(time.monotonic())
             self._peers.move_to_end(peer)
-            while len(self._peers) > _MOST_PEERS:
+            while len(self._peers) > _MAX_PEERS:
                 self._peers.popitem(last=False)
 
 
 class Rate:
-    """A bucket for each peer: so many at once, and so many a second in the long run.
+    """A token bucket for each client.
 
     Args:
-        burst: Most at once.
-        per_second: How many are allowed again in a second.
+        burst: Size of the bucket: requests allowed at once.
+        per_second: Requests a second by which it refills.
     """
 
     def __init__(self, burst: int, per_second: float) -> None:
@@ -71,7 +71,7 @@ class Rate:
         self._lock = threading.Lock()
 
     def take(self, peer: str) -> None:
-        """Count one of a peer.
+        """Count a request of a client.
 
         Raises:
             TooMany: The bucket is empty.
@@ -84,5 +84,5 @@ class Rate:
                 raise TooMany((1 - left) / self._per_second)
             self._peers[peer] = (left - 1, now)
             self._peers.move_to_end(peer)
-            while len(self._peers) > _MOST_PEERS:
+            while len(self._peers) > _MAX_PEERS:
                 self._peers.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Figures of a run for Prometheus: in base units, with ``_total`` for what only grows."""
+"""Metrics of a run for Prometheus: base units, counters with ``_total``."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from prometheus_client.registry import Collector
 
 from livevision.capture.life import State
 from livevision.runtime.metering import Counted
-from livevision.web.endpoint import Rooms
+from livevision.web.endpoint import Services
 
 LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
 STAGE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-"""Bounds of the histograms in seconds."""
+"""Bucket bounds of the histograms in seconds."""
 
 
-def exposed(rooms: Rooms) -> tuple[bytes, str]:
-    """The figures of this moment as text, and its media type."""
+def exposition(services: Services) -> tuple[bytes, str]:
+    """The current metrics as text, and its media type."""
     registry = CollectorRegistry()
-    registry.register(_Run(rooms))
+    registry.register(_Run(services))
     ProcessCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 class _Run(Collector):
-    """Makes the metrics of a run."""
+    """Collects the metrics of a run."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, services: Services) -> None:
+        self._rooms = services
 
     def describe(self) -> list[Metric]:
-        """Nothing ahead of time: the registry need not ask twice."""
+        """No metrics: otherwise the registry collects twice."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         """All metrics."""
-        rows = _distinct(self._rooms.desk.sources())
+        rows = _distinct(self._rooms.facade.sources())
         yield from self._of_run()
         yield from _of_sources(rows)
         yield from self._times(rows)
@@ -55,44 +55,44 @@ class _Run(Collector):
         yield from self._of_segments(rows)
 
     def _of_run(self) -> Iterator[Metric]:
-        rooms, run = self._rooms, self._rooms.desk.run()
+        services, run = self._rooms, self._rooms.facade.run()
         facts = {
             "version": str(run["version"]),
             "models": "+".join(model["name"] for model in run["models"]),
             **{key: str(run[key] or "") for key in ("engine", "device", "precision")},
         }
         yield InfoMetricFamily("livevision", "The run.", value=facts)
-        verdict = rooms.health.look()
-        yield _gauge("livevision_uptime_seconds", "Since the run began.", run["up_s"])
-        yield _gauge("livevision_healthy", "Whether frames come, of any source.", verdict.healthy)
-        yield _gauge("livevision_ready", "Whether frames come of all sources.", verdict.ready)
-        yield _gauge("livevision_sources", "Sources that are watched.", len(rooms.desk.watched))
+        verdict = services.health.look()
+        yield _gauge("livevision_uptime_seconds", "Time since the run began.", run["up_s"])
+        yield _gauge("livevision_healthy", "Whether any source delivers frames.", verdict.healthy)
+        yield _gauge("livevision_ready", "Whether all sources deliver frames.", verdict.ready)
+        yield _gauge("livevision_sources", "Watched sources.", len(services.facade.watched))
         yield _gauge("livevision_threads", "Threads of the process.", threading.active_count())
-        viewers = rooms.pictures.viewers
-        yield _gauge("livevision_page_viewers", "Who look at streams of pictures.", viewers)
+        viewers = services.pictures.viewers
+        yield _gauge("livevision_page_viewers", "Viewers of streams of pictures.", viewers)
         yield CounterMetricFamily(
             "livevision_page_pictures",
-            "Pictures that were encoded for the page.",
-            value=rooms.pictures.encoded,
+            "Pictures encoded for the page.",
+            value=services.pictures.encoded,
         )
-        outcome = rooms.reloading.outcome
+        outcome = services.reloading.outcome
         yield _gauge(
             "livevision_settings_last_reload_successful",
-            "Whether the settings could be read when they were last read again.",
+            "Whether the last reload of the settings succeeded.",
             not outcome.error,
         )
         reloads = CounterMetricFamily(
-            "livevision_settings_reloads", "Settings read again.", labels=["result"]
+            "livevision_settings_reloads", "Reloads of the settings.", labels=["result"]
         )
         reloads.add_metric(["done"], outcome.done)
         reloads.add_metric(["failed"], outcome.failed)
         yield reloads
 
     def _times(self, rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:
-        meter = self._rooms.desk.meter
+        meter = self._rooms.facade.meter
         latency = HistogramMetricFamily(
             "livevision_latency_seconds",
-            "From capture to delivery of frames of live sources.",
+            "Time from capture to delivery, of live sources.",
             labels=["source"],
         )
         for row in rows:
@@ -101,7 +101,7 @@ class _Run(Collector):
                 _add(latency, [row["name"]], LATENCY_S, counted)
         yield latency
         stages = HistogramMetricFamily(
-            "livevision_stage_seconds", "What a stage takes for a frame.", labels=["stage"]
+            "livevision_stage_seconds", "Time a stage takes for a frame.", labels=["stage"]
         )
         for name, counted in meter.stage_times(STAGE_S).items():
             _add(stages, [name], STAGE_S, counted)
@@ -109,14 +109,12 @@ class _Run(Collector):
 
     def _of_outputs(self) -> Iterator[Metric]:
         rows: dict[str, list[dict[str, Any]]] = {}
-        for row in self._rooms.desk.meter.outlet_rows():
+        for row in self._rooms.facade.meter.outlet_rows():
             rows.setdefault(row["output"], []).append(row)
-        written = _counter("livevision_output_frames", "Frames that were written.", "output")
-        lost = _counter(
-            "livevision_output_dropped_frames", "Frames that were not.", "output", "cause"
-        )
-        retries = _counter("livevision_output_retries", "Outputs that were made anew.", "output")
-        up = _labelled("livevision_output_up", "Whether an output takes frames.", "output")
+        written = _counter("livevision_output_frames", "Frames written.", "output")
+        lost = _counter("livevision_output_dropped_frames", "Frames dropped.", "output", "cause")
+        retries = _counter("livevision_output_retries", "Retries after a failure.", "output")
+        up = _labelled("livevision_output_up", "Whether the output works.", "output")
         for name, each in rows.items():
             written.add_metric([name], sum(row["frames_out"] for row in each))
             retries.add_metric([name], sum(row["retries"] for row in each))
@@ -126,9 +124,9 @@ class _Run(Collector):
         yield from (written, lost, retries, up)
 
     def _of_segments(self, rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:
-        up = _labelled("livevision_record_up", "Whether its recording is not stopped.", "source")
+        up = _labelled("livevision_record_up", "Whether recording works.", "source")
         segments = _counter("livevision_record_segments", "Finished segments.", "source")
-        failures = _counter("livevision_record_failures", "Stops of its recording.", "source")
+        failures = _counter("livevision_record_failures", "Failures of recording.", "source")
         for row in rows:
             record = row["record"]
             if record is not None:
@@ -136,14 +134,14 @@ class _Run(Collector):
                 segments.add_metric([row["name"]], record["segments"])
                 failures.add_metric([row["name"]], record["failures"])
         yield from (up, segments, failures)
-        size = GaugeMetricFamily("livevision_record_bytes", "Segments on the disk.")
-        if self._rooms.desk.segments is not None:
-            size.add_metric([], self._rooms.desk.segments.report()["bytes"])
+        size = GaugeMetricFamily("livevision_record_bytes", "Size of all segments.")
+        if self._rooms.facade.segments is not None:
+            size.add_metric([], self._rooms.facade.segments.report()["bytes"])
         yield size
 
 
 def _distinct(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sources whose names differ: of two with one name, both would be refused by Prometheus."""
+    """The rows with distinct names: Prometheus rejects a repeated label."""
     names = Counter(row["name"] for row in rows)
     return [
         row if names[row["name"]] == 1 else {**row, "name": f"{row['name']}#{row['id']}"}
@@ -152,18 +150,16 @@ def _distinct(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _of_sources(rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:
-    captured = _counter("livevision_captured_frames", "Frames that came in.", "source")
-    delivered = _counter("livevision_delivered_frames", "Frames that outputs have.", "source")
-    dropped = _counter(
-        "livevision_dropped_frames", "Frames that were dropped.", "source", "stage", "cause"
-    )
-    losses = _counter("livevision_source_losses", "What never became a frame.", "source", "cause")
-    reconnects = _counter("livevision_source_reconnects", "Attempts to reach it.", "source")
-    state = _labelled("livevision_source_state", "1 for the state it is in.", "source", "state")
-    age = _labelled("livevision_source_frame_age_seconds", "Of the newest frame.", "source")
-    lag = _labelled("livevision_source_lag_seconds", "Behind its own clock.", "source")
-    objects = _labelled("livevision_objects", "In the newest frame, by class.", "source", "class")
-    recording = _labelled("livevision_source_recording", "Whether it is recorded.", "source")
+    captured = _counter("livevision_captured_frames", "Captured frames.", "source")
+    delivered = _counter("livevision_delivered_frames", "Delivered frames.", "source")
+    dropped = _counter("livevision_dropped_frames", "Dropped frames.", "source", "stage", "cause")
+    losses = _counter("livevision_source_losses", "Losses before decoding.", "source", "cause")
+    reconnects = _counter("livevision_source_reconnects", "Attempts to reconnect.", "source")
+    state = _labelled("livevision_source_state", "1 for the current state.", "source", "state")
+    age = _labelled("livevision_source_frame_age_seconds", "Age of the newest frame.", "source")
+    lag = _labelled("livevision_source_lag_seconds", "Lag behind its own clock.", "source")
+    objects = _labelled("livevision_objects", "Objects in the newest frame.", "source", "class")
+    recording = _labelled("livevision_source_recording", "Whether it is being recorded.", "source")
     for row in rows:
         name = row["name"]
         captured.add_metric([name], row["frames_in"])
@@ -183,10 +179,10 @@ def _of_sources(rows: Sequence[dict[str, Any]]) -> Iterator[Metric]:
         if row["state"] == "live":
             for class_name, count in row["counts"].items():
                 objects.add_metric([name, class_name], count)
-        going_on = row["recording"] is not None and row["recording"]["error"] is None
+        active = row["recording"] is not None and row["recording"]["error"] is None
         record = row["record"]
-        going_on = going_on or (record is not None and record["file"] is not None)
-        recording.add_metric([name], float(going_on))
+        active = active or (record is not None and record["file"] is not None)
+        recording.add_metric([name], float(active))
     yield from (captured, delivered, dropped, losses, reconnects)
     yield from (state, age, lag, objects, recording)
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the interface, made of the endpoints and their types."""
+"""The OpenAPI document of the API, generated from the endpoints and their types."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from livevision.web.endpoint import Endpoint
 from livevision.web.types import Problem
 
 _EVERYWHERE = {
-    403: "It comes from another site.",
-    421: "The page is not served under that name.",
+    403: "The request comes from another site, or its role may not do this.",
+    421: "The page is not served under this host name.",
     422: "A value is not allowed.",
     429: "Too many requests.",
 }
 _DESCRIPTION = (
-    "A livevision run: its sources, pictures and results, and what may be changed of it. "
-    "WebSockets beside these: /api/v1/results/ws (results, a message a row)."
+    "A livevision run: its sources, pictures and results, and changes to it. "
+    "Beside these, a WebSocket: /api/v1/results/ws (results, one message per row)."
 )
 
 
 def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """OpenAPI 3.1."""
+    """The document, OpenAPI 3.1."""
     types = {kind for e in endpoints for kind in _types(e)} | {Problem}
     listed = sorted(types, key=lambda kind: kind.__name__)
     modes: list[Any] = [(kind, "validation") for kind in listed]
@@ -98,13 +98,13 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         schema = {"type": "array", "items": _ref(endpoint.gives[0])}
     else:
         schema = _ref(endpoint.gives)
-    told = {**_EVERYWHERE, **endpoint.errors}
+    errors = {**_EVERYWHERE, **endpoint.errors}
     if endpoint.role is not None or endpoint.takes is not None:
-        told[401] = "A token is needed, or is wrong."
+        errors[401] = "The token is missing or wrong."
     if endpoint.takes is not None:
-        told |= {
-            400: "The body is not what its type says.",
-            408: "The body came too slowly.",
+        errors |= {
+            400: "The body does not have the form of its type.",
+            408: "The body arrived too slowly.",
             413: "The body is too long.",
             415: "The body has another type.",
         }
@@ -112,7 +112,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     good = {"description": "Done.", "content": {endpoint.media: {"schema": schema}}}
     return {
         str(endpoint.status): good,
-        **{str(s): {"description": told[s], "content": problem} for s in sorted(told)},
+        **{str(s): {"description": errors[s], "content": problem} for s in sorted(errors)},
     }
 
 

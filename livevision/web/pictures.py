@@ -1,7 +1,7 @@
-"""Pictures for viewers, as JPEG: encoded when somebody looks, and once however many look.
+"""Pictures for viewers, as JPEG: encoded on request, and once for all viewers.
 
-A picture belongs to a ``Wish``: a source, or all of them as a grid, and a width. Who looks asks for
-the next picture behind the one that he has; one that came in between is never made for him.
+A ``PictureSpec`` names a picture: a source, or the grid of all sources, and a width. A viewer asks
+for a newer picture than it has; frames in between are not encoded for it.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from livevision.output.live_view import LiveView, Shown
 from livevision.overlay.text import TextSize, panel
 
 WIDTHS = (320, 640, 960, 1280, 1920)
-"""Widths that pictures may be asked for in, in pixels; beside the frame's own."""
+"""Widths of pictures in pixels, beside the frame's own."""
 
 GRID_WIDTH = 1280
-FASTEST_S = 1 / 25
-"""The least time between two pictures of a stream."""
+MIN_INTERVAL_S = 1 / 25
+"""Minimum time between two pictures of a stream, in seconds."""
 
-STALE_S = 1.0
-"""A picture whose source gives no frames is made anew after this, for the words on it."""
+STALE_AFTER_S = 1.0
+"""Without new frames a picture is encoded again after this time, to update its text."""
 
 _QUALITY = 80
-_KEPT = 256  # wishes whose last picture is kept
+_CACHED = 256  # specs whose last picture is cached
 _DIMMED = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody looks at.
+class PictureSpec:
+    """What a viewer looks at.
 
     Attributes:
-        source: Its position; None for the grid of all.
-        width: In pixels, one of ``WIDTHS``; None for the frame's own.
-        plain: Without words on it where no frames come.
+        source: Position of the source; None for the grid of all.
+        width: Width in pixels, one of ``WIDTHS``; None for the frame's own.
+        plain: Whether the text on pictures without new frames is left out.
     """
 
     source: int | None
@@ -53,13 +53,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
-    """A picture, encoded.
+    """An encoded picture.
 
     Attributes:
-        data: The file.
-        mark: Differs from that of the next one.
+        data: The JPEG file.
+        mark: Identifies the picture; the next one has another.
         size: (width, height) in pixels.
-        captured: ``time.monotonic()`` when its frame was captured; of a grid the newest frame.
+        captured: ``time.monotonic()`` when its frame was captured; of a grid, its newest frame.
         made: ``time.monotonic()`` when it was encoded.
     """
 
@@ -72,13 +72,12 @@ class Jpeg:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A source as a picture shows it.
+    """The texts of a source's picture.
 
     Attributes:
-        source: Its position.
-        name: Its name.
-        words: What is written on its last picture, such as "reconnecting, 12 s"; "" where frames
-            come.
+        source: Position of the source.
+        name: Name of the source.
+        words: Text on its last picture, such as "reconnecting, 12 s"; "" while frames arrive.
     """
 
     source: int
@@ -90,89 +89,89 @@ Seen = tuple[Tile, Shown | None]
 
 
 class Pictures:
-    """Encodes what is looked at, on threads of its own.
+    """Encodes pictures for viewers, on threads of its own.
 
     Args:
-        view: Where frames come.
-        tiles: Tells the sources of now.
+        view: Holds the newest frames.
+        tiles: Returns the current sources.
     """
 
     def __init__(self, view: LiveView, tiles: Callable[[], Sequence[Tile]]) -> None:
         self._view, self._tiles = view, tiles
-        self._kept: OrderedDict[Wish, Jpeg] = OrderedDict()
-        self._locks: dict[Wish, asyncio.Lock] = {}
+        self._kept: OrderedDict[PictureSpec, Jpeg] = OrderedDict()
+        self._locks: dict[PictureSpec, asyncio.Lock] = {}
         self._threads = ThreadPoolExecutor(2, "web-picture")
         self._came = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._looking = 0
+        self._viewers = 0
         self.encoded = 0
-        """How many pictures were encoded."""
+        """Number of encoded pictures."""
 
     @property
     def viewers(self) -> int:
-        """How many look at streams now."""
-        return self._looking
+        """Number of viewers of streams."""
+        return self._viewers
 
-    def looking(self) -> Looking:
-        """A context in which somebody looks at streams, so that new frames are told of."""
-        return Looking(self)
+    def viewing(self) -> Viewing:
+        """A context for a viewer of streams; new frames are announced while there is one."""
+        return Viewing(self)
 
     def begin(self) -> None:
-        """Somebody begins to look; on the event loop."""
-        self._looking += 1
-        if self._looking == 1:
+        """Count a viewer; call it on the event loop."""
+        self._viewers += 1
+        if self._viewers == 1:
             self._loop = asyncio.get_running_loop()
-            self._view.listen(self._told)
+            self._view.listen(self._on_frame)
 
     def end(self) -> None:
-        """Somebody looks no more."""
-        self._looking -= 1
-        if self._looking == 0:
-            self._view.leave(self._told)
+        """Stop counting a viewer."""
+        self._viewers -= 1
+        if self._viewers == 0:
+            self._view.leave(self._on_frame)
 
     def close(self) -> None:
-        """Encode nothing any more."""
+        """Stop the threads; waiting pictures are discarded."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def frame_came(self, seconds: float) -> None:
-        """Wait for a frame of any source, or for so long."""
+        """Wait for a frame of any source, at most for a time."""
         came = self._came
         try:
             await asyncio.wait_for(came.wait(), seconds)
         except TimeoutError:
             return
 
-    async def get(self, wish: Wish) -> Jpeg | None:
-        """The picture of now; None where no frame came yet."""
-        async with self._locks.setdefault(wish, asyncio.Lock()):
-            # Frames that came while others waited for the lock count too.
-            seen = self._seen(wish)
+    async def get(self, spec: PictureSpec) -> Jpeg | None:
+        """The current picture; None if there is no frame yet."""
+        async with self._locks.setdefault(spec, asyncio.Lock()):
+            # Looked up inside the lock, so that a frame that arrived meanwhile is used.
+            seen = self._seen(spec)
             if seen is None:
                 return None
-            kept = self._kept.get(wish)
+            kept = self._kept.get(spec)
             if kept is not None and kept.mark == _mark(seen):
                 return kept
             loop = asyncio.get_running_loop()
-            jpeg = await loop.run_in_executor(self._threads, self._encode, wish, seen)
-            self._keep(wish, jpeg)
+            jpeg = await loop.run_in_executor(self._threads, self._encode, spec, seen)
+            self._keep(spec, jpeg)
         return jpeg
 
-    async def next(self, wish: Wish, before: Jpeg | None) -> Jpeg | None:
-        """The picture after one that was seen; None where a second passed without one."""
-        pause = 0.0 if before is None else before.made + FASTEST_S - time.monotonic()
+    async def next(self, spec: PictureSpec, before: Jpeg | None) -> Jpeg | None:
+        """The next picture after another; None if there is none within ``STALE_AFTER_S``."""
+        pause = 0.0 if before is None else before.made + MIN_INTERVAL_S - time.monotonic()
         if pause > 0:
             await asyncio.sleep(pause)
-        until = time.monotonic() + STALE_S
+        until = time.monotonic() + STALE_AFTER_S
         while True:
-            seen = self._seen(wish)
+            seen = self._seen(spec)
             if seen is not None and (before is None or _mark(seen) != before.mark):
-                return await self.get(wish)
+                return await self.get(spec)
             left = until - time.monotonic()
             if left <= 0:
                 return None
             await self.frame_came(left)
 
-    def _told(self, source: int, shown: Shown) -> None:
+    def _on_frame(self, source: int, shown: Shown) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)
 
@@ -180,31 +179,31 @@ class Pictures:
         self._came.set()
         self._came = asyncio.Event()
 
-    def _keep(self, wish: Wish, jpeg: Jpeg) -> None:
-        self._kept[wish] = jpeg
-        self._kept.move_to_end(wish)
-        while len(self._kept) > _KEPT:
+    def _keep(self, spec: PictureSpec, jpeg: Jpeg) -> None:
+        self._kept[spec] = jpeg
+        self._kept.move_to_end(spec)
+        while len(self._kept) > _CACHED:
             gone, _ = self._kept.popitem(last=False)
             self._locks.pop(gone, None)
 
-    def _seen(self, wish: Wish) -> list[Seen] | None:
-        """What is to be shown: each source with its newest frame; None where there is nothing."""
-        tiles = [t for t in self._tiles() if wish.source is None or t.source == wish.source]
-        if wish.plain:
+    def _seen(self, spec: PictureSpec) -> list[Seen] | None:
+        """The sources of a picture with their newest frames; None if there are none."""
+        tiles = [t for t in self._tiles() if spec.source is None or t.source == spec.source]
+        if spec.plain:
             tiles = [replace(tile, words="") for tile in tiles]
         seen = [(tile, self._view.newest(tile.source)) for tile in tiles]
-        if not seen or (wish.source is not None and seen[0][1] is None):
+        if not seen or (spec.source is not None and seen[0][1] is None):
             return None
         return seen
 
-    def _encode(self, wish: Wish, seen: Sequence[Seen]) -> Jpeg:
-        """On a thread: draw what is wanted, and make a JPEG of it."""
-        if wish.source is None:
-            image = _grid(seen, wish.width or GRID_WIDTH)
+    def _encode(self, spec: PictureSpec, seen: Sequence[Seen]) -> Jpeg:
+        """Draw a picture and encode it as JPEG; runs on a thread."""
+        if spec.source is None:
+            image = _grid(seen, spec.width or GRID_WIDTH)
         else:
             tile, shown = seen[0]
             assert shown is not None
-            image = _one(shown.rendered.image, wish.width, tile.words)
+            image = _one(shown.rendered.image, spec.width, tile.words)
         encoded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not encoded:
             raise RuntimeError("OpenCV cannot encode this picture")
@@ -218,8 +217,8 @@ class Pictures:
         )
 
 
-class Looking:
-    """Somebody looks at streams, for as long as the context lasts."""
+class Viewing:
+    """Counts a viewer of streams while the context lasts."""
 
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
@@ -232,19 +231,19 @@ class Looking:
 
 
 def nearest_width(width: int | None) -> int | None:
-    """The width of ``WIDTHS`` that serves for one that was asked for."""
+    """The smallest of ``WIDTHS`` that is at least ``width``; None for the frame's own."""
     if width is None:
         return None
     return next((known for known in WIDTHS if known >= width), None)
 
 
 def _mark(seen: Sequence[Seen]) -> tuple[object, ...]:
-    """What tells one picture from the next: the frames, and the words on them."""
+    """What identifies a picture: its frames and texts."""
     return tuple((t.source, t.words, 0 if s is None else s.serial) for t, s in seen)
 
 
 def _one(image: Image, width: int | None, words: str) -> Image:
-    """A picture at a width, dimmed below words."""
+    """A picture at a width; dimmed if there is text on it."""
     if width is not None and width < image.shape[1]:
         image = _resized(image, width, max(1, round(image.shape[0] * width / image.shape[1])))
     if words:
@@ -255,7 +254,7 @@ def _one(image: Image, width: int | None, words: str) -> Image:
 
 
 def _grid(seen: Sequence[Seen], width: int) -> Image:
-    """All sources in tiles of 16:9, with their names."""
+    """All sources as tiles of 16:9 with their names."""
     columns = math.ceil(math.sqrt(len(seen)))
     rows = math.ceil(len(seen) / columns)
     w = width // columns // 2 * 2
@@ -277,7 +276,7 @@ def _dimmed(image: Image) -> Image:
 
 
 def _fit(image: Image, cell: Image, dimmed: bool) -> None:
-    """Lay a picture into a cell, whole, in its middle."""
+    """Draw a whole picture into the middle of a cell."""
     scale = min(cell.shape[1] / image.shape[1], cell.shape[0] / image.shape[0])
     width, height = max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale))
     small = _resized(image, width, height)
@@ -289,5 +288,5 @@ def _fit(image: Image, cell: Image, dimmed: bool) -> None:
 
 def _resized(image: Image, width: int, height: int) -> Image:
     smaller = width < image.shape[1]
-    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=way), np.uint8)
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)

@@ -1,4 +1,4 @@
-"""HTTP connections with bounds: how many there are, and how long a request may take to come."""
+"""HTTP connections with limits on their number and on the time a request may take to arrive."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from livevision.web.guard import App
 from livevision.web.streaming import ABORT
 
-HEAD_S = 10.0
-"""Seconds within which the head of a request has to come, from its first byte or the connection."""
+HEAD_TIMEOUT_S = 10.0
+"""Seconds for the head of a request to arrive, from its first byte or the connection."""
 
-MOST_CONNECTIONS, MOST_OF_ONE = 256, 96
-"""Connections at once, of all and of one address."""
+MAX_CONNECTIONS, MAX_PER_PEER = 256, 96
+"""Maximum number of connections, in total and from one IP address."""
 
 KEEP_ALIVE_S = 20
-LONGEST_HEAD = 32_768
-LARGEST_MESSAGE = 65_536
+MAX_HEAD_BYTES = 32_768
+MAX_MESSAGE_BYTES = 65_536
 
 logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
 class Protocol(H11Protocol):
-    """uvicorn's, which drops who connects and says nothing, or says it letter by letter."""
+    """uvicorn's protocol; it drops clients that send nothing, or send too slowly."""
 
     _of_peer: ClassVar[Counter[str]]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, unless its peer has too many."""
+        """Accept a connection, unless its client has too many."""
         super().connection_made(transport)
         self._head: asyncio.TimerHandle | None = None
         self.app_state = {**self.app_state, ABORT: transport.abort}
         self._peer: str | None = (peer := self.client[0] if self.client else "")
         self._of_peer[peer] += 1
-        if self._of_peer[peer] > MOST_OF_ONE or self._of_peer.total() > MOST_CONNECTIONS:
+        if self._of_peer[peer] > MAX_PER_PEER or self._of_peer.total() > MAX_CONNECTIONS:
             transport.abort()
             return
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
+        """Stop counting a connection."""
         self._stop_waiting()
         self._left()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes."""
+        """Parse received bytes; the timeout runs while a head is incomplete."""
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -62,9 +62,9 @@ class Protocol(H11Protocol):
             self._stop_waiting()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection on."""
+        """Hand the connection over to a WebSocket."""
         self._stop_waiting()
-        self._left()  # what comes now has bounds of its own
+        self._left()  # WebSockets have a limit of their own
         super().handle_websocket_upgrade(event)
 
     def _left(self) -> None:
@@ -76,7 +76,7 @@ class Protocol(H11Protocol):
 
     def _wait_for_head(self) -> None:
         if self._head is None:
-            self._head = self.loop.call_later(HEAD_S, self.transport.abort)
+            self._head = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._head is not None:
@@ -85,11 +85,11 @@ class Protocol(H11Protocol):
 
 
 def config(app: App, certificate: tuple[str, str] | None) -> uvicorn.Config:
-    """uvicorn's settings.
+    """Settings of uvicorn.
 
     Args:
-        app: What is served.
-        certificate: Files of a certificate and its key, for TLS.
+        app: The application.
+        certificate: Files of a certificate and its key; None for plain HTTP.
     """
     tls: dict[str, Any] = {}
     if certificate is not None:
@@ -105,11 +105,11 @@ def config(app: App, certificate: tuple[str, str] | None) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
-        ws_max_size=LARGEST_MESSAGE,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_max_queue=8,
         ws_per_message_deflate=False,
         **tls,

@@ -1,4 +1,4 @@
-"""Zones and lines of a source as the page draws them, and their way back into YAML."""
+"""Zones and lines of a source for the page, and writing changes of them back into YAML."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 Corners = Sequence[Sequence[float]]
 Origin = tuple[Path, tuple[str, ...]]
-"""The YAML file that a scene came from, and the keys below which it stands there."""
+"""The YAML file of a scene, and the keys under which the file has it."""
 
 
 class Scenes:
-    """The scenes of a run's sources, which may change.
+    """Reads and changes the scenes of a run's sources.
 
     Args:
-        run: It.
+        run: The run.
         config: The file of ``--config``; None for none.
     """
 
@@ -32,7 +32,7 @@ class Scenes:
         self._run, self._config = run, config
 
     def row(self, source: int) -> dict[str, Any]:
-        """The scene of a source as JSON has it, points as fractions of the picture."""
+        """The scene of a source as JSON, with points as fractions of the picture."""
         scene = self._scene(source)
         info, origin = self._run.meter.info(source), self._origin(source)
         size = None if info is None else info.size
@@ -68,13 +68,13 @@ class Scenes:
         zones: Mapping[str, Corners | None],
         lines: Mapping[str, Corners | None],
     ) -> None:
-        """Set corners of zones and lines by name, or take them away where there are none.
+        """Set the corners of zones and lines by name, or delete those that are None.
 
-        They count from the next frame on, and are written into the file that the scene came from,
-        so for all sources that share it. Without a file they last as long as the run.
+        The change applies from the next frame on, and is written into the scene's file, so it
+        applies to all sources that share the file. Without a file it lasts as long as the run.
 
         Raises:
-            UsageError: A shape is none, a rule needs what was to be taken away, or the file cannot
+            UsageError: A shape is invalid, a rule needs a shape to be deleted, or the file cannot
                 be written.
         """
         origin = self._origin(source)
@@ -111,20 +111,20 @@ class Scenes:
 def _changed(
     scene: Scene, zones: Mapping[str, Corners | None], lines: Mapping[str, Corners | None]
 ) -> Scene:
-    """A scene with other shapes; what they have beside their corners stays."""
+    """A scene with other corners; other properties of its shapes stay."""
     new_zones: dict[str, Zone] = {zone.name: zone for zone in scene.zones}
     new_lines: dict[str, Line] = {line.name: line for line in scene.lines}
     for name, corners in zones.items():
         made = _check("zones", name, corners)
         if made is None:
-            _take_away(new_zones, name, scene)
+            _delete(new_zones, name, scene)
         else:
             there = new_zones.get(name, made.zones[0])
             new_zones[name] = replace(there, points=made.zones[0].points)
     for name, corners in lines.items():
         made = _check("lines", name, corners)
         if made is None:
-            _take_away(new_lines, name, scene)
+            _delete(new_lines, name, scene)
         else:
             known = new_lines.get(name, made.lines[0])
             new_lines[name] = replace(known, points=made.lines[0].points)
@@ -132,15 +132,15 @@ def _changed(
 
 
 def _check(part: str, name: str, corners: Corners | None) -> Scene | None:
-    """A scene of one shape alone; None where it is to be taken away."""
+    """A scene with this shape only; None if the shape is to be deleted."""
     if corners is None:
         return None
     return scene_of({part: {name: {"points": [list(point) for point in corners]}}}, part[:-1])
 
 
-def _take_away(shapes: dict[str, Any], name: str, scene: Scene) -> None:
+def _delete(shapes: dict[str, Any], name: str, scene: Scene) -> None:
     if name not in shapes:
-        raise UsageError(f"there is no {name!r} to take away")
+        raise UsageError(f"there is no {name!r} to delete")
     for rule in scene.rules:
         if name in (rule.when.zone, rule.when.line):
             raise UsageError(f"the rule {rule.name!r} needs {name!r}")

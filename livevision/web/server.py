@@ -1,4 +1,4 @@
-"""The server: uvicorn on a thread of its own, with bounds on connections and on their patience."""
+"""The web server: uvicorn on a thread of its own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ from typing import TYPE_CHECKING, Any
 from livevision.errors import OutputError, missing_package
 from livevision.runtime.health import Health
 from livevision.runtime.reloading import Reloading
-from livevision.web.place import Place, access_of, certificate_of, page_of, place_of
+from livevision.web.page_options import (
+    ListenAddress,
+    access_of,
+    certificate_of,
+    listen_address,
+    page_of,
+)
 
 if TYPE_CHECKING:
     from livevision.runtime.run import Run
-    from livevision.web.endpoint import Rooms
+    from livevision.web.endpoint import Services
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +34,15 @@ _END_S = 2.0
 
 @dataclass(frozen=True)
 class Served:
-    """A page that is served.
+    """A running web server.
 
     Attributes:
-        address: Of it, such as ``http://127.0.0.1:8080/``.
-        rooms: What its handlers work with.
+        address: Its address, such as ``http://127.0.0.1:8080/``.
+        services: What its handlers use.
     """
 
     address: str
-    rooms: Rooms
+    services: Services
 
 
 @contextmanager
@@ -46,40 +52,40 @@ def served(
     health: Health | None = None,
     reloading: Reloading | None = None,
 ) -> Iterator[Served | None]:
-    """The page of a run, while it goes on; None where there is no page.
+    """A context that serves the page of a run; None if the run has no page.
 
     Args:
-        run: It.
-        health: What judges it; made here where there is none.
-        reloading: What reads its settings again.
-        config_file: That of ``--config``, into which zones are written back.
+        run: The run.
+        config_file: The file of ``--config``, which changed zones are written to.
+        health: Judges the health of the run; None creates it.
+        reloading: Reads its settings again; None for a run without ``--config``.
 
     Raises:
-        UsageError: The output is not written as a page, or is not allowed without a token.
-        OutputError: The port is in use, a certificate does not fit, or a package is missing.
+        UsageError: The address is invalid, or needs a token.
+        OutputError: The port is in use, the certificate is invalid, or a package is missing.
     """
     settings, view = run.settings, run.delivery.view
     uri = page_of(settings)
     if uri is None or view is None:
         yield None
         return
-    place = place_of(uri)
-    access, certificate = access_of(settings, place), certificate_of(settings)
+    listen = listen_address(uri)
+    access, certificate = access_of(settings, listen), certificate_of(settings)
     try:
         from livevision.web.application import application
-        from livevision.web.desk import Desk
         from livevision.web.detecting import Detector
-        from livevision.web.endpoint import Rooms
+        from livevision.web.endpoint import Services
         from livevision.web.pictures import Pictures
         from livevision.web.protocol import config
+        from livevision.web.run_facade import RunFacade
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise OutputError(missing_package(package, f"output {uri}", "web")) from None
-    bound = _bound(place)
-    desk = Desk(run, view, config_file)
-    pictures, detector = Pictures(view, desk.tiles), Detector(settings)
-    rooms = Rooms(
-        desk,
+    bound = _bound(listen)
+    facade = RunFacade(run, view, config_file)
+    pictures, detector = Pictures(view, facade.tiles), Detector(settings)
+    services = Services(
+        facade,
         pictures,
         access,
         detector,
@@ -87,14 +93,14 @@ def served(
         health or Health(run),
         reloading or Reloading(run, None),
     )
-    names = (*settings.web_host, *(() if _is_number(place.host) else (place.host,)))
-    server = _Server(config(application(rooms, names), certificate), bound)
-    desk.reloading = rooms.reloading
-    address = _address(place, bound.getsockname()[1], certificate is not None)
+    names = (*settings.web_host, *(() if _is_number(listen.host) else (listen.host,)))
+    server = _Server(config(application(services, names), certificate), bound)
+    facade.reloading = services.reloading
+    address = _url(listen, bound.getsockname()[1], certificate is not None)
     try:
         server.start()
         log.info("the page is at %s", address)
-        yield Served(address, rooms)
+        yield Served(address, services)
     finally:
         server.stop()
         pictures.close()
@@ -111,11 +117,11 @@ class _Server:
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
-        """Serve; returns once connections are taken."""
+        """Start serving on a thread; the socket accepts connections already."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._server.should_exit = True
         self._thread.join(_END_S)
         self._bound.close()
@@ -124,30 +130,30 @@ class _Server:
         try:
             asyncio.run(self._server.serve(sockets=[self._bound]))
         except Exception:
-            log.exception("the page has ended")
+            log.exception("the web server has failed")
 
 
-def _bound(place: Place) -> socket.socket:
-    """A socket at a place.
+def _bound(listen: ListenAddress) -> socket.socket:
+    """A listening socket.
 
     Raises:
-        OutputError: It is taken, or is none of this machine.
+        OutputError: The port is in use, or the host is not of this machine.
     """
     try:
-        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)
     except OSError:
-        raise OutputError(f"cannot serve a page on {place.host}: there is no such host") from None
+        raise OutputError(f"cannot serve a page on {listen.host}: there is no such host") from None
     family, kind, protocol, _, address = found[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        # Of two that may share a port, the one that listens first has it.
+        # Two sockets may be bound to a port; only the first to listen gets it.
         bound.listen(128)
     except OSError as error:
         bound.close()
-        what = f"cannot serve a page on {place.host}:{place.port}"
-        raise OutputError(f"{what}: {_reason(error)}; take another, or 0 for any") from None
+        what = f"cannot serve a page on {listen.host}:{listen.port}"
+        raise OutputError(f"{what}: {_reason(error)}; use another port, or 0 for any") from None
     return bound
 
 
@@ -159,8 +165,8 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _address(place: Place, port: int, secure: bool) -> str:
-    host = f"[{place.host}]" if ":" in place.host else place.host
+def _url(listen: ListenAddress, port: int, secure: bool) -> str:
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
     return f"{'https' if secure else 'http'}://{host}:{port}/"
 
 

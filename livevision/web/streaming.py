@@ -1,4 +1,4 @@
-"""An answer that goes on until its reader leaves, or takes nothing any more."""
+"""A response that is sent until the client disconnects or stops reading."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import cast
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from livevision.web.streams import PATIENCE_S
+from livevision.web.streams import SEND_TIMEOUT_S
 
 ABORT = "livevision_abort"
 """Key of a request's state: a function that drops its connection at once."""
 
 
 class Streaming(Response):
-    """Parts as they come.
+    """A response sent part by part.
 
     Args:
-        parts: They.
-        content_type: Of the whole.
+        parts: The parts.
+        content_type: Media type of the response.
     """
 
     def __init__(self, parts: AsyncIterator[bytes], content_type: str) -> None:
         super().__init__(b"", media_type=None)
         self._parts = cast("AsyncGenerator[bytes]", parts)
-        # A proxy that collects an answer before it passes it on would wait for ever.
+        # A proxy that buffers the response would wait for ever.
         self._named = [(b"content-type", content_type.encode()), (b"x-accel-buffering", b"no")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the parts until the reader is gone; of a HEAD request none."""
+        """Send the parts until the client disconnects; none for a HEAD request."""
         if scope["method"] == "HEAD":
             await self._parts.aclose()
             await send({"type": "http.response.start", "status": 200, "headers": self._named})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        leaving = asyncio.ensure_future(_gone(receive))
+        leaving = asyncio.ensure_future(_disconnected(receive))
         sending = asyncio.ensure_future(self._send(scope, send))
         try:
             await asyncio.wait({leaving, sending}, return_when=asyncio.FIRST_COMPLETED)
@@ -52,12 +52,12 @@ class Streaming(Response):
             async for part in parts:
                 message = {"type": "http.response.body", "body": part, "more_body": True}
                 try:
-                    await asyncio.wait_for(send(message), PATIENCE_S)
+                    await asyncio.wait_for(send(message), SEND_TIMEOUT_S)
                 except TimeoutError:
                     scope.get("state", {}).get(ABORT, lambda: None)()
                     return
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,6 +1,6 @@
-"""What the interface for programs takes and gives, as types.
+"""The API's JSON types: bodies, query parameters and responses.
 
-The OpenAPI document is made of them, and what comes in is judged by them.
+They validate what comes in, and the OpenAPI document is generated from them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Name = Annotated[
 ClassName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class Taken(BaseModel):
-    """What comes in: nothing unknown, and each value of its own type."""
+class Input(BaseModel):
+    """Base of bodies and query parameters: no unknown keys, no conversion of types."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Given(BaseModel):
-    """What goes out."""
+class Output(BaseModel):
+    """Base of responses."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,14 +36,14 @@ ShapeName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S
 Corners = Annotated[list[Point], Field(min_length=2, max_length=100)]
 
 
-class ScenePatch(Taken):
-    """Corners of zones and lines by name, as fractions of the picture; null takes one away."""
+class ScenePatch(Input):
+    """Corners of zones and lines by name, as fractions of the picture; null deletes one."""
 
     zones: dict[ShapeName, Corners | None] = Field(default={}, max_length=100)
     lines: dict[ShapeName, Corners | None] = Field(default={}, max_length=100)
 
 
-class ShapeRow(Given):
+class ShapeRow(Output):
     """A zone or a line."""
 
     points: list[list[float]] = Field(description="x and y as fractions of the picture.")
@@ -64,17 +64,17 @@ class LineRow(ShapeRow):
     crossed_out: int
 
 
-class SceneRow(Given):
-    """What is watched in a source's pictures."""
+class SceneRow(Output):
+    """The scene of a source."""
 
     zones: dict[str, ZoneRow]
     lines: dict[str, LineRow]
     ignore: list[list[list[float]]]
     rules: list[str]
-    file: str | None = Field(description="Where changes are kept; null: nowhere.")
+    file: str | None = Field(description="The file that changes are written to; null for none.")
 
 
-class EventRow(Given):
+class EventRow(Output):
     """An event of a rule."""
 
     model_config = ConfigDict(extra="allow")
@@ -86,44 +86,44 @@ class EventRow(Given):
     phase: str
 
 
-class Problem(Given):
-    """Why a request was refused, in one line."""
+class Problem(Output):
+    """An error in one line."""
 
     error: str
 
 
-class Done(Given):
-    """It was done."""
+class Done(Output):
+    """Success."""
 
     ok: bool = True
 
 
-class Login(Taken):
-    """A token, for a cookie."""
+class Login(Input):
+    """A token to exchange for a cookie."""
 
     token: str = Field(min_length=1, max_length=500)
 
 
-class Session(Given):
-    """Who asks."""
+class Session(Output):
+    """The client's role."""
 
     role: Literal["watch", "operate"]
-    open: bool = Field(description="No token is needed.")
+    open: bool = Field(description="Whether no token is needed.")
 
 
-class LiveSettingsPatch(Taken):
-    """Settings of a source to change; those left out stay."""
+class LiveSettingsPatch(Input):
+    """Settings of a source to change; missing ones stay."""
 
-    conf: Share | None = Field(default=None, description="Lowest score of a box that is kept.")
-    iou: Share | None = Field(default=None, description="Overlap from which boxes are one object.")
+    conf: Share | None = Field(default=None, description="Minimum confidence of a detection.")
+    iou: Share | None = Field(default=None, description="IoU threshold of NMS.")
     classes: list[ClassName] | None = Field(
-        default=None, max_length=1000, description="Keep these alone; none keeps all."
+        default=None, max_length=1000, description="Classes to keep; an empty list keeps all."
     )
-    paused: bool | None = Field(default=None, description="Look at no frame of it.")
+    paused: bool | None = Field(default=None, description="Whether its frames are skipped.")
 
 
-class LiveSettingsRow(Given):
-    """Settings of a source that may change while it is watched."""
+class LiveSettingsRow(Output):
+    """Settings of a source that may change during the run."""
 
     conf: float
     iou: float
@@ -131,8 +131,8 @@ class LiveSettingsRow(Given):
     paused: bool
 
 
-class NewSource(Taken):
-    """A source to watch."""
+class NewSource(Input):
+    """A source to add."""
 
     name: Name
     uri: str = Field(min_length=1, max_length=2000, description="A camera or a stream.")
@@ -142,53 +142,53 @@ class NewSource(Taken):
     models: list[str] | None = Field(default=None, min_length=1, max_length=20)
 
 
-class RatesRow(Given):
-    """Recent rates of a source; null where one is not known."""
+class RatesRow(Output):
+    """Recent rates of a source; null if unknown."""
 
     capture_fps: float | None
     delivered_fps: float | None
     model_fps: float | None
-    latency_ms: float | None = Field(description="Capture to delivery.")
-    lag_ms: float | None = Field(description="Behind the source's own clock.")
+    latency_ms: float | None = Field(description="Time from capture to delivery.")
+    lag_ms: float | None = Field(description="Lag behind the source's own clock.")
 
 
-class RecordingRow(Given):
-    """A recording that goes on."""
+class RecordingRow(Output):
+    """A current recording."""
 
     file: str
     since_s: float
     error: str | None
 
 
-class RecordRow(Given):
-    """The recording of a source in segments, by the setting record."""
+class RecordRow(Output):
+    """The recording of a source in segments (``--record``)."""
 
     mode: Literal["continuous", "on-event"]
     file: str | None = Field(description="The segment being written; null between segments.")
     segments: int = Field(description="Finished segments.")
-    failures: int = Field(description="How often the recording stopped.")
-    error: str | None = Field(description="Why it is stopped; it is tried again.")
+    failures: int = Field(description="How often recording failed.")
+    error: str | None = Field(description="Why it does not record now; it is retried.")
 
 
-class RecordingFile(Given):
-    """A recording on the disk."""
+class RecordingFile(Output):
+    """The file of a recording."""
 
     file: str
     bytes: int
-    modified: str = Field(description="UTC, as ISO 8601 writes it.")
+    modified: str = Field(description="Time of the last write, UTC, ISO 8601.")
 
 
-class SourceRow(Given):
-    """A source with its figures of this moment."""
+class SourceRow(Output):
+    """A source with its current figures."""
 
     id: int
     name: str
     kind: str
     state: State | Literal["paused"]
-    words: str = Field(description='The state for people: "reconnecting, 12 s".')
+    words: str = Field(description='The state as text, such as "reconnecting, 12 s".')
     since_s: float
     retries: int
-    why: str = Field(description="What brought the last loss or the end.")
+    why: str = Field(description="Cause of the last retry or of the end.")
     live: bool | None
     size: list[int] | None
     age_s: float | None = Field(description="Seconds since the newest frame was captured.")
@@ -196,23 +196,23 @@ class SourceRow(Given):
     frames_in: int
     frames_out: int
     dropped: dict[str, int] = Field(description="Dropped frames by stage and cause.")
-    losses: dict[str, int]
+    losses: dict[str, int] = Field(description="Losses before decoding, by cause.")
     error: str | None
     counts: dict[str, int] = Field(description="Objects of each class in the newest frame.")
     settings: LiveSettingsRow
-    recording: RecordingRow | None = Field(description="Of the annotated picture, as requested.")
-    record: RecordRow | None = Field(description="In segments; null for a source without.")
+    recording: RecordingRow | None = Field(description="A recording by request; null for none.")
+    record: RecordRow | None = Field(description="Recording in segments; null if not set.")
 
 
-class HealthRow(Given):
-    """Whether frames come, of any source."""
+class HealthRow(Output):
+    """Whether any source delivers frames."""
 
     healthy: bool
     why: str
 
 
-class ReadyRow(Given):
-    """Whether frames come of all sources that are not paused."""
+class ReadyRow(Output):
+    """Whether all sources that are not paused deliver frames."""
 
     ready: bool
     live: int
@@ -220,7 +220,7 @@ class ReadyRow(Given):
     why: str
 
 
-class ModelRow(Given):
+class ModelRow(Output):
     """A model of the run."""
 
     name: str
@@ -228,7 +228,7 @@ class ModelRow(Given):
     labels: list[str]
 
 
-class RunRow(Given):
+class RunRow(Output):
     """The run."""
 
     version: str
@@ -238,20 +238,20 @@ class RunRow(Given):
     precision: str | None
     up_s: float
     stopping: bool
-    events: bool = Field(description="The run keeps events.")
-    settings_error: str = Field(description='Why settings were not read again; "" for nothing.')
+    events: bool = Field(description="Whether the run stores events.")
+    settings_error: str = Field(description='Error of the last reload of settings; "" for none.')
 
 
-class Detection(Given):
-    """An object, in pixels of the picture."""
+class Detection(Output):
+    """A detection, in pixels of the picture."""
 
     model_config = ConfigDict(extra="allow")
 
     box: list[float] = Field(description="x1 y1 x2 y2")
 
 
-class Found(Given):
-    """What was found in a picture; of each kind that the run's models look for."""
+class Found(Output):
+    """Results of a picture, by the tasks of the run's models."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -262,50 +262,50 @@ class Found(Given):
     labels: list[dict[str, Any]] | None = None
 
 
-class PictureQuery(Taken):
-    """Which picture."""
+class PictureQuery(Input):
+    """Parameters of a picture."""
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
-    width: int | None = Field(default=None, ge=16, le=8192, description="Of the picture, about.")
+    width: int | None = Field(default=None, ge=16, le=8192, description="Minimum width in pixels.")
 
 
-class ResultsQuery(Taken):
-    """Which results."""
+class ResultsQuery(Input):
+    """Parameters of results."""
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
-    source: int | None = Field(default=None, ge=0, le=1_000_000, description="Of this one alone.")
+    source: int | None = Field(default=None, ge=0, le=1_000_000, description="Only this source.")
 
 
-class DetectQuery(Taken):
-    """How to look at a picture."""
+class DetectQuery(Input):
+    """Parameters of detection."""
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
     conf: Share | None = None
 
 
-class EventsQuery(Taken):
-    """Which events."""
+class EventsQuery(Input):
+    """Parameters that filter events."""
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
     source: str | None = Field(default=None, max_length=200)
     rule: str | None = Field(default=None, max_length=200)
     class_: str | None = Field(
-        default=None, alias="class", max_length=200, description="Of one of its tracks."
+        default=None, alias="class", max_length=200, description="Class of one of its tracks."
     )
-    day: date | None = Field(default=None, description="In the time zone of the machine.")
+    day: date | None = Field(default=None, description="Day in the machine's time zone.")
     limit: int = Field(default=100, ge=1, le=1000)
 
 
-class Empty(Taken):
+class Empty(Input):
     """No parameters."""
 
 
-class Report(Given):
-    """An object with keys of its own."""
+class Report(Output):
+    """An object with any keys."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""States and durations as people read them."""
+"""States and durations as text for people."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ def state_in_words(now: Vitals, paused: bool, at: float) -> str:
     """The state of a source: "live", "paused", "reconnecting, 12 s", "ended: …".
 
     Args:
-        now: The source.
-        paused: No frame of it is looked at.
-        at: ``time.monotonic()`` of the moment.
+        now: The state of the source.
+        paused: Whether the source is paused.
+        at: The present ``time.monotonic()``.
     """
     lasting = duration(at - now.since)
     if now.state == "connecting":

@@ -10,7 +10,7 @@ import pytest
 
 from livevision.analysis.event import as_text
 from livevision.errors import UsageError
-from livevision.events.reading import EventReader, Wanted
+from livevision.events.reading import EventFilter, EventReader
 from livevision.events.store import EventStore
 from tests.events.making import event
 
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def frames(reader: EventReader, **more: Any) -> list[int]:
-    return [each.body["frame"] for each in reader.find(Wanted(**more))]
+    return [each.body["frame"] for each in reader.find(EventFilter(**more))]
 
 
 def test_by_source_rule_class_and_phase(path: Path) -> None:
@@ -82,7 +82,7 @@ def test_page_by_page_and_all_in_order_while_a_run_writes(path: Path) -> None:
     assert [e.body["frame"] for e in (*first, *second, *rest)] == list(range(59, -1, -1))
     assert [e.body["frame"] for e in reader.each()] == [*range(60), 1000]
     store.close()
-    assert len(list(reader.each(Wanted(source="yard")))) == 30
+    assert len(list(reader.each(EventFilter(source="yard")))) == 30
     reader.close()
 
 

@@ -16,7 +16,7 @@ from livevision.analysis.passage import Passage
 from livevision.analysis.watching import Watching
 from livevision.cli import main
 from livevision.config.scene import scene_of
-from livevision.events.reading import EventReader, Wanted
+from livevision.events.reading import EventFilter, EventReader
 from livevision.events.store import EventStore
 from livevision.events.summary import EDGES, Place, summarise, words
 from livevision.events.summary_page import page
@@ -70,9 +70,9 @@ def test_hours_classes_and_lengths(store: Path) -> None:
     by_day = summarise(reader, zone=timezone(timedelta(hours=15)), by="day")
     assert by_day.hours == ["2026-11-29", "2026-11-30"]
     assert by_day.counts["2026-11-30", TILL, "visit", "person"] == 6
-    some = summarise(reader, Wanted(class_="car"), UTC)
+    some = summarise(reader, EventFilter(class_="car"), UTC)
     assert some.places == [GATE]
-    assert not summarise(reader, Wanted(source="yard"), UTC).hours
+    assert not summarise(reader, EventFilter(source="yard"), UTC).hours
     reader.close()
 
 

@@ -12,16 +12,16 @@ import schemathesis
 from hypothesis import HealthCheck, Phase
 
 LEFT_OUT = ("stream.mjpeg", "grid.mjpeg", "/results", "/healthz", "/readyz")
-"""Paths whose good answers never end, and those that rightly answer 503 of cameras made up."""
+"""Paths with endless responses, and those that correctly return 503 for invented cameras."""
 
 CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance")
 
 
 def attack(address: str, requests: int, headers: dict[str, str] | None = None) -> Counter[str]:
-    """Send about so many requests, half of them malformed; answers by status.
+    """Send about this many requests, half of them malformed; returns the responses by status.
 
     Raises:
-        AssertionError: An answer is a server's error, or not as described.
+        AssertionError: A response is a server error, or differs from its description.
     """
     schema: Any = schemathesis.openapi.from_url(f"{address}api/v1/openapi.json")
     operations = [

@@ -15,7 +15,7 @@ from tests.web.running import LIVE, Page, page, wait_for
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of two live sources, door and yard, at a score at which there is always something."""
+    """A page of two live sources, door and yard; at this low confidence boxes always appear."""
     folder = tmp_path_factory.mktemp("two")
     sources = {
         "door": {"uri": LIVE.format("320x240", 10)},

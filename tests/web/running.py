@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from livevision.config import Settings
 from livevision.runtime.metering import Meter
 from livevision.runtime.run import Run
-from livevision.web.endpoint import Rooms
+from livevision.web.endpoint import Services
 from livevision.web.server import served
 
 LIGHT = "thundernet-snet49"
@@ -24,7 +24,7 @@ LIVE = "synthetic://{}@{}?paced=1"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: dict[str, str]
@@ -37,17 +37,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Page:
-    """A page that is served.
+    """A served page.
 
     Attributes:
-        run: Whose it is.
+        run: The run.
         address: ``http://127.0.0.1:PORT/``.
-        rooms: What its handlers work with.
+        services: What its handlers use.
     """
 
     run: Run
     address: str
-    rooms: Rooms
+    services: Services
 
     @property
     def port(self) -> int:
@@ -61,7 +61,7 @@ class Page:
         headers: dict[str, str] | None = None,
         raw: bytes | None = None,
     ) -> Answer:
-        """Ask on a connection of its own; ``body`` is sent as JSON, ``raw`` as it is."""
+        """Send a request on its own connection; ``body`` is sent as JSON, ``raw`` as is."""
         given = dict(headers or {})
         content = raw
         if body is not None:
@@ -74,11 +74,11 @@ class Page:
             return Answer(answer.status, names, answer.read())
 
     def api(self, method: str, path: str, body: Any = None, **more: Any) -> Answer:
-        """Ask the interface for programs."""
+        """Send a request to the API."""
         return self.ask(method, f"/api/v1{path}", body, **more)
 
     def source_named(self, name: str, headers: dict[str, str]) -> Any:
-        """A source by its name, asked with a token."""
+        """A source by name."""
         rows = self.api("GET", "/sources", headers=headers).json
         return next(row for row in rows if row["name"] == name)
 
@@ -89,7 +89,7 @@ class Page:
 
 @contextmanager
 def page(**settings: Any) -> Iterator[Page]:
-    """A run with a page, for as long as the context lasts."""
+    """A run with a page while the context lasts."""
     given = {"model": LIGHT, "output": "web://127.0.0.1:0", "headless": True, **settings}
     run = Run(Settings.of(**given), Meter(), stay=True)
     errors: list[BaseException] = []
@@ -106,7 +106,7 @@ def page(**settings: Any) -> Iterator[Page]:
         assert there is not None
         running.start()
         try:
-            yield Page(run, there.address, there.rooms)
+            yield Page(run, there.address, there.services)
         finally:
             run.pipeline.stop()
             running.join()
@@ -114,9 +114,9 @@ def page(**settings: Any) -> Iterator[Page]:
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """What a condition gives, once that is true of it."""
+    """The value of a condition, once it is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came to be so"
+        assert time.monotonic() < deadline, "the condition never became true"
         time.sleep(0.02)
     return found

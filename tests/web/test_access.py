@@ -1,4 +1,4 @@
-"""Who gets in: tokens, cookies, hosts and origins; and what is refused before anything looks."""
+"""Access: tokens, cookies, hosts and origins; and requests that the guard refuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from livevision.runtime.metering import Meter
 from livevision.runtime.run import Run
 from livevision.web.access import Access
 from livevision.web.limits import Rate, TooMany
-from livevision.web.place import access_of, certificate_of, place_of
+from livevision.web.page_options import access_of, certificate_of, listen_address
 from livevision.web.server import served
 from livevision.web.words import duration
 from tests.web.running import LIVE, Answer, Page, page, wait_for
@@ -59,11 +59,11 @@ EVERYTHING = [
     ("GET", "/events/E/picture.jpg"), ("GET", "/events/E/clip"),
     ("POST", "/reload"), ("GET", "/recordings"), ("GET", "/recordings/x.mp4"), ("POST", "/detect"),
 ]  # fmt: skip
-"""What is for nobody without a token."""
+"""Endpoints that need a token."""
 
 
 @pytest.mark.parametrize(("method", "path"), EVERYTHING)
-def test_without_a_token_nothing_is_told(locked: Page, method: str, path: str) -> None:
+def test_every_endpoint_needs_a_token(locked: Page, method: str, path: str) -> None:
     for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": "livevision=operate.9.x"}):
         if "authorization" in headers and path != "/sources":
             continue  # wrong tokens are counted
@@ -72,7 +72,7 @@ def test_without_a_token_nothing_is_told(locked: Page, method: str, path: str) -
         assert answer.json.keys() == {"error"}
 
 
-def test_everything_of_the_interface_was_tried() -> None:
+def test_the_list_of_endpoints_is_complete() -> None:
     from livevision.web.endpoints import BASE, ENDPOINTS
 
     tried = {
@@ -95,7 +95,7 @@ def test_sockets_need_a_token_too(locked: Page) -> None:
             assert wire.recv(timeout=10)
 
 
-def test_a_header_serves_and_a_token_in_the_address_does_not(locked: Page) -> None:
+def test_tokens_are_accepted_in_a_header_but_not_in_the_url(locked: Page) -> None:
     assert locked.api("GET", "/session", headers=BEARER).json["role"] == "operate"
     assert locked.api("GET", "/session", headers=WATCHER).json["role"] == "watch"
     for query in (f"token={OPERATE}", f"access_token={OPERATE}", f"authorization=Bearer+{OPERATE}"):
@@ -103,7 +103,7 @@ def test_a_header_serves_and_a_token_in_the_address_does_not(locked: Page) -> No
         assert locked.api("GET", f"/sources?{query}", headers=BEARER).status == 422
 
 
-def test_who_watches_changes_nothing(locked: Page) -> None:
+def test_the_role_watch_changes_nothing(locked: Page) -> None:
     for method, path in EVERYTHING:
         if method == "GET" or path == "/detect":
             continue
@@ -116,7 +116,7 @@ def _cookie(answer: Answer) -> str:
     return answer.headers["set-cookie"].partition(";")[0]
 
 
-def test_a_cookie_stands_for_the_token_and_cannot_be_made_up(locked: Page) -> None:
+def test_a_cookie_gives_the_role_of_its_token_and_cannot_be_forged(locked: Page) -> None:
     answer = locked.api("POST", "/session", {"token": WATCH})
     assert answer.json["role"] == "watch"
     told = answer.headers["set-cookie"].lower()
@@ -145,7 +145,7 @@ def test_a_cookie_stands_for_the_token_and_cannot_be_made_up(locked: Page) -> No
     assert "max-age=0" in gone.headers["set-cookie"].lower()
 
 
-def test_a_cookie_ends_with_its_time_and_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cookie_expires_with_time_and_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     access = Access(OPERATE, None)
     cookie = access.cookie("operate")
     assert access.role({}, cookie, "::1") == "operate"
@@ -156,7 +156,7 @@ def test_a_cookie_ends_with_its_time_and_with_its_token(monkeypatch: pytest.Monk
     assert access.role({}, cookie, "::1") is None
 
 
-def test_guessing_is_slowed_down_and_others_are_not_kept_out() -> None:
+def test_guessing_is_limited_for_one_client_only() -> None:
     access = Access(OPERATE, None)
     for _ in range(10):
         assert access.role_of_token("wrong", "10.0.0.1") is None
@@ -166,7 +166,7 @@ def test_guessing_is_slowed_down_and_others_are_not_kept_out() -> None:
     assert access.role_of_token(OPERATE, "10.0.0.2") == "operate"
 
 
-def test_who_guesses_is_told_to_wait() -> None:
+def test_too_many_wrong_tokens_give_429_and_retry_after() -> None:
     with page(source=LIVE.format("160x120", 5), **_token()) as one:
         answers = [one.api("POST", "/session", {"token": f"guess {n}"}) for n in range(12)]
         assert [answer.status for answer in answers] == [401] * 10 + [429] * 2
@@ -181,7 +181,7 @@ def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _token() -> dict[str, str]:
-    """Settings with the token of those who operate."""
+    """Settings with a token for operating."""
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", delete=False) as file:
@@ -194,7 +194,7 @@ def _token() -> dict[str, str]:
              "", "a b", "[::1", "user@127.0.0.1", "127.0.0.1:99999999", "cams.example.evil"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/", "/api/v1/sources", "/static/main.js", "/nothing"])
-def test_a_name_that_is_not_ours_is_not_served(locked: Page, host: str, path: str) -> None:
+def test_requests_under_other_host_names_are_refused(locked: Page, host: str, path: str) -> None:
     headers = {**BEARER, "host": host.format(port=locked.port)}
     answer = locked.ask("GET", path, headers=headers)
     assert answer.status in (400, 421)
@@ -206,7 +206,7 @@ def test_a_name_that_is_not_ours_is_not_served(locked: Page, host: str, path: st
              "192.168.1.20:8080", socket.gethostname()],
     ids=["localhost", "upper", "ipv4", "ipv6", "named", "lan", "own"],
 )  # fmt: skip
-def test_names_that_are_ours_are_served(locked: Page, host: str) -> None:
+def test_requests_under_own_host_names_are_served(locked: Page, host: str) -> None:
     headers = {**BEARER, "host": host.format(port=locked.port)}
     assert locked.api("GET", "/sources", headers=headers).status == 200
 
@@ -226,7 +226,7 @@ def test_names_that_are_ours_are_served(locked: Page, host: str) -> None:
     ],
     ids=["site", "null", "port", "name", "file", "user", "broken", "fetch", "sibling"],
 )
-def test_what_comes_from_another_site_changes_nothing(two: Page, headers: dict[str, str]) -> None:
+def test_requests_from_another_site_change_nothing(two: Page, headers: dict[str, str]) -> None:
     filled = {name: value.format(port=two.port) for name, value in headers.items()}
     for method, path, body in (
         ("PATCH", "/sources/0/settings", {"conf": 0.9}),
@@ -249,7 +249,7 @@ def test_what_comes_from_another_site_changes_nothing(two: Page, headers: dict[s
             pass
 
 
-def test_forms_of_other_sites_are_not_taken_for_json(two: Page) -> None:
+def test_form_bodies_are_not_accepted_as_json(two: Page) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
         answer = two.api(
             *("PATCH", "/sources/0/settings"),
@@ -265,7 +265,7 @@ def test_the_page_itself_may_change_things(two: Page) -> None:
     assert two.api("PATCH", "/sources/0/settings", {"iou": 0.5}, headers=own).status == 200
 
 
-def test_every_answer_has_the_headers_that_keep_others_out(two: Page) -> None:
+def test_every_response_has_security_headers(two: Page) -> None:
     for path in ("/", "/static/main.js", "/api/v1/sources", "/nothing", "/api/v1/sources/99"):
         headers = two.ask("GET", path).headers
         policy = headers["content-security-policy"]
@@ -279,7 +279,7 @@ def test_every_answer_has_the_headers_that_keep_others_out(two: Page) -> None:
     assert "access-control-allow-origin" not in two.api("GET", "/sources").headers
 
 
-def test_the_page_has_no_script_or_style_of_its_own_and_asks_nobody_else() -> None:
+def test_the_page_has_no_inline_script_or_style_and_no_external_address() -> None:
     import re
 
     from livevision.web.application import STATIC
@@ -319,9 +319,9 @@ def test_long_bodies_are_refused(two: Page) -> None:
     assert two.api("GET", "/sources").status == 200
 
 
-def test_who_says_nothing_or_says_it_slowly_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livevision.web.protocol.HEAD_S", 1.0)
-    monkeypatch.setattr("livevision.web.guard.BODY_S", 1.0)
+def test_silent_and_slow_clients_are_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livevision.web.protocol.HEAD_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("livevision.web.guard.BODY_TIMEOUT_S", 1.0)
     with page(source=LIVE.format("160x120", 5)) as one:
         started = time.monotonic()
         silent = socket.create_connection(("127.0.0.1", one.port), timeout=10)
@@ -347,8 +347,8 @@ def test_who_says_nothing_or_says_it_slowly_is_let_go(monkeypatch: pytest.Monkey
         assert one.api("GET", "/sources").status == 200
 
 
-def test_connections_of_one_address_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livevision.web.protocol.MOST_OF_ONE", 5)
+def test_connections_of_one_client_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livevision.web.protocol.MAX_PER_PEER", 5)
     with page(source=LIVE.format("160x120", 5)) as one:
         wires = [socket.create_connection(("127.0.0.1", one.port), timeout=10) for _ in range(12)]
         time.sleep(0.3)
@@ -372,7 +372,7 @@ def _served(one: Page) -> bool:
         return False
 
 
-def test_requests_are_bounded_in_the_long_run() -> None:
+def test_the_request_rate_is_limited() -> None:
     rate = Rate(burst=5, per_second=50)
     for _ in range(5):
         rate.take("10.0.0.1")
@@ -386,16 +386,16 @@ def test_requests_are_bounded_in_the_long_run() -> None:
 @pytest.mark.parametrize(
     ("output", "line"),
     [
-        ("web://0.0.0.0:0", "can be reached by others, and no token was given"),
-        ("web://[::]:0", "can be reached by others, and no token was given"),
-        ("web://192.168.7.7:8080", "no token was given"),
-        ("web://:8080", "name the address to serve on"),
-        ("web://127.0.0.1:99999", "a page is written web://127.0.0.1:8080"),
-        ("web://me:pw@127.0.0.1:8080", "a page is written"),
-        ("web://127.0.0.1:8080/path", "a page is written"),
+        ("web://0.0.0.0:0", "other machines can reach a page on"),
+        ("web://[::]:0", "other machines can reach a page on"),
+        ("web://192.168.7.7:8080", "there is no token"),
+        ("web://:8080", "the host is missing"),
+        ("web://127.0.0.1:99999", "the address of a page has the form web://127.0.0.1:8080"),
+        ("web://me:pw@127.0.0.1:8080", "the address of a page has the form"),
+        ("web://127.0.0.1:8080/path", "the address of a page has the form"),
     ],
 )
-def test_what_is_no_place_for_a_page_is_refused_in_a_line(output: str, line: str) -> None:
+def test_an_invalid_page_address_is_refused_in_one_line(output: str, line: str) -> None:
     run = Run(_settings(output=output), Meter())
     with pytest.raises(UsageError, match=line) as told, served(run):
         pass
@@ -411,22 +411,22 @@ def _settings(**values: object) -> Settings:
 def test_a_weak_or_missing_token_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = place_of("web://0.0.0.0:8080")
+    listen = listen_address("web://0.0.0.0:8080")
     monkeypatch.setenv("LIVEVISION_WEB_TOKEN", "short")
-    with pytest.raises(UsageError, match="16 characters or more") as told:
-        access_of(_settings(output="web://0.0.0.0:8080"), place)
+    with pytest.raises(UsageError, match="at least 16 characters") as told:
+        access_of(_settings(output="web://0.0.0.0:8080"), listen)
     assert "short" not in str(told.value)
     monkeypatch.setenv("LIVEVISION_WEB_TOKEN", OPERATE)
-    assert not access_of(_settings(output="web://0.0.0.0:8080"), place).is_open
+    assert not access_of(_settings(output="web://0.0.0.0:8080"), listen).is_open
     monkeypatch.setenv("LIVEVISION_WEB_WATCH_TOKEN", OPERATE)
     with pytest.raises(UsageError, match="the same"):
-        access_of(_settings(output="web://0.0.0.0:8080"), place)
+        access_of(_settings(output="web://0.0.0.0:8080"), listen)
     missing = _settings(output="web://0.0.0.0:8080", web_token_file=tmp_path / "none")
     with pytest.raises(OutputError, match="cannot read the token"):
-        access_of(missing, place)
+        access_of(missing, listen)
 
 
-def test_a_port_in_use_is_told_in_a_line() -> None:
+def test_a_port_in_use_is_one_line() -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -436,7 +436,7 @@ def test_a_port_in_use_is_told_in_a_line() -> None:
             pass
 
 
-def test_a_proxy_on_this_machine_may_say_the_role() -> None:
+def test_a_local_proxy_may_set_the_role() -> None:
     access = Access(None, None, "X-Role")
     assert not access.is_open
     assert access.role({"x-role": "operate"}, None, "127.0.0.1") == "operate"
@@ -457,7 +457,7 @@ def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
     return cert, key
 
 
-def test_tls_and_a_certificate_that_does_not_fit(tmp_path: Path) -> None:
+def test_tls_and_invalid_certificates(tmp_path: Path) -> None:
     cert, key = _certificate(tmp_path, "one")
     _, other = _certificate(tmp_path, "other")
     with page(source=LIVE.format("160x120", 5), web_cert=str(cert), web_key=str(key)) as one:
@@ -495,7 +495,7 @@ def test_tokens_are_in_no_log(
     assert OPERATE not in caplog.text + said.out + said.err
 
 
-def test_durations_in_words() -> None:
+def test_durations_as_text() -> None:
     day = datetime.timedelta(days=3, hours=5).total_seconds()
     assert [duration(s) for s in (0.4, 12.9, 60, 3599, 3600, 7500, day)] == [
         "0 s", "12 s", "1 min", "59 min", "1 h", "2 h 5 min", "3 d",

@@ -1,4 +1,4 @@
-"""The interface for programs, asked by a plain client of a run that goes on."""
+"""The API, used by a plain client during a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def picture(data: bytes) -> Any:
     return image
 
 
-def test_sources_are_told_with_their_figures(two: Page) -> None:
+def test_sources_are_listed_with_their_figures(two: Page) -> None:
     rows = two.api("GET", "/sources").json
     assert [(row["id"], row["name"], row["words"]) for row in rows] == [
         (0, "door", "live"), (1, "yard", "live"),
@@ -43,7 +43,7 @@ def test_sources_are_told_with_their_figures(two: Page) -> None:
     assert two.api("GET", "/sources/x").status == 404
 
 
-def test_a_snapshot_is_the_newest_picture_in_the_size_that_was_asked_for(two: Page) -> None:
+def test_a_snapshot_is_the_newest_picture_in_the_requested_size(two: Page) -> None:
     first = two.api("GET", "/sources/0/snapshot.jpg")
     assert first.headers["content-type"] == "image/jpeg"
     assert picture(first.body).shape == (240, 320, 3)
@@ -53,7 +53,7 @@ def test_a_snapshot_is_the_newest_picture_in_the_size_that_was_asked_for(two: Pa
     assert two.api("GET", "/sources/0/snapshot.jpg?width=4").status == 422
 
 
-def test_settings_change_what_is_found_and_wrong_ones_say_what_is_allowed(two: Page) -> None:
+def test_settings_change_detections_and_invalid_ones_say_what_is_allowed(two: Page) -> None:
     wait_for(lambda: two.source(1)["counts"])
     assert two.api("PATCH", "/sources/1/settings", {"conf": 1.0}).json["conf"] == 1.0
     wait_for(lambda: not two.source(1)["counts"])
@@ -106,14 +106,14 @@ def test_sources_are_added_and_removed(two: Page) -> None:
     ["/etc/passwd", "file:///etc/passwd", "gst:filesrc location=/etc/passwd ! fakesink", "-", "*",
      "../in.mp4", "csi://0", "FILE:/etc/passwd", "concat:/etc/passwd|x", "\x00", "/dev/video../x"],
 )  # fmt: skip
-def test_no_file_and_no_pipeline_is_added_from_elsewhere(two: Page, uri: str) -> None:
+def test_files_and_pipelines_cannot_be_added(two: Page, uri: str) -> None:
     answer = two.api("POST", "/sources", {"name": "evil", "uri": uri})
     assert answer.status in (409, 422)
     assert "root:" not in answer.json["error"]
     assert [row["name"] for row in two.api("GET", "/sources").json] == ["door", "yard"]
 
 
-def test_a_recording_is_begun_finished_listed_and_read(two: Page) -> None:
+def test_a_recording_is_started_stopped_listed_and_downloaded(two: Page) -> None:
     begun = two.api("POST", "/sources/0/recording")
     assert begun.status == 201
     assert two.api("POST", "/sources/0/recording").status == 422
@@ -138,7 +138,7 @@ def test_a_recording_is_begun_finished_listed_and_read(two: Page) -> None:
     ["../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "....//secret.txt", "%00.mp4",
      "..%5csecret.txt", "%2fetc%2fpasswd", "link.mp4", "other.txt"],
 )  # fmt: skip
-def test_nothing_but_recordings_is_read(two: Page, name: str) -> None:
+def test_only_recordings_can_be_downloaded(two: Page, name: str) -> None:
     folder = two.run.delivery.recordings.folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder.parent / "secret.txt").write_text("secret")
@@ -150,7 +150,7 @@ def test_nothing_but_recordings_is_read(two: Page, name: str) -> None:
     assert b"secret" not in answer.body
 
 
-def test_a_posted_picture_is_looked_at_by_the_runs_models(two: Page) -> None:
+def test_the_runs_models_detect_in_a_posted_picture(two: Page) -> None:
     image = clips.numbered(3, (320, 240))
     data = cv2.imencode(".png", image)[1].tobytes()
     png = {"content-type": "image/png"}
@@ -176,7 +176,7 @@ def _lines(two: Page, path: str, seconds: float = 10) -> list[bytes]:
     return data.splitlines()
 
 
-def test_results_come_as_server_sent_events_and_over_a_websocket(two: Page) -> None:
+def test_results_are_streamed_as_server_sent_events_and_over_a_websocket(two: Page) -> None:
     lines = _lines(two, "/api/v1/results?source=0")
     assert any(line.lower().startswith(b"content-type: text/event-stream") for line in lines)
     rows = [json.loads(line[6:]) for line in lines if line.startswith(b"data: ")][:3]
@@ -189,7 +189,7 @@ def test_results_come_as_server_sent_events_and_over_a_websocket(two: Page) -> N
     assert names == {"door", "yard"}
 
 
-def test_the_description_names_every_endpoint_and_answers_keep_to_it(two: Page) -> None:
+def test_the_openapi_document_has_every_endpoint_and_responses_match_it(two: Page) -> None:
     described = two.api("GET", "/openapi.json").json
     assert described["openapi"].startswith("3.1")
     paths = described["paths"]
@@ -216,11 +216,11 @@ def _viewer(two: Page, path: str) -> socket.socket:
     return wire
 
 
-def test_pictures_are_encoded_for_viewers_alone_and_once_for_all_of_them() -> None:
+def test_pictures_are_encoded_only_for_viewers_and_once_for_all() -> None:
     sources = {"door": {"uri": LIVE.format("320x240", 10)}}
     with page(sources=sources, conf=0.02) as one:
         wait_for(lambda: one.source(0)["frames_out"] > 5)
-        pictures = one.rooms.pictures
+        pictures = one.services.pictures
         assert pictures.encoded == 0
         wires = [_viewer(one, "/sources/0/stream.mjpeg") for _ in range(5)]
         wait_for(lambda: pictures.viewers == 5)
@@ -240,17 +240,17 @@ def test_pictures_are_encoded_for_viewers_alone_and_once_for_all_of_them() -> No
 def test_a_head_request_ends(two: Page) -> None:
     for path in ("/sources/0/stream.mjpeg", "/grid.mjpeg", "/results", "/sources"):
         assert two.api("HEAD", path).status == 200
-    wait_for(lambda: two.rooms.pictures.viewers == 0)
+    wait_for(lambda: two.services.pictures.viewers == 0)
 
 
-def test_a_viewer_who_takes_nothing_slows_nobody_and_is_let_go(
+def test_a_viewer_that_stops_reading_slows_nobody_and_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("livevision.web.streaming.PATIENCE_S", 1.0)
+    monkeypatch.setattr("livevision.web.streaming.SEND_TIMEOUT_S", 1.0)
     sources = {"door": {"uri": LIVE.format("640x480", 20)}}
     with page(sources=sources, conf=1.0) as one:
         wait_for(lambda: one.source(0)["frames_out"] > 5)
-        pictures = one.rooms.pictures
+        pictures = one.services.pictures
         dead = socket.socket()
         dead.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         dead.connect(("127.0.0.1", one.port))
@@ -264,7 +264,7 @@ def test_a_viewer_who_takes_nothing_slows_nobody_and_is_let_go(
         dead.close()
 
 
-def test_a_page_that_shows_nothing_more_is_sent_nothing_more(two: Page) -> None:
+def test_a_page_that_stops_acknowledging_gets_no_more_pictures(two: Page) -> None:
     with connect(f"ws://127.0.0.1:{two.port}/api/v1/live") as wire:
         wire.send(json.dumps({"watch": {"0": 320, "1": 320, "999": 320}}))
         pictures, told = 0, 0
@@ -292,20 +292,20 @@ def test_a_page_that_shows_nothing_more_is_sent_nothing_more(two: Page) -> None:
     assert two.api("GET", "/run").status == 200
 
 
-def test_sockets_are_bounded(two: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livevision.web.application.MOST_SOCKETS", 2)
+def test_the_number_of_websockets_is_limited(two: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livevision.web.application.MAX_SOCKETS", 2)
     address = f"ws://127.0.0.1:{two.port}/api/v1/live"
     with connect(address) as one, connect(address) as other:
         assert one.recv(timeout=5)
         assert other.recv(timeout=5)
         with pytest.raises(InvalidStatus, match="403"), connect(address):
             pass
-    wait_for(lambda: two.rooms.pictures.viewers == 0)
+    wait_for(lambda: two.services.pictures.viewers == 0)
     with connect(address) as again:
         assert again.recv(timeout=5)
 
 
-def test_the_state_of_a_source_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
+def test_the_state_of_a_missing_source_is_given_as_text(tmp_path: Path) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         uri = f"rtsp://user:s3cret@127.0.0.1:{taken.getsockname()[1]}/x"

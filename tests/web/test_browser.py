@@ -1,4 +1,4 @@
-"""The page in a real browser: every control is used, and its effect is seen in the pictures."""
+"""The page in a real browser: every control is used, and its effect on the pictures is checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.capture.servers import rtsp_server
 from tests.web.running import LIVE, Page, page, wait_for
 
 WIDE, PHONE = {"width": 1920, "height": 1080}, {"width": 390, "height": 844}
-LARGEST_PICTURE = 150_000
+MAX_PICTURE_BYTES = 150_000
 
 CONTRAST = """() => {
   const value = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -63,7 +63,7 @@ UNNAMED = """() => [...document.querySelectorAll("button, input, select, a, canv
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of two sources, with nothing but boxes on their pictures."""
+    """A page of two sources with only boxes on their pictures."""
     folder = tmp_path_factory.mktemp("shown")
     sources = {
         "door": {"uri": LIVE.format("320x240", 8)},
@@ -75,7 +75,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 class Tab:
-    """A tab of the browser, which notes what it asks for and what goes wrong."""
+    """A tab of the browser that records its requests and errors."""
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
         self.context = browser.new_context(**{"viewport": WIDE, **options})
@@ -94,14 +94,14 @@ class Tab:
             self.wrong.append(message.text)
 
     def open(self, source: int) -> Any:
-        """The details of a source, once its picture is there."""
+        """Open a source, and wait for its picture."""
         self.page.goto(f"{self.address}#source/{source}")
         until(self.page, "document.getElementById('state').textContent")
         until(self.page, _DRAWN, "#picture")
         return self.page
 
     def picture(self, where: str = "#picture") -> Any:
-        """What a canvas shows, uint8, H×W×3, BGR."""
+        """The picture of a canvas, uint8, H×W×3, BGR."""
         url = self.page.evaluate("w => document.querySelector(w).toDataURL()", where)
         data = base64.b64decode(url.partition(",")[2])
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -124,32 +124,32 @@ def tab(chromium: Any, shown: Page) -> Iterator[Tab]:
 
 
 def until(tab: Any, script: str, argument: Any = None) -> None:
-    """Wait until a script of the page gives something true."""
+    """Wait until a script of the page returns a true value."""
     wait_for(lambda: tab.evaluate(script, argument))
 
 
 def drawn_on(image: Any) -> float:
-    """Share of the upper part of a picture that is not the plain scene: boxes, and the square."""
+    """Share of a picture's upper part that differs from the plain scene: boxes and the square."""
     scene = _scene((image.shape[1], image.shape[0])).astype(int)
     rows = int(image.shape[0] * 0.7)
     return float((np.abs(image.astype(int) - scene)[:rows].max(axis=2) > 50).mean())
 
 
 def keep(tab: Tab, name: str) -> None:
-    """Keep a screenshot small; into the folder of the docs where that is asked for."""
+    """Check that a screenshot is small; save it if LIVEVISION_SCREENSHOTS names a folder."""
     data = tab.page.screenshot()
     small = Image.open(io.BytesIO(data)).convert("RGB")
     if small.width > 1200:
         small = small.resize((small.width // 2, small.height // 2), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     small.quantize(96).save(out, "PNG", optimize=True)
-    assert len(out.getvalue()) < LARGEST_PICTURE
+    assert len(out.getvalue()) < MAX_PICTURE_BYTES
     folder = os.environ.get("LIVEVISION_SCREENSHOTS")
     if folder:
         (Path(folder) / name).write_bytes(out.getvalue())
 
 
-def test_the_overview_shows_every_source_as_it_moves(tab: Tab, shown: Page) -> None:
+def test_the_overview_shows_moving_pictures_of_every_source(tab: Tab, shown: Page) -> None:
     tab.page.wait_for_selector(".tile >> nth=1")
     assert tab.page.locator(".tile h2").all_inner_texts() == ["door", "yard"]
     until(tab.page, _DRAWN, ".tile canvas")
@@ -165,7 +165,7 @@ def test_the_overview_shows_every_source_as_it_moves(tab: Tab, shown: Page) -> N
     keep(tab, "page-overview.png")
 
 
-def test_confidence_moves_by_keyboard_and_the_boxes_go(tab: Tab, shown: Page) -> None:
+def test_confidence_set_by_keyboard_hides_boxes(tab: Tab, shown: Page) -> None:
     opened = tab.open(0)
     wait_for(lambda: drawn_on(tab.picture()) > 0.06)
     opened.focus("#conf")
@@ -189,12 +189,12 @@ def test_classes_are_chosen(tab: Tab, shown: Page) -> None:
     opened.get_by_role("checkbox", name="person").check()
     wait_for(lambda: shown.source(0)["settings"]["classes"] == ["person"])
     wait_for(lambda: set(shown.source(0)["counts"]) <= {"person"})
-    until(opened, "document.getElementById('chosen').textContent === '(1 kept)'")
+    until(opened, "document.getElementById('chosen').textContent === '(1 chosen)'")
     opened.get_by_role("button", name="Keep all classes").click()
     wait_for(lambda: shown.source(0)["settings"]["classes"] == [])
 
 
-def test_pause_stands_still_dimmed_and_goes_on(tab: Tab, shown: Page) -> None:
+def test_pause_freezes_and_dims_the_picture_until_resume(tab: Tab, shown: Page) -> None:
     opened = tab.open(1)
     button = opened.get_by_role("button", name="Pause")
     button.click()
@@ -206,7 +206,7 @@ def test_pause_stands_still_dimmed_and_goes_on(tab: Tab, shown: Page) -> None:
     before = tab.picture()
     time.sleep(0.7)
     assert np.array_equal(tab.picture(), before)
-    opened.get_by_role("button", name="Go on").click()
+    opened.get_by_role("button", name="Resume").click()
     wait_for(lambda: not np.array_equal(tab.picture(), before))
     opened.wait_for_selector("#words", state="hidden")
 
@@ -221,14 +221,14 @@ def test_a_snapshot_is_downloaded(tab: Tab, tmp_path: Path) -> None:
     assert cv2.imread(str(path)).shape == (240, 320, 3)
 
 
-def test_a_recording_is_begun_and_ended(tab: Tab, shown: Page) -> None:
+def test_a_recording_is_started_and_stopped(tab: Tab, shown: Page) -> None:
     opened = tab.open(0)
     opened.get_by_role("button", name="Record").click()
     wait_for(lambda: shown.source(0)["recording"])
     until(opened, "/Stop recording, [2-9] s/.test(document.getElementById('record').textContent)")
     opened.get_by_role("button", name="Stop recording").click()
     wait_for(lambda: shown.source(0)["recording"] is None)
-    said = wait_for(lambda: re.search(r"Recorded (\S+)", opened.inner_text("#said")))
+    said = wait_for(lambda: re.search(r"Recorded (\S+)", opened.inner_text("#message")))
     path = shown.run.delivery.recordings.folder / said[1]
     wait_for(path.exists)
     assert len(clips.read_clip(path)) > 1
@@ -237,11 +237,11 @@ def test_a_recording_is_begun_and_ended(tab: Tab, shown: Page) -> None:
 def test_a_source_is_added_and_removed(tab: Tab, shown: Page) -> None:
     tab.page.wait_for_selector(".tile >> nth=1")
     tab.page.get_by_role("button", name="Add source").click()
-    tab.page.get_by_label("Name").fill("gate")
+    tab.page.get_by_label("Name", exact=True).fill("gate")
     tab.page.get_by_label("Camera or stream").fill("/etc/passwd")
     tab.page.get_by_role("button", name="Add", exact=True).click()
     alert = tab.page.locator("#add-wrong")
-    wait_for(lambda: "can be added here" in alert.inner_text())
+    wait_for(lambda: "added here" in alert.inner_text())
     tab.page.get_by_label("Camera or stream").fill(LIVE.format("160x120", 4))
     tab.page.keyboard.press("Enter")
     tab.page.wait_for_selector(".tile >> nth=2")
@@ -250,7 +250,7 @@ def test_a_source_is_added_and_removed(tab: Tab, shown: Page) -> None:
     until(tab.page, _DRAWN, f".tile[data-id='{position}'] canvas")
     opened = tab.open(position)
     opened.get_by_role("button", name="Remove").click()
-    opened.get_by_role("button", name="Keep", exact=True).click()
+    opened.get_by_role("button", name="Cancel", exact=True).click()
     assert shown.api("GET", f"/sources/{position}").status == 200
     opened.get_by_role("button", name="Remove").click()
     opened.locator("#remove-go").click()
@@ -259,7 +259,7 @@ def test_a_source_is_added_and_removed(tab: Tab, shown: Page) -> None:
     wait_for(lambda: opened.locator(".tile").count() == 2)
 
 
-def test_it_is_used_by_keyboard_alone(tab: Tab) -> None:
+def test_the_page_works_by_keyboard_alone(tab: Tab) -> None:
     tab.page.wait_for_selector(".tile >> nth=1")
     for _ in range(12):
         tab.page.keyboard.press("Tab")
@@ -280,7 +280,7 @@ def test_it_is_used_by_keyboard_alone(tab: Tab) -> None:
     tab.page.wait_for_selector("#overview:not([hidden])")
 
 
-def test_everything_has_a_name_and_what_changes_is_told(tab: Tab) -> None:
+def test_every_control_has_a_name_and_changes_are_announced(tab: Tab) -> None:
     opened = tab.open(0)
     wait_for(lambda: opened.locator(".uplot").count() == 4)
     assert opened.evaluate(UNNAMED) == []
@@ -291,7 +291,7 @@ def test_everything_has_a_name_and_what_changes_is_told(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_every_text_can_be_read_in_either_theme(tab: Tab, theme: str) -> None:
+def test_every_text_has_enough_contrast_in_both_themes(tab: Tab, theme: str) -> None:
     tab.page.select_option("#theme", theme)
     tab.page.wait_for_selector(".tile >> nth=1")
     assert tab.page.evaluate(CONTRAST) == []
@@ -322,7 +322,7 @@ def test_the_details_are_plotted_and_fit_the_screen(tab: Tab) -> None:
     )
     assert re.fullmatch(r"\d+\.\d fps", figures["Delivered"])
     assert re.fullmatch(r"\d+ ms", figures["Capture to delivery"])
-    assert re.fullmatch(r"\d+ ms old", figures["Newest picture is"])
+    assert re.fullmatch(r"\d+ ms", figures["Age of newest frame"])
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
     time.sleep(3)
     keep(tab, "page-source.png")
@@ -343,14 +343,14 @@ def test_it_fits_a_phone(chromium: Any, shown: Page) -> None:
     assert low == [], "a finger hits every button"
     tab.page.get_by_role("button", name="Pause").tap()
     wait_for(lambda: shown.source(0)["settings"]["paused"])
-    tab.page.get_by_role("button", name="Go on").tap()
+    tab.page.get_by_role("button", name="Resume").tap()
     wait_for(lambda: not shown.source(0)["settings"]["paused"])
     keep(tab, "page-phone.png")
     tab.close()
     assert not tab.wrong
 
 
-def test_a_camera_that_dies_is_told_of_over_its_last_picture(chromium: Any, tmp_path: Path) -> None:
+def test_a_dead_camera_shows_its_state_over_the_last_picture(chromium: Any, tmp_path: Path) -> None:
     clip = clips.make_clip(tmp_path / "camera.mkv", frames=200)
     with rtsp_server(clip.path) as server, page(sources={"door": {"uri": server.url}}) as one:
         wait_for(lambda: one.source(0)["frames_out"] > 3)
@@ -378,9 +378,7 @@ def picture_of(one: Page) -> Any:
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
 
-def test_who_has_the_token_logs_in_and_who_watches_sees_no_buttons(
-    chromium: Any, tmp_path: Path
-) -> None:
+def test_login_and_the_role_watch_without_controls(chromium: Any, tmp_path: Path) -> None:
     (tmp_path / "operate").write_text("operate-token-0123456789")
     (tmp_path / "watch").write_text("watch-token-0123456789ab")
     with page(
@@ -393,7 +391,7 @@ def test_who_has_the_token_logs_in_and_who_watches_sees_no_buttons(
         assert tab.page.locator(".tile").count() == 0
         tab.page.get_by_label("Token").fill("wrong token")
         tab.page.keyboard.press("Enter")
-        wait_for(lambda: "not known" in tab.page.inner_text("#login-wrong"))
+        wait_for(lambda: "is wrong" in tab.page.inner_text("#login-wrong"))
         tab.page.get_by_label("Token").fill("watch-token-0123456789ab")
         tab.page.keyboard.press("Enter")
         tab.page.wait_for_selector(".tile")

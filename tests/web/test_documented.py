@@ -1,4 +1,4 @@
-"""The examples of docs/page.md, run by curl on a run that goes on."""
+"""The examples of docs/page.md, run by curl during a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOCS = ROOT / "docs" / "page.md"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here: apt-get install curl")
-def test_the_documented_requests_are_answered(tmp_path: Path) -> None:
+def test_the_documented_requests_work(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "in.jpg"), clips.numbered(1))
     (example,) = [e for e in examples(DOCS) if e.text.startswith("curl http://127.0.0.1:8080")]
     with page(source=LIVE.format("320x240", 5), conf=0.02) as one:
@@ -39,7 +39,7 @@ def test_the_documented_requests_are_answered(tmp_path: Path) -> None:
         assert cv2.imread(str(tmp_path / "now.jpg")).shape == (240, 320, 3)
 
 
-def test_every_path_of_the_interface_is_documented() -> None:
+def test_every_path_of_the_api_is_documented() -> None:
     from livevision.web.endpoints import BASE, ENDPOINTS
 
     told = set(re.findall(r"`(GET|POST|PATCH|PUT|DELETE) (/[^`]*)`", DOCS.read_text()))

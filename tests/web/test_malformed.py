@@ -11,7 +11,7 @@ from tests.web.running import LIVE, page, wait_for
 attacking = pytest.importorskip("tests.web.attacking", reason="Schemathesis is not installed")
 
 
-def test_malformed_requests_are_refused_and_frames_go_on(
+def test_malformed_requests_are_refused_and_the_run_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("livevision.web.limits.Rate.take", lambda self, peer: None)

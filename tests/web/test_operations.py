@@ -1,4 +1,4 @@
-"""What keeps a run going for weeks: health, metrics, reloading, logs and systemd."""
+"""Operating a run: health, metrics, reloading, logs and systemd."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def figures(one: Page, headers: dict[str, str] | None = None) -> dict[str, list[
     return found
 
 
-def test_metrics_are_named_by_convention_and_true(two: Page) -> None:
+def test_metrics_follow_the_naming_convention_and_are_correct(two: Page) -> None:
     found = figures(two)
     units = ("_total", "_seconds", "_bytes", "_bucket", "_sum", "_count", "_info", "_created")
     ours = {name for name in found if name.startswith("livevision_")}
@@ -85,7 +85,7 @@ def test_metrics_are_named_by_convention_and_true(two: Page) -> None:
     assert later.value >= captured.value
 
 
-def test_a_recording_that_stopped_is_told_and_frames_go_on(
+def test_a_failed_recording_is_reported_and_the_run_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("livevision.runtime.open_segment._CHECK_S", 0.1)
@@ -132,7 +132,7 @@ def figures_of_index(folder: Path) -> list[str]:
     return [Path(row[0]).name for row in rows]
 
 
-def test_sources_of_one_name_are_told_apart() -> None:
+def test_sources_of_one_name_are_distinguished() -> None:
     uri = LIVE.format("160x120", 5)
     with page(source=[uri, uri]) as one:
         wait_for(lambda: one.source(1)["frames_out"] > 0)
@@ -140,7 +140,7 @@ def test_sources_of_one_name_are_told_apart() -> None:
         assert [s.labels["source"] for s in told] == [f"{uri}#0", f"{uri}#1"]
 
 
-def test_the_dashboard_and_the_alerts_name_metrics_that_there_are(two: Page) -> None:
+def test_the_dashboard_and_the_alerts_use_existing_metrics(two: Page) -> None:
     there = set(figures(two))
     for family in text_string_to_metric_families(two.ask("GET", "/metrics").body.decode()):
         there.add(f"{family.name}_total" if family.type == "counter" else family.name)
@@ -197,7 +197,7 @@ def test_health_fails_when_frames_stop(monkeypatch: pytest.MonkeyPatch) -> None:
         try:
             wait_for(lambda: one.ask("GET", "/healthz").status == 503)
             assert "none came out" in one.ask("GET", "/healthz").json["why"]
-            assert not one.rooms.health.look().moving
+            assert not one.services.health.look().moving
         finally:
             frozen.set()
 
@@ -215,17 +215,17 @@ def _source(rate: int = 5, more: str = "") -> str:
 
 @pytest.fixture
 def reloaded(tmp_path: Path) -> Iterator[tuple[Page, Path, Reloading]]:
-    """A run of a file, and what reads the file again."""
+    """A run with a config file, and the reloading of the file."""
     file = _config(tmp_path, door=_source(), yard=_source())
     settings = load(file, {})
     with page(sources=settings.sources, model=settings.model) as one:
         wait_for(lambda: one.source(1)["frames_out"] > 0)
         reloading = Reloading(one.run, lambda: load(file, {"output": one.run.settings.output}))
-        one.rooms.desk.reloading = reloading
+        one.services.facade.reloading = reloading
         yield one, file, reloading
 
 
-def test_what_cannot_change_stays_as_it_was(
+def test_settings_that_cannot_change_stay(
     reloaded: tuple[Page, Path, Reloading], caplog: pytest.LogCaptureFixture
 ) -> None:
     one, file, reloading = reloaded
@@ -240,7 +240,7 @@ def names(one: Page) -> dict[str, int]:
     return {row["name"]: row["id"] for row in one.api("GET", "/sources").json}
 
 
-def test_what_the_file_says_anew_changes_and_nothing_else(
+def test_a_reload_applies_only_what_changed_in_the_file(
     reloaded: tuple[Page, Path, Reloading], tmp_path: Path
 ) -> None:
     one, _, reloading = reloaded
@@ -281,7 +281,7 @@ def test_what_the_file_says_anew_changes_and_nothing_else(
     ],
     ids=["yaml", "value", "key", "class", "added", "scene", "empty"],
 )
-def test_a_broken_file_changes_nothing_and_is_told_on_the_page(
+def test_an_invalid_file_changes_nothing_and_is_reported_on_the_page(
     reloaded: tuple[Page, Path, Reloading], text: str, words: str
 ) -> None:
     one, file, reloading = reloaded
@@ -311,7 +311,7 @@ class Systemd:
         self.heard: list[str] = []
 
     def hear(self, word: str, seconds: float = 60) -> None:
-        """Wait for a message that has a word."""
+        """Wait for a message that contains a word."""
         until = time.monotonic() + seconds
         while not any(word in message for message in self.heard):
             self._wire.settimeout(max(0.01, until - time.monotonic()))
@@ -322,7 +322,7 @@ class Systemd:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
-def test_a_service_is_ready_alive_reloaded_and_ended_and_logs_json(tmp_path: Path) -> None:
+def test_a_service_reports_to_systemd_reloads_ends_and_logs_json(tmp_path: Path) -> None:
     file = _config(tmp_path, door=_source())
     systemd = Systemd(tmp_path)
     process = subprocess.Popen(
@@ -365,7 +365,7 @@ def test_a_service_is_ready_alive_reloaded_and_ended_and_logs_json(tmp_path: Pat
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
-def test_sighup_ends_a_run_that_has_nothing_to_read_again(tmp_path: Path) -> None:
+def test_sighup_ends_a_run_without_a_config_file(tmp_path: Path) -> None:
     systemd = Systemd(tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-m", "livevision", "--source", LIVE.format("160x120", 5), "--headless",
@@ -384,7 +384,7 @@ def test_sighup_ends_a_run_that_has_nothing_to_read_again(tmp_path: Path) -> Non
     assert process.returncode == 129, said
 
 
-def test_the_watchdog_is_not_fed_where_the_run_is_stuck(
+def test_the_watchdog_is_not_notified_if_the_run_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "100000")
@@ -405,7 +405,7 @@ def test_the_watchdog_is_not_fed_where_the_run_is_stuck(
     systemd.close()
 
 
-def test_an_error_is_a_line_of_json_where_that_is_wanted(tmp_path: Path) -> None:
+def test_with_log_format_json_an_error_is_a_line_of_json(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "livevision", "--source", "none.mp4", "--log-format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 3
@@ -414,7 +414,7 @@ def test_an_error_is_a_line_of_json_where_that_is_wanted(tmp_path: Path) -> None
     assert "none.mp4" in row["message"]
 
 
-def test_the_unit_fits_what_the_command_takes(tmp_path: Path) -> None:
+def test_the_systemd_unit_uses_existing_options(tmp_path: Path) -> None:
     file = ROOT / "configs" / "monitoring" / "livevision.service"
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
@@ -440,12 +440,12 @@ def test_the_unit_fits_what_the_command_takes(tmp_path: Path) -> None:
         assert "Unknown key" not in done.stderr
 
 
-def test_a_page_can_be_asked_to_read_the_settings_again(
+def test_the_api_reloads_the_settings(
     reloaded: tuple[Page, Path, Reloading],
 ) -> None:
     one, _, _ = reloaded
     answer = one.api("POST", "/reload")
     assert answer.status == 422
-    assert "no --config file" in answer.json["error"]
+    assert "without --config" in answer.json["error"]
     with urllib.request.urlopen(f"{one.address}healthz", timeout=10) as healthy:
         assert healthy.status == 200

@@ -1,4 +1,4 @@
-"""Zones and lines drawn on the page: they count at once, and are kept in their YAML."""
+"""Zones and lines drawn on the page: they apply at once, and are written into their YAML."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ rules:
 TRIANGLE = [[0.2, 0.2], [0.8, 0.2], [0.5, 0.8]]
 
 
-def test_a_zone_drawn_is_counted_in_and_written_back_with_all_comments(tmp_path: Path) -> None:
+def test_a_drawn_zone_counts_and_is_written_back_with_all_comments(tmp_path: Path) -> None:
     file = tmp_path / "shop.yaml"
     file.write_text(SHOP)
     with page(source=LIVE.format("320x240", 8), scene=str(file), conf=0.02) as one:
@@ -74,7 +74,7 @@ def test_a_zone_drawn_is_counted_in_and_written_back_with_all_comments(tmp_path:
         assert "café" not in file.read_text()
 
 
-def test_a_scene_within_the_settings_is_written_there(tmp_path: Path) -> None:
+def test_a_scene_inside_the_config_file_is_written_there(tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"
     config.write_text(
         "sources:\n"
@@ -115,7 +115,7 @@ def _points(one: Page, name: str, part: str = "zones") -> Any:
     return one.api("GET", "/sources/0/scene").json[part].get(name, {}).get("points")
 
 
-def test_zones_are_drawn_with_the_mouse_and_seen_in_the_picture(drawn: Any) -> None:
+def test_zones_are_drawn_by_mouse_and_appear_in_the_picture(drawn: Any) -> None:
     one, tab, opened, file = drawn
     before = tab.picture()
     opened.fill("#shape-name", "mat")
@@ -143,7 +143,8 @@ def test_zones_are_drawn_with_the_mouse_and_seen_in_the_picture(drawn: Any) -> N
     wait_for(lambda: np.allclose(_points(one, "mat")[2], [0.3, 0.9], atol=0.02))
     # What a rule needs stays, and the page says why.
     opened.get_by_role("button", name="Delete till").click()
-    wait_for(lambda: "till" in opened.inner_text("#said") and "rule" in opened.inner_text("#said"))
+    said = opened.locator("#message")
+    wait_for(lambda: "till" in said.inner_text() and "rule" in said.inner_text())
     tab.wrong.clear()  # the browser tells of the refused request
     opened.get_by_role("button", name="Delete mat").click()
     wait_for(lambda: _points(one, "mat") is None)
@@ -179,7 +180,7 @@ def test_lines_are_drawn_by_keyboard_alone(drawn: Any) -> None:
     assert "gate" in yaml.safe_load(file.read_text())["lines"]
 
 
-def test_zones_are_drawn_with_a_finger(chromium: Any) -> None:
+def test_zones_are_drawn_by_touch(chromium: Any) -> None:
     with page(source=LIVE.format("320x240", 8), conf=1.0) as one:
         phone = {"width": 390, "height": 844}
         tab = Tab(chromium, one.address, viewport=phone, has_touch=True, is_mobile=True)
@@ -195,7 +196,7 @@ def test_zones_are_drawn_with_a_finger(chromium: Any) -> None:
         opened.locator("#save").tap()
         wait_for(lambda: _points(one, "mat"))
         assert np.allclose(_points(one, "mat"), TRIANGLE, atol=0.01)
-        assert "last as long as the run" in opened.inner_text("#kept")
+        assert "last until the run ends" in opened.inner_text("#saved-to")
         assert opened.evaluate("document.documentElement.scrollWidth") == 390
         tab.close()
         assert not tab.wrong
@@ -234,19 +235,19 @@ def test_events_of_the_store_are_listed(chromium: Any, tmp_path: Path) -> None:
             assert one.api("GET", f"/events/{ELSEWHERE}/{kind}").status == 404
             assert one.api("GET", f"/events/{ID[::-1]}/{kind}").status == 404
         tab = Tab(chromium, one.address)
-        tab.page.wait_for_selector("#happened li")
-        assert "door: somebody began" in tab.page.inner_text("#happened")
-        wide = "document.querySelector('#happened img').naturalWidth"
+        tab.page.wait_for_selector("#event-list li")
+        assert "door: somebody began" in tab.page.inner_text("#event-list")
+        wide = "document.querySelector('#event-list img').naturalWidth"
         wait_for(lambda: tab.page.evaluate(wide) == 32)
-        assert tab.page.get_attribute("#happened a:has-text('Clip')", "href") == (
+        assert tab.page.get_attribute("#event-list a:has-text('Clip')", "href") == (
             f"/api/v1/events/{ID}/clip"
         )
         tab.page.select_option("#event-rule", "elsewhere")
-        wait_for(lambda: "somebody" not in tab.page.inner_text("#happened"))
+        wait_for(lambda: "somebody" not in tab.page.inner_text("#event-list"))
         tab.page.select_option("#event-rule", "")
         tab.page.fill("#event-day", "2001-01-01")
         tab.page.dispatch_event("#event-day", "change")
-        wait_for(lambda: "Nothing has happened" in tab.page.inner_text("#happened"))
+        wait_for(lambda: "No events" in tab.page.inner_text("#event-list"))
         tab.close()
     with page(source=LIVE.format("160x120", 5)) as none:
         assert none.api("GET", "/events").status == 404
@@ -260,7 +261,7 @@ def _jpeg() -> bytes:
 
 
 def _made_up(one: Page, folder: Path) -> Any:
-    """An event in the run's store, whether or not the net found anything."""
+    """An invented event in the run's store, independent of detections."""
     from livevision.analysis.event import Event, as_text
     from livevision.events.store import EventStore
 

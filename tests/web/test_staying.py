@@ -1,4 +1,4 @@
-"""How long a run with a page goes on."""
+"""When a run with a page ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = "web://127.0.0.1:0"
     ],
     ids=["camera", "stream", "file", "loop", "no page"],
 )
-def test_a_run_with_a_page_stays_unless_it_reads_files_to_their_end(
+def test_a_run_with_a_page_continues_unless_it_only_reads_files(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     source: str,

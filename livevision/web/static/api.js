@@ -1,7 +1,7 @@
-// Calls of the interface; every error is one line.
+// Calls of the API; an error has one line of text.
 "use strict";
 
-export class Refused extends Error {
+export class ApiError extends Error {
   constructor(status, line) { super(line); this.status = status; }
 }
 
@@ -11,14 +11,14 @@ export async function call(method, path, body) {
     request.headers["content-type"] = "application/json";
     request.body = JSON.stringify(body);
   }
-  let answer;
+  let response;
   try {
-    answer = await fetch(`/api/v1${path}`, request);
+    response = await fetch(`/api/v1${path}`, request);
   } catch {
-    throw new Refused(0, "livevision does not answer");
+    throw new ApiError(0, "no connection to livevision");
   }
   let content = null;
-  try { content = await answer.json(); } catch { /* no JSON */ }
-  if (!answer.ok) throw new Refused(answer.status, (content && content.error) || `error ${answer.status}`);
+  try { content = await response.json(); } catch { /* no JSON */ }
+  if (!response.ok) throw new ApiError(response.status, (content && content.error) || `error ${response.status}`);
   return content;
 }

@@ -1,4 +1,4 @@
-// One source: its picture, its settings and what can be done with it.
+// One source: its picture, settings, figures and actions.
 "use strict";
 import { call } from "./api.js";
 import { draw } from "./live.js";
@@ -9,7 +9,7 @@ const byId = (id) => document.getElementById(id);
 export class Detail {
   constructor(plots) {
     this.plots = plots;
-    this.zones = new Zones((line, wrong) => this.said(line, wrong));
+    this.zones = new Zones((line, wrong) => this.message(line, wrong));
     this.id = null;
     this.touched = 0;
     for (const name of ["conf", "iou"]) {
@@ -33,7 +33,7 @@ export class Detail {
   async open(id) {
     this.id = id;
     this.source = null;
-    this.said("");
+    this.message("");
     byId("filter").value = "";
     byId("classes").replaceChildren();
     byId("picture").getContext("2d").clearRect(0, 0, byId("picture").width, byId("picture").height);
@@ -44,7 +44,7 @@ export class Detail {
       const labels = await call("GET", `/sources/${id}/labels`);
       if (this.id === id) this.list(labels);
     } catch (error) {
-      this.said(error.message, true);
+      this.message(error.message, true);
     }
   }
 
@@ -75,24 +75,24 @@ export class Detail {
     const first = this.source === null;
     this.source = source;
     if (first) byId("name").textContent = source.name;
-    const state = byId("state"), words = byId("words"), flows = source.state === "live";
-    // Told aloud when the state changes, not each second that it lasts.
-    if (state.dataset.state !== source.state || !flows) {
+    const state = byId("state"), words = byId("words"), live = source.state === "live";
+    // Screen readers announce a change of the state, not every second of it.
+    if (state.dataset.state !== source.state || !live) {
       if (state.dataset.state !== source.state) state.setAttribute("aria-live", "polite");
       else state.setAttribute("aria-live", "off");
       state.textContent = source.words;
     }
     state.className = "state";
     state.dataset.state = source.state;
-    byId("stage").classList.toggle("dim", !flows);
-    words.hidden = flows;
+    byId("stage").classList.toggle("dim", !live);
+    words.hidden = live;
     words.textContent = source.words;
     byId("picture").setAttribute("aria-label", `Picture of ${source.name}, ${source.words}`);
     const snapshot = byId("snapshot");
     snapshot.download = `${source.name.replace(/[^\w.-]+/g, "-")}.jpg`;
     const pause = byId("pause");
     pause.setAttribute("aria-pressed", source.settings.paused);
-    pause.textContent = source.settings.paused ? "Go on" : "Pause";
+    pause.textContent = source.settings.paused ? "Resume" : "Pause";
     this.fillRecording(source);
     if (Date.now() - this.touched > 1500) {
       for (const name of ["conf", "iou"]) {
@@ -106,16 +106,16 @@ export class Detail {
   }
 
   fillRecording(source) {
-    const record = byId("record"), going = source.recording && !source.recording.error;
-    record.setAttribute("aria-pressed", Boolean(going));
-    record.textContent = going ? `Stop recording, ${Math.round(source.recording.since_s)} s` : "Record";
-    if (source.recording && source.recording.error) this.said(source.recording.error, true);
+    const record = byId("record"), active = source.recording && !source.recording.error;
+    record.setAttribute("aria-pressed", Boolean(active));
+    record.textContent = active ? `Stop recording, ${Math.round(source.recording.since_s)} s` : "Record";
+    if (source.recording && source.recording.error) this.message(source.recording.error, true);
   }
 
   fillClasses() {
     const chosen = this.source.settings.classes.map(String);
     for (const input of byId("classes").querySelectorAll("input")) input.checked = chosen.includes(input.value);
-    byId("chosen").textContent = chosen.length ? `(${chosen.length} kept)` : "(all kept)";
+    byId("chosen").textContent = chosen.length ? `(${chosen.length} chosen)` : "(all)";
     byId("all-classes").disabled = chosen.length === 0;
   }
 
@@ -125,21 +125,21 @@ export class Detail {
       ["Size", source.size ? source.size.join(" × ") : "–"],
       ["Capture", number(rates.capture_fps, "fps")],
       ["Delivered", number(rates.delivered_fps, "fps")],
-      ["Model alone", number(rates.model_fps, "fps")],
+      ["Model", number(rates.model_fps, "fps")],
       ["Capture to delivery", number(rates.latency_ms, "ms", 0)],
-      ["Behind its clock", number(rates.lag_ms, "ms", 0)],
-      ["Newest picture is", source.age_s === null ? "–" : source.age_s < 2 ? `${(1000 * source.age_s).toFixed(0)} ms old` : `${source.age_s.toFixed(0)} s old`],
+      ["Lag", number(rates.lag_ms, "ms", 0)],
+      ["Age of newest frame", source.age_s === null ? "–" : source.age_s < 2 ? `${(1000 * source.age_s).toFixed(0)} ms` : `${source.age_s.toFixed(0)} s`],
       ["Frames in / out", `${source.frames_in} / ${source.frames_out}`],
-      ["Reconnected", `${source.retries} ×`],
+      ["Retries", String(source.retries)],
     ];
     const found = Object.entries(source.counts).sort().map(([name, count]) => `${count} ${name}`);
     if (source.record) {
       const { mode, file, segments, error } = source.record;
-      const now = error ? `stopped, and tried again: ${error}` : file || (mode === "on-event" ? "waiting for an event" : "waiting for a picture");
-      rows.push(["Recorded", `${mode}, ${segments} segments; ${now}`]);
+      const now = error ? `failed, retrying: ${error}` : file || (mode === "on-event" ? "waiting for an event" : "waiting for frames");
+      rows.push(["Recording", `${mode}, ${segments} segments; ${now}`]);
     }
-    rows.push(["In the picture", found.join(", ") || "nothing"]);
-    if (source.why && source.state !== "live") rows.push(["Why", source.why]);
+    rows.push(["Objects", found.join(", ") || "none"]);
+    if (source.why && source.state !== "live") rows.push(["Cause", source.why]);
     if (source.error) rows.push(["Error", source.error]);
     const list = byId("figures");
     while (list.children.length > 2 * rows.length) list.lastChild.remove();
@@ -150,8 +150,8 @@ export class Detail {
     });
     const drops = Object.entries({ ...source.dropped, ...Object.fromEntries(Object.entries(source.losses).map(([cause, count]) => [`capture: ${cause}`, count])) });
     byId("drops").tBodies[0].replaceChildren(...drops.filter(([, count]) => count).map(([cause, count]) => {
-      const row = document.createElement("tr"), [stage, why] = cause.split(": ");
-      for (const text of [stage, why, String(count)]) row.insertCell().textContent = text;
+      const row = document.createElement("tr"), [stage, reason] = cause.split(": ");
+      for (const text of [stage, reason, String(count)]) row.insertCell().textContent = text;
       return row;
     }));
     byId("drops").hidden = drops.every(([, count]) => !count);
@@ -162,31 +162,31 @@ export class Detail {
     draw(byId("picture"), bitmap);
   }
 
-  wanted() {
+  widths() {
     return { [this.id]: Math.round(byId("picture").clientWidth * Math.min(2, devicePixelRatio)) || 640 };
   }
 
   async change(values) {
     try {
       const settings = await call("PATCH", `/sources/${this.id}/settings`, values);
-      this.said("");
+      this.message("");
       if (this.source) this.update({ ...this.source, settings });
     } catch (error) {
-      this.said(error.message, true);
+      this.message(error.message, true);
       if (this.source) this.fillClasses();
     }
   }
 
   async record() {
-    const going = byId("record").getAttribute("aria-pressed") === "true";
+    const active = byId("record").getAttribute("aria-pressed") === "true";
     try {
-      const recording = await call(going ? "DELETE" : "POST", `/sources/${this.id}/recording`);
-      this.said(going ? `Recorded ${recording.file}` : `Recording ${recording.file}`);
-      if (going && recording.error) this.said(recording.error, true);
-      this.source.recording = going ? null : recording;
+      const recording = await call(active ? "DELETE" : "POST", `/sources/${this.id}/recording`);
+      this.message(active ? `Recorded ${recording.file}` : `Recording ${recording.file}`);
+      if (active && recording.error) this.message(recording.error, true);
+      this.source.recording = active ? null : recording;
       this.fillRecording(this.source);
     } catch (error) {
-      this.said(error.message, true);
+      this.message(error.message, true);
     }
   }
 
@@ -196,12 +196,12 @@ export class Detail {
       await call("DELETE", `/sources/${this.id}`);
       location.hash = "";
     } catch (error) {
-      this.said(error.message, true);
+      this.message(error.message, true);
     }
   }
 
-  said(line, wrong = false) {
-    byId("said").textContent = line;
-    byId("said").classList.toggle("wrong", wrong);
+  message(line, wrong = false) {
+    byId("message").textContent = line;
+    byId("message").classList.toggle("wrong", wrong);
   }
 }

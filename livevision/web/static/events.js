@@ -1,4 +1,4 @@
-// Events of the run's store with their pictures and clips, filtered by source, rule, class and day.
+// The list of events with pictures and clips, filtered by source, rule, class and day.
 "use strict";
 import { call } from "./api.js";
 
@@ -9,16 +9,16 @@ export class Events {
     this.section = section;
     this.list = list;
     this.shown = null;
-    this.asked = 0;
+    this.ticks = 0;
     this.seen = { source: new Set(), rule: new Set(), class: new Set() };
     this.form = section.querySelector("form");
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", () => this.load());
   }
 
-  // Called each second; asks each third.
+  // Called every second; loads every third time.
   async refresh() {
-    if (document.hidden || this.asked++ % 3) return;
+    if (document.hidden || this.ticks++ % 3) return;
     await this.load();
   }
 
@@ -28,28 +28,28 @@ export class Events {
       const value = this.field(kind).value;
       if (value) query.set(kind, value);
     }
-    const asked = query.toString();
-    this.asking = asked;
+    const filter = query.toString();
+    this.filter = filter;
     let events;
     try {
-      events = await call("GET", `/events?${asked}`);
+      events = await call("GET", `/events?${filter}`);
     } catch {
       return;
     }
-    if (this.asking !== asked) return; // another choice was made meanwhile
+    if (this.filter !== filter) return; // the filter has changed meanwhile
     this.section.hidden = false;
-    this.offer(events);
-    const shown = asked + (events.length ? events[0].id + (events[0].picture || "") + (events[0].clip || "") : "");
+    this.addChoices(events);
+const shown = filter + (events.length ? events[0].id + (events[0].picture || "") + (events[0].clip || "") : "");
     if (shown === this.shown) return;
     this.shown = shown;
     this.list.replaceChildren(...events.map(item));
-    if (!events.length) this.list.append("Nothing has happened yet.");
+    if (!events.length) this.list.append("No events.");
   }
 
   field(kind) { return this.form.querySelector(`#event-${kind}`); }
 
-  // Put what events name into the lists to choose from.
-  offer(events) {
+  // Add the sources, rules and classes of events to the filters.
+  addChoices(events) {
     for (const event of events) {
       const named = { source: [event.source], rule: [event.rule], class: event.classes || [] };
       for (const kind of KINDS) {
@@ -68,22 +68,22 @@ function item(event) {
   time.dateTime = event.time;
   time.textContent = new Date(event.time).toLocaleString();
   const lasted = event.lasted ? ` after ${event.lasted.toFixed(0)} s` : "";
-  const says = `${event.source}: ${event.rule} ${event.phase}${lasted}`;
+  const title = `${event.source}: ${event.rule} ${event.phase}${lasted}`;
   const files = `/api/v1/events/${encodeURIComponent(event.id)}`;
   if (event.picture) {
-    const picture = document.createElement("img"), whole = document.createElement("a");
-    picture.src = whole.href = `${files}/picture.jpg`;
-    picture.alt = `Picture of ${says}`;
+    const picture = document.createElement("img"), link = document.createElement("a");
+    picture.src = link.href = `${files}/picture.jpg`;
+    picture.alt = `Picture of ${title}`;
     picture.loading = "lazy";
-    whole.append(picture);
-    row.append(whole);
+    link.append(picture);
+    row.append(link);
   }
-  row.append(time, ` ${says} `);
+  row.append(time, ` ${title} `);
   if (event.clip) {
     const clip = document.createElement("a");
     clip.href = `${files}/clip`;
     clip.textContent = "Clip";
-    clip.setAttribute("aria-label", `Clip of ${says}`);
+    clip.setAttribute("aria-label", `Clip of ${title}`);
     row.append(clip);
   }
   return row;

@@ -1,11 +1,11 @@
-// The connection to livevision: figures each second, and the newest pictures of what is shown.
+// The WebSocket to livevision: figures every second, and the newest pictures of visible sources.
 "use strict";
 
 export class Live {
-  // figures(told), picture(source, bitmap, head), connected(yes)
+  // Handlers: figures(status), picture(source, bitmap, head), connected(yes).
   constructor(handlers) {
     this.handlers = handlers;
-    this.wanted = {};
+    this.widths = {};
     this.pause = 500;
     this.open();
   }
@@ -17,9 +17,9 @@ export class Live {
     this.socket.onopen = () => {
       this.pause = 500;
       this.handlers.connected(true);
-      this.send({ watch: this.wanted });
+      this.send({ watch: this.widths });
     };
-    this.socket.onmessage = (event) => this.take(event.data);
+    this.socket.onmessage = (event) => this.receive(event.data);
     this.socket.onclose = () => {
       this.handlers.connected(false);
       if (this.ended) return;
@@ -34,18 +34,18 @@ export class Live {
     this.socket.close();
   }
 
-  // Sources and the widths in which they are shown, in pixels of the screen.
-  watch(wanted) {
-    if (JSON.stringify(wanted) === JSON.stringify(this.wanted)) return;
-    this.wanted = wanted;
-    this.send({ watch: wanted });
+  // Set the visible sources: their ids, and their widths in device pixels.
+  watch(widths) {
+    if (JSON.stringify(widths) === JSON.stringify(this.widths)) return;
+    this.widths = widths;
+    this.send({ watch: widths });
   }
 
   send(message) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
-  async take(data) {
+  async receive(data) {
     if (typeof data === "string") {
       this.handlers.figures(JSON.parse(data));
       return;

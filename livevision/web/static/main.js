@@ -1,4 +1,4 @@
-// The page: what is shown follows the address behind "#".
+// The page: the part of the address after "#" selects what is shown.
 "use strict";
 import { call } from "./api.js";
 import { Detail } from "./detail.js";
@@ -12,9 +12,9 @@ const history = new History();
 const plots = new Plots(history);
 const tiles = new Tiles(byId("tiles"), byId("nothing"));
 const detail = new Detail(plots);
-const events = new Events(byId("events"), byId("happened"));
+const events = new Events(byId("events"), byId("event-list"));
 let live = null;
-let told = null;
+let status = null;
 
 function show() {
   const found = /^#source\/(\d+)$/.exec(location.hash);
@@ -28,14 +28,14 @@ function show() {
     detail.open(id);
     byId("name").focus();
   }
-  if (told) fill();
-  else want();
+  if (status) update();
+  else watch();
 }
 
-function fill() {
-  tiles.update(told.sources);
+function update() {
+  tiles.update(status.sources);
   if (detail.id !== null) {
-    const source = told.sources.find((one) => one.id === detail.id);
+    const source = status.sources.find((one) => one.id === detail.id);
     if (source) {
       detail.update(source);
       document.title = `${source.name} – livevision`;
@@ -43,24 +43,24 @@ function fill() {
       location.hash = "";
     }
   }
-  want();
+  watch();
 }
 
-function want() {
-  if (live) live.watch(document.hidden ? {} : detail.id === null ? tiles.wanted() : detail.wanted());
+function watch() {
+  if (live) live.watch(document.hidden ? {} : detail.id === null ? tiles.widths() : detail.widths());
 }
 
 function figures(now) {
-  told = now;
+  status = now;
   history.add(now.sources);
   if (now.run.events) events.refresh();
   const run = now.run, models = run.models.map((model) => model.name).join(" + ");
   byId("facts").textContent = `${models} · ${run.engine || "loading"} ${run.device || ""} ${run.precision || ""}`;
   const wrong = byId("settings-error");
   wrong.hidden = !run.settings_error;
-  const line = `The settings were not read again, the old ones stay: ${run.settings_error}`;
+  const line = `The settings could not be read again; the old ones still apply: ${run.settings_error}`;
   if (run.settings_error && wrong.textContent !== line) wrong.textContent = line;
-  fill();
+  update();
 }
 
 function picture(source, bitmap) {
@@ -69,17 +69,17 @@ function picture(source, bitmap) {
 }
 
 function connected(yes) {
-  const place = byId("connection");
-  place.textContent = yes ? "connected" : "livevision does not answer; trying again";
-  place.classList.toggle("bad", !yes);
+  const line = byId("connection");
+  line.textContent = yes ? "connected" : "no connection to livevision; retrying";
+  line.classList.toggle("bad", !yes);
   document.body.classList.toggle("lost", !yes);
-  if (!yes) begin(true);
+  if (!yes) connect(true);
 }
 
-let asking = false;
-async function begin(quietly = false) {
-  if (asking) return;
-  asking = true;
+let connecting = false;
+async function connect(quietly = false) {
+  if (connecting) return;
+  connecting = true;
   try {
     const session = await call("GET", "/session");
     document.body.dataset.role = session.role;
@@ -93,10 +93,10 @@ async function begin(quietly = false) {
       if (live) { live.close(); live = null; }
       if (!byId("login-dialog").open) byId("login-dialog").showModal();
     } else if (!quietly || !live) {
-      setTimeout(() => begin(true), 2000);
+      setTimeout(() => connect(true), 2000);
     }
   } finally {
-    asking = false;
+    connecting = false;
   }
 }
 
@@ -107,7 +107,7 @@ byId("login-form").addEventListener("submit", async (event) => {
   try {
     await call("POST", "/session", { token: byId("token").value });
     byId("token").value = "";
-    await begin();
+    await connect();
   } catch (error) {
     byId("login-wrong").textContent = error.message;
   }
@@ -141,9 +141,9 @@ const theme = byId("theme");
 theme.value = document.documentElement.dataset.theme;
 theme.addEventListener("change", () => {
   document.documentElement.dataset.theme = theme.value;
-  try { localStorage.setItem("theme", theme.value); } catch { /* not kept */ }
+  try { localStorage.setItem("theme", theme.value); } catch { /* storage is blocked */ }
   plots.clear();
-  if (told) fill();
+  if (status) update();
 });
 byId("full").addEventListener("click", () => {
   if (document.fullscreenElement) document.exitFullscreen();
@@ -156,10 +156,10 @@ document.addEventListener("fullscreenchange", () => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || detail.id === null || document.querySelector("dialog[open]")) return;
-  if (detail.zones.editing) detail.zones.end("Nothing was changed");
+  if (detail.zones.editing) detail.zones.end("No changes were made");
   else location.hash = "";
 });
-document.addEventListener("visibilitychange", want);
+document.addEventListener("visibilitychange", watch);
 addEventListener("hashchange", show);
 show();
-begin();
+connect();

@@ -1,7 +1,7 @@
-// Sets the theme before anything is drawn.
+// Sets the theme before the page is drawn.
 "use strict";
 {
   let theme = "auto";
-  try { theme = localStorage.getItem("theme") || "auto"; } catch { /* not kept */ }
+  try { theme = localStorage.getItem("theme") || "auto"; } catch { /* storage is blocked */ }
   document.documentElement.dataset.theme = theme;
 }

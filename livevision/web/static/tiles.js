@@ -18,9 +18,9 @@ export class Tiles {
   }
 
   update(sources) {
-    const there = new Set(sources.map((source) => source.id));
+    const ids = new Set(sources.map((source) => source.id));
     for (const [id, tile] of this.tiles) {
-      if (!there.has(id)) {
+      if (!ids.has(id)) {
         this.observer.unobserve(tile.item);
         this.visible.delete(id);
         tile.item.remove();
@@ -53,16 +53,16 @@ export class Tiles {
   }
 
   fill(tile, source) {
-    const flows = source.state === "live";
+    const live = source.state === "live";
     tile.state.textContent = source.words;
     tile.state.dataset.state = source.state;
-    tile.frame.classList.toggle("dim", !flows);
-    tile.over.hidden = flows;
+    tile.frame.classList.toggle("dim", !live);
+    tile.over.hidden = live;
     tile.over.textContent = source.words;
     const rate = source.rates.delivered_fps;
     const parts = [];
-    if (flows && rate !== null) parts.push(`${rate.toFixed(1)} fps`);
-    if (flows && source.rates.latency_ms !== null) parts.push(`${source.rates.latency_ms.toFixed(0)} ms`);
+    if (live && rate !== null) parts.push(`${rate.toFixed(1)} fps`);
+    if (live && source.rates.latency_ms !== null) parts.push(`${source.rates.latency_ms.toFixed(0)} ms`);
     if (source.record && source.record.error) parts.push("recording stopped");
     else if ((source.recording && !source.recording.error) || (source.record && source.record.file)) parts.push("recording");
     tile.rate.textContent = parts.join(" · ");
@@ -74,17 +74,17 @@ export class Tiles {
     if (tile) draw(tile.canvas, bitmap);
   }
 
-  // What is on the screen, with widths in its pixels.
-  wanted() {
-    const wanted = {};
+  // Visible sources and their widths in device pixels.
+  widths() {
+    const widths = {};
     for (const id of this.visible) {
       const tile = this.tiles.get(id);
-      if (tile) wanted[id] = Math.round(tile.canvas.clientWidth * Math.min(2, devicePixelRatio)) || 320;
+      if (tile) widths[id] = Math.round(tile.canvas.clientWidth * Math.min(2, devicePixelRatio)) || 320;
     }
-    return wanted;
+    return widths;
   }
 
-  // So many columns that all tiles are as large as can be and fit the screen, where they can.
+  // Choose the columns that give the largest tiles with all of them on the screen, if they fit.
   arrange() {
     const width = this.list.clientWidth, count = this.tiles.size;
     if (!width || !count) return;

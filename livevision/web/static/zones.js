@@ -1,11 +1,11 @@
-// Zones and lines of a source, drawn on its picture with mouse, finger or keyboard.
+// The editor of a source's zones and lines: drawn on its picture by mouse, finger or keyboard.
 "use strict";
 import { call } from "./api.js";
 
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const STEP = .01;
-const HANDLE = 13; // pixels from its middle, whatever the size of the picture
+const HANDLE = 13; // radius of a handle in pixels
 
 function svg(name, attributes) {
   const element = document.createElementNS(SVG, name);
@@ -14,12 +14,12 @@ function svg(name, attributes) {
 }
 
 export class Zones {
-  constructor(said) {
-    this.said = said;
+  constructor(message) {
+    this.message = message;
     this.id = null;
     this.editing = null; // { kind, name, points, isNew }
     this.drawing = byId("drawing");
-    this.drawing.addEventListener("click", (event) => this.clicked(event));
+    this.drawing.addEventListener("click", (event) => this.addClicked(event));
     this.drawing.addEventListener("pointerdown", (event) => this.grab(event));
     this.drawing.addEventListener("pointermove", (event) => this.drag(event));
     for (const kind of ["pointerup", "pointercancel"]) this.drawing.addEventListener(kind, () => { this.held = null; });
@@ -28,7 +28,7 @@ export class Zones {
     byId("new-line").addEventListener("click", () => this.begin("lines"));
     byId("corner").addEventListener("click", () => this.addCorner());
     byId("save").addEventListener("click", () => this.save());
-    byId("cancel").addEventListener("click", () => this.end("Nothing was changed"));
+    byId("cancel").addEventListener("click", () => this.end("No changes were made"));
   }
 
   async open(id) {
@@ -56,7 +56,7 @@ export class Zones {
       this.scene = scene;
       this.list();
     } catch (error) {
-      if (id === this.id && error.status !== 0) this.said(error.message, true);
+      if (id === this.id && error.status !== 0) this.message(error.message, true);
     }
   }
 
@@ -72,9 +72,9 @@ export class Zones {
       list.replaceChildren(...rows.map(([kind, name]) => this.row(kind, name)));
     }
     rows.forEach(([, , , words], n) => { list.children[n].querySelector("span").textContent = words; });
-    byId("kept").textContent = this.scene.file
-      ? `Changes are kept in ${this.scene.file}.`
-      : "Changes last as long as the run; start it with --scene FILE.yaml to keep them.";
+    byId("saved-to").textContent = this.scene.file
+      ? `Changes are saved in ${this.scene.file}.`
+      : "Changes last until the run ends; to save them, start it with --scene FILE.yaml.";
   }
 
   row(kind, name) {
@@ -82,16 +82,16 @@ export class Zones {
     title.textContent = name;
     item.append(title, words);
     if (document.body.dataset.role === "operate") {
-      const edit = document.createElement("button"), away = document.createElement("button");
-      edit.type = away.type = "button";
+      const edit = document.createElement("button"), remove = document.createElement("button");
+      edit.type = remove.type = "button";
       edit.textContent = "Edit";
       edit.setAttribute("aria-label", `Edit ${name}`);
-      away.textContent = "Delete";
-      away.className = "danger";
-      away.setAttribute("aria-label", `Delete ${name}`);
+      remove.textContent = "Delete";
+      remove.className = "danger";
+      remove.setAttribute("aria-label", `Delete ${name}`);
       edit.addEventListener("click", () => this.begin(kind, name));
-      away.addEventListener("click", () => this.send({ [kind]: { [name]: null } }, `Deleted ${name}`));
-      item.append(edit, away);
+      remove.addEventListener("click", () => this.send({ [kind]: { [name]: null } }, `Deleted ${name}`));
+      item.append(edit, remove);
     }
     return item;
   }
@@ -101,12 +101,12 @@ export class Zones {
     if (name === undefined) {
       name = byId("shape-name").value.trim();
       if (!name) {
-        this.said("Give it a name first", true);
+        this.message("Enter a name first", true);
         byId("shape-name").focus();
         return;
       }
       if (name in this.scene[kind]) {
-        this.said(`${name} is there already`, true);
+        this.message(`${name} already exists`, true);
         return;
       }
     } else {
@@ -116,7 +116,7 @@ export class Zones {
     byId("editing").hidden = false;
     byId("choosing").hidden = true;
     this.drawing.removeAttribute("hidden");
-    this.said(points.length
+    this.message(points.length
       ? `Move the corners of ${name}: by mouse or finger, or with Tab and the arrow keys; then save`
       : `Click ${kind === "lines" ? "two ends" : "the corners"} of ${name} on the picture, or press "Add a corner"; then save`);
     this.draw();
@@ -131,7 +131,7 @@ export class Zones {
     byId("choosing").hidden = false;
     this.drawing.setAttribute("hidden", "");
     this.drawing.replaceChildren();
-    if (words) this.said(words);
+    if (words) this.message(words);
   }
 
   get full() { return this.editing.kind === "lines" && this.editing.points.length === 2; }
@@ -144,7 +144,7 @@ export class Zones {
     points.forEach(([x, y], n) => {
       const handle = svg("ellipse", {
         cx: 1000 * x, cy: 1000 * y, rx: 1000 * HANDLE / box.width, ry: 1000 * HANDLE / box.height, tabindex: 0, role: "button", class: "handle",
-        "aria-label": `Corner ${n + 1} of ${name}: ${Math.round(100 * x)} % from the left, ${Math.round(100 * y)} % from the top. Arrow keys move it, Delete takes it away.`,
+        "aria-label": `Corner ${n + 1} of ${name}: ${Math.round(100 * x)} % from the left, ${Math.round(100 * y)} % from the top. Arrow keys move it, Delete removes it.`,
       });
       handle.dataset.corner = n;
       shapes.push(handle);
@@ -161,7 +161,7 @@ export class Zones {
     return [share((event.clientX - box.left) / box.width), share((event.clientY - box.top) / box.height)];
   }
 
-  clicked(event) {
+  addClicked(event) {
     if (!this.editing || event.target.dataset.corner !== undefined || this.moved) { this.moved = false; return; }
     if (this.full) return;
     this.editing.points.push(this.at(event));
@@ -202,7 +202,7 @@ export class Zones {
     this.draw();
   }
 
-  // By keyboard a corner begins in the middle between the last and the first one.
+  // A corner added by keyboard is placed midway between the last and the first one.
   addCorner() {
     const points = this.editing.points, start = [[.25, .25], [.75, .25], [.5, .75]];
     if (points.length < 3) points.push(start[points.length]);
@@ -224,10 +224,10 @@ export class Zones {
       this.scene = await call("PATCH", `/sources/${this.id}/scene`, changes);
       this.listed = null;
       this.list();
-      this.said(words);
+      this.message(words);
       return true;
     } catch (error) {
-      this.said(error.message, true);
+      this.message(error.message, true);
       return false;
     }
   }

@@ -1,4 +1,4 @@
-"""Where a page is served, and whether that is allowed without a token."""
+"""The page's settings: its address, its tokens and its certificate."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ OPERATE_TOKEN, WATCH_TOKEN = "LIVEVISION_WEB_TOKEN", "LIVEVISION_WEB_WATCH_TOKEN
 
 DEFAULT_PORT = 8080
 _FORM = "web://127.0.0.1:8080"
-_LEAST = 16  # characters of a token
+_MIN_TOKEN = 16  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page is served.
+class ListenAddress:
+    """The address that a page is served on.
 
     Attributes:
-        host: Without brackets.
-        port: 0 takes one that is free.
+        host: Host name or IP address, without brackets.
+        port: TCP port; 0 for any free one.
     """
 
     host: str
@@ -40,7 +40,7 @@ class Place:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only programs of this machine reach it."""
+        """Whether only this machine can reach it."""
         if self.host == "localhost":
             return True
         try:
@@ -49,52 +49,52 @@ class Place:
             return False
 
 
-def place_of(uri: str) -> Place:
+def listen_address(uri: str) -> ListenAddress:
     """The host and port of an output such as ``web://127.0.0.1:8080``.
 
     Raises:
-        UsageError: It has none, or more than these.
+        UsageError: It has another form.
     """
     address = split_address(uri)
     wrong = address.user_info is not None or address.rest not in ("", "/")
     if wrong or not address.is_sound or not (address.host or address.port):
-        raise UsageError(f"output {redact_uri(uri)!r}: a page is written {_FORM}, and no more")
+        raise UsageError(f"output {redact_uri(uri)!r}: the address of a page has the form {_FORM}")
     if not address.host:
-        raise UsageError(f"output {uri!r}: name the address to serve on too, as in {_FORM}")
-    return Place(address.host.strip("[]"), int(address.port or DEFAULT_PORT))
+        raise UsageError(f"output {uri!r}: the host is missing; write it as in {_FORM}")
+    return ListenAddress(address.host.strip("[]"), int(address.port or DEFAULT_PORT))
 
 
 def page_of(settings: Settings) -> str | None:
-    """The output of a run that is a page; None where there is none."""
+    """The address of a run's page, as given by ``--output``; None without a page."""
     return next((uri for uri in settings.output if uri.lower().startswith(f"{PAGE}:")), None)
 
 
-def access_of(settings: Settings, place: Place) -> Access:
-    """Who gets in.
+def access_of(settings: Settings, address: ListenAddress) -> Access:
+    """The access control of a page.
 
     Raises:
-        UsageError: The page could be reached from elsewhere without a token, or a token is weak.
+        UsageError: Other machines could reach the page without a token, or a token is weak.
         OutputError: A token's file cannot be read.
     """
     operate = _token(settings.web_token_file, OPERATE_TOKEN)
     watch = _token(settings.web_watch_token_file, WATCH_TOKEN)
     if operate is not None and operate == watch:
-        raise UsageError("the tokens for watching and for changing are the same; take two")
+        raise UsageError("the tokens for watching and for operating are the same; use two")
     access = Access(operate, watch, settings.web_proxy_header)
-    if access.is_open and not place.is_loopback:
+    if access.is_open and not address.is_loopback:
         raise UsageError(
-            f"a page on {place.host} can be reached by others, and no token was given: put one of "
-            f"{_LEAST} characters or more into {OPERATE_TOKEN} or --web-token-file FILE, or serve "
-            f"on 127.0.0.1"
+            f"other machines can reach a page on {address.host}, and there is no token: put one of "
+            f"at least {_MIN_TOKEN} characters into {OPERATE_TOKEN} or --web-token-file FILE, or "
+            f"serve on 127.0.0.1"
         )
     return access
 
 
 def certificate_of(settings: Settings) -> tuple[str, str] | None:
-    """Files of the certificate and its key, seen to fit; None for http.
+    """Files of the certificate and its key, after a check; None for plain HTTP.
 
     Raises:
-        OutputError: They cannot be read, or do not fit each other.
+        OutputError: They cannot be read, or do not match.
     """
     if settings.web_cert is None or settings.web_key is None:
         return None
@@ -109,10 +109,10 @@ def certificate_of(settings: Settings) -> tuple[str, str] | None:
         )
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         reason = getattr(error, "reason", None) or str(error)
-        told = " ".join(str(reason).replace("_", " ").lower().split())
+        cause = " ".join(str(reason).replace("_", " ").lower().split())
         raise OutputError(
             f"the certificate {settings.web_cert} and the key {settings.web_key} cannot be used: "
-            f"{told}; both are PEM files, and the key is the certificate's, without a password"
+            f"{cause}; both must be PEM files, and the key must match and have no password"
         ) from None
     return str(settings.web_cert), str(settings.web_key)
 
@@ -128,15 +128,15 @@ def _token(file: Path | None, variable: str) -> str | None:
         except OSError as error:
             raise OutputError(f"cannot read the token in {file}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise OutputError(f"cannot read the token in {file}: it is no text") from None
+            raise OutputError(f"cannot read the token in {file}: it is not text") from None
         where = str(file)
     else:
         token, where = os.environ.get(variable, "").strip(), variable
         if not token:
             return None
-    if len(token) < _LEAST or any(sign.isspace() or not sign.isprintable() for sign in token):
+    if len(token) < _MIN_TOKEN or any(c.isspace() or not c.isprintable() for c in token):
         raise UsageError(
-            f"the token in {where} is {_LEAST} characters or more, without blanks; make one with "
-            "openssl rand -hex 24"
+            f"the token in {where} must have at least {_MIN_TOKEN} characters and no spaces; "
+            "create one with openssl rand -hex 24"
         )
     return token

@@ -1,6 +1,6 @@
-"""The run as page and programs see it: its sources with their figures, and what may be changed.
+"""What the API reads and changes of a run, in one object.
 
-Every method may be called on any thread; those that change something may take a moment.
+Every method is thread-safe. Those that change something may block for a moment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from livevision.capture.locate import expand
 from livevision.config import SourceSettings
 from livevision.config.event_places import is_store
 from livevision.errors import LivevisionError, UsageError
-from livevision.events.reading import EventReader, Wanted
+from livevision.events.reading import EventFilter, EventReader
 from livevision.files import with_home
 from livevision.frame import LiveSettings
 from livevision.models.for_run import open_specs
@@ -38,59 +38,59 @@ if TYPE_CHECKING:
     from livevision.runtime.run import Run
     from livevision.runtime.segments import Segments
 
-ADDED = ("camera", "stream", "synthetic")
-"""Kinds of source that may be added from elsewhere: no files of this machine, and no pipelines."""
+ADDABLE_KINDS = ("camera", "stream", "synthetic")
+"""Kinds of source that the API may add: no local files and no pipelines."""
 
 Shapes = Mapping[str, Corners | None]
-"""Corners by name; None takes a shape away."""
+"""Corners by name; None deletes a shape."""
 
-MOST_SOURCES = 64
-_FRESH_S = 0.3  # figures of all sources are kept for so long
+MAX_SOURCES = 64
+_CACHED_S = 0.3  # how long the figures of all sources are cached
 
 
 class NotFound(LivevisionError):
-    """There is nothing of that name."""
+    """There is no source, event or file of that name."""
 
 
 @dataclass
-class _Kept:
+class _Cache:
     at: float = -1.0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Desk:
-    """What may be asked and changed of a run.
+class RunFacade:
+    """Reads and changes a run.
 
     Args:
-        run: It.
-        view: Where its newest frames are.
+        run: The run.
+        view: Holds its newest frames.
         config: The file of ``--config``; None for none.
     """
 
     def __init__(self, run: Run, view: LiveView, config: Path | None = None) -> None:
         self._run, self.view = run, view
         self._scenes = Scenes(run, config)
-        self._kept, self._lock = _Kept(), threading.Lock()
+        self._cache, self._lock = _Cache(), threading.Lock()
         self._drawing = threading.Lock()
         self.reloading: Reloading | None = None
         self._store = next((place for place in run.settings.events if is_store(place)), None)
         self.started = time.monotonic()
 
-    # Asked.
+    # Reading.
 
     def tiles(self) -> list[Tile]:
-        """The sources as pictures show them."""
+        """The sources for drawing: names and states."""
         return [Tile(n, self.name(n), self._words(n)) for n in self._run.watched]
 
     def sources(self) -> list[dict[str, Any]]:
-        """All sources that are watched, with their figures of this moment."""
+        """All watched sources with their current figures."""
         with self._lock:
-            if time.monotonic() - self._kept.at > _FRESH_S:
-                self._kept = _Kept(time.monotonic(), [self.source(n) for n in self._run.watched])
-            return self._kept.rows
+            if time.monotonic() - self._cache.at > _CACHED_S:
+                self._cache = _Cache(time.monotonic(), [self.source(n) for n in self._run.watched])
+            return self._cache.rows
 
     def source(self, source: int) -> dict[str, Any]:
-        """A source with its figures.
+        """A source with its current figures.
 
         Raises:
             NotFound: There is none at that position.
@@ -133,7 +133,7 @@ class Desk:
         }
 
     def run(self) -> dict[str, Any]:
-        """What is known of the run as a whole."""
+        """The run: version, models, engine, uptime."""
         run = self._run
         specs = open_specs(run.models)
         return {
@@ -151,23 +151,23 @@ class Desk:
         }
 
     def report(self) -> dict[str, Any]:
-        """The run in figures, as ``--report`` writes them."""
+        """The report so far, as ``--report`` writes it."""
         return self._run.report()
 
     def row(self, source: int, shown: Shown) -> dict[str, Any]:
-        """A frame's results, as records have them, with the position of its source."""
+        """A frame's results in the format of JSON lines, with the position of its source."""
         info = self._run.meter.info(source)
         live = info is not None and info.live
         return {"id": source, **row_of(shown.rendered, self.name(source), live=live)}
 
     @property
     def watched(self) -> list[int]:
-        """Positions of the sources that are watched."""
+        """Positions of the watched sources."""
         return self._run.watched
 
     @property
     def segments(self) -> Segments | None:
-        """The recording in segments; None without one."""
+        """The recorder of segments; None without ``--record``."""
         return self._run.segments
 
     @property
@@ -176,7 +176,7 @@ class Desk:
         return self._run.meter
 
     def name(self, source: int) -> str:
-        """How the user knows a source."""
+        """The name of a source."""
         return self._run.sources[source].name
 
     def vitals(self, source: int) -> Vitals:
@@ -184,7 +184,7 @@ class Desk:
         return self._run.sources.now(source)
 
     def labels(self, source: int) -> list[str]:
-        """Classes that can be chosen for a source.
+        """Classes that the models of a source know.
 
         Raises:
             NotFound: There is none at that position.
@@ -193,7 +193,7 @@ class Desk:
         return self._run.labels(source)
 
     def check(self, source: int) -> None:
-        """See that a source is watched.
+        """Check that a source is watched.
 
         Raises:
             NotFound: It is not.
@@ -201,7 +201,7 @@ class Desk:
         if source not in self._run.watched:
             raise NotFound(f"there is no source {source}")
 
-    # Changed.
+    # Changing.
 
     def change(self, source: int, **values: Any) -> LiveSettings:
         """Change settings of a source.
@@ -225,25 +225,25 @@ class Desk:
         return self._scenes.row(source)
 
     def change_scene(self, source: int, zones: Shapes, lines: Shapes) -> dict[str, Any]:
-        """Change zones and lines of a source, here and in the file that they came from.
+        """Change zones and lines of a source, in the run and in its scene's file.
 
         Raises:
             NotFound: There is none at that position.
-            UsageError: A shape is none, or the file cannot be written.
+            UsageError: A shape is invalid, or the file cannot be written.
         """
         self.check(source)
         with self._drawing:
             self._scenes.change(source, zones, lines)
         return self._scenes.row(source)
 
-    def events(self, wanted: Wanted, most: int) -> list[dict[str, Any]]:
+    def events(self, chosen: EventFilter, most: int) -> list[dict[str, Any]]:
         """The newest events of the run's store, newest first.
 
         Raises:
             NotFound: The run has no store.
         """
         with self._reader() as reader:
-            return [] if reader is None else [one.body for one in reader.find(wanted, most=most)]
+            return [] if reader is None else [one.body for one in reader.find(chosen, most=most)]
 
     def event_file(self, event: str, kind: str) -> Path:
         """The file of an event's picture or clip.
@@ -262,20 +262,20 @@ class Desk:
         if not isinstance(named, str) or folder is None:
             raise NotFound(f"the event has no {kind}")
         path = Path(named).resolve()
-        # A store may come from elsewhere, and name any file of this machine.
+        # A store copied from another machine may name any file of this one.
         if not path.is_relative_to(with_home(folder).resolve()) or not path.is_file():
-            raise NotFound(f"the event's {kind} is no longer there")
+            raise NotFound(f"the {kind} of the event has been deleted")
         return path
 
     @contextmanager
     def _reader(self) -> Iterator[EventReader | None]:
-        """The run's store; None until it is made.
+        """The run's store of events; None until it has been created.
 
         Raises:
-            NotFound: The run has none.
+            NotFound: The run has no store.
         """
         if self._store is None:
-            raise NotFound("this run keeps no events: start it with --events events.sqlite")
+            raise NotFound("this run stores no events: start it with --events events.sqlite")
         path = with_home(self._store)
         reader = EventReader(path) if path.is_file() else None
         try:
@@ -285,25 +285,25 @@ class Desk:
                 reader.close()
 
     def add(self, name: str, uri: str, **values: Any) -> int:
-        """Watch one more source; its position.
+        """Add a source; returns its position.
 
         Raises:
-            UsageError: It is not allowed from here, or the name is taken.
-            LivevisionError: The source can be seen to fail.
+            UsageError: The API may not add it, the name is taken, or there are too many sources.
+            LivevisionError: The source is known to fail.
         """
-        if len(self._run.watched) >= MOST_SOURCES:
-            raise UsageError(f"{MOST_SOURCES} sources are watched; remove one first")
-        if not _is_elsewhere(uri):
+        if len(self._run.watched) >= MAX_SOURCES:
+            raise UsageError(f"there are {MAX_SOURCES} sources already; remove one first")
+        if not _may_be_added(uri):
             raise UsageError(
-                "a camera (webcam, /dev/videoN) or a stream (rtsp://, http://, …) can be added "
-                "here; files and pipelines only where livevision is started"
+                "only a camera (webcam, /dev/videoN) or a stream (rtsp://, http://, …) can be "
+                "added here; files and pipelines need --source when livevision starts"
             )
         source = self._run.add(name, SourceSettings(uri=uri, **values))
         self._stale()
         return source
 
     def remove(self, source: int) -> None:
-        """Watch a source no longer.
+        """Remove a source.
 
         Raises:
             NotFound: There is none at that position.
@@ -315,41 +315,41 @@ class Desk:
         self._stale()
 
     def record(self, source: int) -> Recording:
-        """Begin to record a source.
+        """Start recording a source.
 
         Raises:
             NotFound: There is none at that position.
-            UsageError: It is recorded already, or gives no frames.
-            OutputError: The file cannot be made.
+            UsageError: It is being recorded already, or has no frames.
+            OutputError: The file cannot be created.
         """
         self.check(source)
         info = self._run.meter.info(source)
         if info is None or self.vitals(source).state == "ended":
-            raise UsageError(f"{self.name(source)} gives no frames that could be recorded")
+            raise UsageError(f"{self.name(source)} has no frames to record")
         recording = self._run.delivery.recordings.start(source, self.name(source), info)
         self._stale()
         return recording
 
     def end_recording(self, source: int) -> Recording:
-        """End the recording of a source; the file is finished then.
+        """Stop recording a source; the file is complete on return.
 
         Raises:
-            NotFound: It is not recorded.
+            NotFound: It is not being recorded.
         """
         self.check(source)
         recording = self._run.delivery.recordings.stop(source)
         self._stale()
         if recording is None:
-            raise NotFound(f"{self.name(source)} is not recorded")
+            raise NotFound(f"{self.name(source)} is not being recorded")
         return recording
 
     @property
     def folder(self) -> Path:
-        """Where recordings are."""
+        """The folder of recordings."""
         return self._run.delivery.recordings.folder
 
     def _words(self, source: int) -> str:
-        """What is to be read on a source's last picture; "" where frames come."""
+        """The text on a source's last picture; "" while frames arrive."""
         now, paused = self.vitals(source), self._run.controls.paused(source)
         if now.state == "live" and not paused:
             return ""
@@ -357,11 +357,11 @@ class Desk:
 
     def _stale(self) -> None:
         with self._lock:
-            self._kept = _Kept()
+            self._cache = _Cache()
 
 
 def settings_row(settings: LiveSettings) -> dict[str, Any]:
-    """Settings as JSON has them."""
+    """Live settings as JSON."""
     return {
         "conf": settings.conf,
         "iou": settings.iou,
@@ -371,7 +371,7 @@ def settings_row(settings: LiveSettings) -> dict[str, Any]:
 
 
 def recording_row(recording: Recording) -> dict[str, Any]:
-    """A recording as JSON has it."""
+    """A recording as JSON."""
     return {
         "file": recording.file.name,
         "since_s": round(time.monotonic() - recording.since, 1),
@@ -380,7 +380,7 @@ def recording_row(recording: Recording) -> dict[str, Any]:
 
 
 def _flat(dropped: dict[str, dict[str, int]]) -> dict[str, int]:
-    """Drops by place and cause as one table: ``{"inference: late": 3}``."""
+    """Drops by stage and cause in one dictionary: ``{"inference: late": 3}``."""
     return {
         f"{stage}: {cause}": n for stage, causes in dropped.items() for cause, n in causes.items()
     }
@@ -390,9 +390,9 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
 
-def _is_elsewhere(uri: str) -> bool:
-    """Whether an address may be added from elsewhere; nothing is looked up on the disk for it."""
+def _may_be_added(uri: str) -> bool:
+    """Whether the API may add a source, judged without reading the disk."""
     plain = uri in ("webcam", "synthetic") or uri.isdecimal() or uri.startswith("/dev/video")
     if not plain and ("://" not in uri or uri.lower().startswith(("file:", "gst:", "csi:"))):
         return False
-    return all(kind in ADDED for kind, _ in expand([uri]))
+    return all(kind in ADDABLE_KINDS for kind, _ in expand([uri]))
