@@ -28,14 +28,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from livevision.analysis.event import Event, Ulids, as_text, day_time
+from livevision.analysis.event import Event, Ulids, as_text, utc_time
 
 _ulids = Ulids()
 
 
 def event(number: int) -> Event:
     """An event as a run makes it."""
-    moment = day_time(time.monotonic())
+    moment = utc_time(time.monotonic())
     return Event(
         id=_ulids(moment.timestamp()),
         source=f"camera {number % 4}",
@@ -345,7 +345,7 @@ def tracks(folder: Path, number: int) -> dict[str, Any]:
         }
     )
     store = EventStore(folder / "tracks.sqlite", keep=20_000)
-    stage = Analysis("bytetrack", scene, store.add, note=store.note)
+    stage = Analysis("bytetrack", scene, store.add, emit_passage=store.add_passage)
     stage.opened(0, SourceInfo("made", live=True, size=(640, 480)))
     picture, process = np.zeros((480, 640, 3), np.uint8), psutil.Process()
     at_once, luck = 20, np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""An event: that a rule began or ceased to hold, as a value with a name of its own."""
+"""An event: a rule began to hold, or ended."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _RANDOM_BITS = 80
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened.
+    """An event of a rule.
 
     Attributes:
         id: A ULID: 26 letters and digits that sort by time, and by order within a millisecond.
         source: The source's name, without passwords.
-        time: When the frame was captured, in UTC, as ISO 8601 writes it.
+        time: Time of capture of the frame, UTC, ISO 8601.
         rule: Name of the rule.
-        phase: "began", or "ended" for what lasted.
+        phase: "began", or "ended" for rules with a duration.
         place: Name of the zone or line.
-        kind: What was measured: "count", "queue", "dwell", "share" or "crosses".
-        value: What it was: a number, seconds, or a share of 1.
-        tracks: Numbers of the tracks that it is about.
+        kind: The measure: "count", "queue", "dwell", "share" or "crosses".
+        value: Value of the measure: a number, seconds, or a share of 0..1.
+        tracks: Numbers of the tracks involved.
         classes: Their classes, in the same order.
         frame: Number of the frame.
         frame_time: The frame's time in its source, in seconds.
-        way: Of a crossing "in" or "out".
-        began: Of what ended, the id of the event that began it.
-        lasted: Of what ended, seconds.
-        picture: File of the frame, with ``--clips``.
-        clip: File of the seconds around it, which is there once they have passed.
+        way: Direction of a crossing, "in" or "out".
+        began: If it ended, the id of the event that began.
+        lasted: If it ended, its duration in seconds.
+        picture: File of the frame's picture, with ``--clips``.
+        clip: File of the clip, written once its last second has passed.
     """
 
     id: str
@@ -56,15 +56,15 @@ class Event:
     clip: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it, without what is not known."""
-        told = {key: value for key, value in asdict(self).items() if value is not None}
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in told.items()}
+        """The event as JSON, without missing values."""
+        known = {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in known.items()}
 
 
 class Ulids:
-    """Makes ULIDs that rise, even within a millisecond and where the clock is set back.
+    """Generates ascending ULIDs, also within a millisecond and if the clock is set back.
 
-    May be called from several threads.
+    Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Ulids:
         self._last = 0
 
     def __call__(self, seconds: float) -> str:
-        """The next one, for a time of day in seconds since 1970."""
+        """The next ULID for a time in seconds since 1970."""
         with self._lock:
             first = int(seconds * 1000) << _RANDOM_BITS
             if first >> _RANDOM_BITS > self._last >> _RANDOM_BITS:
@@ -83,11 +83,11 @@ class Ulids:
         return "".join(_LETTERS[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def day_time(monotonic: float) -> datetime:
-    """The moment of a ``time.monotonic()``, in UTC."""
+def utc_time(monotonic: float) -> datetime:
+    """The time of a ``time.monotonic()`` in UTC."""
     return datetime.fromtimestamp(clock.time() - (clock.monotonic() - monotonic), UTC)
 
 
 def as_text(moment: datetime) -> str:
-    """A moment as ISO 8601 writes it in UTC, with milliseconds."""
+    """A time as ISO 8601 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,10 +1,10 @@
-"""A line that tracks are counted over, in and out, each crossing once.
+"""Counting of tracks that cross a line, in and out.
 
-supervision's ``LineZone`` compares the sides on which a track is seen within the strip beside the
-line. A track that walks around an end of the line, or jumps over the strip between two frames, is
-counted wrongly there, as is one that is away for two frames; and it counts by how many frames a
-track stays, which depends on the rate. Here the way of a track's anchor is intersected with the
-line, and a crossing counts once the anchor is clear of it.
+supervision's ``LineZone`` compares the sides on which a track is seen within a strip along the
+line. It miscounts a track that walks around an end of the line, jumps over the strip between two
+frames or is missing for two frames, and it counts frames, so that the result depends on the rate.
+Here the path of a track's anchor is intersected with the line, and a crossing counts once the
+anchor is clear of the line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from livevision.analysis.tracks import Track
 from livevision.config.scene import Line
 from livevision.config.scene.values import in_pixels
 
-_CLEAR = 0.1  # of a box's shorter side; an anchor nearer to the line may shake over it
+_CLEAR = 0.1  # of a box's shorter side; closer to the line, jitter may move the anchor over it
 _CLEAR_PX = 2.0
 
 
@@ -28,10 +28,10 @@ class Crossing:
 
     Attributes:
         line: The line's name.
-        track: Its number.
-        name: Its class.
+        track: Number of the track.
+        name: Class of the track.
         way: "in" or "out".
-        time: In seconds of the source.
+        time: Time in seconds of the source.
     """
 
     line: str
@@ -43,13 +43,13 @@ class Crossing:
 
 @dataclass(slots=True)
 class _Passing:
-    """Where a track is by a line.
+    """The position of a track relative to a line.
 
     Attributes:
-        at: Its anchor.
-        distance: From the line on without ends, negative on the left.
-        side: -1 or 1, the side where it was clear of the line; 0 before that.
-        through: Whether it last went over between the line's ends.
+        at: The track's anchor.
+        distance: Distance from the infinite line, negative on the left.
+        side: -1 or 1, the side on which it was last clear of the line; 0 before that.
+        through: Whether its last change of side was between the line's ends.
     """
 
     at: tuple[float, float]
@@ -66,7 +66,7 @@ class LineCounter:
         size: (width, height) of the source's frames in pixels.
 
     Attributes:
-        counts: Crossings by way and class.
+        counts: Number of crossings by direction and class.
     """
 
     def __init__(self, line: Line, size: tuple[int, int]) -> None:
@@ -77,21 +77,23 @@ class LineCounter:
         self._dx, self._dy = (x2 - self._x) / self._length, (y2 - self._y) / self._length
         self._passing: dict[int, _Passing] = {}
 
-    def see(self, tracks: Sequence[Track], ended: Sequence[Track], time: float) -> list[Crossing]:
-        """The crossings that became clear in a frame."""
+    def update(
+        self, tracks: Sequence[Track], ended: Sequence[Track], time: float
+    ) -> list[Crossing]:
+        """The crossings that a frame completes."""
         for track in ended:
             self._passing.pop(track.number, None)
         crossings = []
         for track in tracks:
             if self.line.classes and track.name not in self.line.classes:
                 continue
-            way = self._see(track)
+            way = self._update(track)
             if way is not None:
                 self.counts[way][track.name] += 1
                 crossings.append(Crossing(self.line.name, track.number, track.name, way, time))
         return crossings
 
-    def _see(self, track: Track) -> str | None:
+    def _update(self, track: Track) -> str | None:
         x, y = track.anchor(self.line.anchor)
         distance = self._dx * (y - self._y) - self._dy * (x - self._x)
         passing = self._passing.get(track.number)
@@ -109,7 +111,7 @@ class LineCounter:
         return "in" if side < 0 else "out"
 
     def _between_ends(self, before: _Passing, now: tuple[float, float], distance: float) -> bool:
-        """Whether a move over the line on without ends was over the line itself."""
+        """Whether a move across the infinite line was between the line's ends."""
         share = before.distance / (before.distance - distance)
         x = before.at[0] + share * (now[0] - before.at[0])
         y = before.at[1] + share * (now[1] - before.at[1])

@@ -1,4 +1,4 @@
-"""A passage: a line was crossed, or a visit of a zone is over; what reports count."""
+"""A passage: a crossing of a line or a finished visit of a zone, as summaries count them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from livevision.analysis.zones import Visit
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One of them.
+    """A crossing of a line or a finished visit of a zone.
 
     Attributes:
         source: The source's name, without passwords.
-        time: When, in UTC, as ISO 8601 writes it; of a visit, its end.
+        time: Time in UTC, ISO 8601; of a visit, its end.
         place: Name of the line or zone.
         kind: "in" or "out" over a line, or "visit".
-        class_: Of the track.
-        seconds: Of a visit, how long it took.
+        class_: Class of the track.
+        seconds: Duration of a visit; None for a crossing.
     """
 
     source: str
@@ -30,7 +30,7 @@ class Passage:
 
 
 def passage_of(found: Crossing | Visit, source: str, time: str) -> Passage:
-    """What a report counts of a crossing or a visit."""
+    """The passage of a crossing or a visit."""
     if isinstance(found, Crossing):
         return Passage(source, time, found.line, found.way, found.name)
     return Passage(source, time, found.zone, "visit", found.name, round(found.dwell, 3))

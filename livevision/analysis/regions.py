@@ -1,4 +1,4 @@
-"""Regions of the picture itself: those that are ignored, and what covers a zone."""
+"""Regions of pixels: ignored ones, and the classes that cover a zone."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from livevision.results import ClassMap, Label
 if TYPE_CHECKING:
     import supervision as sv
 
-_SHARE = 0.5  # of a box, from which it lies in a region that is ignored
-_PIXELS = 40_000  # of a zone that are looked at; of larger ones every second, third, …
+_SHARE = 0.5  # share of a box's area in ignored regions from which it is dropped
+_PIXELS = 40_000  # pixels of a zone that are counted; larger zones are subsampled
 
 
 class Ignoring:
-    """The stage that leaves out boxes which lie by more than half in regions that are ignored.
+    """The stage that drops boxes with more than half their area in ignored regions.
 
-    It stands before tracking.
+    It comes before tracking.
 
     Args:
         regions: Corners of the regions, as fractions or in pixels.
@@ -37,18 +37,18 @@ class Ignoring:
         self._sums: dict[int, NDArray[np.int32]] = {}
 
     def opened(self, source: int, info: SourceInfo) -> None:
-        """The frames of a source will come."""
+        """Nothing to prepare for a source."""
 
     def ended(self, source: int) -> None:
-        """A source has given its last frame."""
+        """Forget a source."""
         self._sums.pop(source, None)
 
     def __call__(self, inferred: Inferred) -> Inferred:
-        """The same frame, with what is left of each ``sv.Detections``."""
+        """The same frame, without the boxes in ignored regions."""
         height, width = inferred.frame.image.shape[:2]
         sums = self._sums.get(inferred.frame.source)
         if sums is None or sums.shape != (height + 1, width + 1):
-            # Sums over the picture, so that a box takes four look-ups whatever its size.
+            # With an integral image a box takes four look-ups, at any size.
             mask = filled(self._regions, (width, height))
             sums = self._sums[inferred.frame.source] = np.asarray(cv2.integral(mask), np.int32)
         results: dict[str, Any] = dict(inferred.results)
@@ -63,7 +63,7 @@ class Ignoring:
 
 
 def _outside(found: sv.Detections, sums: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """The boxes that do not lie in the region by more than half."""
+    """A mask of the boxes with at most half their area in the regions."""
     height, width = sums.shape[0] - 1, sums.shape[1] - 1
     boxes = np.rint(np.asarray(found.xyxy)).astype(int)
     x1, x2 = boxes[:, [0, 2]].clip(0, width).T
@@ -74,10 +74,10 @@ def _outside(found: sv.Detections, sums: NDArray[np.int32]) -> NDArray[np.bool_]
 
 
 class Coverage:
-    """Which share of a zone's pixels each class of a class map covers.
+    """Measures the share of a zone's pixels that each class of a class map covers.
 
     Args:
-        corners: Of the zone, as fractions or in pixels.
+        corners: Corners of the zone, as fractions or in pixels.
         size: (width, height) of the frames in pixels.
     """
 
@@ -85,13 +85,13 @@ class Coverage:
         mask = filled([corners], size)
         step = max(1, round((int(mask.sum()) / _PIXELS) ** 0.5))
         self._step = slice(None, None, step)
-        # Those of a thin zone may lie between the rows looked at.
+        # A thin zone may lie between the sampled rows.
         if not mask[self._step, self._step].any():
             self._step = slice(None)
         self._pixels = np.flatnonzero(mask[self._step, self._step])
 
     def shares(self, result: ClassMap) -> dict[str, float]:
-        """Share by class, 0..1, of those that are there."""
+        """Share by class, 0..1, of the classes that occur."""
         seen = result.class_map[self._step, self._step].reshape(-1)[self._pixels]
         counts = np.bincount(seen, minlength=len(result.labels))
         total = max(1, len(self._pixels))
@@ -99,9 +99,9 @@ class Coverage:
 
 
 def filled(shapes: Sequence[Points], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A picture of (width, height) that is 1 within the shapes: uint8, H×W."""
+    """A mask that is 1 inside the shapes: uint8, H×W; ``size`` is (width, height)."""
     mask = np.zeros((size[1], size[0]), np.uint8)
-    # Fractions end with the picture's last pixel, not behind it.
+    # The fraction 1 is the picture's last pixel.
     last = np.array(size) - 1
     for shape in shapes:
         corners = np.rint(np.array(in_pixels(shape, size))).astype(np.int32)

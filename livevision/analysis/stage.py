@@ -1,4 +1,4 @@
-"""The analysis of frames: what is ignored, tracking, and the watching of scenes, in this order."""
+"""The analysis stage: ignored regions, tracking and scenes, in this order."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from livevision.config.scene import Scene
 from livevision.frame import Inferred
 from livevision.protocols import SourceInfo
 
-_USUAL = "bytetrack"
+_DEFAULT = "bytetrack"
 
 
 class Analysis:
-    """What happens between inference and drawing: boxes get numbers, and scenes are watched.
+    """Tracks objects and watches scenes, between inference and overlay.
 
-    The scene of a frame is that of its settings, so that sources have scenes of their own, which
-    may change while they are watched; of a frame without settings it is ``scene``.
+    A frame's settings contain its scene, so that sources have their own scenes, which may change
+    during the run; for a frame without settings it is ``scene``.
 
     Args:
-        track: Name of a tracker; None for none, unless a scene is watched, which needs one.
-        scene: What is watched; None for nothing.
-        emit: Takes the events.
-        note: Takes crossings and visits, whatever the rules are.
-        activation: The score from which a box begins a track, 0..1.
+        track: Name of a tracker; None tracks only if a scene needs it.
+        scene: Scene of frames without settings; None for none.
+        emit: Called with each event.
+        emit_passage: Called with each crossing and visit, independent of rules.
+        activation: Confidence from which a box starts a track, 0..1.
     """
 
     def __init__(
@@ -37,22 +37,22 @@ class Analysis:
         scene: Scene | None = None,
         emit: Callable[[Event], None] = lambda event: None,
         *,
-        note: Callable[[Passage], None] = lambda passage: None,
+        emit_passage: Callable[[Passage], None] = lambda passage: None,
         activation: float = 0.25,
     ) -> None:
         self._always = track is not None
         self._scene = scene
         self._ignoring: dict[int, tuple[Scene, Ignoring]] = {}
-        self._tracking = Tracking(track or _USUAL, activation=activation)
-        self._watching = Watching(scene, emit, note)
+        self._tracking = Tracking(track or _DEFAULT, activation=activation)
+        self._watching = Watching(scene, emit, emit_passage)
 
     def opened(self, source: int, info: SourceInfo) -> None:
-        """The frames of a source will come."""
+        """Prepare for the frames of a source."""
         self._tracking.opened(source, info)
         self._watching.opened(source, info)
 
     def __call__(self, inferred: Inferred) -> Inferred:
-        """A frame with what is left of its results, numbered."""
+        """A frame with track numbers, without ignored boxes."""
         scene = self._scene if inferred.settings is None else inferred.settings.scene
         watched = scene is not None and scene.is_watched
         if scene is not None and scene.ignore:
@@ -62,13 +62,13 @@ class Analysis:
         return self._watching(inferred)
 
     def ended(self, source: int) -> None:
-        """A source has given its last frame."""
+        """End the tracks and the scene of a source."""
         self._ignoring.pop(source, None)
         self._tracking.ended(source)
         self._watching.ended(source)
 
     def figures(self, source: int) -> dict[str, Any]:
-        """What was counted in a source so far; empty where no scene is watched."""
+        """Counts of a source so far; empty without a scene."""
         return self._watching.figures(source)
 
     def _without(self, scene: Scene, inferred: Inferred) -> Inferred:

@@ -1,8 +1,8 @@
-"""The trackers by name, as livevision sets them: those of the package ``trackers``.
+"""The trackers of the package ``trackers`` with livevision's parameters.
 
-Each is made for one group of classes of one source. The package's own thresholds suit detectors
-whose good boxes score over 0.7; here a box begins a track from ``activation`` on, which follows
-``--conf``, so that whatever is shown has a number.
+A tracker is made for one group of classes of one source. The package's thresholds suit detectors
+whose good boxes score over 0.7. Here a box starts a track at ``activation``, which follows
+``--conf``, so that every drawn box gets a number.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import supervision as sv
 from livevision.analysis.motion import CornerMotion
 from livevision.frame import Image
 
-_REFERENCE_FPS = (
-    30.0  # the package counts the time that a track may be lost in frames of 30 a second
-)
+# The package gives the time that a track may be lost in frames, at 30 frames per second.
+_REFERENCE_FPS = 30.0
 
 
 class Tracker(Protocol):
     """A tracker of the package.
 
     Attributes:
-        tracks: What is followed now, unconfirmed and lost tracks included.
+        tracks: Current tracks, including unconfirmed and lost ones.
     """
 
     tracks: list[Any]
@@ -35,7 +34,7 @@ class Tracker(Protocol):
 
 
 def bytetrack(rate: float, activation: float, lost_for: float) -> Tracker:
-    """ByteTrack: a second look at weak boxes continues tracks (Zhang et al., 2022)."""
+    """ByteTrack: boxes of low confidence continue tracks (Zhang et al., 2022)."""
     from trackers import ByteTrackTracker
 
     return _made(
@@ -62,7 +61,7 @@ def ocsort(rate: float, activation: float, lost_for: float) -> Tracker:
 
 
 def botsort(rate: float, activation: float, lost_for: float) -> Tracker:
-    """BoT-SORT: for cameras that move; looks at the pictures too (Aharon et al., 2022)."""
+    """BoT-SORT: for moving cameras; uses the pictures too (Aharon et al., 2022)."""
     from trackers import BoTSORTTracker
 
     return _made(
@@ -75,7 +74,7 @@ def botsort(rate: float, activation: float, lost_for: float) -> Tracker:
 
 
 def sort(rate: float, activation: float, lost_for: float) -> Tracker:
-    """SORT: overlap and constant speed alone (Bewley et al., 2016)."""
+    """SORT: overlap and constant velocity only (Bewley et al., 2016)."""
     from trackers import SORTTracker
 
     return _made(

@@ -1,4 +1,4 @@
-"""Tracking: the stage that gives each object a number it keeps from frame to frame."""
+"""Tracking: gives each object a number that it keeps from frame to frame."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from livevision.analysis.trackers import Tracker
 
 UNTRACKED = -1
-"""The number of a box that belongs to no track, or to one that is not confirmed yet."""
+"""The number of a box without a track, or of a track that is not confirmed yet."""
 
-_RATE = 30.0  # where a source does not tell
-_LEAST_STEP = 1e-3  # seconds between frames of the same time
+_RATE = 30.0  # if the source has no frame rate
+_MIN_STEP = 1e-3  # seconds between frames with the same time
 
-# A detector confuses these with one another from frame to frame, so that a track may change among
-# them. It may not change from a rider to the bicycle.
+# Detectors confuse these classes from frame to frame, so a track may change between them. It may
+# not change from a rider to the bicycle.
 _ALIKE = (
     ("car", "truck", "bus", "van", "pickup"),
     ("bicycle", "motorcycle", "motorbike"),
@@ -38,18 +38,17 @@ _GROUPS = {name: names[0] for names in _ALIKE for name in names}
 
 
 class Tracking:
-    """Puts ``tracker_id`` into the detections of frames: int, N, ``UNTRACKED`` where there is none.
+    """Sets ``tracker_id`` in the detections of frames: int, N, ``UNTRACKED`` for no track.
 
-    Numbers are counted by source from 1 and never given twice, not even to a source that ended and
-    was opened again. Time is the frames' own, so that frames may be missing and rates may vary;
-    where it goes backwards, all tracks of the source end. A box is confirmed by a second one, and
-    has its number from then on. To be called with the frames of a source in their order; frames of
-    several sources may be mixed, on one thread.
+    Numbers count from 1 in each source and are never reused, even if the source ends and is opened
+    again. Time is the frames' own, so frames may be missing and rates may vary; if it goes back,
+    all tracks of the source end. A track gets its number with its second box. Call it with the
+    frames of a source in order, on one thread; frames of several sources may be mixed.
 
     Args:
         name: A name of ``registry.TRACKERS``.
-        activation: The score from which a box begins a track, 0..1.
-        lost_for: Seconds after which a track that is not seen has ended.
+        activation: Confidence from which a box starts a track, 0..1.
+        lost_for: Seconds without a box after which a track ends.
 
     Raises:
         UsageError: There is no such tracker.
@@ -62,44 +61,44 @@ class Tracking:
         self._sees_pictures = name == "botsort"
         self._activation = activation
         self._lost_for = lost_for
-        self._sources: dict[int, _Followed] = {}
+        self._sources: dict[int, _SourceTracks] = {}
         self._numbers: defaultdict[int, int] = defaultdict(int)
 
     def opened(self, source: int, info: SourceInfo) -> None:
-        """The frames of a source will come; ``info.rate`` is what its tracks are set by."""
-        self._sources[source] = _Followed(float(info.rate) if info.rate else _RATE)
+        """Prepare for the frames of a source; its trackers use ``info.rate``."""
+        self._sources[source] = _SourceTracks(float(info.rate) if info.rate else _RATE)
 
     def ended(self, source: int) -> None:
-        """A source has given its last frame, and its tracks end."""
+        """End the tracks of a source."""
         self._sources.pop(source, None)
 
     def __call__(self, inferred: Inferred) -> Inferred:
-        """The same frame and results, with numbers in each ``sv.Detections`` among them."""
+        """The same frame, with track numbers in each ``sv.Detections``."""
         frame = inferred.frame
-        followed = self._sources.get(frame.source)
-        if followed is None:
-            followed = self._sources[frame.source] = _Followed(_RATE)
-        time = followed.time_of(frame)
+        state = self._sources.get(frame.source)
+        if state is None:
+            state = self._sources[frame.source] = _SourceTracks(_RATE)
+        time = state.time_of(frame)
         results: dict[str, Any] = {
             name: result
             if isinstance(result, ClassMap | Label)
-            else self._track(followed, name, result, frame, time)
+            else self._track(state, name, result, frame, time)
             for name, result in inferred.results.items()
         }
         return replace(inferred, results=results)
 
     def _track(
-        self, followed: _Followed, model: str, found: sv.Detections, frame: Frame, time: float
+        self, state: _SourceTracks, model: str, found: sv.Detections, frame: Frame, time: float
     ) -> sv.Detections:
-        """A copy of what a model found, with numbers."""
+        """A copy of a model's detections with track numbers."""
         numbers = np.full(len(found), UNTRACKED, np.int64)
         groups = _groups(found)
-        for group in {**followed.groups(model), **groups}:
+        for group in {**state.groups(model), **groups}:
             rows = groups.get(group, _NO_ROWS)
-            tracks = followed.tracks.get((model, group))
+            tracks = state.tracks.get((model, group))
             if tracks is None:
-                tracks = _Tracks(self._new(followed.rate))
-                followed.tracks[model, group] = tracks
+                tracks = _Tracks(self._new(state.rate))
+                state.tracks[model, group] = tracks
             elif not len(rows) and not tracks.tracker.tracks:
                 continue
             image = frame.image if self._sees_pictures else None
@@ -120,12 +119,12 @@ _NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 @dataclass(slots=True)
-class _Followed:
-    """What is followed in one source.
+class _SourceTracks:
+    """The tracks of one source.
 
     Attributes:
-        rate: Frames per second.
-        tracks: By model and group of classes.
+        rate: Frames per second of the source.
+        tracks: Tracks by model and group of classes.
         last: Time of the last frame.
     """
 
@@ -134,23 +133,23 @@ class _Followed:
     last: float | None = None
 
     def time_of(self, frame: Frame) -> float:
-        """The frame's time, always later than the last one's; tracks end where it goes back."""
+        """The frame's time, made later than the last one; if it goes back, all tracks end."""
         time = frame.time
         if self.last is not None and time <= self.last:
-            if time < self.last - _LEAST_STEP:
+            if time < self.last - _MIN_STEP:
                 self.tracks.clear()
             else:
-                time = self.last + _LEAST_STEP
+                time = self.last + _MIN_STEP
         self.last = time
         return time
 
     def groups(self, model: str) -> dict[str, None]:
-        """The groups of classes that were followed so far."""
+        """The groups of classes that were tracked so far."""
         return {group: None for of, group in self.tracks if of == model}
 
 
 class _Tracks:
-    """The tracks of one group of classes, and our numbers for those that the tracker gives them."""
+    """The tracks of one group of classes; maps the tracker's numbers to those of the source."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
@@ -165,7 +164,7 @@ class _Tracks:
         numbers: NDArray[np.int64],
         new_number: Any,
     ) -> None:
-        """Follow the boxes of ``rows`` and write their numbers into ``numbers``."""
+        """Track the boxes of ``rows``, and write their numbers into ``numbers``."""
         import supervision as sv
 
         boxes = sv.Detections(
@@ -190,7 +189,7 @@ class _Tracks:
 
 
 def _groups(found: sv.Detections) -> dict[str, NDArray[np.int64]]:
-    """The rows of the boxes of each group of classes."""
+    """The rows of each group of classes."""
     names = found.data.get("class_name")
     if names is None:
         names = np.zeros(len(found), int) if found.class_id is None else found.class_id

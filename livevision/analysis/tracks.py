@@ -1,4 +1,4 @@
-"""What is remembered of the tracks of one source: where each was, what it is, how it moves."""
+"""The recent tracks of one source: position, class and motion."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 if TYPE_CHECKING:
     import supervision as sv
 
-FORGOTTEN_S = 5.0
-"""A track that is not seen for so long has ended; trackers give it up before."""
+ENDED_AFTER_S = 5.0
+"""Seconds without a box after which a track is forgotten; trackers end it before."""
 
-_MOTION_S = 1.0  # over which a track's motion is measured
-_STILL = 0.25  # shares of a box's shorter side in a second, below which a track stands
+_MOTION_S = 1.0  # time over which a track's motion is measured
+_STILL = 0.25  # shorter sides of the box per second below which a track stands still
 
 Box = tuple[float, float, float, float]
 
@@ -28,11 +28,11 @@ class Track:
 
     Attributes:
         number: Its number.
-        box: x1 y1 x2 y2 in pixels, where it was seen last.
-        first: Time it was first seen, in seconds of its source.
-        last: Time it was last seen.
-        votes: Sum of confidence by class.
-        way: Time and centre over the last second.
+        box: Its last box, x1 y1 x2 y2 in pixels.
+        first: Time of its first box, in seconds of its source.
+        last: Time of its last box.
+        votes: Sum of confidences by class.
+        path: Time and centre over the last second.
     """
 
     number: int
@@ -40,21 +40,21 @@ class Track:
     first: float
     last: float
     votes: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    way: deque[tuple[float, float, float]] = field(default_factory=deque)
+    path: deque[tuple[float, float, float]] = field(default_factory=deque)
     name: str = ""
 
-    def see(self, box: Box, name: str, confidence: float, time: float) -> None:
-        """The track was seen."""
+    def update(self, box: Box, name: str, confidence: float, time: float) -> None:
+        """Add a box to the track."""
         self.box, self.last = box, time
         self.votes[name] += confidence
         if name != self.name and self.votes[name] > self.votes.get(self.name, 0.0):
             self.name = name
-        self.way.append((time, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
-        while time - self.way[0][0] > _MOTION_S and len(self.way) > 2:
-            self.way.popleft()
+        self.path.append((time, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+        while time - self.path[0][0] > _MOTION_S and len(self.path) > 2:
+            self.path.popleft()
 
     def anchor(self, name: str) -> tuple[float, float]:
-        """The point of the box that counts."""
+        """The point of the box that is counted."""
         x1, y1, x2, y2 = self.box
         if name == "bottom":
             return (x1 + x2) / 2, y2
@@ -73,22 +73,22 @@ class Track:
 
     @property
     def moving(self) -> str | None:
-        """``left``, ``right``, ``up`` or ``down``; None while it stands."""
-        (t0, x0, y0), (t1, x1, y1) = self.way[0], self.way[-1]
+        """``left``, ``right``, ``up`` or ``down``; None if it stands still."""
+        (t0, x0, y0), (t1, x1, y1) = self.path[0], self.path[-1]
         if t1 <= t0 or math.hypot(x1 - x0, y1 - y0) < _STILL * self.side * (t1 - t0):
             return None
         return heading(x1 - x0, y1 - y0)
 
 
 def heading(dx: float, dy: float) -> str:
-    """The way of a move in pixels, the nearest of four."""
+    """The direction of a move in pixels, the nearest of four."""
     if abs(dx) >= abs(dy):
         return "right" if dx > 0 else "left"
     return "down" if dy > 0 else "up"
 
 
 class Tracks:
-    """The tracks of one source, those of the last seconds; bounded however many there were."""
+    """The tracks of one source within the last seconds."""
 
     def __init__(self) -> None:
         self._known: dict[int, Track] = {}
@@ -99,8 +99,8 @@ class Tracks:
     def __len__(self) -> int:
         return len(self._known)
 
-    def see(self, found: sv.Detections, time: float) -> tuple[list[Track], list[Track]]:
-        """The tracks in a frame, and those that ended before it."""
+    def update(self, found: sv.Detections, time: float) -> tuple[list[Track], list[Track]]:
+        """Update by a frame; returns the tracks in it, and those that have ended."""
         seen = []
         if found.tracker_id is not None and len(found):
             names = found.data.get("class_name")
@@ -119,9 +119,9 @@ class Tracks:
                 track = self._known.get(number)
                 if track is None:
                     track = self._known[number] = Track(number, tuple(box), time, time)
-                track.see(tuple(box), str(name), confidence, time)
+                track.update(tuple(box), str(name), confidence, time)
                 seen.append(track)
-        ended = [track for track in self if time - track.last > FORGOTTEN_S]
+        ended = [track for track in self if time - track.last > ENDED_AFTER_S]
         for track in ended:
             del self._known[track.number]
         return seen, ended

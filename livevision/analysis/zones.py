@@ -1,4 +1,4 @@
-"""A region that tracks are counted in: who is inside, for how long, and which way they went."""
+"""Counting of tracks in a zone: tracks inside, durations of visits, and directions."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from livevision.analysis.tracks import Track, heading
 from livevision.config.scene import Zone
 from livevision.config.scene.values import in_pixels
 
-_LOST_S = 2.0  # a track that is not seen is thought to be where it was for so long
-_KEPT = 1000  # visits whose times are kept
+_LOST_S = 2.0  # seconds for which a track that is not seen counts as being where it was
+_KEPT = 1000  # visits whose durations are kept for the median
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A track was in a zone.
+    """A finished visit of a track in a zone.
 
     Attributes:
-        zone: The zone's name.
-        track: Its number.
-        name: Its class.
-        entered: In seconds of the source.
-        left: When it was last seen inside.
-        way: ``left``, ``right``, ``up`` or ``down``, from where it came in to where it was last
-            inside; None where it moved by less than half of its box's shorter side.
+        zone: Name of the zone.
+        track: Number of the track.
+        name: Class of the track.
+        entered: Time of entry in seconds of the source.
+        left: Time when it was last seen inside.
+        way: ``left``, ``right``, ``up`` or ``down``, from its first to its last position inside;
+            None if it moved by less than half of its box's shorter side.
     """
 
     zone: str
@@ -45,13 +45,15 @@ class Visit:
 
 @dataclass(slots=True)
 class Inside:
-    """A track that is in a zone, or was a moment ago.
+    """A current visit: a track that is in a zone, or was a moment ago.
 
     Attributes:
         track: The track.
-        name: Its class as it came in.
-        entered: When.
-        last: When it was last seen inside.
+        name: Its class at entry.
+        entered: Time of entry.
+        last: Time when it was last seen inside.
+        start: Its first position inside.
+        end: Its last position inside.
         out: Whether it has been seen outside since.
     """
 
@@ -66,7 +68,7 @@ class Inside:
 
 @dataclass(slots=True)
 class Dwell:
-    """How long visits took, of those that have ended; seconds."""
+    """Durations of finished visits in seconds."""
 
     visits: int = 0
     total: float = 0.0
@@ -74,7 +76,7 @@ class Dwell:
     latest: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def add(self, seconds: float) -> None:
-        """A visit has ended."""
+        """Add a visit."""
         self.visits += 1
         self.total += seconds
         self.longest = max(self.longest, seconds)
@@ -82,18 +84,18 @@ class Dwell:
 
 
 class ZoneCounter:
-    """Watches one zone of one source.
+    """Counts the visits of one zone of one source.
 
-    A visit goes on over short times outside and while a track is not seen for up to two seconds.
+    A visit continues through short times outside, and while its track is not seen for up to 2 s.
 
     Args:
         zone: The zone.
         size: (width, height) of the source's frames in pixels.
 
     Attributes:
-        counts: Visits begun and ended, by "in" and "out" and class.
-        ways: Visits ended, by the way they went.
-        dwell: How long they took.
+        counts: Number of visits begun ("in") and ended ("out"), by class.
+        ways: Number of finished visits by direction.
+        dwell: Durations of finished visits.
     """
 
     def __init__(self, zone: Zone, size: tuple[int, int]) -> None:
@@ -107,11 +109,11 @@ class ZoneCounter:
         self._mask = sv.PolygonZone(corners).mask
         self._inside: dict[int, Inside] = {}
 
-    def see(self, tracks: Sequence[Track], time: float) -> list[Visit]:
-        """The visits that ended before a frame."""
+    def update(self, tracks: Sequence[Track], time: float) -> list[Visit]:
+        """Update by a frame; returns the visits that have ended."""
         for track in tracks:
             if not self.zone.classes or track.name in self.zone.classes:
-                self._see(track, time)
+                self._update(track, time)
         ended = []
         for number, inside in list(self._inside.items()):
             if time - inside.last > (self.zone.grace if inside.out else _LOST_S):
@@ -120,14 +122,14 @@ class ZoneCounter:
         return ended
 
     def close(self) -> list[Visit]:
-        """The source has ended, and with it all visits."""
+        """End all visits with the source."""
         ended = [self._end(inside) for inside in self._inside.values()]
         self._inside.clear()
         return ended
 
     def now(self, classes: Sequence[str] = (), moving: str | None = None) -> Iterator[Inside]:
-        """Who is inside."""
-        # A copy, since others than the thread of the frames may ask.
+        """The tracks inside now."""
+        # A copy, since other threads may call this.
         for inside in list(self._inside.values()):
             if (
                 not inside.out
@@ -139,22 +141,22 @@ class ZoneCounter:
     def queue(
         self, time: float, classes: Sequence[str] = (), moving: str | None = None
     ) -> list[Inside]:
-        """Who has been inside for as long as makes a queue."""
+        """The tracks that have been inside for ``queue_after``."""
         inside = self.now(classes, moving)
         return [each for each in inside if time - each.entered >= self.zone.queue_after]
 
     def contains(self, x: float, y: float) -> bool:
-        """Whether a point in pixels is inside, its edge included."""
+        """Whether a point in pixels is inside; the edge is."""
         column, row = round(x), round(y)
         height, width = self._mask.shape
         return 0 <= row < height and 0 <= column < width and bool(self._mask[row, column])
 
-    def _see(self, track: Track, time: float) -> None:
+    def _update(self, track: Track, time: float) -> None:
         at = track.anchor(self.zone.anchor)
         inside = self._inside.get(track.number)
         if self.contains(*at):
             if inside is not None and time - inside.last > self.zone.grace and inside.out:
-                return  # ends with this frame, and begins anew with the next one
+                return  # this visit ends with the frame; the next one starts a new visit
             if inside is None:
                 inside = Inside(track, track.name, time, time, at, at)
                 self._inside[track.number] = inside

@@ -63,7 +63,7 @@ def command(
             f"--timezone: {timezone!r} is not a time zone such as Europe/Berlin"
         ) from None
     begin, end = _day(first, "--from"), _day(last, "--to")
-    wanted = EventFilter(
+    chosen = EventFilter(
         source=source,
         rule=rule,
         class_=class_,
@@ -72,7 +72,7 @@ def command(
     )
     reader = EventReader(with_home(store))
     try:
-        summary = summarise(reader, wanted, zone, by)
+        summary = summarise(reader, chosen, zone, by)
     finally:
         reader.close()
     if as_csv is not None:
@@ -83,7 +83,7 @@ def command(
         of = ", ".join(each for each in (source, rule, class_) if each)
         _write(html, page(summary, f"Events of {name}", f"{span}{f'; {of}' if of else ''}"))
     if as_csv is None and html is None:
-        click.echo("\n\n".join(_tables(summary, by)) or "nothing happened")
+        click.echo("\n\n".join(_tables(summary, by)) or "no events")
     return 0
 
 
@@ -112,7 +112,7 @@ def _write(place: str, text: str) -> None:
 
 
 def _tables(summary: Summary, by: str) -> Iterator[str]:
-    from livevision.events.summary import EDGES, words
+    from livevision.events.summary import EDGES, bar_label
 
     if summary.counts:
         rows = []
@@ -125,20 +125,20 @@ def _tables(summary: Summary, by: str) -> Iterator[str]:
                         rows.append([hour, place.name, class_, *numbers, place.source])
         numbers_of = ("in", "out", "visits")
         yield table((by, "place", "class", *numbers_of, "source"), rows, numbers=numbers_of)
-    if summary.stays:
+    if summary.durations:
         rows = []
-        for (place, class_), stay in sorted(summary.stays.items()):
+        for (place, class_), stay in sorted(summary.durations.items()):
             figures = (f"{s:.1f}" for s in (stay.mean, stay.median, stay.longest))
             rows.append([place.name, class_, str(stay.visits), *figures, place.source])
         seconds = ("visits", "mean s", "median s", "longest s")
         yield table(("place", "class", *seconds, "source"), rows, numbers=seconds)
         rows = []
-        for (place, class_), stay in sorted(summary.stays.items()):
+        for (place, class_), stay in sorted(summary.durations.items()):
             most = max(stay.bars)
             for number in range(len(EDGES)):
                 bar = "█" * round(30 * stay.bars[number] / most)
                 count = stay.bars[number]
-                rows.append([place.name, class_, words(number), str(count), bar])
+                rows.append([place.name, class_, bar_label(number), str(count), bar])
         yield table(("place", "class", "stayed", "visits", ""), rows, numbers=("visits",))
     if summary.events:
         rows = [
@@ -150,15 +150,15 @@ def _tables(summary: Summary, by: str) -> Iterator[str]:
 
 def _csv(summary: Summary) -> Iterator[str]:
     """One table in long form: a row for each number."""
-    from livevision.events.summary import EDGES, words
+    from livevision.events.summary import EDGES, bar_label
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("what", "hour", "source", "place", "class", "measure", "value"))
     for (hour, place, kind, class_), number in sorted(summary.counts.items()):
         writer.writerow(("count", hour, place.source, place.name, class_, kind, number))
-    for (place, class_), stay in sorted(summary.stays.items()):
-        measures = [(words(n), stay.bars[n]) for n in range(len(EDGES))]
+    for (place, class_), stay in sorted(summary.durations.items()):
+        measures = [(bar_label(n), stay.bars[n]) for n in range(len(EDGES))]
         seconds = {"mean": stay.mean, "median": stay.median, "longest": stay.longest}
         for measure, value in (*measures, *((k, round(v, 3)) for k, v in seconds.items())):
             writer.writerow(("stay", "", place.source, place.name, class_, measure, value))

@@ -1,1 +1,1 @@
-"""What happens to events: a store on disk, and the senders that read it."""
+"""Events after a rule has reported them: a store on disk, and senders that deliver from it."""

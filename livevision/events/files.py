@@ -16,17 +16,17 @@ COLUMNS = (
     *("id", "time", "source", "rule", "phase", "place", "kind", "value", "way", "tracks"),
     *("classes", "frame", "frame_time", "began", "lasted", "picture", "clip"),
 )
-"""Of a table; tracks and classes are separated by spaces and ``;``."""
+"""Columns of a .csv file; tracks are separated by spaces, classes by ``;``."""
 
 
 class FileSender(Sender):
-    """Appends events to a .jsonl or .csv file. After a crash some may stand there twice.
+    """Appends events to a .jsonl or .csv file. After a crash some may be written twice.
 
     Args:
-        path: The file; made where it is missing.
+        path: The file; created if missing.
 
     Raises:
-        OutputError: It has another suffix, or cannot be written.
+        OutputError: The suffix is another one, or the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,14 +38,14 @@ class FileSender(Sender):
         try:
             self._file = path.open("ab")
             if self._table and path.stat().st_size:
-                # One of an earlier version keeps the columns that it began with.
+                # A file begun by an earlier version keeps its columns.
                 with path.open(newline="", encoding="utf-8", errors="replace") as before:
                     self._columns = next(csv.reader(before), COLUMNS)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from None
 
     def send(self, events: Sequence[Stored]) -> None:
-        """Write rows, and have them on the disk."""
+        """Write events and flush them to disk."""
         rows = b"".join(self._row(event) for event in events)
         start = os.fstat(self._file.fileno()).st_size
         if self._table and not start:
@@ -55,12 +55,12 @@ class FileSender(Sender):
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            # A row of which a part was written would spoil the next one.
+            # A partial row would corrupt the next one.
             self._file = _reopened(self._file.name, start)
             raise SendError(f"cannot write: {error.strerror}") from None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _row(self, event: Stored) -> bytes:
@@ -80,6 +80,6 @@ def _line(row: dict[str, object], columns: Sequence[str]) -> bytes:
 
 
 def _reopened(name: str, size: int) -> io.BufferedWriter:
-    file = Path(name).open("ab")  # noqa: SIM115 - it stays open
+    file = Path(name).open("ab")  # noqa: SIM115 - the sender closes it
     file.truncate(size)
     return file

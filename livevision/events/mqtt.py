@@ -1,12 +1,11 @@
-"""Events to an MQTT broker, and what lets Home Assistant show them by itself.
+"""Events to an MQTT broker, with discovery messages for Home Assistant.
 
 Topics, under a prefix that is ``livevision`` by default:
 
-    livevision/status                     online or offline, kept; the broker says offline where
-                                          we vanish
+    livevision/status                     online or offline, retained; offline is also the last will
     livevision/events/SOURCE/RULE         each event as JSON
-    livevision/state/SOURCE/RULE          ON or OFF, kept, of rules that last
-    livevision/picture/SOURCE/RULE        the picture of the last event, as JPEG, kept
+    livevision/state/SOURCE/RULE          ON or OFF, retained, of rules with a duration
+    livevision/picture/SOURCE/RULE        the picture of the last event, as JPEG, retained
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ if TYPE_CHECKING:
 
 _ACK_S = 10.0
 _CONNECT_S = 5.0
-_AGAIN_S, _MOST_AGAIN = 3.0, 200  # what is published again after a break: seconds, events
-_ANSWERS = 1000
-_ASK_S = 0.3
-_LISTENERS_S = 60.0  # that those who listened have to come back
-_NOBODY = 16  # MQTT 5: acknowledged, and nobody listens
+_RESEND_S, _MAX_RESEND = 3.0, 200  # what is published again after a disconnect: seconds, events
+_MAX_REASON_CODES = 1000
+_POLL_S = 0.3
+_SUBSCRIBERS_S = 60.0  # time for subscribers to come back after a disconnect
+_NO_SUBSCRIBERS = 16  # reason code of MQTT 5: acknowledged, but no matching subscribers
 _OLD_PROTOCOL = "Unsupported protocol version"
 
 
 class _Message(NamedTuple):
-    """An event on its way: its place in the store, by which it is sorted, topic and text."""
+    """An event to publish: its position in the store, by which it is sorted, topic and JSON."""
 
     seq: int
     topic: str
@@ -53,19 +52,19 @@ class _Message(NamedTuple):
 class MqttSender(Sender):
     """Publishes events with QoS 1: each is delivered once the broker has acknowledged it.
 
-    A broker that was killed may have lost what it acknowledged just before, and who listens may
-    come back later than we do. So what was acknowledged in the last seconds before a break is
-    published again, and nothing is until somebody listens, for a minute at most, where
-    somebody did before.
+    A broker that is killed may lose what it has just acknowledged, and subscribers may reconnect
+    later than this client. So events acknowledged in the last seconds before a disconnect are
+    published again. If there were subscribers before, nothing is published until there are some
+    again, for a minute at most.
 
     Args:
         url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX], or mqtts:// for TLS.
-        discovery: Prefix of Home Assistant's discovery; "" to tell it nothing.
-        certificates: File of the authorities that are trusted; None for the machine's.
-        pictures: Events have pictures, which are published too.
+        discovery: Prefix of Home Assistant's discovery topics; "" for no discovery.
+        certificates: File of the trusted authorities; None for the machine's.
+        pictures: Whether to publish the pictures of events.
 
     Raises:
-        UsageError: The URL is no such one.
+        UsageError: The URL is invalid.
         ModelError: paho-mqtt is not installed.
     """
 
@@ -81,7 +80,9 @@ class MqttSender(Sender):
         self.name = redact_uri(url)
         found = split(url, ("mqtt", "mqtts"))
         if found is None:
-            raise UsageError(f"{self.name!r} is not a broker such as mqtt://broker.local:1883")
+            raise UsageError(
+                f"{self.name!r}: the address of a broker has the form mqtt://broker.local:1883"
+            )
         try:
             import paho.mqtt.client  # noqa: F401
         except ModuleNotFoundError:
@@ -96,49 +97,49 @@ class MqttSender(Sender):
             self._login = unquote(parts.username), unquote(parts.password or "")
         self._tls, self._certificates = parts.scheme == "mqtts", certificates
         self._mqtt5 = True
-        self._recent: deque[tuple[float, _Message]] = deque(maxlen=_MOST_AGAIN)
-        self._again: list[_Message] = []
+        self._recent: deque[tuple[float, _Message]] = deque(maxlen=_MAX_RESEND)
+        self._to_resend: list[_Message] = []
         self._states: dict[str, str] = {}
-        self._answers: dict[int, int] = {}
-        self._listened = False
-        self._unsure_until = self._broke_at = 0.0
-        self._connected_before = False
-        self._client = self._new()
-        self._there = threading.Event()
+        self._reason_codes: dict[int, int] = {}
+        self._had_subscribers = False
+        self._check_until = self._disconnected_at = 0.0
+        self._was_connected = False
+        self._client = self._new_client()
+        self._online = threading.Event()
         self._refused = ""
         self._running = False
 
     def send(self, events: Sequence[Stored]) -> None:
-        """Publish, and wait for what the broker acknowledges.
+        """Publish events, and wait until the broker has acknowledged them.
 
         Raises:
             SendError: The broker cannot be reached, or does not acknowledge in time.
         """
-        self._reach()
-        self._send_again()
+        self._ensure_connected()
+        self._resend()
         messages = []
         for event in events:
-            place = f"{topic_of(str(event.body['source']))}/{topic_of(str(event.body['rule']))}"
+            levels = f"{topic_of(str(event.body['source']))}/{topic_of(str(event.body['rule']))}"
             if event.body.get("kind") != "dwell" and "way" not in event.body:
                 state = "ON" if event.body["phase"] == "began" else "OFF"
-                self._states[f"{self._prefix}/state/{place}"] = state
-                self._client.publish(f"{self._prefix}/state/{place}", state, qos=1, retain=True)
+                self._states[f"{self._prefix}/state/{levels}"] = state
+                self._client.publish(f"{self._prefix}/state/{levels}", state, qos=1, retain=True)
             picture = _picture(event.body) if self._pictures else None
             if picture is not None:
-                self._client.publish(f"{self._prefix}/picture/{place}", picture, 1, retain=True)
-            messages.append(_Message(event.seq, f"{self._prefix}/events/{place}", event.text))
+                self._client.publish(f"{self._prefix}/picture/{levels}", picture, 1, retain=True)
+            messages.append(_Message(event.seq, f"{self._prefix}/events/{levels}", event.text))
         self._publish(messages)
 
-    def _send_again(self) -> None:
+    def _resend(self) -> None:
         try:
-            self._publish(self._again)
+            self._publish(self._to_resend)
         except SendError as error:
-            error.done, error.came_near = 0, True  # none of the new events
+            error.done, error.reached = 0, True  # none of the new events is delivered
             raise
-        self._again = []
+        self._to_resend = []
 
     def _publish(self, messages: Sequence[_Message]) -> None:
-        """Publish in their order; the first alone while it may be that nobody listens.
+        """Publish in order; after a reconnect first one message, until there are subscribers.
 
         Raises:
             SendError: Not all were acknowledged.
@@ -146,19 +147,19 @@ class MqttSender(Sender):
         if not messages:
             return
         alone = 0
-        if time.monotonic() < self._unsure_until:
+        if time.monotonic() < self._check_until:
             alone = 1
             answer = self._published(messages[:1], 0)
-            while answer == _NOBODY and time.monotonic() < self._unsure_until:
-                time.sleep(_ASK_S)
+            while answer == _NO_SUBSCRIBERS and time.monotonic() < self._check_until:
+                time.sleep(_POLL_S)
                 answer = self._published(messages[:1], 0)
-            self._listened = answer != _NOBODY
-        self._unsure_until = 0.0
+            self._had_subscribers = answer != _NO_SUBSCRIBERS
+        self._check_until = 0.0
         if messages[alone:]:
-            self._listened = self._published(messages[alone:], alone) != _NOBODY
+            self._had_subscribers = self._published(messages[alone:], alone) != _NO_SUBSCRIBERS
 
     def _published(self, messages: Sequence[_Message], before: int) -> int:
-        """Publish all at once; the broker's last word on whether anybody listens.
+        """Publish all at once; returns the reason code of the last message.
 
         Raises:
             SendError: Not all were acknowledged.
@@ -167,86 +168,86 @@ class MqttSender(Sender):
         answer = 0
         for number, (message, info) in enumerate(zip(messages, published, strict=True)):
             self._wait_for(info, before + number)
-            answer = self._answers.pop(info.mid, 0)
+            answer = self._reason_codes.pop(info.mid, 0)
             self._recent.append((time.monotonic(), message))
         return answer
 
     def _wait_for(self, message: Any, done: int) -> None:
-        """Wait until the broker has a message.
+        """Wait until the broker has acknowledged a message.
 
         Raises:
-            SendError: It does not come to that.
+            SendError: It does not in time.
         """
         end = time.monotonic() + _ACK_S
         try:
             while not message.is_published():
-                if not self._there.is_set() or time.monotonic() > end:
+                if not self._online.is_set() or time.monotonic() > end:
                     self._restart()
-                    raise SendError("the broker does not acknowledge", done, came_near=True)
+                    raise SendError("the broker does not acknowledge", done, reached=True)
                 message.wait_for_publish(0.1)
         except (RuntimeError, ValueError) as error:
             self._restart()
             raise SendError(f"cannot publish: {error}", done) from None
 
-    def watching(self, source: str, rules: Sequence[Rule]) -> None:
-        """Let Home Assistant show the rules of a source, and take away those it had before."""
-        before = self._told_of(source, self._rules.get(source, ()))
+    def rules_changed(self, source: str, rules: Sequence[Rule]) -> None:
+        """Announce the rules of a source to Home Assistant, and remove its former ones."""
+        before = self._config_of(source, self._rules.get(source, ()))
         self._rules[source] = tuple(rules)
-        after = self._told_of(source, rules)
-        if self._there.is_set():
+        after = self._config_of(source, rules)
+        if self._online.is_set():
             for topic in before.keys() - after.keys():
                 self._client.publish(topic, "", qos=1, retain=True)
             self._announce(self._client, after)
 
-    def attend(self) -> None:
-        """Stay connected, so that Home Assistant shows what there is before anything happens."""
-        self._reach()
-        self._send_again()
+    def keep_alive(self) -> None:
+        """Stay connected, so that Home Assistant shows the rules before the first event."""
+        self._ensure_connected()
+        self._resend()
 
     def close(self) -> None:
-        """Say goodbye to the broker, and let go of it."""
+        """Publish the status offline and disconnect."""
         if self._running:
-            if self._there.is_set():
-                goodbye = self._client.publish(f"{self._prefix}/status", "offline", 1, retain=True)
-                goodbye.wait_for_publish(1.0)
+            if self._online.is_set():
+                offline = self._client.publish(f"{self._prefix}/status", "offline", 1, retain=True)
+                offline.wait_for_publish(1.0)
             self._client.disconnect()
             self._client.loop_stop()
             self._running = False
 
-    def _new(self) -> Any:
-        """A client: a new one after each failure, so that nothing gathers in it."""
+    def _new_client(self) -> Any:
+        """A client; a new one after each failure, so that no unsent messages accumulate in it."""
         from paho.mqtt import client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion
 
         protocol = mqtt.MQTTv5 if self._mqtt5 else mqtt.MQTTv311
-        # What was lost goes first on a new connection, which is not to come by itself.
+        # The client must not reconnect by itself: lost messages are sent first, see ``send``.
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, protocol=protocol, reconnect_on_failure=False
         )
-        self._answers.clear()
+        self._reason_codes.clear()
         client.max_inflight_messages_set(50)
         if self._login is not None:
             client.username_pw_set(*self._login)
         if self._tls:
             client.tls_set(self._certificates, tls_version=ssl.PROTOCOL_TLS_CLIENT)
         client.will_set(f"{self._prefix}/status", "offline", qos=1, retain=True)
-        client.on_connect = self._connected
-        client.on_disconnect = self._gone
-        client.on_publish = self._answered
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
         return client
 
-    def _reach(self) -> None:
-        if self._running and not self._there.is_set():
+    def _ensure_connected(self) -> None:
+        if self._running and not self._online.is_set():
             self._restart()
         if not self._running:
-            self._client = self._new()
+            self._client = self._new_client()
             try:
                 self._client.connect(self._host, self._port, keepalive=30)
             except (OSError, ValueError) as error:
                 raise SendError(f"cannot be reached: {error}") from None
             self._client.loop_start()
             self._running = True
-        if not self._there.wait(_CONNECT_S):
+        if not self._online.wait(_CONNECT_S):
             refused, self._refused = self._refused, ""
             if _OLD_PROTOCOL in refused:
                 self._mqtt5 = False
@@ -254,35 +255,35 @@ class MqttSender(Sender):
             raise SendError(refused or "cannot be reached")
 
     def _restart(self) -> None:
-        """Let go of the connection; the next attempt begins anew."""
-        self._note_break()
+        """Drop the connection; the next attempt makes a new one."""
+        self._note_disconnect()
         self._client.disconnect()
         self._client.loop_stop()
         self._running = False
-        self._there.clear()
+        self._online.clear()
 
-    def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, more: Any) -> None:
+    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, more: Any) -> None:
         if client is not self._client:
             return
         if reason.is_failure:
             self._refused = f"the broker refuses: {reason}"
             return
         self._refused = ""
-        if self._connected_before:
-            first = self._broke_at - _AGAIN_S
+        if self._was_connected:
+            first = self._disconnected_at - _RESEND_S
             recent = [message for at, message in self._recent if at > first]
-            self._again = sorted({*self._again, *recent})[-_MOST_AGAIN:]
-            if self._listened and not self._unsure_until:
-                self._unsure_until = time.monotonic() + _LISTENERS_S
-        self._connected_before = True
+            self._to_resend = sorted({*self._to_resend, *recent})[-_MAX_RESEND:]
+            if self._had_subscribers and not self._check_until:
+                self._check_until = time.monotonic() + _SUBSCRIBERS_S
+        self._was_connected = True
         for topic, state in list(self._states.items()):
             client.publish(topic, state, qos=1, retain=True)
         for source, rules in list(self._rules.items()):
-            self._announce(client, self._told_of(source, rules))
+            self._announce(client, self._config_of(source, rules))
         client.publish(f"{self._prefix}/status", "online", qos=1, retain=True)
-        self._there.set()
+        self._online.set()
 
-    def _told_of(self, source: str, rules: Sequence[Rule]) -> dict[str, dict[str, Any]]:
+    def _config_of(self, source: str, rules: Sequence[Rule]) -> dict[str, dict[str, Any]]:
         return discovery(source, rules, self._discovery, self._prefix, self._pictures)
 
     @staticmethod
@@ -290,20 +291,20 @@ class MqttSender(Sender):
         for topic, content in contents.items():
             client.publish(topic, json.dumps(content), qos=1, retain=True)
 
-    def _answered(self, client: Any, _: Any, mid: int, reason: Any, *more: Any) -> None:
+    def _on_publish(self, client: Any, _: Any, mid: int, reason: Any, *more: Any) -> None:
         if client is self._client:
-            while len(self._answers) > _ANSWERS:
-                self._answers.pop(next(iter(self._answers)))
-            self._answers[mid] = int(reason.value)
+            while len(self._reason_codes) > _MAX_REASON_CODES:
+                self._reason_codes.pop(next(iter(self._reason_codes)))
+            self._reason_codes[mid] = int(reason.value)
 
-    def _gone(self, client: Any, *_: Any) -> None:
+    def _on_disconnect(self, client: Any, *_: Any) -> None:
         if client is self._client:
-            self._note_break()
-            self._there.clear()
+            self._note_disconnect()
+            self._online.clear()
 
-    def _note_break(self) -> None:
-        if self._there.is_set():
-            self._broke_at = time.monotonic()
+    def _note_disconnect(self) -> None:
+        if self._online.is_set():
+            self._disconnected_at = time.monotonic()
 
 
 def discovery(
@@ -313,10 +314,10 @@ def discovery(
     prefix: str,
     pictures: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """What Home Assistant is told of a source: by topic, the settings of each rule.
+    """Discovery messages of a source for Home Assistant: by topic, the configuration of a rule.
 
-    The source is a device. A rule that lasts is a binary sensor, and one that tells of something
-    each time an event. Where events have pictures, each rule is a camera, too.
+    The source is a device. A rule with a duration is a binary sensor, any other is an event. If
+    events have pictures, each rule is also a camera.
     """
     if not discovery_prefix:
         return {}
@@ -334,9 +335,9 @@ def discovery(
             "origin": {"name": "livevision", "sw_version": __version__},
         }
         if pictures:
-            shows = {"unique_id": f"{node}_{name}_picture"}
-            shows["topic"] = f"{prefix}/picture/{camera}/{name}"
-            found[f"{discovery_prefix}/camera/{node}/{name}/config"] = {**common, **shows}
+            image = {"unique_id": f"{node}_{name}_picture"}
+            image["topic"] = f"{prefix}/picture/{camera}/{name}"
+            found[f"{discovery_prefix}/camera/{node}/{name}/config"] = {**common, **image}
         content = dict(common)
         if rule.when.measure == "dwell" or (rule.when.line and not rule.when.within):
             content |= {
@@ -356,7 +357,7 @@ def discovery(
 
 
 def _picture(event: Mapping[str, Any]) -> bytes | None:
-    """The picture of what begins, if it is still there."""
+    """The picture of an event that begins; None if it has none or the file is gone."""
     if event["phase"] != "began" or not event.get("picture"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Events to mail, chat and telephones, by the package Apprise."""
+"""Events to mail, chats and phones, by the package Apprise."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from livevision.events.store import Stored
 
 
 class NoticeSender(Sender):
-    """Sends each event that begins as a line of text, with its picture where there is one.
+    """Sends each event that begins as a line of text, with its picture if there is one.
 
     Args:
-        url: An address as Apprise writes them, such as ``mailto://…`` or ``tgram://…``.
+        url: An address of Apprise, such as ``mailto://…`` or ``tgram://…``.
 
     Raises:
         UsageError: Apprise does not know such addresses.
@@ -27,17 +27,17 @@ class NoticeSender(Sender):
             import apprise
         except ModuleNotFoundError:
             raise ModelError(missing_package("apprise", "notices", "events")) from None
-        # What follows the service's name is often its secret.
+        # The part after the service's name is often a secret.
         self.name = f"{url.partition('://')[0]}://***"
         self._services: Any = apprise.Apprise()
         if not self._services.add(url):
             raise UsageError(f"{self.name!r} is not an address that Apprise knows")
 
     def send(self, events: Sequence[Stored]) -> None:
-        """Send one after another; what only ended is passed over.
+        """Send events one by one; ends of events are skipped.
 
         Raises:
-            SendError: The service did not take one.
+            SendError: The service did not accept one.
         """
         for done, event in enumerate(events):
             body = event.body
@@ -46,15 +46,15 @@ class NoticeSender(Sender):
             title = f"{body['rule']} ({body['source']})"
             picture = body.get("picture")
             attached = picture if picture and Path(picture).is_file() else None
-            if not self._services.notify(title=title, body=sentence(body), attach=attached):
-                raise SendError("the service did not take the notice", done)
+            if not self._services.notify(title=title, body=notice_text(body), attach=attached):
+                raise SendError("the service did not accept the notice", done)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to close."""
 
 
-def sentence(body: dict[str, Any]) -> str:
-    """What happened, in a line."""
+def notice_text(body: dict[str, Any]) -> str:
+    """An event as a line of text."""
     value = f"{body['value']:.0%}" if body["kind"] == "share" else f"{body['value']:g}"
     what = {"crosses": "crossed", "dwell": "seconds"}.get(body["kind"], body["kind"])
     tracks = ", ".join(

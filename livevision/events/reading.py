@@ -1,4 +1,4 @@
-"""Events of a store, looked up by source, rule, class and day, also while a run writes them."""
+"""Queries of a store of events, by source, rule, class and day; a run may be writing to it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are wanted; nothing given wants all.
+    """Conditions on events; without any, all events match.
 
     Attributes:
         source, rule: Names.
-        class_: Of one of the tracks that the event is about.
+        class_: Class of one of the event's tracks.
         phase: "began" or "ended".
         day: A day of ``zone``.
         zone: Time zone of the day; None for the machine's.
-        since, until: Moments, the second not included; None for no bound.
+        since, until: Times, ``until`` excluded; None for no limit.
     """
 
     source: str | None = None
@@ -42,7 +42,7 @@ class EventFilter:
     until: datetime | None = None
 
     def where(self) -> tuple[str, list[str]]:
-        """A condition of SQL and its values."""
+        """The conditions as SQL, and their values."""
         conditions, values = ["1"], list[str]()
         for column, value in (("source", self.source), ("rule", self.rule)):
             if value is not None:
@@ -70,13 +70,13 @@ class EventFilter:
 
 
 class EventReader:
-    """Looks up what is in a store. Safe from any thread.
+    """Reads a store. Thread-safe.
 
     Args:
         path: The store's file.
 
     Raises:
-        UsageError: There is none, or it is something else.
+        UsageError: The file is missing, or is not a store.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,19 +91,19 @@ class EventReader:
             )
             self._connection.execute("SELECT seq, id, body FROM events LIMIT 1").fetchall()
         except sqlite3.Error as error:
-            raise UsageError(f"{path} is no store of events: {error}") from None
+            raise UsageError(f"{path} is not a store of events: {error}") from None
 
     def find(
-        self, wanted: EventFilter | None = None, *, before: int | None = None, most: int = 100
+        self, chosen: EventFilter | None = None, *, before: int | None = None, most: int = 100
     ) -> list[Stored]:
-        """The newest events that are wanted, newest first.
+        """The newest events, newest first.
 
         Args:
-            wanted: Which; None for all.
-            before: Only those before this place, as of the last one of an earlier answer.
-            most: How many.
+            chosen: Conditions; None for all.
+            before: Only events before this ``seq``, such as the last one of an earlier result.
+            most: Maximum number of events.
         """
-        condition, values = (wanted or EventFilter()).where()
+        condition, values = (chosen or EventFilter()).where()
         if before is not None:
             condition += f" AND seq < {int(before)}"
         query = f"SELECT seq, id, body FROM events WHERE {condition} ORDER BY seq DESC LIMIT ?"
@@ -112,15 +112,15 @@ class EventReader:
         return [Stored(*row) for row in rows]
 
     def one(self, name: str) -> Stored | None:
-        """The event of an id; None where there is none."""
+        """The event with an id; None if there is none."""
         query = "SELECT seq, id, body FROM events WHERE id = ?"
         with self._lock:
             row = self._connection.execute(query, (name,)).fetchone()
         return None if row is None else Stored(*row)
 
-    def each(self, wanted: EventFilter | None = None) -> Iterator[Stored]:
-        """All events that are wanted, in their order."""
-        condition, values = (wanted or EventFilter()).where()
+    def each(self, chosen: EventFilter | None = None) -> Iterator[Stored]:
+        """All events in order."""
+        condition, values = (chosen or EventFilter()).where()
         query = (
             f"SELECT seq, id, body FROM events WHERE {condition} AND seq > ? ORDER BY seq LIMIT ?"
         )
@@ -133,11 +133,11 @@ class EventReader:
                 return
             seq = rows[-1][0]
 
-    def passages(self, wanted: EventFilter | None = None) -> Iterator[Passage]:
-        """Crossings and visits, in their order, whatever the rule; none in older stores."""
-        wanted = wanted or EventFilter()
-        class_ = wanted.class_
-        condition, values = replace(wanted, rule=None, phase=None, class_=None).where()
+    def passages(self, chosen: EventFilter | None = None) -> Iterator[Passage]:
+        """All crossings and visits in order, independent of rules; older stores have none."""
+        chosen = chosen or EventFilter()
+        class_ = chosen.class_
+        condition, values = replace(chosen, rule=None, phase=None, class_=None).where()
         if class_ is not None:
             condition, values = f"{condition} AND class = ?", [*values, class_]
         query = (
@@ -157,7 +157,7 @@ class EventReader:
             seq = rows[-1][0]
 
     def names(self) -> dict[str, list[str]]:
-        """The sources, rules and classes that there are events of, to choose from."""
+        """The sources, rules and classes that have events."""
         queries = {
             "sources": "SELECT DISTINCT source FROM events ORDER BY 1",
             "rules": "SELECT DISTINCT rule FROM events ORDER BY 1",
@@ -170,6 +170,6 @@ class EventReader:
             }
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()

@@ -1,4 +1,4 @@
-"""Delivers the events of a store to one receiver: in order, and each at least once."""
+"""Delivery of events from a store to a receiver: in order, and each at least once."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _BATCH = 50
 
 
 class SendError(Exception):
-    """Something could not be delivered now.
+    """A delivery that failed.
 
     Args:
-        reason: Why, for messages.
-        done: How many of the batch were delivered before.
-        refused: Whether the receiver will never take the one that failed; it is passed over.
-        after: Seconds that the receiver asked to wait; None where it did not.
-        came_near: The receiver was there a moment ago, so that it is tried again soon.
+        reason: Cause, for messages.
+        done: Events of the batch that were delivered before.
+        refused: Whether the receiver will never accept the next event; it is skipped.
+        after: Seconds that the receiver asked to wait; None if it did not.
+        reached: Whether the receiver was reached, so that the next retry is soon.
     """
 
     def __init__(
@@ -40,34 +40,34 @@ class SendError(Exception):
         *,
         refused: bool = False,
         after: float | None = None,
-        came_near: bool = False,
+        reached: bool = False,
     ) -> None:
         super().__init__(reason)
-        self.done, self.refused, self.after, self.came_near = done, refused, after, came_near
+        self.done, self.refused, self.after, self.reached = done, refused, after, reached
 
 
 class Sender(ABC):
-    """Brings events to a receiver. Used by one thread, but for ``watching``.
+    """Sends events to a receiver. Used by one thread, except ``rules_changed``.
 
     Attributes:
-        name: What it is called in the store and in messages: the receiver, without secrets.
+        name: The receiver without secrets; its name in the store and in messages.
     """
 
     name: str
 
     @abstractmethod
     def send(self, events: Sequence[Stored]) -> None:
-        """Deliver events in their order; returns once the receiver has them all.
+        """Deliver events in order; returns once the receiver has all of them.
 
         Raises:
-            SendError: It has not; ``done`` tells how many it has.
+            SendError: Not all were delivered; ``done`` is the number of those that were.
         """
 
-    def watching(self, source: str, rules: Sequence[Rule]) -> None:  # noqa: B027
-        """Learn which rules a source has from now on; called from any thread."""
+    def rules_changed(self, source: str, rules: Sequence[Rule]) -> None:  # noqa: B027
+        """Set the rules that a source has from now on; thread-safe."""
 
-    def attend(self) -> None:  # noqa: B027
-        """Called now and then where there is nothing to deliver.
+    def keep_alive(self) -> None:  # noqa: B027
+        """Called periodically while there is nothing to deliver.
 
         Raises:
             SendError: The receiver cannot be reached.
@@ -78,21 +78,20 @@ class Sender(ABC):
 
 
 class Delivery:
-    """A thread that delivers what is in a store through one sender.
+    """A thread that delivers the events of a store through one sender.
 
-    It begins behind what was delivered before, also in an earlier process. What fails is tried
-    again after a time that doubles with each failure, up to a minute, and of which a random part is
-    waited, so that many do not come at once.
+    It continues after the last delivered event, also of an earlier process. Failures are retried
+    with exponential back-off up to a minute, and jitter, so that clients do not retry at once.
 
     Args:
-        store: Where the events are.
-        sender: Brings them to the receiver.
-        first: Seconds to wait after the first failure, at most.
+        store: The store.
+        sender: Sends the events.
+        first: Maximum pause after the first failure, in seconds.
 
     Attributes:
-        sent: Events that were delivered.
-        failures: Attempts that failed.
-        refused: Events that the receiver will not take.
+        sent: Delivered events.
+        failures: Failed attempts.
+        refused: Events that the receiver refused and that were skipped.
     """
 
     def __init__(self, store: EventStore, sender: Sender, first: float = _FIRST_S) -> None:
@@ -103,13 +102,13 @@ class Delivery:
         self._thread = threading.Thread(target=self._run, name=f"to {sender.name}", daemon=True)
         self._thread.start()
 
-    def watching(self, source: str, rules: Sequence[Rule]) -> None:
-        """Tell the receiver, where it wants to know, which rules a source has from now on."""
-        self._sender.watching(source, rules)
+    def rules_changed(self, source: str, rules: Sequence[Rule]) -> None:
+        """Pass on the rules that a source has from now on."""
+        self._sender.rules_changed(source, rules)
         self._store.wake()
 
     def close(self, seconds: float = 2.0) -> None:
-        """Deliver what is there, but wait for that no longer than this; the rest stays stored."""
+        """Deliver the stored events within a time limit, and stop; the rest stays in the store."""
         self._drained.clear()
         self._store.wake()
         self._drained.wait(seconds)
@@ -127,9 +126,9 @@ class Delivery:
                 events = self._store.after(seq, _BATCH)
                 if not events:
                     self._drained.set()
-                    self._sender.attend()
+                    self._sender.keep_alive()
                     failed = 0
-                    self._store.waited(_IDLE_S)
+                    self._store.wait(_IDLE_S)
                     continue
                 seq = self._deliver(events)
                 failed = 0
@@ -138,7 +137,7 @@ class Delivery:
                     seq = None
                 elif error.done:
                     seq, failed = self._after(events, error.done), 0
-                elif error.came_near:
+                elif error.reached:
                     failed = 0
                 if self._stop.is_set():
                     return
@@ -146,10 +145,10 @@ class Delivery:
                 failed += 1
 
     def _deliver(self, events: Sequence[Stored]) -> int:
-        """Send, and keep how far that came; the place behind what is done with.
+        """Send events and save the sender's position; returns it.
 
         Raises:
-            SendError: Not all was delivered; what was, is kept.
+            SendError: Not all were delivered; the position of those that were is saved.
         """
         try:
             self._sender.send(events)
@@ -157,7 +156,7 @@ class Delivery:
             if error.refused:
                 self.refused += 1
                 at = events[error.done]
-                log.error("%s does not take event %s: %s", self._sender.name, at.id, error)
+                log.error("%s refuses event %s: %s", self._sender.name, at.id, error)
                 self.sent += error.done
                 self._store.delivered(self._sender.name, at.seq)
                 return at.seq
@@ -177,9 +176,9 @@ class Delivery:
         self.failures += 1
         longest = min(_LONGEST_S, self._first * 2 ** min(failed, 16))
         seconds = random.uniform(longest / 2, longest)
-        asked = getattr(error, "after", None)
-        if asked is not None:
-            seconds = max(seconds, min(asked, _LONGEST_S))
+        requested = getattr(error, "after", None)
+        if requested is not None:
+            seconds = max(seconds, min(requested, _LONGEST_S))
         level = logging.WARNING if failed == 0 else logging.DEBUG
-        log.log(level, "%s: %s; trying again in %.1f s", self._sender.name, error, seconds)
+        log.log(level, "%s: %s; retrying in %.1f s", self._sender.name, error, seconds)
         self._stop.wait(seconds)

@@ -1,7 +1,7 @@
-"""Events on disk until they are delivered: an SQLite file that processes and threads share.
+"""The store of events: an SQLite file from which senders deliver; processes and threads share it.
 
-An event is in the file once ``add`` returns, and survives the end of the process, however it ends.
-Each sender has a position of its own, which it moves on when something is delivered.
+An event is in the file once ``add`` returns, and survives a crash of the process. Each sender has
+a position: the last event that it has delivered.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ CREATE TABLE IF NOT EXISTS passages (
 CREATE TABLE IF NOT EXISTS positions (sender TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 """
 _BUSY_S = 5.0
-_WAITING = 10_000  # events that wait in memory while the disk is full
+_MAX_PENDING = 10_000  # events kept in memory while the disk is full
 _TOGETHER_S = 1.0
 _AT_ONCE = 200
 _RETRY_S = 5.0
-_TRIM_EVERY = 500  # events between looks at whether there are too many
+_TRIM_EVERY = 500  # events between deletions of old ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Stored:
     """An event in the store.
 
     Attributes:
-        seq: Its place, from 1; later ones are higher.
+        seq: Its position, from 1, ascending.
         id: The event's id.
         text: The event as JSON.
     """
@@ -58,67 +58,66 @@ class Stored:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The event as a mapping."""
+        """The event as a dictionary."""
         body: dict[str, Any] = json.loads(self.text)
         return body
 
 
 class EventStore:
-    """Keeps events in their order, the newest ``keep`` of them. May be used by several threads.
+    """Stores events in order, the newest ``keep`` of them. Thread-safe.
 
     Args:
-        path: The file; made where it is missing.
-        keep: Most events in it; the oldest go first, delivered or not, and those that no sender had
-            are told of.
+        path: The file; created if missing.
+        keep: Maximum number of events; the oldest are deleted, whether delivered or not.
 
     Attributes:
-        lost: Events that never came to the disk, since it was full for too long.
-        dropped: Events that went before every sender had them.
+        lost: Events that were never written, since the disk was full for too long.
+        dropped: Events deleted before every sender had delivered them.
 
     Raises:
-        OutputError: The file cannot be made, or is something else.
+        OutputError: The file cannot be created, or is not a store.
     """
 
     def __init__(self, path: Path, keep: int = 1_000_000) -> None:
         self.path, self._keep = path, keep
         self.lost = self.dropped = 0
         self._lock = threading.Lock()
-        self._waiting: deque[Event] = deque()
-        self._passages: deque[Passage] = deque(maxlen=_WAITING)
+        self._pending: deque[Event] = deque()
+        self._passages: deque[Passage] = deque(maxlen=_MAX_PENDING)
         self._written = self._retry_at = 0.0
         self._added = threading.Condition()
         self._until_trim = _TRIM_EVERY
-        self._told = False
+        self._reported = False
         try:
             self._connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
-            # In WAL the file survives the end of the process; a power cut may cost the last ones.
+            # With WAL, events survive a crash of the process; a power cut may lose the last ones.
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute("PRAGMA journal_size_limit=8388608")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise OutputError(f"cannot keep events in {path}: {error}") from None
+            raise OutputError(f"cannot store events in {path}: {error}") from None
 
     def add(self, event: Event) -> None:
-        """Keep an event; one that cannot be written now waits in memory for the next one."""
+        """Store an event; if it cannot be written now, it stays in memory until the next write."""
         with self._lock:
-            self._waiting.append(event)
-            if len(self._waiting) > _WAITING:
-                self._waiting.popleft()
+            self._pending.append(event)
+            if len(self._pending) > _MAX_PENDING:
+                self._pending.popleft()
                 self.lost += 1
             self._write()
         with self._added:
             self._added.notify_all()
 
-    def note(self, passage: Passage) -> None:
-        """Keep a crossing or a visit; several within a second are written together."""
+    def add_passage(self, passage: Passage) -> None:
+        """Store a crossing or a visit; those within a second are written together."""
         with self._lock:
             self._passages.append(passage)
             if time.monotonic() - self._written >= _TOGETHER_S:
                 self._write()
 
     def after(self, seq: int, most: int = 100) -> list[Stored]:
-        """The next events behind a place, in their order."""
+        """The next events after a position, in order."""
         with self._reading() as connection:
             rows = connection.execute(
                 "SELECT seq, id, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, most)
@@ -126,7 +125,7 @@ class EventStore:
         return [Stored(*row) for row in rows]
 
     def position(self, sender: str) -> int:
-        """The place of the last event that a sender has delivered; 0 for none."""
+        """The position of the last event that a sender has delivered; 0 for none."""
         with self._reading() as connection:
             row = connection.execute(
                 "SELECT seq FROM positions WHERE sender = ?", (sender,)
@@ -134,7 +133,7 @@ class EventStore:
         return 0 if row is None else int(row[0])
 
     def delivered(self, sender: str, seq: int) -> None:
-        """A sender has delivered everything up to a place.
+        """Save that a sender has delivered all events up to a position.
 
         Raises:
             sqlite3.Error: It cannot be written now; the events will be sent again.
@@ -145,8 +144,8 @@ class EventStore:
                 (sender, seq, seq),
             )
 
-    def waited(self, seconds: float) -> None:
-        """Wait for an event to be added, but no longer than this."""
+    def wait(self, seconds: float) -> None:
+        """Wait until an event is added, at most for a time."""
         with self._added:
             self._added.wait(seconds)
 
@@ -156,15 +155,15 @@ class EventStore:
             self._added.notify_all()
 
     def count(self) -> int:
-        """How many events are in the store."""
+        """Number of events in the store."""
         with self._reading() as connection:
             return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
 
     def close(self) -> None:
-        """Write what waits, and let go of the file."""
+        """Write what is pending and close the file."""
         with self._lock:
             self._write(last=True)
-            self.lost += len(self._waiting)
+            self.lost += len(self._pending)
             self._connection.close()
         if self.lost:
             log.warning("%d events could not be written to %s", self.lost, self.path)
@@ -175,34 +174,34 @@ class EventStore:
             yield self._connection
 
     def _write(self, *, last: bool = False) -> None:
-        """Bring what waits to the disk, as far as it takes it.
+        """Write what is pending, as far as possible.
 
-        What fails is tried again after ten times as long as it took, so that a full disk does not
-        hold up those who add.
+        A failure is retried after ten times its duration, so that a full disk does not block
+        ``add``.
         """
-        while self._waiting or self._passages:
+        while self._pending or self._passages:
             begun = time.monotonic()
             if begun < self._retry_at and not last:
                 return
-            events = [self._waiting[n] for n in range(min(_AT_ONCE, len(self._waiting)))]
+            events = [self._pending[n] for n in range(min(_AT_ONCE, len(self._pending)))]
             passages = [self._passages[n] for n in range(min(_AT_ONCE, len(self._passages)))]
             try:
                 with self._connection:
                     self._insert(events, passages)
             except sqlite3.Error as error:
-                if not self._told:
+                if not self._reported:
                     log.error(
-                        "cannot write events to %s, and keep them meanwhile: %s", self.path, error
+                        "cannot write events to %s; they are kept in memory: %s", self.path, error
                     )
-                self._told = True
+                self._reported = True
                 now = time.monotonic()
                 self._retry_at = now + min(_RETRY_S, 10 * (now - begun))
                 return
             for _ in events:
-                self._waiting.popleft()
+                self._pending.popleft()
             for _ in passages:
                 self._passages.popleft()
-            self._told = False
+            self._reported = False
         self._written = time.monotonic()
 
     def _insert(self, events: Sequence[Event], passages: Sequence[Passage]) -> None:
@@ -225,7 +224,7 @@ class EventStore:
             self._trim()
 
     def _trim(self) -> None:
-        """Let the oldest go where there are too many."""
+        """Delete the oldest events if there are too many."""
         self._connection.execute(
             f"DELETE FROM passages WHERE seq <= (SELECT max(seq) FROM passages) - {int(self._keep)}"
         )

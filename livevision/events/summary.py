@@ -1,4 +1,4 @@
-"""What a store of events adds up to: counts by hour and class, and lengths of visits."""
+"""Summary of a store of events: counts by hour and class, and durations of visits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from datetime import UTC, datetime, tzinfo
 from livevision.events.reading import EventFilter, EventReader
 
 EDGES = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
-"""Seconds at which the bars of a histogram begin."""
+"""Lower bounds of the histogram's bars, in seconds."""
 
-_KEPT = 100_000  # lengths of visits of which the median is taken
+_KEPT = 100_000  # durations of visits kept for the median
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,68 +25,70 @@ class Place:
 
 
 @dataclass(slots=True)
-class Stay:
-    """How long visits of a zone took.
+class Durations:
+    """Durations of the visits of a zone.
 
     Attributes:
-        bars: How many of each length, by ``EDGES``.
+        bars: Histogram with the bounds ``EDGES``.
         total, longest: Seconds.
-        lengths: Of the first hundred thousand.
+        durations: Those of the first hundred thousand visits, in seconds.
     """
 
     bars: list[int] = field(default_factory=lambda: [0] * len(EDGES))
     total: float = 0.0
     longest: float = 0.0
-    lengths: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
 
     def add(self, seconds: float) -> None:
-        """A visit is over."""
+        """Add a visit."""
         number = max(n for n, edge in enumerate(EDGES) if seconds >= edge or n == 0)
         self.bars[number] += 1
         self.total += seconds
         self.longest = max(self.longest, seconds)
-        if len(self.lengths) < _KEPT:
-            self.lengths.append(seconds)
+        if len(self.durations) < _KEPT:
+            self.durations.append(seconds)
 
     @property
     def visits(self) -> int:
-        """How many there were."""
+        """Number of visits."""
         return sum(self.bars)
 
     @property
     def mean(self) -> float:
-        """Seconds."""
+        """Mean duration in seconds."""
         return self.total / max(1, self.visits)
 
     @property
     def median(self) -> float:
-        """Seconds."""
-        return statistics.median(self.lengths) if self.lengths else 0.0
+        """Median duration in seconds."""
+        return statistics.median(self.durations) if self.durations else 0.0
 
 
 @dataclass(slots=True)
 class Summary:
-    """What there was.
+    """Counts and durations of a store's events.
 
     Attributes:
-        hours: Every hour or day from the first to the last in which there was something.
-        counts: By hour, place, kind ("in", "out" or "visit") and class.
-        events: By hour, source and rule, those that began.
-        stays: By place and class.
+        hours: Every hour or day from the first to the last with an entry.
+        counts: Crossings and visits by hour, place, kind ("in", "out" or "visit") and class.
+        events: Events that began, by hour, source and rule.
+        durations: Durations of visits by place and class.
     """
 
     hours: list[str] = field(default_factory=list)
     counts: Counter[tuple[str, Place, str, str]] = field(default_factory=Counter)
     events: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    stays: defaultdict[tuple[Place, str], Stay] = field(default_factory=lambda: defaultdict(Stay))
+    durations: defaultdict[tuple[Place, str], Durations] = field(
+        default_factory=lambda: defaultdict(Durations)
+    )
 
     @property
     def places(self) -> list[Place]:
-        """Those that were passed, by name."""
+        """Places with crossings or visits, by name."""
         return sorted({place for _, place, _, _ in self.counts})
 
     def classes(self, place: Place) -> list[str]:
-        """Those that passed a place, the most frequent first."""
+        """Classes counted at a place, the most frequent first."""
         found: Counter[str] = Counter()
         for (_, where, _, name), number in self.counts.items():
             if where == place:
@@ -94,21 +96,21 @@ class Summary:
         return [name for name, _ in found.most_common()]
 
     def kinds(self, place: Place) -> list[str]:
-        """What is counted there: ("in", "out") or ("visit")."""
+        """What is counted at a place: ("in", "out") or ("visit")."""
         return sorted({kind for _, where, kind, _ in self.counts if where == place})
 
 
 def summarise(
     reader: EventReader,
-    wanted: EventFilter | None = None,
+    chosen: EventFilter | None = None,
     zone: tzinfo | None = None,
     by: str = "hour",
 ) -> Summary:
-    """Add up what is in a store.
+    """Summarise a store.
 
     Args:
-        reader: Of it.
-        wanted: Which events, crossings and visits count.
+        reader: The store.
+        chosen: Which events, crossings and visits count; None for all.
         zone: Time zone of the hours; None for the machine's.
         by: "hour" or "day".
     """
@@ -116,19 +118,19 @@ def summarise(
     starts: dict[str, str] = {}
 
     def start(time: str) -> str:
-        """The hour that a moment is in; looked up once for ten minutes."""
+        """The hour of a time; computed once for every ten minutes."""
         known = time[:15]
         if known not in starts:
             local = datetime.fromisoformat(f"{time[:16]}:00+00:00").astimezone(zone)
             starts[known] = _begin(local, by)
         return starts[known]
 
-    for passage in reader.passages(wanted):
+    for passage in reader.passages(chosen):
         place = Place(passage.source, passage.place)
         found.counts[start(passage.time), place, passage.kind, passage.class_] += 1
         if passage.seconds is not None:
-            found.stays[place, passage.class_].add(passage.seconds)
-    for event in reader.each(wanted):
+            found.durations[place, passage.class_].add(passage.seconds)
+    for event in reader.each(chosen):
         body = event.body
         if body["phase"] == "began":
             found.events[start(body["time"]), body["source"], body["rule"]] += 1
@@ -149,7 +151,7 @@ def _moment(hour: str) -> datetime:
 
 
 def _between(seen: Sequence[str], zone: tzinfo | None, by: str) -> list[str]:
-    """All hours or days from the first to the last, empty ones as well."""
+    """All hours or days from the first to the last, including empty ones."""
     if not seen:
         return []
     at, last = _moment(seen[0]).timestamp(), _moment(seen[-1]).timestamp()
@@ -161,8 +163,8 @@ def _between(seen: Sequence[str], zone: tzinfo | None, by: str) -> list[str]:
     return sorted({*hours, *seen}, key=_moment)
 
 
-def words(number: int) -> str:
-    """What a bar of a histogram stands for: ``15–30 s``."""
+def bar_label(number: int) -> str:
+    """The label of a histogram's bar, such as ``15 s – 30 s``."""
     first = _length(EDGES[number])
     if number + 1 == len(EDGES):
         return f"over {first}"

@@ -1,11 +1,11 @@
-"""A summary as one page of HTML that needs neither a network nor a script: its plots are SVG."""
+"""A summary as one HTML page without scripts or external files; its plots are SVG."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
 
-from livevision.events.summary import EDGES, Place, Summary, words
+from livevision.events.summary import EDGES, Place, Summary, bar_label
 
 _COLOURS = ("#3b82c4", "#e08a2e", "#4d9e5f", "#c4504f", "#8a6fc0", "#8c6d52", "#d279b5", "#7f8790")
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 880, 200, 44, 34
@@ -24,16 +24,16 @@ details { margin: .5em 0; }
 
 
 def page(summary: Summary, title: str, what: str) -> str:
-    """The page.
+    """The summary as HTML.
 
     Args:
-        summary: What there was.
-        title: Of the page.
-        what: A line that says of which time and what.
+        summary: The summary.
+        title: Title of the page.
+        what: A line with the period and the filters.
     """
     parts = [f"<h1>{escape(title)}</h1><p>{escape(what)}</p>"]
     if not summary.hours:
-        parts.append("<p>Nothing happened.</p>")
+        parts.append("<p>No events.</p>")
     for place in summary.places:
         parts += _of_place(summary, place)
     if summary.events:
@@ -67,20 +67,20 @@ def _of_place(summary: Summary, place: Place) -> list[str]:
             if count(hour, class_)
         ]
         parts.append(_table(("hour", "class", name), rows))
-    stayed = [class_ for class_ in classes if (place, class_) in summary.stays]
+    stayed = [class_ for class_ in classes if (place, class_) in summary.durations]
     if stayed:
-        labels = [words(n) for n in range(len(EDGES))]
+        labels = [bar_label(n) for n in range(len(EDGES))]
 
         def bar(label: str, class_: str) -> int:
-            return summary.stays[place, class_].bars[labels.index(label)]
+            return summary.durations[place, class_].bars[labels.index(label)]
 
-        parts.append(f"<h3>how long visits took</h3>{_key(stayed)}")
+        parts.append(f"<h3>Duration of visits</h3>{_key(stayed)}")
         parts.append(_bars(labels, labels, stayed, bar))
         rows = []
         for class_ in stayed:
-            stay = summary.stays[place, class_]
-            figures = (stay.mean, stay.median, stay.longest)
-            rows.append([class_, str(stay.visits), *(f"{s:.1f}" for s in figures)])
+            times = summary.durations[place, class_]
+            figures = (times.mean, times.median, times.longest)
+            rows.append([class_, str(times.visits), *(f"{s:.1f}" for s in figures)])
         head = ("class", "visits", "mean s", "median s", "longest s")
         parts.append(_table(head, rows, shown=True))
     return parts
@@ -98,7 +98,7 @@ def _events(summary: Summary) -> str:
 
     rows = [[hour, rule, str(number)] for (hour, rule), number in sorted(by_name.items())]
     bars = _bars([_short(hour) for hour in summary.hours], summary.hours, rules, count)
-    return f"<h2>events</h2>{_key(rules)}{bars}{_table(('hour', 'rule', 'events'), rows)}"
+    return f"<h2>Events</h2>{_key(rules)}{bars}{_table(('hour', 'rule', 'events'), rows)}"
 
 
 def _bars(
@@ -107,7 +107,7 @@ def _bars(
     series: Sequence[str],
     value: Callable[[str, str], int],
 ) -> str:
-    """Columns of stacked bars, as SVG."""
+    """A chart of stacked bars as SVG."""
     totals = [sum(value(column, name) for name in series) for column in columns]
     most = max((*totals, 1))
     step = (_WIDTH - _LEFT) / max(1, len(columns))
@@ -123,11 +123,11 @@ def _bars(
             height = _HEIGHT * value(column, name) / most
             y -= height
             if height:
-                said = escape(f"{column}: {name} {value(column, name)}")
+                title = escape(f"{column}: {name} {value(column, name)}")
                 drawn.append(
                     f'<rect x="{x + 0.1 * step:.2f}" y="{y:.2f}" width="{0.8 * step:.2f}" '
                     f'height="{height:.2f}" fill="{_COLOURS[place % len(_COLOURS)]}">'
-                    f"<title>{said}</title></rect>"
+                    f"<title>{title}</title></rect>"
                 )
         if number % every == 0:
             drawn.append(
@@ -157,9 +157,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, shown: bool = 
         for row in rows
     )
     table = f"<table><tr>{heads}</tr>{body}</table>"
-    return table if shown else f"<details><summary>as a table</summary>{table}</details>"
+    return table if shown else f"<details><summary>Table</summary>{table}</details>"
 
 
 def _short(hour: str) -> str:
-    """``11-29 08h`` of an hour, ``11-29`` of a day."""
+    """An hour as ``11-29 08h``, a day as ``11-29``."""
     return f"{hour[5:10]} {hour[11:13]}h" if len(hour) > 10 else hour[5:]

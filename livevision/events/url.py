@@ -1,4 +1,4 @@
-"""Addresses that events are delivered to."""
+"""Addresses of receivers of events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 
 def split(url: str, schemes: tuple[str, ...]) -> tuple[SplitResult, str, int | None] | None:
-    """The parts of an address, its host and its port; None if it is none of these schemes."""
+    """The parts, host and port of an address; None if its scheme is another or its port invalid."""
     parts = urlsplit(url)
     try:
         port = parts.port

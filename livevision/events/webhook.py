@@ -1,8 +1,8 @@
-"""Events to an HTTP server, signed: POST of JSON, one event a request.
+"""Events to an HTTP server: a signed POST of JSON for each event.
 
-The headers are those of standardwebhooks.com, which has libraries to check them: ``webhook-id``,
+The headers follow standardwebhooks.com, which has libraries to verify them: ``webhook-id``,
 ``webhook-timestamp`` and ``webhook-signature``, an HMAC-SHA256 of ``id.timestamp.body``. The id is
-that of the event, and stands as ``Idempotency-Key`` too, so that a receiver can tell repeats.
+the event's, and is also sent as ``Idempotency-Key``, so that a receiver recognises repeats.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from livevision.redact import redact_uri
 from livevision.version import __version__
 
 _TIMEOUT_S = 10.0
-_NOT_NOW = (408, 409, 425, 429)  # answers to a request that may succeed later
+_RETRYABLE = (408, 409, 425, 429)  # client errors after which a retry may succeed
 
 
 class WebhookSender(Sender):
-    """Posts events to an address.
+    """Posts events to a URL.
 
-    Redirects are not followed. Addresses within the own network are refused unless allowed,
-    whatever name leads to them: who may set an address need not be one who may reach those.
+    Redirects are not followed. IP addresses of private networks are refused unless allowed, under
+    any host name: whoever may set the URL may not be allowed to reach these networks.
 
     Args:
         url: http:// or https://.
-        secret: The key of the signature; None for no signature.
-        private: Allow addresses of this machine and of private networks.
+        secret: Key of the signature; None for no signature.
+        private: Whether addresses of this machine and of private networks are allowed.
 
     Raises:
-        UsageError: The URL is none of the two.
+        UsageError: The URL is invalid.
     """
 
     def __init__(self, url: str, secret: str | None = None, *, private: bool = False) -> None:
         self.name = redact_uri(url)
         found = split(url, ("http", "https"))
         if found is None:
-            raise UsageError(f"{self.name!r} is not an address such as https://example.com/events")
+            raise UsageError(f"{self.name!r}: an address has the form https://example.com/events")
         parts, self._host, port = found
         self._tls = parts.scheme == "https"
         self._port = port or (443 if self._tls else 80)
@@ -60,10 +60,10 @@ class WebhookSender(Sender):
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, events: Sequence[Stored]) -> None:
-        """Post one after another.
+        """Post events one by one.
 
         Raises:
-            SendError: The server cannot be reached, or answers that it does not have the event.
+            SendError: The server cannot be reached, or returns an error.
         """
         for done, event in enumerate(events):
             try:
@@ -74,11 +74,11 @@ class WebhookSender(Sender):
                 raise SendError(f"cannot be reached: {text}", done) from None
             if 200 <= status < 300:
                 continue
-            refused = 400 <= status < 500 and status not in _NOT_NOW
-            raise SendError(f"answers {status} {reason}", done, refused=refused, after=after)
+            refused = 400 <= status < 500 and status not in _RETRYABLE
+            raise SendError(f"returned {status} {reason}", done, refused=refused, after=after)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -89,7 +89,7 @@ class WebhookSender(Sender):
             "Content-Type": "application/json",
             "User-Agent": f"livevision/{__version__}",
             "Idempotency-Key": event.id,
-            **signed(event.id, body, self._secret, int(time.time())),
+            **signature_headers(event.id, body, self._secret, int(time.time())),
         }
         if self._authorization is not None:
             headers["Authorization"] = self._authorization
@@ -103,7 +103,7 @@ class WebhookSender(Sender):
         return answer.status, answer.reason, _seconds(answer.headers.get("Retry-After"))
 
     def _connected(self) -> http.client.HTTPConnection:
-        """A connection to an address that was looked at, so that no second look-up changes it."""
+        """A connection to a checked IP address: a second look-up could return another one."""
         found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         refused: list[str] = []
         failed: OSError | None = None
@@ -114,7 +114,7 @@ class WebhookSender(Sender):
                 continue
             try:
                 plain = socket.create_connection((host, self._port), _TIMEOUT_S)
-                # Headers and body go in two writes, of which the second would wait for an answer.
+                # Headers and body are two writes; Nagle's algorithm would delay the second.
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as error:
                 failed = error
@@ -129,21 +129,21 @@ class WebhookSender(Sender):
         if failed is not None:
             raise failed
         raise OSError(
-            f"{self._host} is {', '.join(refused)}, an address within the own network; allow those "
-            "where that is meant"
+            f"{self._host} is {', '.join(refused)}, an address of a private network; allow these "
+            "with --events-private"
         )
 
 
 def is_public(host: str) -> bool:
-    """Whether a numeric address is one of the open network, rather than of a private one."""
+    """Whether an IP address is public, not of a private network."""
     address = ipaddress.ip_address(host.partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
     address = mapped or address
     return address.is_global and not address.is_multicast
 
 
-def signed(name: str, body: bytes, secret: str | None, now: int) -> dict[str, str]:
-    """The headers that tell which message it is, and prove who sent it and that it is unchanged."""
+def signature_headers(name: str, body: bytes, secret: str | None, now: int) -> dict[str, str]:
+    """The headers that identify a message and sign it."""
     headers = {"webhook-id": name, "webhook-timestamp": str(now)}
     if secret is not None:
         content = f"{name}.{now}.".encode() + body
@@ -153,7 +153,7 @@ def signed(name: str, body: bytes, secret: str | None, now: int) -> dict[str, st
 
 
 def _key(secret: str) -> bytes:
-    """A secret's bytes: of ``whsec_`` what stands behind it in base 64, else the text itself."""
+    """A secret as bytes: base64 after ``whsec_``, otherwise the text itself."""
     if secret.startswith("whsec_"):
         return base64.b64decode(secret.removeprefix("whsec_"))
     return secret.encode()

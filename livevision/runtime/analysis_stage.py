@@ -53,7 +53,7 @@ class AnalysisStage:
             settings.track,
             None,
             self._happened,
-            note=self._note,
+            emit_passage=self._emit_passage,
             activation=max(settings.conf, _SURE),
         )
         self._telling = Telling(
@@ -89,7 +89,7 @@ class AnalysisStage:
         scene = None if inferred.settings is None else inferred.settings.scene
         if scene is not self._scenes.get(source):
             self._scenes[source] = scene
-            self._telling.watching(self._names[source], () if scene is None else scene.rules)
+            self._telling.rules_changed(self._names[source], () if scene is None else scene.rules)
         with self._lock:
             inferred = self._analysis(inferred)
             if self._clips is not None:
@@ -135,8 +135,8 @@ class AnalysisStage:
             self._clips.close()
         self._telling.close()
 
-    def _note(self, passage: Passage) -> None:
-        self._telling.note(passage)
+    def _emit_passage(self, passage: Passage) -> None:
+        self._telling.add_passage(passage)
 
     def _happened(self, event: Event) -> None:
         self._new.append(event)

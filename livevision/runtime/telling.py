@@ -77,15 +77,15 @@ class Telling:
             for file in self._files:
                 file.write(event)
 
-    def note(self, passage: Passage) -> None:
+    def add_passage(self, passage: Passage) -> None:
         """Store a crossing or a visit, for reports."""
         if self._store is not None:
-            self._store.note(passage)
+            self._store.add_passage(passage)
 
-    def watching(self, source: str, rules: Sequence[Rule]) -> None:
+    def rules_changed(self, source: str, rules: Sequence[Rule]) -> None:
         """Notify receivers that want to know which rules a source now has."""
         for delivery in self._deliveries:
-            delivery.watching(source, rules)
+            delivery.rules_changed(source, rules)
 
     def close(self) -> None:
         """Finish the files and deliver what can be delivered soon; the store keeps the rest.

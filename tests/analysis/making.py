@@ -1,4 +1,4 @@
-"""Made scenes: objects that walk on known ways, and what a detector would find of them."""
+"""Synthetic scenes: objects on known paths, and the boxes that a detector would find."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE = 25.0
 
 @dataclass(frozen=True)
 class Walker:
-    """An object that moves evenly, seen from one time to another, but for a while in between.
+    """An object of constant velocity, visible for a time, except a gap.
 
     Attributes:
         number: Its true number.
@@ -38,7 +38,7 @@ class Walker:
     name: str = "person"
 
     def box(self, time: float) -> list[float] | None:
-        """x1 y1 x2 y2 at a time; None where it is not to be seen."""
+        """x1 y1 x2 y2 at a time; None if it is not visible."""
         if not self.seen[0] <= time < self.seen[1] or self.hidden[0] <= time < self.hidden[1]:
             return None
         x = self.start[0] + self.speed[0] * time
@@ -52,7 +52,7 @@ def detections(
     numbers: Sequence[int] | None = None,
     confidence: float = 0.8,
 ) -> sv.Detections:
-    """Boxes as a run has them; of people, unless names tell otherwise."""
+    """Boxes as detections; the class is person unless names are given."""
     names = ["person"] * len(boxes) if names is None else names
     known = ["person", "car", "truck", "bicycle"]
     return sv.Detections(
@@ -67,7 +67,7 @@ def detections(
 def inferred(
     index: int, found: Any, *, source: int = 0, time: float | None = None, wall: float = 0.0
 ) -> Inferred:
-    """A frame in which that was found."""
+    """A frame with these detections."""
     at = index / RATE if time is None else time
     return Inferred(Frame(source, index, at, wall, PICTURE), {"detect": found})
 
@@ -75,7 +75,7 @@ def inferred(
 def watched(
     walkers: Sequence[Walker], seconds: float, *, drop: int = 0, numbered: bool = True
 ) -> Iterator[Inferred]:
-    """The frames of a scene, every so-many-th left out, with the true numbers or without."""
+    """The frames of a scene, without every n-th one, with or without the true numbers."""
     for index in range(round(seconds * RATE)):
         if drop and index % drop == drop - 1:
             continue
@@ -89,7 +89,7 @@ def watched(
 
 
 def mot_sequence(folder: Path, walkers: Sequence[Walker], seconds: float, seed: int = 0) -> Path:
-    """A labelled sequence with the boxes of a detector that shakes, misses and sees ghosts."""
+    """A labelled sequence with boxes that have jitter, misses and false positives."""
     random = np.random.default_rng(seed)
     true, found = [], []
     for index in range(round(seconds * RATE)):
@@ -116,7 +116,7 @@ def mot_sequence(folder: Path, walkers: Sequence[Walker], seconds: float, seed: 
 
 
 def crowd() -> list[Walker]:
-    """A dozen people who cross each other's ways, two of them hidden for a while."""
+    """A dozen people with crossing paths, two of them occluded for a while."""
     walkers = []
     for n in range(12):
         right = n % 2 == 0

@@ -1,4 +1,4 @@
-"""Scenes of sources of their own, and scenes that change while they are watched."""
+"""Scenes by source, and scenes that change during a run."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def busy(zone: str) -> dict[str, Any]:
 
 
 def within(scene: Scene | None, frame: Inferred, source: int = 0) -> Inferred:
-    """The frame of a source that has this scene."""
+    """A frame of a source with this scene."""
     own = replace(frame.frame, source=source)
     return replace(frame, frame=own, settings=LiveSettings(scene=scene))
 
 
-def test_each_source_is_watched_by_its_own_scene() -> None:
+def test_each_source_has_its_own_scene() -> None:
     left = scene_of({"zones": {"z": {"points": LEFT}}, "ignore": [RIGHT]})
     right = scene_of({"zones": {"z": {"points": RIGHT}}})
     analysis = Analysis()
@@ -48,7 +48,7 @@ def test_each_source_is_watched_by_its_own_scene() -> None:
     assert analysis.figures(2) == {}
 
 
-def test_what_stays_in_a_scene_keeps_its_counts_and_what_goes_ends() -> None:
+def test_unchanged_shapes_keep_their_counts_and_removed_rules_end() -> None:
     events: list[Event] = []
     analysis = Analysis("bytetrack", None, events.append)
     analysis.opened(0, INFO)
@@ -80,7 +80,7 @@ def test_what_stays_in_a_scene_keeps_its_counts_and_what_goes_ends() -> None:
     assert len({e.id for e in events}) == len(events)
 
 
-def test_a_scene_of_regions_to_ignore_alone_asks_for_no_tracks() -> None:
+def test_a_scene_with_only_ignored_regions_needs_no_tracking() -> None:
     analysis = Analysis()
     analysis.opened(0, INFO)
     frame = inferred(0, detections([[400, 100, 430, 200], [10, 100, 40, 200]]))

@@ -1,4 +1,4 @@
-"""Crossings of a line on made tracks whose truth is known."""
+"""Crossings of a line by synthetic tracks with known truth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def counted(frames: Iterable[Inferred], of: Scene) -> dict[str, dict[str, int]]:
 
 
 def at(points: Sequence[tuple[float, float]], number: int = 1) -> list[Inferred]:
-    """A track whose bottom centre is at these places, one a frame."""
+    """A track whose bottom centre is at these positions, one per frame."""
     return [
         inferred(i, detections([[x - 12, y - 60, x + 12, y]], numbers=[number]))
         for i, (x, y) in enumerate(points)
@@ -58,7 +58,7 @@ def test_both_ways_by_class() -> None:
 
 
 @pytest.mark.parametrize("shake", [1.0, 2.0])
-def test_a_track_that_shakes_on_the_line_counts_once(shake: float) -> None:
+def test_jitter_on_the_line_counts_once(shake: float) -> None:
     random = np.random.default_rng(3)
     still = [240.0] * 200
     ways = [200 + 4 * i for i in range(9)], still, [244 + 4 * i for i in range(20)]
@@ -68,7 +68,7 @@ def test_a_track_that_shakes_on_the_line_counts_once(shake: float) -> None:
     assert counted(at([(320, v) for v in there_and_back]), scene()) == {"in": {}, "out": {}}
 
 
-def test_around_an_end_is_no_crossing() -> None:
+def test_walking_around_an_end_is_not_a_crossing() -> None:
     around = [(300, 200), (140, 210), (100, 240), (140, 270), (300, 280)]
     assert counted(at(around), scene()) == {"in": {}, "out": {}}
     # Around the end and back over the line is one crossing.
@@ -87,7 +87,7 @@ def test_one_jump_over_the_line_and_the_strip_beside_it() -> None:
     assert counted(at([(100, 100), (540, 380)]), scene()) == {"in": {}, "out": {"person": 1}}
 
 
-def test_a_track_away_for_a_while_is_counted_when_it_is_back() -> None:
+def test_a_crossing_during_a_gap_is_counted_when_the_track_is_back() -> None:
     before, after = at([(320, 200 + i) for i in range(10)]), at([(320, 280 + i) for i in range(5)])
     shifted = [inferred(50 + i, each.results["detect"]) for i, each in enumerate(after)]
     gone = [inferred(10 + i, detections([], numbers=[])) for i in range(40)]
@@ -107,7 +107,7 @@ def test_unconfirmed_boxes_are_not_counted() -> None:
 
 
 def street(seconds: float) -> tuple[list[Walker], int, int]:
-    """People one after another over the line both ways, and some who pass beside it."""
+    """People crossing the line both ways one by one, and some passing beside it."""
     walkers, ups, downs = [], 0, 0
     for n in range(round(seconds) - 6):
         lane = 180 + 40 * (n % 8)
@@ -124,7 +124,7 @@ def street(seconds: float) -> tuple[list[Walker], int, int]:
 
 
 @pytest.mark.parametrize("dropped", [0.0, 0.2], ids=["all", "fifth-dropped"])
-def test_counts_of_boxes_that_are_tracked_here(dropped: float) -> None:
+def test_counts_with_livevisions_own_tracking(dropped: float) -> None:
     walkers, ups, downs = street(66)
     random = np.random.default_rng(5)
     stage = Analysis("bytetrack", scene())

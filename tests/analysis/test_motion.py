@@ -1,4 +1,4 @@
-"""The quick filter gives what the package's filter gives, whatever is seen and whenever."""
+"""The fast filter gives the same estimates as the package's filter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(first=st.lists(st.floats(0, 2000), min_size=4, max_size=4), steps=STEPS)
-def test_the_same_estimate_as_the_packages_filter(
+def test_the_estimate_equals_that_of_the_packages_filter(
     first: list[float], steps: list[tuple[float, list[float] | None]]
 ) -> None:
     for kind in (ByteTrackTracklet, SORTTracklet):

@@ -1,4 +1,4 @@
-"""Rules on made tracks: when they tell, and that they tell neither early, twice nor in a gap."""
+"""Rules on synthetic tracks: events are not early, repeated or caused by a gap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livevision.analysis.event import Event, Ulids
-from livevision.analysis.holding import LONGEST_GAP_S, Holding
+from livevision.analysis.rule_state import MAX_GAP_S, RuleState
 from livevision.analysis.watching import Watching
 from livevision.config.scene import Rule, scene_of
 from livevision.frame import Frame, Inferred
@@ -44,7 +44,7 @@ def events_of(frames: Sequence[Inferred] | Any, when: dict[str, Any], **more: An
 
 
 def three_people() -> list[Walker]:
-    """Three who stand in the zone, the third from 4 s until 12 s."""
+    """Three people in the zone, the third from 4 s until 12 s."""
     return [
         Walker(1, (200, 300), (0, 0)),
         Walker(2, (300, 300), (0, 0)),
@@ -52,7 +52,7 @@ def three_people() -> list[Walker]:
     ]
 
 
-def test_so_many_for_so_long() -> None:
+def test_a_count_for_a_time() -> None:
     when = {"zone": "till", "class": "person", "count": ">= 3", "for": "5s"}
     began, ended = events_of(watched(three_people(), 20), when)
     assert (began.phase, began.rule, began.place, began.kind) == ("began", "r", "till", "count")
@@ -68,18 +68,18 @@ def test_so_many_for_so_long() -> None:
     assert events_of(watched(three_people(), 20), {**when, "class": "car"}) == []
 
 
-def test_every_third_frame_left_out_changes_the_time_by_a_frame() -> None:
+def test_dropping_every_third_frame_changes_the_time_by_a_frame() -> None:
     when = {"zone": "till", "count": ">= 3", "for": "5s"}
     began, _ = events_of(watched(three_people(), 20, drop=3), when)
     assert began.frame_time == pytest.approx(9, abs=2 / RATE + 1e-6)
 
 
-def test_what_lasts_ends_with_its_source() -> None:
+def test_an_event_ends_with_its_source() -> None:
     began, ended = events_of(watched(three_people(), 8), {"zone": "till", "count": ">= 3"})
     assert (began.phase, ended.phase, ended.began) == ("began", "ended", began.id)
 
 
-def test_an_event_is_a_frozen_value_that_json_takes() -> None:
+def test_an_event_is_a_frozen_value_that_json_can_write() -> None:
     (began, _) = events_of(watched(three_people(), 8), {"zone": "till", "count": ">= 3"})
     with pytest.raises(FrozenInstanceError):
         began.rule = "other"  # type: ignore[misc]
@@ -114,7 +114,7 @@ def test_hysteresis_holds_between_the_bounds() -> None:
     assert [e.frame_time for e in cooled if e.phase == "began"] == [10, 35, 60]
 
 
-def test_each_who_stays_too_long_is_told_once() -> None:
+def test_each_long_dwell_is_reported_once() -> None:
     walkers = [
         Walker(5, (200, 300), (0, 0), seen=(0, 30)),
         Walker(6, (300, 300), (0, 0), seen=(5, 30)),
@@ -127,7 +127,7 @@ def test_each_who_stays_too_long_is_told_once() -> None:
     assert [(e.tracks, round(e.frame_time)) for e in cooled] == [((5,), 8), ((6,), 18)]
 
 
-def test_the_queue_and_those_who_move() -> None:
+def test_the_queue_and_moving_tracks() -> None:
     when = {"zone": "till", "queue": ">= 2"}
     assert events_of(watched(three_people(), 20), when)[0].frame_time == pytest.approx(5)
     walkers = [Walker(1, (600, 300), (-60, 0)), Walker(2, (20, 320), (60, 0))]
@@ -135,7 +135,7 @@ def test_the_queue_and_those_who_move() -> None:
     assert left[0].tracks == (1,)
 
 
-def test_crossings_one_by_one_and_so_many_within_a_time() -> None:
+def test_single_crossings_and_a_count_within_a_time() -> None:
     walkers = [
         Walker(n + 1, (100 + 40 * n, 100 - 60 * n), (0, 60), (n, n + 5), name=name)
         for n, name in enumerate(["person", "car", "person", "person"])
@@ -199,16 +199,16 @@ FRAMES = st.lists(
     cooldown=st.floats(0, 20),
     until=st.sampled_from([None, "< 1", "< 3"]),
 )
-def test_what_holds_of_every_rule(
+def test_properties_of_every_rule(
     frames: list[tuple[float, int, bool]], lasting: float, cooldown: float, until: str | None
 ) -> None:
     made = rule(">= 3", lasting, cooldown, until)
-    holding = Holding(made)
+    holding = RuleState(made)
     time, seen, changes = 0.0, [], []
     for step, value, applies in frames:
         time += step
         seen.append((time, value, applies))
-        change = holding.see(value, time, applies)
+        change = holding.update(value, time, applies)
         if change is not None:
             changes.append((time, value, applies, change))
     assert [c.began for *_, c in changes] == [n % 2 == 0 for n in range(len(changes))]
@@ -218,7 +218,7 @@ def test_what_holds_of_every_rule(
         # Back from where it began, it held in all frames of a stretch that is long enough.
         start, later = at, at
         for t, value, applies in reversed([s for s in seen if s[0] <= at]):
-            if later - t > LONGEST_GAP_S or value < 3 or not applies:
+            if later - t > MAX_GAP_S or value < 3 or not applies:
                 break
             start = later = t
         assert at - start >= lasting - 1e-9
@@ -231,23 +231,23 @@ def test_what_holds_of_every_rule(
 
 @settings(max_examples=50, deadline=None)
 @given(rate=st.floats(2, 60), lasting=st.floats(0.1, 10))
-def test_it_begins_with_the_first_frame_that_is_late_enough(rate: float, lasting: float) -> None:
-    holding = Holding(rule(">= 3", lasting, 0, None))
+def test_a_rule_begins_with_the_first_frame_after_its_time(rate: float, lasting: float) -> None:
+    holding = RuleState(rule(">= 3", lasting, 0, None))
     times = [n / rate for n in range(int(rate * (lasting + 2)))]
-    begun = [t for t in times if holding.see(4, t, True) is not None]
+    begun = [t for t in times if holding.update(4, t, True) is not None]
     assert begun[0] == next(t for t in times if t >= lasting)
     assert len(begun) == 1
 
 
 @settings(max_examples=50, deadline=None)
 @given(moments=st.lists(st.floats(0, 4e9), min_size=2, max_size=40))
-def test_names_of_events_rise_and_differ(moments: list[float]) -> None:
+def test_event_ids_are_ascending_and_unique(moments: list[float]) -> None:
     ulids = Ulids()
     made = [ulids(moment) for moment in moments]
     assert made == sorted(set(made))
     assert all(len(name) == 26 and not set(name) & set("ILOU") for name in made)
 
 
-def test_names_of_events_begin_with_their_time() -> None:
+def test_event_ids_begin_with_their_time() -> None:
     # The specification's own example.
     assert Ulids()(1469918176.385).startswith("01ARYZ6S41"[:10])

@@ -1,4 +1,4 @@
-"""Numbers of objects: kept over gaps, never given twice, and unmoved by frames left out."""
+"""Track numbers: kept over gaps, never reused, and stable when frames are dropped."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_unknown_tracker_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_an_object_keeps_its_number_behind_something(name: str) -> None:
+def test_an_object_keeps_its_number_through_an_occlusion(name: str) -> None:
     walkers = [
         Walker(7, (60, 200), (40, 0), hidden=(2.0, 2.8)),
         Walker(9, (500, 400), (-30, 0)),
@@ -62,7 +62,7 @@ def test_an_object_keeps_its_number_behind_something(name: str) -> None:
     assert seen[7] != seen[9]
 
 
-def test_the_boxes_stay_as_they_were_and_in_their_order() -> None:
+def test_boxes_and_their_order_are_unchanged() -> None:
     stage = tracking()
     found = detections([[10, 10, 40, 90], [200, 10, 240, 90], [400, 10, 440, 90]])
     before = found.xyxy.copy()
@@ -76,13 +76,13 @@ def test_the_boxes_stay_as_they_were_and_in_their_order() -> None:
     assert numbers(flipped) == [3, 1, 2]
 
 
-def test_a_box_seen_once_has_no_number_and_a_frame_without_boxes_none() -> None:
+def test_unconfirmed_boxes_and_empty_frames_have_no_numbers() -> None:
     stage = tracking()
     assert numbers(stage(inferred(0, detections([]))).results["detect"]) == []
     assert numbers(stage(inferred(1, detections([[1, 1, 30, 60]]))).results["detect"]) == [-1]
 
 
-def test_numbers_are_never_given_again() -> None:
+def test_numbers_are_never_reused() -> None:
     stage = tracking()
     box = detections([[10, 10, 40, 90]])
     given = []
@@ -102,7 +102,7 @@ def test_numbers_are_never_given_again() -> None:
     assert given == [1, 2, 3, 4, 5, 6]
 
 
-def test_sources_are_followed_apart() -> None:
+def test_sources_are_tracked_separately() -> None:
     stage = Tracking()
     left, right = detections([[10, 10, 40, 90]]), detections([[12, 10, 42, 90], [300, 1, 330, 80]])
     for index in range(3):
@@ -112,7 +112,7 @@ def test_sources_are_followed_apart() -> None:
     assert numbers(second.results["detect"]) == [1, 2]
 
 
-def test_a_track_goes_from_car_to_truck_but_not_from_rider_to_bicycle() -> None:
+def test_a_track_may_change_from_car_to_truck_but_not_from_rider_to_bicycle() -> None:
     stage = tracking()
     boxes = [[100, 100, 200, 160], [300, 100, 340, 200]]
     for index in range(4):
@@ -121,7 +121,7 @@ def test_a_track_goes_from_car_to_truck_but_not_from_rider_to_bicycle() -> None:
     assert numbers(result) == [1, UNTRACKED]
 
 
-def test_class_maps_pass_as_they_are() -> None:
+def test_class_maps_are_unchanged() -> None:
     stage = tracking()
     frame = inferred(0, detections([]))
     classes = ClassMap(np.zeros(PICTURE.shape[:2], np.uint8), ["road"])
@@ -141,7 +141,7 @@ def test_state_of_a_source_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("name", ["bytetrack", "ocsort", "sort"])
-def test_every_third_frame_left_out_costs_little(tmp_path: Path, name: str) -> None:
+def test_dropping_every_third_frame_costs_little(tmp_path: Path, name: str) -> None:
     data = mot_sequence(tmp_path / "walk", crowd(), 9)
     all_frames = evaluate_tracks(data, tracker=name)
     dropped = evaluate_tracks(data, tracker=name, drop=3)

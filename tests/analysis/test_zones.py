@@ -1,4 +1,4 @@
-"""Zones on made tracks: who is inside, for how long, and which way they go."""
+"""Zones with synthetic tracks: tracks inside, durations and directions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def figures(frames: Iterable[Inferred], of: Scene) -> dict[str, Any]:
     return told
 
 
-def test_visits_dwell_and_ways() -> None:
+def test_visits_dwell_and_directions() -> None:
     walkers = [
         # Inside from x = 160 to 480: 320 px at 40 px a second are 8 s.
         Walker(1, (100, 200), (40, 0)),
@@ -53,7 +53,7 @@ def test_visits_dwell_and_ways() -> None:
     assert told["dwell_s"]["mean"] == pytest.approx(6, abs=1 / RATE + 1e-6)
 
 
-def test_who_is_inside_now_and_stands_in_the_queue() -> None:
+def test_tracks_inside_and_in_the_queue() -> None:
     walkers = [
         Walker(1, (300, 200), (0, 0)),
         Walker(2, (350, 300), (0, 0), seen=(2, 99)),
@@ -68,7 +68,7 @@ def test_who_is_inside_now_and_stands_in_the_queue() -> None:
     assert figures(watched(walkers, 10), scene(classes=["car"]))["now"] == {"car": 1}
 
 
-def test_a_track_that_shakes_on_the_edge_is_one_visit() -> None:
+def test_jitter_on_the_edge_is_one_visit() -> None:
     random = np.random.default_rng(1)
     frames = [
         inferred(i, detections([[x - 12, 200, x + 12, 260]], numbers=[1]))
@@ -79,7 +79,7 @@ def test_a_track_that_shakes_on_the_edge_is_one_visit() -> None:
     assert told["out"] == {}
 
 
-def test_out_for_longer_is_a_second_visit() -> None:
+def test_a_longer_time_outside_makes_a_second_visit() -> None:
     places = [200] * 50 + [100] * 60 + [200] * 50
     frames = [
         inferred(i, detections([[x - 12, 200, x + 12, 260]], numbers=[1]))
@@ -90,7 +90,7 @@ def test_out_for_longer_is_a_second_visit() -> None:
     assert told["dwell_s"]["longest"] == pytest.approx(49 / RATE, abs=1e-3)
 
 
-def test_a_track_not_seen_for_a_moment_is_still_there_and_then_not() -> None:
+def test_an_unseen_track_is_inside_for_a_moment_only() -> None:
     walker = Walker(1, (300, 200), (0, 0), seen=(0, 4), hidden=(2, 3))
     assert figures(watched([walker], 2.9), scene())["now"] == {"person": 1}
     assert figures(watched([walker], 5), scene())["now"] == {"person": 1}
@@ -105,14 +105,14 @@ def test_the_anchor_is_what_is_inside(anchor: str, inside: int) -> None:
     assert sum(figures([frame], scene(anchor=anchor))["now"].values()) == inside
 
 
-def test_feet_at_the_pictures_lower_edge_are_inside() -> None:
+def test_anchors_on_the_pictures_lower_edge_are_inside() -> None:
     whole = scene_of({"zones": {"till": {"points": [[0, 0], [1, 0], [1, 1], [0, 1]]}}})
     frame = inferred(0, detections([[600, 400, 640, 480], [0, 0, 20, 40]], numbers=[1, 2]))
     assert figures([frame], whole)["now"] == {"person": 2}
 
 
 @pytest.mark.parametrize("dropped", [0.0, 0.2], ids=["all", "fifth-dropped"])
-def test_visits_of_boxes_that_are_tracked_here(dropped: float) -> None:
+def test_visits_with_livevisions_own_tracking(dropped: float) -> None:
     walkers = [
         Walker(n + 1, (100 - 80 * (2.0 * n), 140 + 25 * (n % 8)), (80, 0), (2 * n, 2 * n + 6))
         for n in range(40)
@@ -130,7 +130,7 @@ def test_visits_of_boxes_that_are_tracked_here(dropped: float) -> None:
     assert told["dwell_s"]["median"] == pytest.approx(4, abs=0.2)
 
 
-def test_boxes_in_ignored_regions_are_left_out_and_begin_no_track() -> None:
+def test_boxes_in_ignored_regions_are_dropped_and_start_no_track() -> None:
     ignored = scene_of({"ignore": [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]})
     stage = Analysis("bytetrack", ignored)
     stage.opened(0, INFO)

@@ -1,4 +1,4 @@
-"""Made events, a sender that keeps what it is given, and waiting."""
+"""Sample events, a fake sender and a wait for tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def event(number: int, **more: Any) -> Event:
 
 
 def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait until something holds; fails where it does not."""
+    """Wait until a condition is true; fails on timeout."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "waited for too long"
@@ -40,7 +40,7 @@ def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 class Keeping(Sender):
-    """A sender that fails where it is told to, and keeps what it takes."""
+    """A fake sender that records events, and fails as ``fail`` says."""
 
     name = "keeping"
 

@@ -1,4 +1,4 @@
-"""The proofs of scripts/prove_events, small: what they assert holds here too."""
+"""The proofs of scripts/prove_events at a small scale."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def prove(monkeypatch: pytest.MonkeyPatch) -> Any:
     return prove_events
 
 
-def test_none_is_missing_where_broker_and_server_fail(tmp_path: Path, prove: Any) -> None:
+def test_no_event_is_missing_if_broker_and_server_fail(tmp_path: Path, prove: Any) -> None:
     if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin") is None:
         pytest.skip("mosquitto is not installed (Debian package mosquitto)")
     told = prove.delivery(tmp_path, 300, lives=(0.5, 2.0))
@@ -31,12 +31,12 @@ def test_none_is_missing_where_broker_and_server_fail(tmp_path: Path, prove: Any
     assert told["webhook repeats"] > 0, "answers were lost"
 
 
-def test_nothing_that_was_stored_is_lost_by_kill_9(tmp_path: Path, prove: Any) -> None:
+def test_no_stored_event_is_lost_by_kill_9(tmp_path: Path, prove: Any) -> None:
     told = prove.kills(tmp_path, 3)
     assert told["stored"] >= told["acknowledged"] >= 3
 
 
-def test_a_proof_fails_where_something_is_missing_or_out_of_order(prove: Any) -> None:
+def test_a_proof_fails_if_events_are_missing_or_out_of_order(prove: Any) -> None:
     made = [prove.event(n) for n in range(8)]
     heard = [each.to_dict() for each in made]
     assert prove.judged(made, [*heard, heard[3]]) == {"missing": 0, "repeats": 1}
@@ -70,7 +70,7 @@ print(full, len(kept), store.lost)
 """
 
 
-def test_a_disk_that_is_full_for_a_while_loses_nothing(tmp_path: Path) -> None:
+def test_a_temporarily_full_disk_loses_no_event(tmp_path: Path) -> None:
     # A file that may not grow refuses writes as a full disk does.
     command = [sys.executable, "-c", FULL, str(tmp_path / "e.sqlite")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -1,4 +1,4 @@
-"""Events looked up in a store: by source, rule, class and day."""
+"""Queries of a store by source, rule, class and day."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START = datetime(2026, 11, 28, 21, 30, tzinfo=UTC)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Sixty events, one in ten minutes, from half past nine in the evening on."""
+    """Sixty events, one every ten minutes, from 21:30 on."""
     place = tmp_path / "an odd name?.sqlite"
     store = EventStore(place)
     for n in range(60):
@@ -40,7 +40,7 @@ def frames(reader: EventReader, **more: Any) -> list[int]:
     return [each.body["frame"] for each in reader.find(EventFilter(**more))]
 
 
-def test_by_source_rule_class_and_phase(path: Path) -> None:
+def test_filter_by_source_rule_class_and_phase(path: Path) -> None:
     reader = EventReader(path)
     assert frames(reader) == list(range(59, -1, -1)), "newest first"
     assert frames(reader, source="yard", rule="queue") == list(range(57, 0, -6))
@@ -60,7 +60,7 @@ def test_by_source_rule_class_and_phase(path: Path) -> None:
     reader.close()
 
 
-def test_by_day_in_a_time_zone(path: Path) -> None:
+def test_filter_by_day_in_a_time_zone(path: Path) -> None:
     reader = EventReader(path)
     # Midnight in UTC is two and a half hours, fifteen events, behind the first.
     assert frames(reader, day=date(2026, 11, 28), zone=UTC) == list(range(14, -1, -1))
@@ -73,7 +73,7 @@ def test_by_day_in_a_time_zone(path: Path) -> None:
     assert frames(reader, until=START + timedelta(minutes=10)) == [0]
 
 
-def test_page_by_page_and_all_in_order_while_a_run_writes(path: Path) -> None:
+def test_paging_and_all_events_in_order_while_a_run_writes(path: Path) -> None:
     reader, store = EventReader(path), EventStore(path)
     first = reader.find(most=25)
     store.add(event(1000, source="door"))
@@ -86,10 +86,10 @@ def test_page_by_page_and_all_in_order_while_a_run_writes(path: Path) -> None:
     reader.close()
 
 
-def test_what_is_no_store(tmp_path: Path) -> None:
+def test_files_that_are_not_stores_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no store"):
         EventReader(tmp_path / "none.sqlite")
     assert not list(tmp_path.iterdir()), "nothing is made by looking"
     (tmp_path / "e.sqlite").write_text("no database" * 100)
-    with pytest.raises(UsageError, match="is no store"):
+    with pytest.raises(UsageError, match="is not a store"):
         EventReader(tmp_path / "e.sqlite")

@@ -1,4 +1,4 @@
-"""Senders against real receivers on this machine: files, an HTTP server, a broker."""
+"""Senders with real receivers on this machine: files, an HTTP server, a broker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import pytest
 from livevision.config.scene import scene_of
 from livevision.errors import OutputError, UsageError
 from livevision.events.files import FileSender
-from livevision.events.notices import NoticeSender, sentence
+from livevision.events.notices import NoticeSender, notice_text
 from livevision.events.sending import Delivery, SendError
 from livevision.events.store import EventStore, Stored
 from livevision.events.webhook import WebhookSender, is_public
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
     made.close()
 
 
-def test_rows_and_a_table(tmp_path: Path, store: EventStore) -> None:
+def test_jsonl_and_csv_files(tmp_path: Path, store: EventStore) -> None:
     files = [tmp_path / "e.jsonl", tmp_path / "e.csv"]
     events = [event(n, way="in" if n % 2 else None) for n in range(20)]
     for half in (events[:10], events[10:]):
@@ -61,7 +61,7 @@ def test_rows_and_a_table(tmp_path: Path, store: EventStore) -> None:
 
 
 class Receiver(ThreadingHTTPServer):
-    """An HTTP server that answers as it is told, and keeps what it acknowledged."""
+    """An HTTP server with given responses; records what it acknowledged."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -111,7 +111,7 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
-def test_a_server_that_fails_at_random_has_every_event_in_order(
+def test_a_randomly_failing_server_gets_every_event_in_order(
     receiver: Receiver, store: EventStore
 ) -> None:
     luck = random.Random(4)
@@ -138,7 +138,7 @@ def stored(*numbers: int) -> list[Stored]:
     return [Stored(n, f"id{n}", json.dumps(event(n).to_dict())) for n in numbers]
 
 
-def test_what_a_server_will_never_take_and_what_it_may_take_later(receiver: Receiver) -> None:
+def test_refused_events_are_skipped_and_others_retried(receiver: Receiver) -> None:
     sender = WebhookSender(receiver.url, private=True)
     for status, refused in ((400, True), (404, True), (408, False), (429, False), (500, False)):
         receiver.answer = lambda number, status=status: status
@@ -154,11 +154,11 @@ def test_what_a_server_will_never_take_and_what_it_may_take_later(receiver: Rece
     sender.close()
 
 
-def test_addresses_within_the_own_network_are_refused(receiver: Receiver) -> None:
+def test_private_addresses_are_refused(receiver: Receiver) -> None:
     port = receiver.server_port
     for host in ("127.0.0.1", "localhost"):
         sender = WebhookSender(f"http://{host}:{port}/")
-        with pytest.raises(SendError, match="own network"):
+        with pytest.raises(SendError, match="private network"):
             sender.send(stored(1))
     assert receiver.requests == 0
     for host in (
@@ -174,15 +174,15 @@ def test_addresses_within_the_own_network_are_refused(receiver: Receiver) -> Non
     assert "secret" not in WebhookSender("https://me:secret@example.com/?token=secret").name
 
 
-def test_notices_are_sentences_and_their_addresses_stay_secret(tmp_path: Path) -> None:
-    text = sentence(event(3, kind="share", value=0.31, tracks=(), classes=()).to_dict())
+def test_notices_have_text_and_their_addresses_stay_secret(tmp_path: Path) -> None:
+    text = notice_text(event(3, kind="share", value=0.31, tracks=(), classes=()).to_dict())
     assert text == "2026-11-29T08:15:30.042Z: till: share 31%"
-    assert "count 3 (person #1, person #2, cañon #7)" in sentence(event(7).to_dict())
+    assert "count 3 (person #1, person #2, cañon #7)" in notice_text(event(7).to_dict())
     with pytest.raises(UsageError, match=r"nosuch://\*\*\*"):
         NoticeSender("nosuch://me:secret@host")
 
 
-def test_a_notice_for_what_begins_alone(receiver: Receiver) -> None:
+def test_only_events_that_begin_are_noticed(receiver: Receiver) -> None:
     sender = NoticeSender(f"json://127.0.0.1:{receiver.server_port}/hook")
     each = stored(1, 2)
     over = Stored(3, "id3", json.dumps(event(3, phase="ended").to_dict()))
@@ -238,7 +238,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 class Listener:
-    """A client of the broker that keeps what it hears, through restarts of the broker."""
+    """A subscriber that records messages, and survives restarts of the broker."""
 
     def __init__(self, broker: Broker, trusted: str | None = None) -> None:
         from paho.mqtt import client as mqtt
@@ -285,7 +285,7 @@ RULES = scene_of(
 ).rules
 
 
-def test_a_broker_has_every_event_though_it_was_away(broker: Broker, store: EventStore) -> None:
+def test_a_broker_gets_every_event_after_an_outage(broker: Broker, store: EventStore) -> None:
     from livevision.events.mqtt import MqttSender
 
     listener = Listener(broker)
@@ -314,12 +314,14 @@ def test_a_broker_has_every_event_though_it_was_away(broker: Broker, store: Even
     listener.close()
 
 
-def test_home_assistant_is_told_and_told_again(broker: Broker, store: EventStore) -> None:
+def test_home_assistant_discovery_is_published_and_updated(
+    broker: Broker, store: EventStore
+) -> None:
     from livevision.events.mqtt import MqttSender
 
     delivery = Delivery(store, MqttSender(f"mqtt://127.0.0.1:{broker.port}"))
-    delivery.watching("door", RULES)
-    delivery.watching("yard", RULES[:1])
+    delivery.rules_changed("door", RULES)
+    delivery.rules_changed("yard", RULES[:1])
     # It is told before anything happens.
     early = Listener(broker)
     until(lambda: bool(early.of("homeassistant/event/livevision_door/came_in/config")))
@@ -342,7 +344,7 @@ def test_home_assistant_is_told_and_told_again(broker: Broker, store: EventStore
     other = "homeassistant/binary_sensor/livevision_yard/long_queue/config"
     assert json.loads(listener.of(other)[0])["state_topic"] == "livevision/state/yard/long_queue"
     assert listener.of("livevision/state/yard/long_queue") == []
-    delivery.watching("yard", ())
+    delivery.rules_changed("yard", ())
     until(lambda: listener.of(other)[-1] == "")
     # Where the connection breaks without a word the broker tells that we are gone.
     sender: Any = delivery._sender
@@ -352,7 +354,7 @@ def test_home_assistant_is_told_and_told_again(broker: Broker, store: EventStore
     listener.close()
 
 
-def test_a_broker_that_is_not_there_is_waited_for(store: EventStore) -> None:
+def test_an_unreachable_broker_is_retried(store: EventStore) -> None:
     from livevision.events.mqtt import MqttSender
 
     with socket.socket() as free:
@@ -369,7 +371,7 @@ def test_a_broker_that_is_not_there_is_waited_for(store: EventStore) -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """An authority, a certificate of 127.0.0.1 by it, and another authority; for a day."""
+    """An authority, its certificate for 127.0.0.1, and another authority; valid for a day."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not installed")
@@ -390,7 +392,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return names
 
 
-def test_a_broker_with_tls_is_trusted_by_its_certificate_alone(
+def test_a_tls_broker_is_trusted_only_by_its_certificate(
     tmp_path: Path,
     certificates: dict[str, Path],
     store: EventStore,
@@ -436,7 +438,7 @@ def test_pictures_of_events_are_published_and_shown_as_cameras(
     picture = tmp_path / "a.jpg"
     picture.write_bytes(b"\xff\xd8 a picture \xff\xd9")
     sender = MqttSender(f"mqtt://127.0.0.1:{broker.port}", pictures=True)
-    sender.watching("door", RULES)
+    sender.rules_changed("door", RULES)
     delivery = Delivery(store, sender)
     store.add(event(0, picture=str(picture), clip="a.mp4"))
     store.add(event(1, picture=str(tmp_path / "gone.jpg")))
@@ -453,7 +455,7 @@ def test_pictures_of_events_are_published_and_shown_as_cameras(
     listener.close()
 
 
-def test_what_a_killed_broker_forgot_is_published_again_once_somebody_listens(
+def test_events_a_killed_broker_lost_are_published_again_to_subscribers(
     tmp_path: Path, store: EventStore
 ) -> None:
     from livevision.events.mqtt import MqttSender
@@ -489,7 +491,7 @@ def test_what_a_killed_broker_forgot_is_published_again_once_somebody_listens(
     broker.stop()
 
 
-def test_where_nobody_listens_nothing_is_held_up(broker: Broker, store: EventStore) -> None:
+def test_without_subscribers_nothing_is_delayed(broker: Broker, store: EventStore) -> None:
     from livevision.events.mqtt import MqttSender
 
     delivery = Delivery(store, MqttSender(f"mqtt://127.0.0.1:{broker.port}"), first=0.05)
@@ -502,7 +504,7 @@ def test_where_nobody_listens_nothing_is_held_up(broker: Broker, store: EventSto
     delivery.close()
 
 
-def test_the_receiver_of_the_documentation(tmp_path: Path) -> None:
+def test_the_documented_receiver_works(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
     text = page.partition("### From nothing to a webhook")[2].partition("```python\n")[2]
     with socket.socket() as free:

@@ -1,4 +1,4 @@
-"""Events on disk: kept in order, through the end of the process and a full disk, and bounded."""
+"""The store of events: order, crashes, a full disk and bounds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ for number in range(1_000_000):
 """
 
 
-def test_events_come_back_in_their_order(tmp_path: Path) -> None:
+def test_events_are_read_in_order(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
     events = [event(n) for n in range(130)]
     for each in events:
@@ -44,7 +44,7 @@ def test_events_come_back_in_their_order(tmp_path: Path) -> None:
     again.close()
 
 
-def test_what_add_took_is_there_after_kill_9(tmp_path: Path) -> None:
+def test_added_events_survive_kill_9(tmp_path: Path) -> None:
     for moment in range(3):
         path = tmp_path / f"{moment}.sqlite"
         pipe = subprocess.PIPE
@@ -60,7 +60,7 @@ def test_what_add_took_is_there_after_kill_9(tmp_path: Path) -> None:
         assert kept[: len(told)] == told
 
 
-def test_a_full_disk_keeps_events_in_memory_until_there_is_room(tmp_path: Path) -> None:
+def test_with_a_full_disk_events_stay_in_memory_until_there_is_room(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
     store.add(event(0))
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -77,7 +77,7 @@ def test_a_full_disk_keeps_events_in_memory_until_there_is_room(tmp_path: Path) 
     store.close()
 
 
-def test_the_store_is_bounded_and_tells_what_nobody_had(tmp_path: Path) -> None:
+def test_the_store_is_bounded_and_counts_undelivered_events(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite", keep=600)
     for n in range(500):
         store.add(event(n))
@@ -90,16 +90,16 @@ def test_the_store_is_bounded_and_tells_what_nobody_had(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_store_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "e.sqlite"
     file.write_text("these are not the events you are looking for " * 100)
-    with pytest.raises(OutputError, match="cannot keep events"):
+    with pytest.raises(OutputError, match="cannot store events"):
         EventStore(file)
     with pytest.raises(OutputError):
         EventStore(tmp_path / "none" / "e.sqlite")
 
 
-def test_a_delivery_goes_on_where_one_before_it_stopped(tmp_path: Path) -> None:
+def test_a_delivery_continues_where_the_last_one_stopped(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
     events = [event(n) for n in range(120)]
     for each in events[:70]:
@@ -120,7 +120,7 @@ def test_a_delivery_goes_on_where_one_before_it_stopped(tmp_path: Path) -> None:
     assert delivery.sent == 50
 
 
-def test_failures_lose_nothing_and_keep_the_order(tmp_path: Path) -> None:
+def test_failures_lose_no_event_and_keep_the_order(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
 
     def fail(call: int) -> SendError | None:
@@ -138,7 +138,7 @@ def test_failures_lose_nothing_and_keep_the_order(tmp_path: Path) -> None:
     assert delivery.failures >= 5
 
 
-def test_one_that_is_never_taken_is_passed_over(tmp_path: Path) -> None:
+def test_a_refused_event_is_skipped(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
     events = [event(n) for n in range(10)]
     for each in events:

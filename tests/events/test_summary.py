@@ -1,4 +1,4 @@
-"""Crossings and visits into the store, and what it adds up to: tables, CSV and the page."""
+"""Crossings and visits in the store, and its summary as tables, CSV and a page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from livevision.cli import main
 from livevision.config.scene import scene_of
 from livevision.events.reading import EventFilter, EventReader
 from livevision.events.store import EventStore
-from livevision.events.summary import EDGES, Place, summarise, words
+from livevision.events.summary import EDGES, Place, bar_label, summarise
 from livevision.events.summary_page import page
 from livevision.protocols import SourceInfo
 from tests.analysis.making import Walker, watched
@@ -30,16 +30,16 @@ TILL, GATE = Place("door", "till"), Place("door", "gate <b>")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A morning: people at the till, and who went through the gate."""
+    """A store of a morning: people at the till, and crossings at the gate."""
     path = tmp_path / "shop.sqlite"
     made = EventStore(path)
     stays = [2, 4, 8, 20, 20, 50, 100, 400, 4000]
     for n, seconds in enumerate(stays):
         time = as_text(MORNING + timedelta(minutes=20 * n))
-        made.note(Passage("door", time, "till", "visit", "person", float(seconds)))
+        made.add_passage(Passage("door", time, "till", "visit", "person", float(seconds)))
     for n in range(7):
         time = as_text(MORNING + timedelta(hours=3 * (n % 2)))
-        made.note(Passage("door", time, "gate <b>", "in" if n < 5 else "out", "car", None))
+        made.add_passage(Passage("door", time, "gate <b>", "in" if n < 5 else "out", "car", None))
     for n in range(6):
         time = as_text(MORNING + timedelta(minutes=30 * n))
         made.add(event(n, time=time, source="door", phase="ended" if n == 5 else "began"))
@@ -47,7 +47,7 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def test_hours_classes_and_lengths(store: Path) -> None:
+def test_hours_classes_and_durations(store: Path) -> None:
     reader = EventReader(store)
     found = summarise(reader, zone=UTC)
     assert found.hours == [f"2026-11-29T{hour:02d}:00+00:00" for hour in (8, 9, 10, 11)]
@@ -58,7 +58,7 @@ def test_hours_classes_and_lengths(store: Path) -> None:
     assert found.counts[eleven, GATE, "in", "car"] == 2
     assert found.counts[eleven, GATE, "out", "car"] == 1
     assert [found.events[hour, "door", "long queue"] for hour in (eight, nine, ten)] == [2, 2, 1]
-    stay = found.stays[TILL, "person"]
+    stay = found.durations[TILL, "person"]
     assert dict(zip(EDGES, stay.bars, strict=True)) == {
         **{0.0: 2, 5.0: 1, 15.0: 2, 30.0: 1, 60.0: 1},
         **{120.0: 0, 300.0: 1, 900.0: 0, 3600.0: 1},
@@ -76,7 +76,7 @@ def test_hours_classes_and_lengths(store: Path) -> None:
     reader.close()
 
 
-def test_what_a_scene_counts_comes_into_the_store_whatever_the_rules(tmp_path: Path) -> None:
+def test_crossings_and_visits_are_stored_independent_of_rules(tmp_path: Path) -> None:
     path = tmp_path / "e.sqlite"
     store = EventStore(path)
     scene = scene_of(
@@ -85,7 +85,7 @@ def test_what_a_scene_counts_comes_into_the_store_whatever_the_rules(tmp_path: P
             "zones": {"right": {"points": [[330, 0], [640, 0], [640, 480], [330, 480]]}},
         }
     )
-    stage = Watching(scene, store.add, store.note)
+    stage = Watching(scene, store.add, store.add_passage)
     stage.opened(0, SourceInfo("door", live=True, size=(640, 480)))
     # Each walks from the left over the line, and stays on the right until he is gone.
     walkers = [Walker(n, (200 - 20 * n, 300), (50, 0), seen=(0, 6 + n / 2)) for n in range(4)]
@@ -104,7 +104,7 @@ def test_what_a_scene_counts_comes_into_the_store_whatever_the_rules(tmp_path: P
     reader.close()
 
 
-def test_the_page_is_whole_and_asks_for_nothing(store: Path) -> None:
+def test_the_summary_page_is_complete_and_loads_nothing(store: Path) -> None:
     reader = EventReader(store)
     html = page(summarise(reader, zone=UTC), "Events & more", "a morning")
     reader.close()
@@ -115,7 +115,7 @@ def test_the_page_is_whole_and_asks_for_nothing(store: Path) -> None:
     assert len(plots) == 5, "in, out, visits, lengths, events"
     told = [title.text for plot in plots for title in plot.iter("title")]
     assert "2026-11-29T08:00+00:00: person 3" in told
-    assert f"{words(2)}: person 2" in told
+    assert f"{bar_label(2)}: person 2" in told
     bars = [float(bar.attrib["height"]) for bar in plots[2].iter("rect")]
     assert bars == [200.0] * 3, "as high as the most, three an hour"
 
@@ -132,12 +132,12 @@ def test_the_command(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     counted = {(r["hour"][11:13], r["place"], r["measure"]): r["value"] for r in rows}
     assert counted["08", "gate <b>", "in"] == "3"
-    assert counted["", "till", words(0)] == "2"
+    assert counted["", "till", bar_label(0)] == "2"
     assert counted["08", "long queue", "began"] == "2"
     assert html.read_text().startswith("<!doctype html>")
     later = ["--from", "2026-11-30", "--to", "2026-12-01"]
     assert main(["summary", str(store), *later]) == 0
-    assert "nothing happened" in capsys.readouterr().out
+    assert "no events" in capsys.readouterr().out
     same_day = ["--from", "2026-11-29", "--to", "2026-11-29", "--timezone", "UTC"]
     assert main(["summary", str(store), *same_day]) == 0
     assert "till" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from livevision.analysis.event import day_time
+from livevision.analysis.event import utc_time
 from livevision.config.yaml_file import load
 from livevision.web.scenes import Scenes
 from tests.web.running import LIVE, Page, page, wait_for
@@ -221,7 +221,7 @@ def test_events_of_the_store_are_listed(chromium: Any, tmp_path: Path) -> None:
         assert one.api("GET", "/events?rule=other").json == []
         assert one.api("GET", "/events?class=car").json == []
         assert len(one.api("GET", "/events?class=person&source=door").json) == 2
-        day = day_time(0.0).astimezone().date()
+        day = utc_time(0.0).astimezone().date()
         assert len(one.api("GET", f"/events?day={day}&class=person").json) == 2
         assert one.api("GET", f"/events?day={day - timedelta(1)}").json == []
         assert one.api("GET", "/events?day=yesterday").status == 422
@@ -267,7 +267,7 @@ def _made_up(one: Page, folder: Path) -> Any:
 
     (folder / "clips" / "a.jpg").write_bytes(_jpeg())
     (folder / "clips" / "a.mp4").write_bytes(b"a clip")
-    moment = day_time(0.0)
+    moment = utc_time(0.0)
     event = Event(
         id=ID, source="door", time=as_text(moment), rule="somebody", phase="began", place="all",
         kind="count", value=1, tracks=(1,), classes=("person",), frame=1, frame_time=0.1,

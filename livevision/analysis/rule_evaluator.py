@@ -1,4 +1,4 @@
-"""Rules applied to what lines and zones of one source show, frame by frame."""
+"""Evaluation of rules on the lines and zones of one source, frame by frame."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from livevision.analysis.holding import Holding, Once, Window
 from livevision.analysis.lines import Crossing
+from livevision.analysis.rule_state import OncePerKey, RuleState, Window
 from livevision.analysis.zones import Inside, ZoneCounter
 from livevision.config.scene import Rule
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a frame shows.
+class Observation:
+    """The input of rules for one frame.
 
     Attributes:
-        time: In seconds of the source.
-        moment: Of capture, with its time zone.
-        zones: By name.
-        crossings: Those of this frame.
-        shares: By zone, the share of each class of a class map; None without one.
+        time: The frame's time in seconds of the source.
+        moment: Time of capture, with its time zone.
+        zones: Zones by name.
+        crossings: Crossings of this frame.
+        shares: Share of each class of a class map, by zone; None without a class map.
     """
 
     time: float
@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule makes of a frame: the parts of an event that it knows."""
+    """A change of a rule: the parts of an event that the rule knows."""
 
     rule: Rule
     phase: str
@@ -45,8 +45,8 @@ class Finding:
     lasted: float | None = None
 
 
-class Judge:
-    """One rule of one source.
+class RuleEvaluator:
+    """Evaluates one rule of one source.
 
     Args:
         rule: The rule.
@@ -54,41 +54,41 @@ class Judge:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self._holding = Holding(rule)
-        self._once = Once(rule.cooldown)
+        self._holding = RuleState(rule)
+        self._once = OncePerKey(rule.cooldown)
         self._window = Window(rule.when.within)
 
-    def see(self, seen: Seen) -> list[Finding]:
-        """What a frame makes of the rule."""
+    def update(self, observed: Observation) -> list[Finding]:
+        """Evaluate a frame."""
         when = self.rule.when
-        applies = self.rule.schedule.applies(seen.moment)
+        applies = self.rule.schedule.applies(observed.moment)
         if when.measure == "crosses":
-            return self._crossings(seen, applies)
+            return self._crossings(observed, applies)
         assert when.zone is not None
-        zone = seen.zones[when.zone]
+        zone = observed.zones[when.zone]
         if when.measure == "dwell":
-            return self._dwells(zone, seen, applies)
+            return self._dwells(zone, observed, applies)
         if when.measure == "share":
-            if seen.shares is None:
+            if observed.shares is None:
                 return []
-            covered = seen.shares[when.zone]
+            covered = observed.shares[when.zone]
             classes = when.classes or tuple(covered)
-            return self._changes(sum(covered.get(c, 0.0) for c in classes), [], seen, applies)
+            return self._changes(sum(covered.get(c, 0.0) for c in classes), [], observed, applies)
         if when.measure == "queue":
-            inside = zone.queue(seen.time, when.classes, when.moving)
+            inside = zone.queue(observed.time, when.classes, when.moving)
         else:
             inside = list(zone.now(when.classes, when.moving))
-        return self._changes(len(inside), inside, seen, applies)
+        return self._changes(len(inside), inside, observed, applies)
 
     def close(self, time: float) -> list[Finding]:
-        """The source has ended: what lasted ends with it."""
+        """End with the source."""
         change = self._holding.close(time)
         return [Finding(self.rule, "ended", 0, lasted=change.lasted)] if change else []
 
     def _changes(
-        self, value: float, inside: Sequence[Inside], seen: Seen, applies: bool
+        self, value: float, inside: Sequence[Inside], observed: Observation, applies: bool
     ) -> list[Finding]:
-        change = self._holding.see(value, seen.time, applies)
+        change = self._holding.update(value, observed.time, applies)
         if change is None:
             return []
         return [
@@ -102,25 +102,29 @@ class Judge:
             )
         ]
 
-    def _dwells(self, zone: ZoneCounter, seen: Seen, applies: bool) -> list[Finding]:
+    def _dwells(self, zone: ZoneCounter, observed: Observation, applies: bool) -> list[Finding]:
         when = self.rule.when
         inside = list(zone.now(when.classes, when.moving))
         self._once.keep((each.track.number, each.entered) for each in zone.now())
         findings = []
         for each in inside:
-            # Seen so long inside; one that is not seen may have left.
+            # The time seen inside: a track that is not seen may have left.
             dwell = each.last - each.entered
             long = when.bound.holds(dwell) and dwell >= when.seconds
-            if applies and long and self._once.see((each.track.number, each.entered), seen.time):
+            if (
+                applies
+                and long
+                and self._once.update((each.track.number, each.entered), observed.time)
+            ):
                 track = (each.track.number,)
                 findings.append(Finding(self.rule, "began", dwell, track, (each.track.name,)))
         return findings
 
-    def _crossings(self, seen: Seen, applies: bool) -> list[Finding]:
+    def _crossings(self, observed: Observation, applies: bool) -> list[Finding]:
         when = self.rule.when
         mine = [
             crossing
-            for crossing in seen.crossings
+            for crossing in observed.crossings
             if crossing.line == when.line
             and when.crosses in ("any", crossing.way)
             and (not when.classes or crossing.name in when.classes)
@@ -128,8 +132,8 @@ class Judge:
         if when.within:
             for crossing in mine:
                 self._window.add(crossing.time, crossing.track, crossing.name)
-            recent = self._window.at(seen.time)
-            change = self._holding.see(len(recent), seen.time, applies)
+            recent = self._window.at(observed.time)
+            change = self._holding.update(len(recent), observed.time, applies)
             if change is None:
                 return []
             about: dict[str, Any] = {
@@ -140,7 +144,7 @@ class Judge:
             return [Finding(self.rule, phase, len(recent), lasted=lasted, **about)]
         findings = []
         for crossing in mine if applies else ():
-            if self._once.see((crossing.track, crossing.time), seen.time):
+            if self._once.update((crossing.track, crossing.time), observed.time):
                 tracks, names = (crossing.track,), (crossing.name,)
                 findings.append(Finding(self.rule, "began", 1, tracks, names, crossing.way))
         self._once.keep(())
