@@ -121,10 +121,10 @@ def _describe(file: Path, given: str | None, overwrite: bool) -> None:
         ModelError: The file cannot run, or too little is known about it.
         OutputError: The YAML exists, or cannot be written.
     """
-    from livevision.models.foreign.description import beside
+    from livevision.models.foreign.description import description_path
     from livevision.models.foreign.opening import draft
 
-    path = beside(file)
+    path = description_path(file)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; --overwrite replaces it")
     text = draft(file, given)

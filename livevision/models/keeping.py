@@ -11,7 +11,7 @@ from pathlib import Path
 from livevision.errors import ModelError, OutputError
 from livevision.models import catalog, imported
 from livevision.models.fetching import fetch, sha256_of
-from livevision.models.foreign.description import beside
+from livevision.models.foreign.description import description_path
 from livevision.models.foreign.graph_file import has_parts
 from livevision.models.foreign.opening import open_foreign
 from livevision.models.pinned import PINNED, Pinned
@@ -94,7 +94,7 @@ def get(
                 fetch(model.url, model.sha256, model.size, part, progress)
                 part.replace(graph)
             lines = {"licence": model.licence, "labels": model.labels, **model.fields}
-            beside(graph).write_text("".join(f"{k}: {v}\n" for k, v in lines.items()))
+            description_path(graph).write_text("".join(f"{k}: {v}\n" for k, v in lines.items()))
             return keep_file(name, graph, None, overwrite=True, pinned=model)
     except OSError as error:
         raise OutputError(f"cannot write into {str(place)!r}: {error.strerror or error}") from error

@@ -1,1 +1,1 @@
-"""Other people's ONNX files, run as they are: recognised, described, and their outputs decoded."""
+"""Third-party graphs: recognised or described, and their outputs decoded."""

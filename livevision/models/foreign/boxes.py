@@ -1,4 +1,4 @@
-"""Boxes as all decoders give them: candidates chosen, and of those that overlap the strongest."""
+"""Selection of boxes, shared by all decoders: best classes, top scores and NMS."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOOR = 0.001
-"""Scores below it are never boxes: suppression of all cells would take longer than the net."""
+"""Minimum score of a box: NMS of all cells would take longer than the net."""
 
 MOST = 1000
-"""At most so many candidates go into suppression, the strongest."""
+"""Maximum number of candidates for NMS, the highest scores."""
 
 Boxes = dict[str, Any]
 
@@ -23,8 +23,10 @@ def corners(boxes: NDArray[Any]) -> NDArray[np.float32]:
     return np.concatenate((boxes[:, :2] - half, boxes[:, :2] + half), 1).astype(np.float32)
 
 
-def best(scores: NDArray[Any], conf: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Of each row of N×C scores the best class, where it reaches ``conf``, strongest first.
+def best_classes(
+    scores: NDArray[Any], conf: float
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The best class of each row of N×C scores, if it reaches ``conf``; highest scores first.
 
     Returns:
         Rows, scores and classes.
@@ -35,8 +37,8 @@ def best(scores: NDArray[Any], conf: float) -> tuple[NDArray[Any], NDArray[Any],
     return rows, highest[rows], scores[rows].argmax(1)
 
 
-def several(scores: NDArray[Any], conf: float, most: int) -> tuple[NDArray[Any], ...]:
-    """The ``most`` highest of all N×C scores from ``conf`` on: a row may come with several classes.
+def top_scores(scores: NDArray[Any], conf: float, most: int) -> tuple[NDArray[Any], ...]:
+    """The ``most`` highest of all N×C scores from ``conf`` on; a row may have several classes.
 
     Returns:
         Rows, scores and classes.
@@ -48,7 +50,7 @@ def several(scores: NDArray[Any], conf: float, most: int) -> tuple[NDArray[Any],
 
 
 def packed(boxes: NDArray[Any], scores: NDArray[Any], classes: NDArray[Any]) -> Boxes:
-    """Boxes, scores and classes laid out as livevision's own graphs give them."""
+    """Boxes, scores and classes in the layout of livevision's own graphs."""
     return {
         "boxes": np.asarray(boxes, np.float32).reshape(1, -1, 4),
         "scores": np.asarray(scores, np.float32).reshape(1, -1),
@@ -56,10 +58,8 @@ def packed(boxes: NDArray[Any], scores: NDArray[Any], classes: NDArray[Any]) -> 
     }
 
 
-def suppressed(
-    boxes: NDArray[Any], scores: NDArray[Any], classes: NDArray[Any], iou: float
-) -> Boxes:
-    """The boxes that stay: of two of a class that overlap by more than ``iou`` the stronger.
+def nms(boxes: NDArray[Any], scores: NDArray[Any], classes: NDArray[Any], iou: float) -> Boxes:
+    """NMS by class: of two boxes that overlap by more than ``iou`` the higher score stays.
 
     Args:
         boxes: N×4, x1 y1 x2 y2.
@@ -67,10 +67,10 @@ def suppressed(
     """
     if not len(boxes):
         return packed(boxes, scores, classes)
-    # Classes lie apart from each other, so that one pass serves them all.
-    apart = boxes.astype(np.float64) - boxes.min()
-    apart = apart + (classes * (apart.max() + 1))[:, None]
-    sized = np.concatenate((apart[:, :2], (apart[:, 2:] - apart[:, :2]).clip(0)), 1)
+    # Boxes are shifted by class, so that one pass serves all classes.
+    shifted = boxes.astype(np.float64) - boxes.min()
+    shifted = shifted + (classes * (shifted.max() + 1))[:, None]
+    sized = np.concatenate((shifted[:, :2], (shifted[:, 2:] - shifted[:, :2]).clip(0)), 1)
     kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.astype(float).tolist(), 0.0, iou)
     rows = np.asarray(kept, np.int64).ravel()
     return packed(boxes[rows], scores[rows], classes[rows])

@@ -1,10 +1,10 @@
-"""The DETR family: RT-DETR, D-FINE, DEIM, RF-DETR and DETR. Nothing overlaps, so none goes.
+"""The DETR family: RT-DETR, D-FINE, DEIM, RF-DETR and DETR. They need no NMS.
 
-``detr-scored`` gives labels, boxes and scores, its boxes in the pixels that ``orig_target_sizes``
-asks for, which is the input's size here. The others give boxes as centre and size in parts of the
-input: ``detr`` beside logits, of which each is a class of its own; ``detr-softmax`` the same, the
-last class being none at all; ``detr-rows`` 1×N×(4+C) before each class's score; ``detr-end-to-end``
-1×N×6 before the best score and its class.
+``detr-scored`` outputs labels, boxes and scores; its boxes are in pixels of ``orig_target_sizes``,
+here the input's size. The others output boxes as centre and size, as fractions of the input:
+``detr`` with logits for a sigmoid; ``detr-softmax`` with logits for a softmax, of which the last
+class is "no object"; ``detr-rows`` 1×N×(4+C), each row with all scores; ``detr-end-to-end``
+1×N×6, each row with the best score and its class.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from typing import Any
 
 import numpy as np
 
-from livevision.models.foreign import inside
-from livevision.models.foreign.boxes import FLOOR, Boxes, best, corners, packed, several
-from livevision.models.foreign.family import IMAGENET, UNIT, Found, Kind, dims
+from livevision.models.foreign import in_graph
+from livevision.models.foreign.boxes import FLOOR, Boxes, best_classes, corners, packed, top_scores
+from livevision.models.foreign.family import IMAGENET, UNIT, Kind, Recognised, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
-from livevision.models.foreign.inside import Unfit, Values
-from livevision.models.foreign.parts import Parts
+from livevision.models.foreign.in_graph import NotInGraph, Values
+from livevision.models.foreign.node_builder import NodeBuilder
 from livevision.models.foreign.tracing import has_part
 
 _MOST = 300
 
 _UNIT_PARTS = ("enc_score_head", "pan_blocks", "fpn_blocks")
-"""What RT-DETR and D-FINE call parts of theirs, which take pixels of 0..1."""
+"""Names of layers of RT-DETR and D-FINE, whose input is 0..1."""
 
 _IMAGENET_PARTS = ("enc_out_class_embed", "enc_out_bbox_embed")
-"""What RF-DETR and LW-DETR do."""
+"""Names of layers of RF-DETR and LW-DETR, whose input is normalised by ImageNet."""
 
 
-def recognise(graph: GraphFile) -> Found | None:
-    """By its names: exports of this family keep them."""
+def recognise(graph: GraphFile) -> Recognised | None:
+    """Recognise the family by the names of its outputs, which exports keep."""
     names = {port.name for port in graph.outputs}
     common: dict[str, Any] = {"colour": "RGB", "fit": "stretch", "resize": "antialiased"}
     if graph.sizes is not None and {"labels", "boxes", "scores"} <= names:
         fields = {**common, **UNIT, "output": "detr-scored"}
-        return Found("a detector like RT-DETR, D-FINE and DEIM", fields)
+        return Recognised("a detector like RT-DETR, D-FINE and DEIM", fields)
     if {"dets", "labels"} <= names:
-        # Its package resizes without a filter, as it does in training.
+        # RF-DETR's package resizes without antialiasing, as in training.
         given = {**common, **IMAGENET, "resize": "bilinear", "output": "detr"}
-        return Found("RF-DETR", given)
+        return Recognised("RF-DETR", given)
     if "logits" in names and names & {"pred_boxes", "boxes"}:
         logits = next(p for p in graph.outputs if p.name == "logits")
         shape = dims(logits, 3)
         if shape is not None and shape[2] == 92:
-            return Found("DETR", {**common, **IMAGENET, "output": "detr-softmax"})
-        # RT-DETR, D-FINE and others name them alike, and do not take pixels alike.
+            return Recognised("DETR", {**common, **IMAGENET, "output": "detr-softmax"})
+        # RT-DETR, D-FINE and others have the same names, but not the same normalisation.
         for parts, colours in ((_UNIT_PARTS, UNIT), (_IMAGENET_PARTS, IMAGENET)):
             if has_part(graph, *parts):
                 family = "RT-DETR or D-FINE" if colours is UNIT else "RF-DETR or LW-DETR"
-                return Found(family, {**common, **colours, "output": "detr"})
-        return Found(
+                return Recognised(family, {**common, **colours, "output": "detr"})
+        return Recognised(
             "a detector like RT-DETR, D-FINE and Deformable DETR", {**common, "output": "detr"}
         )
     return None
@@ -78,7 +78,7 @@ class ScoredDecoder:
 
 
 class LogitsDecoder:
-    """Decodes logits and boxes, each class by itself."""
+    """Decodes logits, each class by a sigmoid, and boxes."""
 
     softmax = False
 
@@ -103,21 +103,21 @@ class LogitsDecoder:
         return packed(corners(boxes[rows]) * np.array(size * 2, np.float32), scores, classes)
 
     def _chosen(self, logits: Any, conf: float) -> tuple[Any, ...]:
-        return several(1 / (1 + np.exp(-logits.clip(-80, 80))), conf, _MOST)
+        return top_scores(1 / (1 + np.exp(-logits.clip(-80, 80))), conf, _MOST)
 
 
 class SoftmaxDecoder(LogitsDecoder):
-    """Decodes logits of which the last is no object, and boxes."""
+    """Decodes logits by a softmax, the last class being "no object", and boxes."""
 
     softmax = True
 
     def _chosen(self, logits: Any, conf: float) -> tuple[Any, ...]:
         powers = np.exp(logits - logits.max(1, keepdims=True))
-        return best((powers / powers.sum(1, keepdims=True))[:, :-1], conf)
+        return best_classes((powers / powers.sum(1, keepdims=True))[:, :-1], conf)
 
 
 class RowsDecoder:
-    """Decodes boxes and all classes' scores in one output."""
+    """Decodes one output with boxes and the scores of all classes."""
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
         self._name = outputs[0].name
@@ -128,13 +128,13 @@ class RowsDecoder:
         self, outputs: Mapping[str, Any], size: tuple[int, int], conf: float, iou: float
     ) -> Boxes:
         found = outputs[self._name][0].astype(np.float32, copy=False)
-        rows, scores, classes = best(found[:, 4:], conf)
+        rows, scores, classes = best_classes(found[:, 4:], conf)
         boxes = corners(found[rows, :4]) * np.array(size * 2, np.float32)
         return packed(boxes[:_MOST], scores[:_MOST], classes[:_MOST])
 
 
 class EndToEndDecoder:
-    """Decodes boxes, each with its best score and class."""
+    """Decodes one output with boxes, their best scores and classes."""
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
         self._name = outputs[0].name
@@ -150,77 +150,77 @@ class EndToEndDecoder:
         return packed(boxes, found[:, 4], found[:, 5])
 
 
-def scored_inside(
-    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+def scored_in_graph(
+    builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
 ) -> Values:
-    """What ``ScoredDecoder`` does, inside of the graph."""
+    """``ScoredDecoder`` in the graph."""
     named = {port.name: port for port in outputs}
     count = math.prod(length or 0 for length in named["scores"].shape or (0,))
     if not count:
-        raise Unfit("how many boxes there are is known only once something has been computed")
-    boxes = parts.reshape(named["boxes"].name, 1, count, 4)
-    scores, numbers = (parts.reshape(named[name].name, 1, count) for name in ("scores", "labels"))
-    return inside.rows(parts, boxes, scores, numbers, count)
+        raise NotInGraph("the number of boxes is known only at run time")
+    boxes = builder.reshape(named["boxes"].name, 1, count, 4)
+    scores, numbers = (builder.reshape(named[name].name, 1, count) for name in ("scores", "labels"))
+    return in_graph.rows(builder, boxes, scores, numbers, count)
 
 
-def logits_inside(
-    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+def logits_in_graph(
+    builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
 ) -> Values:
-    """What ``LogitsDecoder`` does, inside of the graph."""
+    """``LogitsDecoder`` in the graph."""
     decoder = LogitsDecoder(outputs, classes)
     boxes, logits = decoder.ports
-    _, count, width = inside.shape_of(logits, 3)
+    _, count, width = in_graph.shape_of(logits, 3)
     most = min(_MOST, count * width)
-    best, places = parts.top(parts.reshape(logits.name, 1, count * width), most)
-    width_ = parts.constant(width, np.int64)
-    rows = parts.node("Div", places, width_)
-    numbers = parts.node("Sub", places, parts.node("Mul", rows, width_))
-    chosen = parts.gather(boxes.name, parts.reshape(rows, most), 1)
-    placed = parts.times(inside.corners(parts, chosen), size * 2)
-    return inside.rows(parts, placed, parts.node("Sigmoid", best), numbers, most)
+    best, places = builder.top(builder.reshape(logits.name, 1, count * width), most)
+    width_ = builder.constant(width, np.int64)
+    rows = builder.node("Div", places, width_)
+    numbers = builder.node("Sub", places, builder.node("Mul", rows, width_))
+    chosen = builder.gather(boxes.name, builder.reshape(rows, most), 1)
+    placed = builder.times(in_graph.corners(builder, chosen), size * 2)
+    return in_graph.rows(builder, placed, builder.node("Sigmoid", best), numbers, most)
 
 
-def softmax_inside(
-    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+def softmax_in_graph(
+    builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
 ) -> Values:
-    """What ``SoftmaxDecoder`` does, inside of the graph."""
+    """``SoftmaxDecoder`` in the graph."""
     boxes, logits = SoftmaxDecoder(outputs, classes).ports
-    _, count, width = inside.shape_of(logits, 3)
-    every = parts.node("Softmax", parts.reshape(logits.name, count, width), axis=1)
-    every = parts.part(every, 0, width - 1, 1)
-    scores = parts.reshape(parts.highest(every, 1), 1, count)
-    numbers = parts.reshape(inside.class_of(parts, every, 1), 1, count)
-    placed = parts.times(inside.corners(parts, boxes.name), size * 2)
-    return inside.rows(parts, placed, scores, numbers, count)
+    _, count, width = in_graph.shape_of(logits, 3)
+    every = builder.node("Softmax", builder.reshape(logits.name, count, width), axis=1)
+    every = builder.part(every, 0, width - 1, 1)
+    scores = builder.reshape(builder.highest(every, 1), 1, count)
+    numbers = builder.reshape(in_graph.class_of(builder, every, 1), 1, count)
+    placed = builder.times(in_graph.corners(builder, boxes.name), size * 2)
+    return in_graph.rows(builder, placed, scores, numbers, count)
 
 
-def rows_inside(
-    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+def rows_in_graph(
+    builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
 ) -> Values:
-    """What ``RowsDecoder`` does, inside of the graph."""
-    _, count, width = inside.shape_of(outputs[0], 3)
+    """``RowsDecoder`` in the graph."""
+    _, count, width = in_graph.shape_of(outputs[0], 3)
     found = outputs[0].name
-    every = parts.part(found, 4, width, 2)
-    scores, numbers = parts.highest(every, 2), inside.class_of(parts, every, 2)
-    boxes = parts.times(inside.corners(parts, parts.part(found, 0, 4, 2)), size * 2)
-    return inside.rows(parts, boxes, scores, numbers, count)
+    every = builder.part(found, 4, width, 2)
+    scores, numbers = builder.highest(every, 2), in_graph.class_of(builder, every, 2)
+    boxes = builder.times(in_graph.corners(builder, builder.part(found, 0, 4, 2)), size * 2)
+    return in_graph.rows(builder, boxes, scores, numbers, count)
 
 
-def end_to_end_inside(
-    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+def end_to_end_in_graph(
+    builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
 ) -> Values:
-    """What ``EndToEndDecoder`` does, inside of the graph."""
-    _, count, _ = inside.shape_of(outputs[0], 3)
+    """``EndToEndDecoder`` in the graph."""
+    _, count, _ = in_graph.shape_of(outputs[0], 3)
     found = outputs[0].name
-    scores, numbers = (parts.reshape(parts.part(found, n, n + 1, 2), 1, count) for n in (4, 5))
-    boxes = parts.times(inside.corners(parts, parts.part(found, 0, 4, 2)), size * 2)
-    return inside.rows(parts, boxes, scores, numbers, count)
+    scores, numbers = (builder.reshape(builder.part(found, n, n + 1, 2), 1, count) for n in (4, 5))
+    boxes = builder.times(in_graph.corners(builder, builder.part(found, 0, 4, 2)), size * 2)
+    return in_graph.rows(builder, boxes, scores, numbers, count)
 
 
 KINDS = {
-    "detr-scored": Kind("detect", ScoredDecoder, scored_inside),
-    "detr": Kind("detect", LogitsDecoder, logits_inside),
-    "detr-softmax": Kind("detect", SoftmaxDecoder, softmax_inside),
-    "detr-rows": Kind("detect", RowsDecoder, rows_inside),
-    "detr-end-to-end": Kind("detect", EndToEndDecoder, end_to_end_inside),
+    "detr-scored": Kind("detect", ScoredDecoder, scored_in_graph),
+    "detr": Kind("detect", LogitsDecoder, logits_in_graph),
+    "detr-softmax": Kind("detect", SoftmaxDecoder, softmax_in_graph),
+    "detr-rows": Kind("detect", RowsDecoder, rows_in_graph),
+    "detr-end-to-end": Kind("detect", EndToEndDecoder, end_to_end_in_graph),
 }

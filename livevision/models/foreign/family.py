@@ -1,7 +1,7 @@
-"""What every family of models gives: how one is recognised, and how its outputs are read.
+"""The interface of families of models: recognition, and decoding of outputs.
 
-A family is a file with ``recognise(graph)`` and ``KINDS``: for each kind of output, as a
-description names it, the task and what makes a decoder for it.
+A family is a module with ``recognise(graph)`` and ``KINDS``: for each kind of output in a
+description, its task and its decoder.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livevision.models.foreign.graph_file import GraphFile, Port
-from livevision.models.foreign.inside import Inside
+from livevision.models.foreign.in_graph import InGraphDecoder
 from livevision.protocols import Decoder
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
-"""ImageNet's colours in RGB on the scale 0..255."""
+"""ImageNet's mean and standard deviation, RGB, on the scale 0..255."""
 
 UNIT = {"mean": (0.0, 0.0, 0.0), "std": (255.0, 255.0, 255.0)}
-"""Pixels brought to 0..1."""
+"""Normalisation to 0..1."""
 
 RAW = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
-"""Pixels as they are, 0..255."""
+"""No normalisation: 0..255."""
 
 IMAGENET = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Recognised:
     """A recognised graph.
 
     Attributes:
-        family: Its name in words.
-        fields: What is known of its description, by key.
+        family: Name of the family for messages.
+        fields: Known values of its description by key.
     """
 
     family: str
@@ -46,29 +46,29 @@ class Kind:
 
     Attributes:
         task: "detect", "segment" or "classify".
-        make: Makes the decoder from a graph's outputs and, where it is known, the number of labels.
-        inside: Does the same inside of the graph; None where that is never possible.
-        cells: How many rows the first output has for an input of (width, height), where its boxes
-            are those of a grid that the decoder adds: such a graph serves other sizes too.
-        anchored: The graph adds the grid itself, from constants that other sizes replace.
+        make: Creates the decoder from a graph's outputs and the number of labels, if known.
+        in_graph: Adds the decoder to the graph; None if that is impossible.
+        cells: Number of rows of the first output for an input of (width, height), if the decoder
+            adds the grid: such a graph can be resized.
+        anchored: Whether the graph adds the grid from constants, which resizing replaces.
     """
 
     task: str
     make: Callable[[Sequence[Port], int | None], Decoder]
-    inside: Inside | None = None
+    in_graph: InGraphDecoder | None = None
     cells: Callable[[tuple[int, int]], int] | None = None
     anchored: bool = False
 
 
-Recognise = Callable[[GraphFile], Found | None]
+Recognise = Callable[[GraphFile], Recognised | None]
 
 
 def cells(size: tuple[int, int], strides: Sequence[int]) -> int:
-    """How many cells the grids of these strides have together, rounded up at the edges."""
+    """Number of cells of the grids of these strides, rounded up at the edges."""
     width, height = size
     return sum(-(-width // s) * -(-height // s) for s in strides)
 
 
 def dims(port: Port, count: int) -> tuple[int | None, ...] | None:
-    """The shape of an output that has so many dimensions; None for any other."""
+    """The shape of an output if it has ``count`` dimensions; otherwise None."""
     return port.shape if port.shape is not None and len(port.shape) == count else None

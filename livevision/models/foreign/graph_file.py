@@ -1,4 +1,4 @@
-"""A graph of somebody else's: what it takes, what it gives and what it tells of itself."""
+"""A third-party graph file: its inputs, outputs and metadata."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from livevision.errors import ModelError
 
 LARGEST = 2 * 1024**3
-"""Bytes: protobuf reads no larger message."""
+"""Maximum size in bytes: protobuf reads no larger message."""
 
 _PIXELS = ("float32", "float16", "uint8")
 _SIZES = ("orig_target_sizes", "orig_target_size", "target_sizes", "orig_sizes")
-"""An input that the DETR family's exports take: width and height to give the boxes in."""
+"""Names of an input of the DETR family: width and height that the boxes refer to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or output: name, shape with None for what is not fixed, numpy's name of its dtype.
+    """An input or output: name, shape with None for dynamic lengths, and numpy's name of its dtype.
 
-    ``shape`` is None where not even the number of dimensions is known.
+    ``shape`` is None if the number of dimensions is unknown.
     """
 
     name: str
@@ -34,17 +34,17 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class GraphFile:
-    """A graph that takes an image.
+    """A graph with one image as its input.
 
     Attributes:
         path: The file.
         model: An ``onnx.ModelProto``, or an ``openvino.Model``.
         image: The input for the image.
         layout: "NCHW", "NHWC", or "CHW" without a batch.
-        size: (width, height) of the image, None for each that is not fixed.
-        sizes: The input that takes a width and a height, or None.
-        outputs: What it gives.
-        metadata: What it tells of itself.
+        size: (width, height) of the image, None for dynamic lengths.
+        sizes: The input for a width and a height, or None.
+        outputs: The outputs.
+        metadata: The file's metadata.
     """
 
     path: Path
@@ -58,41 +58,41 @@ class GraphFile:
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
-        """(width, height) of the image, where the file has it."""
+        """(width, height) of the image; None if dynamic."""
         width, height = self.size
         return (width, height) if width and height else None
 
 
 def read_graph(path: Path) -> GraphFile:
-    """Read an ONNX file and find its image.
+    """Read an ONNX file and find its image input.
 
     Raises:
-        ModelError: It is no ONNX file, takes something else than an image, or has operators that no
-            engine knows.
+        ModelError: It is not an ONNX file, has other inputs than an image, or has unknown
+            operators.
     """
     model = _load(path)
     _check_operators(path, model)
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [port_of(i) for i in model.graph.input if i.name not in constants]
     outputs = tuple(port_of(o) for o in model.graph.output)
-    told = {entry.key: entry.value for entry in model.metadata_props}
-    return image_graph(path, model, inputs, outputs, told)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return image_graph(path, model, inputs, outputs, metadata)
 
 
 def image_graph(
-    path: Path, model: Any, inputs: list[Port], outputs: tuple[Port, ...], told: dict[str, str]
+    path: Path, model: Any, inputs: list[Port], outputs: tuple[Port, ...], metadata: dict[str, str]
 ) -> GraphFile:
-    """A graph with its image found among its inputs.
+    """A graph, with its image found among its inputs.
 
     Raises:
-        ModelError: It takes something else than one image.
+        ModelError: It has other inputs than one image.
     """
     images = [p for p in inputs if p.shape is None or len(p.shape) in (3, 4)]
     others = [p for p in inputs if p not in images]
     sizes = next((p for p in others if _takes_sizes(p)), None)
     listed = ", ".join(map(str, inputs)) or "nothing"
     if len(images) != 1 or any(p is not sizes for p in others):
-        raise ModelError(f"{str(path)!r} takes {listed}; livevision gives a graph one image alone")
+        raise ModelError(f"{str(path)!r} takes {listed}; livevision gives a graph only one image")
     image = images[0]
     if image.shape is None:
         raise ModelError(
@@ -110,7 +110,7 @@ def image_graph(
     height, width = {
         "NCHW": image.shape[2:], "NHWC": image.shape[1:3], "CHW": image.shape[1:]
     }[layout]  # fmt: skip
-    return GraphFile(path, model, image, layout, (width, height), sizes, outputs, told)
+    return GraphFile(path, model, image, layout, (width, height), sizes, outputs, metadata)
 
 
 def _takes_sizes(port: Port) -> bool:
@@ -119,7 +119,7 @@ def _takes_sizes(port: Port) -> bool:
 
 
 def has_parts(path: Path) -> bool:
-    """Whether an ONNX file has weights in other files beside it."""
+    """Whether an ONNX file has weights in separate files."""
     import onnx
 
     model = onnx.load(path, load_external_data=False)
@@ -140,13 +140,13 @@ def _load(path: Path) -> Any:
             raise ModelError(f"{str(path)!r} is empty")
         if start[:1] == b"\x80" or start == b"PK\x03\x04":
             raise ModelError(
-                f"{str(path)!r} is refused: it is a pickle or an archive, which can run any code "
-                "when it is opened, and no ONNX file; export the model to ONNX"
+                f"{str(path)!r} is not an ONNX file but a pickle or an archive, which can run any "
+                "code when it is opened; export the model to ONNX"
             )
         if size >= LARGEST:
             raise ModelError(
-                f"{str(path)!r} has {size / 1e9:.1f} GB; an ONNX file has less than 2 GB, larger "
-                "weights stand in files of their own beside it"
+                f"{str(path)!r} has {size / 1e9:.1f} GB; an ONNX file has less than 2 GB, and "
+                "larger weights must be in separate files"
             )
         model = onnx.load(path)
     except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
@@ -154,11 +154,11 @@ def _load(path: Path) -> Any:
         raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short ({first})") from error
     if model.ByteSize() >= LARGEST:
         raise ModelError(
-            f"{str(path)!r} has {model.ByteSize() / 1e9:.1f} GB of weights in the files beside it; "
-            "livevision takes less than 2 GB"
+            f"{str(path)!r} has {model.ByteSize() / 1e9:.1f} GB of weights in separate files; "
+            "livevision reads less than 2 GB"
         )
     if not model.graph.node:
-        raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short (there are no nodes)")
+        raise ModelError(f"{str(path)!r}: not an ONNX file, or cut short (it has no nodes)")
     return model
 
 
@@ -181,7 +181,7 @@ def _check_operators(path: Path, model: Any) -> None:
                 continue
         name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         raise ModelError(
-            f"{str(path)!r} has the operator {name}, which is not among ONNX's; no engine here "
+            f"{str(path)!r} has the operator {name}, which is not one of ONNX's; no engine here "
             "computes it: export the model without it"
         )
 

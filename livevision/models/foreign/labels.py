@@ -1,4 +1,4 @@
-"""Class names by the names of data sets, from files, and as guesses that are told."""
+"""Class names: of known data sets, from files, or guessed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CITYSCAPES = _listed(
     " ",
 )
 
-# By the numbers that COCO's files give them, from 0 on; "-" where a number is not used.
+# By their numbers in COCO's files, from 0; "-" for unused numbers.
 _COCO_BY_NUMBER = _listed(
     "-,person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,-,"
     "stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,-,"
@@ -44,23 +44,23 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "voc21": ("background", *_VOC),
     "cityscapes19": _CITYSCAPES,
 }
-"""What ``--labels`` takes by name. ``coco91`` has the numbers of COCO's own files."""
+"""The sets of ``--labels``. ``coco91`` has the numbers of COCO's own files."""
 
 _LONGER = {"coco80": "coco91", "voc20": "voc21"}
 _GUESSES = {len(names): key for key, names in SETS.items()}
 
 
 def named_labels(given: str, classes: int | None, from_one: bool) -> tuple[str, ...]:
-    """Class names as ``--labels`` gives them: a set's name, or a text file with one a line.
+    """Class names for a value of ``--labels``: a set's name, or a text file with one name per line.
 
     Args:
         given: coco80, coco91, voc20, voc21, cityscapes19 or a file.
-        classes: How many the model has, where that is known: of ``coco80`` and ``voc20`` the form
-            with a background is taken where it alone fits.
-        from_one: The model counts its classes from one.
+        classes: Number of classes of the model, if known; ``coco80`` and ``voc20`` become
+            ``coco91`` and ``voc21`` if only these have that number.
+        from_one: Whether the model numbers its classes from 1.
 
     Raises:
-        UsageError: There is no such set or file, or no names are in it.
+        UsageError: There is no such set or file, or the file has no names.
     """
     if given in SETS:
         longer = _LONGER.get(given)
@@ -70,19 +70,19 @@ def named_labels(given: str, classes: int | None, from_one: bool) -> tuple[str, 
     try:
         lines = with_home(given).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(
-            f"labels {given!r}: {why}; give {', '.join(SETS)}, or a text file with a name a line"
+            f"labels {given!r}: {why}; give {', '.join(SETS)} or a text file with a name per line"
         ) from error
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
-        raise UsageError(f"labels {given!r}: there are no names in the file")
+        raise UsageError(f"labels {given!r}: the file has no names")
     return names
 
 
 def guessed(classes: int | None, from_one: bool) -> tuple[Sequence[str], str]:
-    """Names by nothing but the number of classes, and a word for where they are from."""
+    """Names guessed from the number of classes, and a description of the guess."""
     key = _GUESSES.get(classes) if classes else ("coco91" if from_one else "coco80")
     if key is not None:
-        return SETS[key], f"{key}'s"
+        return SETS[key], f"those of {key}"
     return tuple(f"class {number}" for number in range(classes or 0)), "their numbers"

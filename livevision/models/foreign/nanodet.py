@@ -1,8 +1,8 @@
-"""NanoDet and NanoDet-Plus: scores of each cell, and a distribution over each of four distances.
+"""NanoDet and NanoDet-Plus: scores of each cell, and distributions of its four distances.
 
-Either one output, 1×N×(C+4·8), or for each stride one with the scores, N×C, and one with the
-distances, N×32, in any order. NanoDet has strides 8, 16 and 32 and measures from the cells'
-middles; NanoDet-Plus has 64 as well and measures from their corners.
+Either one output, 1×N×(C+4·8), or two for each stride in any order: the scores, N×C, and the
+distances, N×32. NanoDet has strides 8, 16 and 32 and measures from the cells' centres;
+NanoDet-Plus also has stride 64 and measures from their corners.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from livevision.models.foreign import inside
-from livevision.models.foreign.boxes import Boxes, best, suppressed
-from livevision.models.foreign.family import Found, Kind, cells
+from livevision.models.foreign import in_graph
+from livevision.models.foreign.boxes import Boxes, best_classes, nms
+from livevision.models.foreign.family import Kind, Recognised, cells
 from livevision.models.foreign.graph_file import GraphFile, Port
-from livevision.models.foreign.inside import Inside, Unfit, Values
-from livevision.models.foreign.parts import Parts
+from livevision.models.foreign.in_graph import InGraphDecoder, NotInGraph, Values
+from livevision.models.foreign.node_builder import NodeBuilder
 from livevision.models.foreign.yolox import grid
 
 _BINS = 8
 _WIDTH = 4 * _BINS
 _NAMES = ("data", "input.1", "i", "image")
-"""What NanoDet calls its input; YOLOX, which has as many rows, calls it "images"."""
+"""Names of NanoDet's input; YOLOX, with the same number of rows, has "images"."""
 
 
-def recognise(graph: GraphFile) -> Found | None:
-    """By a row for each cell of the grids, wider than the distances are, or by pairs of outputs."""
+def recognise(graph: GraphFile) -> Recognised | None:
+    """Recognise NanoDet by one row per cell with scores and distances, or by pairs of outputs."""
     if "names" in graph.metadata or graph.fixed_size is None:
         return None
     known: dict[str, Any] = {
@@ -37,8 +37,8 @@ def recognise(graph: GraphFile) -> Found | None:
         "std": (57.375, 57.12, 58.395),
         "resize": "bilinear",
     }
-    plus = Found("NanoDet-Plus", {**known, "fit": "stretch", "output": "nanodet-plus"})
-    plain = Found("NanoDet", {**known, "fit": "letterbox", "fill": 0, "output": "nanodet"})
+    plus = Recognised("NanoDet-Plus", {**known, "fit": "stretch", "output": "nanodet-plus"})
+    plain = Recognised("NanoDet", {**known, "fit": "letterbox", "fill": 0, "output": "nanodet"})
     pairs = _pairs(graph.outputs)
     if pairs is not None:
         counts = [_rows(scores)[0] for scores, _ in pairs]
@@ -61,20 +61,20 @@ def recognise(graph: GraphFile) -> Found | None:
 
 
 def _rows(port: Port) -> tuple[int | None, int | None]:
-    """Rows and columns of an output 1×N×C or N×C; None for what is not fixed."""
+    """Rows and columns of an output 1×N×C or N×C; None for dynamic lengths."""
     shape = (None, *(port.shape or ()))
     return shape[-2], shape[-1]
 
 
 def _pairs(outputs: Sequence[Port]) -> list[tuple[Port, Port]] | None:
-    """Scores and distances of each stride, finest first; None where there are no such pairs."""
+    """Scores and distances of each stride, finest first; None if the outputs are no such pairs."""
     if len(outputs) not in (6, 8):
         return None
     if any(p.shape is None or len(p.shape) not in (2, 3) or None in _rows(p) for p in outputs):
         return None
     count = len(outputs) // 2
     wide = [p for p in outputs if _rows(p)[1] == _WIDTH]
-    # Where there are 32 classes too, scores come first, or in turns with the distances.
+    # With 32 classes too, scores come first, or alternate with the distances.
     for scores, distances in (
         ([p for p in outputs if p not in wide], wide),
         (outputs[:count], outputs[count:]),
@@ -120,16 +120,16 @@ class NanoDetDecoder:
                 ],
                 1,
             ).astype(np.float32, copy=False)
-        rows, scores, classes = best(found[:, :-_WIDTH], conf)
+        rows, scores, classes = best_classes(found[:, :-_WIDTH], conf)
         points, strides = grid(size, self.strides)
         centres = (points[rows] + self.middle) * strides[rows]
         bins = found[rows, -_WIDTH:].reshape(-1, 4, _BINS)
         powers = np.exp(bins - bins.max(2, keepdims=True))
-        parts = powers / powers.sum(2, keepdims=True)
-        # The mean of the distribution, in strides: to the left, top, right and bottom.
-        distances = parts @ np.arange(_BINS, dtype=np.float32) * strides[rows]
+        shares = powers / powers.sum(2, keepdims=True)
+        # The mean of the distribution in pixels: to the left, top, right and bottom.
+        distances = shares @ np.arange(_BINS, dtype=np.float32) * strides[rows]
         boxes = np.concatenate((centres - distances[:, :2], centres + distances[:, 2:]), 1)
-        return suppressed(boxes.clip(0, np.array(size * 2)), scores, classes, iou)
+        return nms(boxes.clip(0, np.array(size * 2)), scores, classes, iou)
 
 
 class PlusDecoder(NanoDetDecoder):
@@ -139,62 +139,62 @@ class PlusDecoder(NanoDetDecoder):
     middle: ClassVar[float] = 0.0
 
 
-def _joined(parts: Parts, outputs: Sequence[Port]) -> tuple[str, int, int]:
-    """One value with all rows, 1×N×(C+32), and N and C+32.
+def _joined(builder: NodeBuilder, outputs: Sequence[Port]) -> tuple[str, int, int]:
+    """One value with all rows, 1×N×(C+32), and its lengths N and C+32.
 
     Raises:
-        Unfit: A shape is not fixed.
+        NotInGraph: A shape is dynamic.
     """
     pairs = _pairs(outputs)
     if pairs is None:
-        _, count, width = inside.shape_of(outputs[0], 3)
+        _, count, width = in_graph.shape_of(outputs[0], 3)
         return outputs[0].name, count, width
     ends = []
     for ports in zip(*pairs, strict=True):
         shapes = [(1, *(n or 0 for n in _rows(port))) for port in ports]
-        rows = [parts.reshape(p.name, *s) for p, s in zip(ports, shapes, strict=True)]
-        ends.append(parts.joined(rows, 1))
+        rows = [builder.reshape(p.name, *s) for p, s in zip(ports, shapes, strict=True)]
+        ends.append(builder.joined(rows, 1))
     count = sum(_rows(scores)[0] or 0 for scores, _ in pairs)
-    return parts.joined(ends, 2), count, (_rows(pairs[0][0])[1] or 0) + _WIDTH
+    return builder.joined(ends, 2), count, (_rows(pairs[0][0])[1] or 0) + _WIDTH
 
 
-def _inside(decoder: type[NanoDetDecoder]) -> Inside:
-    """The same inside of the graph."""
+def _in_graph(decoder: type[NanoDetDecoder]) -> InGraphDecoder:
+    """The decoder in the graph."""
 
-    def decode_inside(
-        parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+    def decode_in_graph(
+        builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
     ) -> Values:
-        found, count, width = _joined(parts, outputs)
+        found, count, width = _joined(builder, outputs)
         points, strides = grid(size, decoder.strides)
         if len(points) != count:
-            raise Unfit(f"{outputs[0]} has not a row for each cell")
-        every = parts.part(found, 0, classes, 2)
-        scores, places = inside.picked(parts, parts.highest(every, 2), count)
-        chosen = parts.gather(found, places, 1)
-        best = inside.class_of(parts, parts.part(chosen, 0, classes, 2), 2)
-        bins = parts.reshape(parts.part(chosen, width - _WIDTH, width, 2), 1, -1, 4, _BINS)
-        # No product of matrices: that would be taken for a layer of the net.
-        weighted = parts.times(parts.node("Softmax", bins, axis=3), np.arange(_BINS) * _BINS)
-        means = parts.times(
-            parts.mean(weighted, 3), parts.gather(parts.constant(strides[None]), places, 1)
+            raise NotInGraph(f"{outputs[0]} has not a row for each cell")
+        every = builder.part(found, 0, classes, 2)
+        scores, places = in_graph.top_candidates(builder, builder.highest(every, 2), count)
+        chosen = builder.gather(found, places, 1)
+        best = in_graph.class_of(builder, builder.part(chosen, 0, classes, 2), 2)
+        bins = builder.reshape(builder.part(chosen, width - _WIDTH, width, 2), 1, -1, 4, _BINS)
+        # Not a matrix product: lowering would take it for a layer of the net.
+        weighted = builder.times(builder.node("Softmax", bins, axis=3), np.arange(_BINS) * _BINS)
+        means = builder.times(
+            builder.mean(weighted, 3), builder.gather(builder.constant(strides[None]), places, 1)
         )
-        middles = parts.constant(((points + decoder.middle) * strides)[None])
-        middle = parts.gather(middles, places, 1)
-        boxes = parts.joined(
+        middles = builder.constant(((points + decoder.middle) * strides)[None])
+        middle = builder.gather(middles, places, 1)
+        boxes = builder.joined(
             [
-                parts.node("Sub", middle, parts.part(means, 0, 2, 2)),
-                parts.node("Add", middle, parts.part(means, 2, 4, 2)),
+                builder.node("Sub", middle, builder.part(means, 0, 2, 2)),
+                builder.node("Add", middle, builder.part(means, 2, 4, 2)),
             ],
             2,
         )
-        boxes = parts.node("Max", boxes, parts.constant(0.0))
-        boxes = parts.node("Min", boxes, parts.constant(size * 2))
-        return inside.suppressed(parts, boxes, scores, best, count)
+        boxes = builder.node("Max", boxes, builder.constant(0.0))
+        boxes = builder.node("Min", boxes, builder.constant(size * 2))
+        return in_graph.nms(builder, boxes, scores, best, count)
 
-    return decode_inside
+    return decode_in_graph
 
 
 KINDS = {
-    name: Kind("detect", decoder, _inside(decoder), partial(cells, strides=decoder.strides))
+    name: Kind("detect", decoder, _in_graph(decoder), partial(cells, strides=decoder.strides))
     for name, decoder in (("nanodet", NanoDetDecoder), ("nanodet-plus", PlusDecoder))
 }

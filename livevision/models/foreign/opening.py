@@ -1,4 +1,4 @@
-"""From an ONNX file of somebody else's to a card, with what decodes its outputs."""
+"""Opening of third-party model files: from a graph to a card with a decoder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from livevision.models.foreign.description import (
     read_fields,
     unfinished,
 )
-from livevision.models.foreign.family import Found, Kind
+from livevision.models.foreign.family import Kind, Recognised
 from livevision.models.foreign.graph_file import GraphFile
 from livevision.models.foreign.labels import guessed, named_labels
 from livevision.models.foreign.resizing import resized
@@ -40,7 +40,7 @@ from livevision.protocols import Decoder
 _log = logging.getLogger(__name__)
 
 _FAMILIES = (ultralytics, nanodet, yolox, detr, torchvision, pixels, fastestdet, dense)
-"""The surest first: YOLOX goes by its rows alone, and so takes what NanoDet did not."""
+"""The most specific first: YOLOX is recognised only by its rows, after NanoDet."""
 
 KINDS: dict[str, Kind] = {name: kind for family in _FAMILIES for name, kind in family.KINDS.items()}
 
@@ -50,15 +50,15 @@ _NO_FILL = ("stretch", "centre-crop", "centre-square")
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A file that can be run.
+    """A third-party model.
 
     Attributes:
-        graph: What is in it.
-        family: What it was recognised as, in words; "" where a description alone tells.
-        description: How it is run.
-        decoder: Of its outputs.
+        graph: Its graph.
+        family: Name of the recognised family; "" if only a description tells.
+        description: Its description.
+        decoder: Decoder of its outputs.
         labels: Class names.
-        guess: Where the names are from, if nothing told them; "" where something did.
+        guess: Origin of guessed class names; "" if they are known.
     """
 
     graph: GraphFile
@@ -69,17 +69,17 @@ class Foreign:
     guess: str
 
     def counts(self) -> tuple[int, int]:
-        """Parameters and multiply-adds, as far as the graph tells."""
+        """Parameters and multiply-adds, as far as known; 0 for OpenVINO's files."""
         size = self.description.input_size
         if self.graph.path.suffix in openvino_graph.SUFFIXES:
             return 0, 0
         return counts(wrapped(self.graph, self.description, size), self.graph)
 
     def content(self) -> bytes:
-        """The ONNX graph with all its weights, as one file.
+        """The ONNX graph as one file with all weights.
 
         Raises:
-            ModelError: It is too large for one.
+            ModelError: It is too large for one file.
         """
         try:
             return bytes(self.graph.model.SerializeToString())
@@ -87,31 +87,31 @@ class Foreign:
             raise ModelError(f"{str(self.graph.path)!r} has 2 GB of weights or more") from error
 
     def described(self) -> Description:
-        """The description with the class names in it."""
+        """The description with the class names."""
         return replace(self.description, labels=self.labels)
 
     def card(self) -> ModelCard:
         """The card of the model."""
-        told = self.description
+        description = self.description
         return ModelCard(
             self.graph.path.stem,
-            KINDS[told.output].task,
+            KINDS[description.output].task,
             "",
-            told.input_size,
+            description.input_size,
             self.labels,
-            licence=told.licence,
-            fit=with_resize(told.fit, told.resize),
-            text=f"# {self.graph.path.name}\n\nOf others: {self.family or told.output}.\n",
-            fill=None if told.fit in _NO_FILL else told.fill,
+            licence=description.licence,
+            fit=with_resize(description.fit, description.resize),
+            text=f"# {self.graph.path.name}\n\nThird-party: {self.family or description.output}.\n",
+            fill=None if description.fit in _NO_FILL else description.fill,
             decoder=self.decoder,
             graph_at=self.file,
         )
 
     def file(self, size: tuple[int, int]) -> tuple[Path, tuple[str, ...]]:
-        """A graph for the engines, for images of (width, height).
+        """A graph file for the engines, for images of (width, height).
 
         Returns:
-            The file, and the names of what it gives where the decoder has to read that.
+            The file, and the names of its outputs if they need the decoder.
 
         Raises:
             UsageError: The graph takes other sizes only.
@@ -131,14 +131,14 @@ class Foreign:
 
 
 def open_foreign(path: Path, labels: str | None = None) -> Foreign:
-    """Read a file, recognise it, and settle how it is run.
+    """Open a third-party model file.
 
     Args:
-        path: An ONNX file; a YAML of the same name beside it is taken into account.
-        labels: A set's name or a file of names; None for what the file or the YAML tells.
+        path: The file; a YAML description of the same name is read too.
+        labels: A set's name or a file of names; None for those of the file or the YAML.
 
     Raises:
-        ModelError: The file cannot be used, or not enough is known of it.
+        ModelError: The file cannot be used, or its description is incomplete.
         UsageError: The labels are unknown.
     """
     stamps = tuple(_stamp(p) for p in (path, path.with_suffix(".yaml"), Path(labels or "")))
@@ -147,34 +147,34 @@ def open_foreign(path: Path, labels: str | None = None) -> Foreign:
 
 @functools.lru_cache(maxsize=2)
 def _opened(path: Path, labels: str | None, stamps: Any) -> Foreign:
-    del stamps  # they are there so that a changed file is read anew
+    del stamps  # part of the cache's key, so that a changed file is read again
     graph = read_file(path)
     found = recognise(graph)
     fields = read_fields(path, _known(graph))
-    told = described(path, fields, KINDS)
-    if graph.fixed_size not in (None, told.input_size):
+    description = described(path, fields, KINDS)
+    if graph.fixed_size not in (None, description.input_size):
         raise ModelError(
-            f"{str(path)!r} takes images of {graph.size[0]}x{graph.size[1]}, its description says "
-            f"{told.input_size[0]}x{told.input_size[1]}"
+            f"{str(path)!r} takes images of {graph.size[0]}x{graph.size[1]}, its description has "
+            f"{description.input_size[0]}x{description.input_size[1]}"
         )
     try:
-        decoder, names, guess = _named(graph, told, labels)
+        decoder, names, guess = _named(graph, description, labels)
     except LivevisionError as error:
         raise type(error)(f"{str(path)!r}: {error}") from error
     family = found.family if found is not None else ""
-    _log.info("%s is %s", path.name, family or f"described as {told.output}")
+    _log.info("%s is %s", path.name, family or f"described as {description.output}")
     if guess:
         _log.warning(
-            "%s does not tell the names of its classes: they are taken for %s; --labels coco80, "
-            "voc20, cityscapes19 or FILE tells them",
+            "%s has no class names: they are assumed to be %s; set them with --labels coco80, "
+            "voc20, cityscapes19 or FILE",
             path.name,
             guess,
         )
-    return Foreign(graph, family, told, decoder, names, guess)
+    return Foreign(graph, family, description, decoder, names, guess)
 
 
 def draft(path: Path, labels: str | None = None) -> str:
-    """The YAML of a graph with what was recognised; what is to be filled in stands as comments.
+    """A YAML description of a graph; missing values are comments.
 
     Raises:
         ModelError: The file cannot be used.
@@ -189,17 +189,17 @@ def draft(path: Path, labels: str | None = None) -> str:
 
 
 def _known(graph: GraphFile) -> dict[str, Any]:
-    """The fields that a graph tells by itself."""
+    """The fields of a description that follow from the graph."""
     found = recognise(graph)
     known: dict[str, Any] = dict(found.fields) if found is not None else {}
     known["input_size"] = graph.fixed_size or known.get("input_size")
-    if graph.image.dtype == "uint8":  # such a graph normalises itself
+    if graph.image.dtype == "uint8":  # such a graph contains its normalisation
         known |= {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     return known
 
 
 def read_file(path: Path) -> GraphFile:
-    """Read a graph of somebody else's, of a kind that its suffix tells.
+    """Read a third-party graph; its suffix gives the format.
 
     Raises:
         ModelError: It cannot be used.
@@ -209,28 +209,28 @@ def read_file(path: Path) -> GraphFile:
     return graph_file.read_graph(path)
 
 
-def recognise(graph: GraphFile) -> Found | None:
-    """The family of a graph, or None."""
+def recognise(graph: GraphFile) -> Recognised | None:
+    """The family of a graph; None if unknown."""
     for family in _FAMILIES:
-        found: Found | None = family.recognise(graph)
+        found: Recognised | None = family.recognise(graph)
         if found is not None:
             return found
     return None
 
 
 def _named(
-    graph: GraphFile, told: Description, given: str | None
+    graph: GraphFile, description: Description, given: str | None
 ) -> tuple[Decoder, tuple[str, ...], str]:
-    """What decodes the outputs, and the labels, as many as there are classes.
+    """The decoder, the class names, and the origin of guessed names.
 
     Raises:
-        ModelError: Their number is another, or the outputs are not of the kind.
+        ModelError: The number of names is wrong, or the outputs are not of the described kind.
     """
-    make = KINDS[told.output].make
+    make = KINDS[description.output].make
     try:
         classes = make(graph.outputs, None).classes
-        from_one = told.output in _FROM_ONE
-        labels = given if given is not None else told.labels
+        from_one = description.output in _FROM_ONE
+        labels = given if given is not None else description.labels
         if labels is None:
             guesses, guess = guessed(classes, from_one)
             return make(graph.outputs, len(guesses)), tuple(guesses), guess
@@ -238,10 +238,10 @@ def _named(
         decoder = make(graph.outputs, len(names))
     except (StopIteration, IndexError, TypeError) as error:
         listed = ", ".join(map(str, graph.outputs))
-        raise ModelError(f"it gives {listed}, which is not {told.output}") from error
+        raise ModelError(f"its outputs are {listed}, which is not {description.output}") from error
     if decoder.classes is not None and decoder.classes != len(names):
         raise ModelError(
-            f"it has {decoder.classes} classes and {len(names)} labels were given; the numbers "
+            f"it has {decoder.classes} classes, but there are {len(names)} labels; the numbers "
             "must be the same"
         )
     return decoder, names, ""
@@ -249,7 +249,7 @@ def _named(
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        told = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return told.st_mtime_ns, told.st_size
+    return status.st_mtime_ns, status.st_size

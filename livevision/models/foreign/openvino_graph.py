@@ -1,7 +1,7 @@
-"""Files of others that OpenVINO reads: its own IR (.xml with a .bin) and TensorFlow Lite's.
+"""Third-party files that OpenVINO reads: its IR (.xml with a .bin) and TensorFlow Lite's.
 
-They run on OpenVINO alone. OpenVINO itself puts in front of them what stands in front of an ONNX
-file of others; their outputs are read by a decoder.
+They run only on OpenVINO. OpenVINO's own preprocessing is added to them, as nodes are to ONNX
+files; a decoder reads their outputs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from livevision.models.foreign.graph_file import LARGEST, GraphFile, Port, image
 from livevision.models.foreign.tracing import scores_before
 
 SUFFIXES = (".xml", ".tflite")
-_LARGEST_NOTE = 1 << 20
+_MAX_METADATA = 1 << 20  # bytes
 
 _BEFORE_MAPS = frozenset(
     {
@@ -31,23 +31,23 @@ _BEFORE_MAPS = frozenset(
         *("Transpose", "Unsqueeze", "VariadicSplit"),
     }
 )
-"""Operators between the scores and a class map; layers end with an Add, which is their bias."""
+"""Operators between the scores and a class map; layers end with an Add, the bias."""
 
 
 def read_graph(path: Path) -> GraphFile:
-    """Read a file and find its image.
+    """Read a file and find its image input.
 
     Raises:
-        ModelError: OpenVINO is not installed or cannot read it, or it takes something else than
-            one image.
+        ModelError: OpenVINO is not installed or cannot read it, or it has other inputs than one
+            image.
     """
     if not path.is_file():
         raise ModelError(f"model {str(path)!r}: no such file")
     if path.stat().st_size >= LARGEST:
-        raise ModelError(f"{str(path)!r} has {path.stat().st_size / 1e9:.1f} GB, which is no graph")
+        raise ModelError(f"{str(path)!r} has {path.stat().st_size / 1e9:.1f} GB, too large a graph")
     if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
         weights = path.with_suffix(".bin").name
-        raise ModelError(f"{str(path)!r} needs its weights beside it: there is no {weights}")
+        raise ModelError(f"{str(path)!r} needs its weights in the same folder: no {weights}")
     if find_spec("openvino") is None:
         raise ModelError(missing_package("openvino", f"reading {path.suffix} files", "openvino"))
     import openvino as ov
@@ -66,8 +66,8 @@ def read_graph(path: Path) -> GraphFile:
     return image_graph(path, model, inputs, outputs, _metadata(path))
 
 
-def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
-    """The graph, an ``openvino.Model``, that takes ``image``, uint8 1×H×W×3 BGR."""
+def wrapped(graph: GraphFile, description: Description, size: tuple[int, int]) -> Any:
+    """The graph with the input ``image``, uint8 1×H×W×3 BGR, as an ``openvino.Model``."""
     import openvino as ov
     from openvino.preprocess import ColorFormat, PrePostProcessor
 
@@ -83,18 +83,18 @@ def wrapped(graph: GraphFile, told: Description, size: tuple[int, int]) -> Any:
     image.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     image.tensor().set_color_format(ColorFormat.BGR)
     image.model().set_layout(ov.Layout(graph.layout))
-    if told.colour == "RGB":
+    if description.colour == "RGB":
         image.preprocess().convert_color(ColorFormat.RGB)
     if graph.image.dtype != "uint8":
         image.preprocess().convert_element_type(ov.Type.f32)
-        image.preprocess().mean(list(told.mean)).scale(list(told.std))
+        image.preprocess().mean(list(description.mean)).scale(list(description.std))
     model = steps.build()
     model.inputs[0].get_tensor().set_names({"image"})
     return model
 
 
 def write_scores(path: Path, made: Path, name: str, classes: int) -> bool:
-    """Write a graph that gives the scores a class map was chosen from, under a name.
+    """Write a graph that outputs the scores before the arg-max of a class map.
 
     Returns:
         Whether the classes are the last dimension.
@@ -149,30 +149,32 @@ def _port(port: Any) -> Port:
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """What Ultralytics writes beside an IR, or into a TensorFlow Lite file: as text by key."""
-    told: Any = None
+    """Metadata of Ultralytics, in a file beside an IR or in a TensorFlow Lite file: text by key."""
+    metadata: Any = None
     try:
         if path.suffix == ".xml":
             beside = path.with_name("metadata.yaml")
-            if beside.is_file() and beside.stat().st_size < _LARGEST_NOTE:
-                told = yaml.safe_load(beside.read_text(encoding="utf-8"))
+            if beside.is_file() and beside.stat().st_size < _MAX_METADATA:
+                metadata = yaml.safe_load(beside.read_text(encoding="utf-8"))
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as notes:
                 first = notes.infolist()[0]
-                text = notes.read(first).decode() if first.file_size < _LARGEST_NOTE else ""
-            told = json.loads(text) if text.startswith('{"') else ast.literal_eval(text)
+                text = notes.read(first).decode() if first.file_size < _MAX_METADATA else ""
+            metadata = json.loads(text) if text.startswith('{"') else ast.literal_eval(text)
     except (OSError, ValueError, SyntaxError, IndexError, zipfile.BadZipFile, yaml.YAMLError):
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(metadata, dict):
         return {}
-    names = told.get("names")
+    names = metadata.get("names")
     if isinstance(names, dict):
         numbered = {str(key): str(name) for key, name in names.items()}
-        told["names"] = {int(key): name for key, name in numbered.items() if key.isdigit()}
-    return {str(k): value if isinstance(value, str) else repr(value) for k, value in told.items()}
+        metadata["names"] = {int(key): name for key, name in numbered.items() if key.isdigit()}
+    return {
+        str(k): value if isinstance(value, str) else repr(value) for k, value in metadata.items()
+    }
 
 
 def _reason(error: RuntimeError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
-    return " ".join((told or lines or ["no reason told"])[0].split())[:200]
+    causes = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return " ".join((causes or lines or ["no reason given"])[0].split())[:200]

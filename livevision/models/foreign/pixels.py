@@ -1,7 +1,7 @@
-"""YOLO-NAS, and YOLOs exported with their suppression: boxes as corners in pixels of the input.
+"""YOLO-NAS, and YOLOs exported with NMS: boxes as corners in pixels of the input.
 
-``boxes-scores`` gives boxes 1×N×4 and each class's score 1×N×C, a row for each cell of the grids.
-``boxes-counted`` gives finished boxes: how many there are 1×1, boxes 1×N×4, scores and classes 1×N.
+``boxes-scores`` outputs boxes 1×N×4 and scores 1×N×C, one row per cell of the grids.
+``boxes-counted`` outputs final boxes: their number 1×1, boxes 1×N×4, scores and classes 1×N.
 """
 
 from __future__ import annotations
@@ -11,34 +11,34 @@ from typing import Any
 
 import numpy as np
 
-from livevision.models.foreign import inside
-from livevision.models.foreign.boxes import FLOOR, Boxes, best, packed, suppressed
-from livevision.models.foreign.family import UNIT, Found, Kind, cells, dims
+from livevision.models.foreign import in_graph
+from livevision.models.foreign.boxes import FLOOR, Boxes, best_classes, nms, packed
+from livevision.models.foreign.family import UNIT, Kind, Recognised, cells, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
-from livevision.models.foreign.inside import Values
-from livevision.models.foreign.parts import Parts
+from livevision.models.foreign.in_graph import Values
+from livevision.models.foreign.node_builder import NodeBuilder
 
 _STRIDES = (8, 16, 32)
 
 
-def recognise(graph: GraphFile) -> Found | None:
-    """By shapes and dtypes: the names differ from one exporter to the next."""
+def recognise(graph: GraphFile) -> Recognised | None:
+    """Recognise them by shapes and dtypes, since names differ by exporter."""
     known: dict[str, Any] = {
         **{"colour": "RGB", "fit": "letterbox", "fill": 114, "resize": "bilinear"},
         **UNIT,
     }
     if _counted(graph.outputs) is not None:
-        return Found("a YOLO with its suppression", {**known, "output": "boxes-counted"})
+        return Recognised("a YOLO with NMS", {**known, "output": "boxes-counted"})
     pair = _pair(graph.outputs)
     if pair is None or graph.fixed_size is None:
         return None
     if (dims(pair[0], 3) or (None, None))[1] != cells(graph.fixed_size, _STRIDES):
         return None
-    return Found("YOLO-NAS", {**known, "output": "boxes-scores"})
+    return Recognised("YOLO-NAS", {**known, "output": "boxes-scores"})
 
 
 def _pair(outputs: Sequence[Port]) -> tuple[Port, Port] | None:
-    """Boxes 1×N×4 and scores 1×N×C; None where they are not all there is."""
+    """Boxes 1×N×4 and scores 1×N×C; None if the outputs are not exactly these."""
     boxes = [p for p in outputs if (s := dims(p, 3)) and s[2] == 4]
     others = [p for p in outputs if dims(p, 3) and p not in boxes]
     if (len(outputs), len(boxes), len(others)) != (2, 1, 1):
@@ -48,7 +48,7 @@ def _pair(outputs: Sequence[Port]) -> tuple[Port, Port] | None:
 
 
 def _counted(outputs: Sequence[Port]) -> tuple[Port, Port, Port, Port] | None:
-    """Count, boxes, scores and classes; None where they are not all there is."""
+    """Count, boxes, scores and classes; None if the outputs are not exactly these."""
     boxes = [p for p in outputs if (s := dims(p, 3)) and s[2] == 4]
     flat = [p for p in outputs if dims(p, 2)]
     scores = [p for p in flat if p.dtype.startswith("float")]
@@ -61,7 +61,7 @@ def _counted(outputs: Sequence[Port]) -> tuple[Port, Port, Port, Port] | None:
 
 
 class BoxesScoresDecoder:
-    """Decodes boxes and every class's score."""
+    """Decodes boxes and the scores of all classes."""
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
         pair = _pair(outputs)
@@ -75,17 +75,17 @@ class BoxesScoresDecoder:
     ) -> Boxes:
         boxes = outputs[self.boxes.name][0].astype(np.float32, copy=False)
         scores = outputs[self.scores.name][0].astype(np.float32, copy=False)
-        rows, highest, classes = best(scores, conf)
-        return suppressed(boxes[rows], highest, classes, iou)
+        rows, highest, classes = best_classes(scores, conf)
+        return nms(boxes[rows], highest, classes, iou)
 
 
 class CountedDecoder:
-    """Decodes finished boxes."""
+    """Decodes final boxes."""
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
         found = _counted(outputs)
         if found is None:
-            raise IndexError("no finished boxes")
+            raise IndexError("no final boxes")
         self.ports = found
         self.classes = labels
 
@@ -98,20 +98,20 @@ class CountedDecoder:
         return packed(boxes[kept], scores[kept], classes[kept])
 
 
-def boxes_scores_inside(
-    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+def boxes_scores_in_graph(
+    builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
 ) -> Values:
-    """What ``BoxesScoresDecoder`` does, inside of the graph."""
+    """``BoxesScoresDecoder`` in the graph."""
     decoder = BoxesScoresDecoder(outputs, classes)
-    _, count, _ = inside.shape_of(decoder.scores, 3)
+    _, count, _ = in_graph.shape_of(decoder.scores, 3)
     every = decoder.scores.name
-    scores, places = inside.picked(parts, parts.highest(every, 2), count)
-    numbers = inside.class_of(parts, parts.gather(every, places, 1), 2)
-    boxes = parts.gather(decoder.boxes.name, places, 1)
-    return inside.suppressed(parts, boxes, scores, numbers, count)
+    scores, places = in_graph.top_candidates(builder, builder.highest(every, 2), count)
+    numbers = in_graph.class_of(builder, builder.gather(every, places, 1), 2)
+    boxes = builder.gather(decoder.boxes.name, places, 1)
+    return in_graph.nms(builder, boxes, scores, numbers, count)
 
 
 KINDS = {
-    "boxes-scores": Kind("detect", BoxesScoresDecoder, boxes_scores_inside),
+    "boxes-scores": Kind("detect", BoxesScoresDecoder, boxes_scores_in_graph),
     "boxes-counted": Kind("detect", CountedDecoder),
 }

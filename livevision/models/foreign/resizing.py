@@ -1,4 +1,4 @@
-"""A graph of fixed shapes brought to another size of image, where nothing in it stands against."""
+"""Resizing of graphs: a graph with fixed shapes, rewritten for another image size."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from livevision.models.foreign.family import Kind, cells
 from livevision.models.foreign.graph_file import GraphFile, Port, port_of
 from livevision.models.foreign.yolox import grid
 
-_MULTIPLE = 32  # pixels: what the nets halve five times
+_MULTIPLE = 32  # pixels: the nets halve the size five times
 _STRIDES = (2, 4, 8, 16, 32, 64)
 _GRIDS = (8, 16, 32)
-_DIMENSIONS = 6  # at most, of a shape
+_MAX_DIMENSIONS = 6  # of a shape
 
 
 def resized(graph: GraphFile, kind: Kind, size: tuple[int, int]) -> GraphFile | None:
-    """The graph for images of (width, height); None where it cannot be had.
+    """The graph for images of (width, height); None if it cannot be rewritten.
 
-    Convolutions take any size. What stands against another are shapes written down in ``Reshape``:
-    rows and columns at their ends are written anew, and one number of places may be left to follow
-    from the rest; cells that stand there as constants are replaced. The outcome counts only where
-    shape inference gives as many rows as the size has cells.
+    Convolutions take any size, but the shapes of ``Reshape`` are constants: their rows and columns
+    are replaced, or one number of positions becomes -1. Grids that are constants are replaced too.
+    The result is used only if shape inference gives as many rows as the size has cells.
     """
     import onnx
 
@@ -66,26 +65,26 @@ def resized(graph: GraphFile, kind: Kind, size: tuple[int, int]) -> GraphFile | 
 
 
 def _fits(graph: GraphFile, outputs: Sequence[Port], kind: Kind, size: tuple[int, int]) -> bool:
-    """Whether the outputs have as many rows as a size has cells."""
+    """Whether the outputs have one row per cell of the size's grids."""
     if kind.cells is not None:
-        # Scores and distances may be outputs of their own, one of each for each stride.
+        # Scores and distances may be separate outputs, one of each per stride.
         rows = [p.shape[-2] if p.shape and len(p.shape) in (2, 3) else None for p in outputs]
-        wanted = kind.cells(size) * (1 if len(outputs) == 1 else 2)
-        return None not in rows and sum(n or 0 for n in rows) == wanted
+        expected_rows = kind.cells(size) * (1 if len(outputs) == 1 else 2)
+        return None not in rows and sum(n or 0 for n in rows) == expected_rows
     before, now = graph.outputs[0].shape, outputs[0].shape
     if before is None or now is None or graph.fixed_size is None:
         return False
-    # Where the graph chooses boxes itself there are as many as before.
+    # If the graph selects boxes itself, their number is unchanged.
     counts = {cells(graph.fixed_size, _GRIDS): cells(size, _GRIDS)}
     expected = [counts.get(n or 0, n) for n in before]
     chosen = expected == list(before)
     return len(now) == len(expected) and all(
-        n == want or (n is None and chosen) for n, want in zip(now, expected, strict=True)
+        n == length or (n is None and chosen) for n, length in zip(now, expected, strict=True)
     )
 
 
 def _renew_cells(model: Any, graph: GraphFile, size: tuple[int, int]) -> bool:
-    """Replace the cells' middles and strides that stand in a graph; False where none do."""
+    """Replace constants with the cells' centres and strides; whether there were any."""
     from onnx import numpy_helper
 
     if graph.fixed_size is None:
@@ -118,24 +117,24 @@ def _renew_cells(model: Any, graph: GraphFile, size: tuple[int, int]) -> bool:
 
 
 def _whole(tensor: Any) -> list[int]:
-    """The few whole numbers of a constant; none where it holds something else."""
+    """The integers of a constant that may be a shape; [] for other constants."""
     from onnx import TensorProto, numpy_helper
 
-    few = len(tensor.dims) == 1 and 0 < tensor.dims[0] <= _DIMENSIONS
+    few = len(tensor.dims) == 1 and 0 < tensor.dims[0] <= _MAX_DIMENSIONS
     if tensor.data_type != TensorProto.INT64 or not few:
         return []
     return [int(n) for n in numpy_helper.to_array(tensor)]
 
 
 def _cells_of(size: tuple[int, int]) -> tuple[Any, Any, Any]:
-    """Middles of all cells in strides and in pixels, 2×N, and their strides, 1×N."""
+    """Centres of all cells in strides and in pixels, 2×N, and their strides, 1×N."""
     points, strides = grid(size, _GRIDS)
     middles = (points + 0.5).T
     return middles, middles * strides.T, strides.T
 
 
 def _free_reshapes(model: Any, graph: GraphFile, size: tuple[int, int]) -> None:
-    """Write rows and columns anew, or leave the number of places open, in each shape with them."""
+    """Replace rows and columns, or the number of positions, in the shapes of ``Reshape``."""
     from onnx import numpy_helper
 
     if graph.fixed_size is None:
@@ -157,7 +156,7 @@ def _free_reshapes(model: Any, graph: GraphFile, size: tuple[int, int]) -> None:
     for tensor in constants:
         values = [int(value) for value in numpy_helper.to_array(tensor)]
         end = tuple(values[-2:])
-        # The batch may be a number of places too, of the coarsest grid.
+        # The batch may equal the number of positions of the coarsest grid.
         most = max((value for value in values if value in places), default=0)
         if len(values) >= 4 and end in maps:
             values[-2:] = maps[end]

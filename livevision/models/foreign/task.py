@@ -1,4 +1,4 @@
-"""A task around a net of somebody else's, whose outputs are decoded outside of the graph."""
+"""A task for third-party graphs whose outputs are decoded outside the graph."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from livevision.results import Result
 
 
 class DecodedTask:
-    """Both halves of a task, with a decoder between the net and the second.
+    """One of livevision's tasks with a decoder between the net and ``decode``.
 
     Args:
-        task: One of livevision's own: it places images and results.
-        decoder: Brings the net's outputs into the form of those of livevision's graphs.
+        task: Prepares images and places results.
+        decoder: Converts the net's outputs into those of livevision's graphs.
     """
 
     def __init__(self, task: Task, decoder: Decoder) -> None:
@@ -31,7 +31,7 @@ class DecodedTask:
         self._labels = len(getattr(task, "labels", ()))
 
     def prepare(self, image: Image) -> tuple[Batch, Placement]:
-        """Lay an image, uint8 H×W×3 BGR, into the net's input."""
+        """Fit an image, uint8 H×W×3 BGR, into the net's input."""
         batch, placement = self._task.prepare(image)
         return {"image": batch["image"]}, placement
 
@@ -39,12 +39,12 @@ class DecodedTask:
         """The result in the image's own pixels.
 
         Raises:
-            ModelError: A class is found that has no name.
+            ModelError: A class has no name.
         """
         found = self._decoder(outputs, placement.input_size, self._conf, self._iou)
         classes = found.get("classes", found.get("class_map"))
         if classes is not None and np.size(classes):
-            # 255 is what class maps say where there is no class; it is drawn as a class is.
+            # 255 is a class map's value for no class; it would be drawn like a class.
             highest = int(np.max(classes))
             if highest >= self._labels or int(np.min(classes)) < 0:
                 raise ModelError(no_such_class(highest, self._labels))

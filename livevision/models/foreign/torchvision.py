@@ -1,8 +1,8 @@
-"""Detectors that give finished boxes: torchvision's, TensorFlow's, and SSD's boxes and scores.
+"""Detectors of torchvision and TensorFlow, which output final boxes, and SSD.
 
-``torchvision``: boxes N×4 in pixels, classes and scores, classes counted from 1. ``tensorflow``:
-``detection_boxes`` 1×N×4, top, left, bottom and right in parts of the image, classes from 1.
-``ssd``: boxes 1×N×4, corners in parts of the image, and scores 1×N×C, class 0 being none.
+``torchvision``: boxes N×4 in pixels, classes from 1, and scores. ``tensorflow``:
+``detection_boxes`` 1×N×4, top, left, bottom and right as fractions of the image, classes from 1.
+``ssd``: boxes 1×N×4, corners as fractions of the image, and scores 1×N×C, class 0 is background.
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from livevision.models.foreign import inside
-from livevision.models.foreign.boxes import FLOOR, Boxes, best, packed, suppressed
-from livevision.models.foreign.family import RAW, UNIT, Found, Kind, dims
+from livevision.models.foreign import in_graph
+from livevision.models.foreign.boxes import FLOOR, Boxes, best_classes, nms, packed
+from livevision.models.foreign.family import RAW, UNIT, Kind, Recognised, dims
 from livevision.models.foreign.graph_file import GraphFile, Port
-from livevision.models.foreign.inside import Values
-from livevision.models.foreign.parts import Parts
+from livevision.models.foreign.in_graph import Values
+from livevision.models.foreign.node_builder import NodeBuilder
 
 
-def recognise(graph: GraphFile) -> Found | None:
-    """By names, and for torchvision's, which may have lost them, by shapes and dtypes."""
+def recognise(graph: GraphFile) -> Recognised | None:
+    """Recognise them by names, and torchvision's, whose names may be lost, by shapes and dtypes."""
     names = {port.name for port in graph.outputs}
     common = {"colour": "RGB", "fit": "stretch"}
     if {"detection_boxes", "detection_scores", "detection_classes"} <= names:
-        return Found("a detector of TensorFlow's", {**common, **RAW, "output": "tensorflow"})
+        return Recognised("a TensorFlow detector", {**common, **RAW, "output": "tensorflow"})
     if graph.sizes is None and _finished(graph.outputs) is not None:
-        return Found("a detector of torchvision's", {**common, **UNIT, "output": "torchvision"})
+        return Recognised(
+            "a detector of torchvision's", {**common, **UNIT, "output": "torchvision"}
+        )
     if len(graph.outputs) == 2 and {"boxes", "scores"} == names:
-        return Found("a detector like SSD", {"fit": "stretch", "output": "ssd"})
+        return Recognised("a detector like SSD", {"fit": "stretch", "output": "ssd"})
     return None
 
 
 def _finished(outputs: Sequence[Port]) -> tuple[str, str, str] | None:
-    """Names of boxes N×4, scores N and classes N, whatever they are called."""
+    """Names of boxes N×4, scores N and classes N; None if the outputs are not exactly these."""
     boxes = [p.name for p in outputs if (s := dims(p, 2)) and s[1] == 4]
     scores = [p.name for p in outputs if dims(p, 1) and p.dtype.startswith("float")]
     classes = [p.name for p in outputs if dims(p, 1) and p.dtype.startswith("int")]
@@ -44,7 +46,7 @@ def _finished(outputs: Sequence[Port]) -> tuple[str, str, str] | None:
 
 
 class TorchvisionDecoder:
-    """Decodes finished boxes in pixels."""
+    """Decodes final boxes in pixels."""
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
         self.classes = labels
@@ -59,7 +61,7 @@ class TorchvisionDecoder:
 
 
 class TensorFlowDecoder:
-    """Decodes finished boxes in parts of the image."""
+    """Decodes final boxes as fractions of the image."""
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
         self.classes = labels
@@ -75,7 +77,7 @@ class TensorFlowDecoder:
 
 
 class SsdDecoder:
-    """Decodes boxes in parts of the image and every class's score."""
+    """Decodes boxes as fractions of the image, and the scores of all classes."""
 
     def __init__(self, outputs: Sequence[Port], labels: int | None) -> None:
         boxes = next((p for p in outputs if p.name == "boxes"), outputs[0])
@@ -90,40 +92,40 @@ class SsdDecoder:
         boxes = np.asarray(outputs[self._boxes], np.float32)[0]
         scores = np.array(outputs[self._scores], np.float32)[0]
         scores[:, 0] = 0
-        rows, highest, classes = best(scores, conf)
-        return suppressed(boxes[rows] * np.array(size * 2, np.float32), highest, classes, iou)
+        rows, highest, classes = best_classes(scores, conf)
+        return nms(boxes[rows] * np.array(size * 2, np.float32), highest, classes, iou)
 
 
-def tensorflow_inside(
-    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+def tensorflow_in_graph(
+    builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
 ) -> Values:
-    """What ``TensorFlowDecoder`` does, inside of the graph."""
+    """``TensorFlowDecoder`` in the graph."""
     named = {port.name: port for port in outputs}
-    _, count = inside.shape_of(named["detection_scores"], 2)
-    order = parts.constant([1, 0, 3, 2], np.int64)
-    boxes = parts.times(parts.gather(named["detection_boxes"].name, order, 2), size * 2)
-    return inside.rows(
-        parts, boxes, named["detection_scores"].name, named["detection_classes"].name, count
+    _, count = in_graph.shape_of(named["detection_scores"], 2)
+    order = builder.constant([1, 0, 3, 2], np.int64)
+    boxes = builder.times(builder.gather(named["detection_boxes"].name, order, 2), size * 2)
+    return in_graph.rows(
+        builder, boxes, named["detection_scores"].name, named["detection_classes"].name, count
     )
 
 
-def ssd_inside(
-    parts: Parts, outputs: Sequence[Port], size: tuple[int, int], classes: int
+def ssd_in_graph(
+    builder: NodeBuilder, outputs: Sequence[Port], size: tuple[int, int], classes: int
 ) -> Values:
-    """What ``SsdDecoder`` does, inside of the graph."""
+    """``SsdDecoder`` in the graph."""
     boxes, scores = SsdDecoder(outputs, classes).ports
-    _, count, width = inside.shape_of(scores, 3)
-    # Class 0 is none, and nothing's score is the highest.
-    every = parts.part(scores.name, 1, width, 2)
-    best, places = inside.picked(parts, parts.highest(every, 2), count)
-    numbers = inside.class_of(parts, parts.gather(every, places, 1), 2)
-    numbers = parts.node("Add", numbers, parts.constant(1, np.int64))
-    chosen = parts.times(parts.gather(boxes.name, places, 1), size * 2)
-    return inside.suppressed(parts, chosen, best, numbers, count)
+    _, count, width = in_graph.shape_of(scores, 3)
+    # Class 0 is the background, which usually has the highest score.
+    every = builder.part(scores.name, 1, width, 2)
+    best, places = in_graph.top_candidates(builder, builder.highest(every, 2), count)
+    numbers = in_graph.class_of(builder, builder.gather(every, places, 1), 2)
+    numbers = builder.node("Add", numbers, builder.constant(1, np.int64))
+    chosen = builder.times(builder.gather(boxes.name, places, 1), size * 2)
+    return in_graph.nms(builder, chosen, best, numbers, count)
 
 
 KINDS = {
     "torchvision": Kind("detect", TorchvisionDecoder),
-    "tensorflow": Kind("detect", TensorFlowDecoder, tensorflow_inside),
-    "ssd": Kind("detect", SsdDecoder, ssd_inside),
+    "tensorflow": Kind("detect", TensorFlowDecoder, tensorflow_in_graph),
+    "ssd": Kind("detect", SsdDecoder, ssd_in_graph),
 }

@@ -1,4 +1,4 @@
-"""What a graph does between its last layers and its outputs."""
+"""Inspection of a graph between its last layers and its outputs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from livevision.models.foreign.graph_file import GraphFile
 
 _LAYERS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
 _SHAPED = frozenset({"Reshape", "Slice", "Gather", "Expand", "Squeeze", "Unsqueeze", "Split"})
-"""Their inputs after the first tell shapes and places, no values."""
+"""Operators whose inputs after the first are shapes and indices, no values."""
 
 
 def after_layers(graph: GraphFile, output: str) -> frozenset[str]:
-    """The operators that an output goes through after the layers nearest to it.
-
-    Empty for a graph that is not ONNX, of which this is not known.
-    """
+    """The operators between an output and its nearest layers; empty if the graph is not ONNX."""
     inner = getattr(graph.model, "graph", None)
     if inner is None:
         return frozenset()
@@ -38,7 +35,7 @@ def after_layers(graph: GraphFile, output: str) -> frozenset[str]:
 
 
 def has_part(graph: GraphFile, *names: str) -> bool:
-    """Whether any of a graph's weights or nodes is called after one of these parts of a net."""
+    """Whether the name of a weight or node contains one of these names."""
     inner = getattr(graph.model, "graph", None)
     if inner is None:
         return False
@@ -56,17 +53,17 @@ def scores_before(
     """The scores among the values before a class map: the smallest, and of those the earliest.
 
     Args:
-        starts: What the graph gives.
-        before: What a value is made of; nothing where it comes from a layer.
-        shape_of: The shape of a value of floats, None for others.
-        classes: How many there are.
-        path: For messages.
+        starts: The graph's outputs.
+        before: Returns the inputs of a value's node; none if it is a layer.
+        shape_of: Returns the shape of a value of floats; None for others.
+        classes: Number of classes.
+        path: The file, for messages.
 
     Returns:
         The value, and whether its classes are the last dimension.
 
     Raises:
-        ModelError: There are none.
+        ModelError: There are no such scores.
     """
     best: tuple[int, int, Any, bool] | None = None
     seen: list[Any] = []
@@ -85,7 +82,7 @@ def scores_before(
         left += [(earlier, depth + 1) for earlier in before(value)]
     if best is None:
         raise ModelError(
-            f"{str(path)!r} has no scores of its {classes} classes before its class map, which "
-            "--soft keeps; label without --soft"
+            f"{str(path)!r} has no scores of its {classes} classes before its class map; label "
+            "without --soft"
         )
     return best[2], best[3]

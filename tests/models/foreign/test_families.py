@@ -293,7 +293,7 @@ def test_detrs_of_transformers_by_the_names_of_their_parts(
         "pred_boxes": np.zeros((1, 4, 4), np.float32),
     }
     path = making.fixed(tmp_path / "d.onnx", outputs, image="pixel_values")
-    with pytest.raises(ModelError, match="does not tell its mean, std"):
+    with pytest.raises(ModelError, match="does not contain its mean, std"):
         open_foreign(path)
     model = onnx.load(path)
     model.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.float32), part))
@@ -345,7 +345,7 @@ def test_ssd_as_a_description_tells_it(tmp_path: Path) -> None:
         "scores": np.array([[[0.1, 0.9, 0], [0.95, 0.05, 0]]], np.float32),
     }
     path = making.fixed(tmp_path / "ssd.onnx", outputs)
-    with pytest.raises(ModelError, match="does not tell its colour, mean, std"):
+    with pytest.raises(ModelError, match="does not contain its colour, mean, std"):
         livevision.load(path)
     path.with_suffix(".yaml").write_text(
         "colour: RGB\nmean: [127, 127, 127]\nstd: [128, 128, 128]\nlabels: [none, face, hand]\n"

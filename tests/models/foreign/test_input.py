@@ -133,7 +133,7 @@ def test_the_description_says_more_than_the_graph(tmp_path: Path) -> None:
         ("mean: high", "mean and std three"),
         ("input_size: [32, 32]", "its description says 32x32"),
         ("labels: 3", "labels takes a list"),
-        ("- yolox", "holds no keys"),
+        ("- yolox", "has no keys"),
         ("a: [", "cannot be read"),
     ],
 )
@@ -151,7 +151,7 @@ def test_what_is_not_known_is_asked_for_with_an_example(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         livevision.load(path)
     text = str(caught.value)
-    assert "does not tell its colour, mean, std" in text
+    assert "does not contain its colour, mean, std" in text
     # The example is YAML that does, once it is put there.
     example = text.partition("for example: ")[2].replace('"coco80"', "coco80")
     path.with_suffix(".yaml").write_text(example.replace("labels: coco80", "labels: [a, b, c]"))
@@ -167,7 +167,7 @@ def test_labels_are_guessed_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert says in caplog.text
     caplog.clear()
     assert livevision.load(tmp_path / "80.onnx", labels="coco80").labels[2] == "car"
-    assert "taken for" not in caplog.text
+    assert "assumed to be" not in caplog.text
 
 
 # Files that cannot be run ------------------------------------------------------------------------
@@ -240,7 +240,7 @@ ODD = {
     "grey": "three channels",
     "rank": "no fixed number of dimensions",
     "operator": "mmdeploy.DeformAttention",
-    "two": "one image alone",
+    "two": "only one image",
     "rotated": "for the task 'obb'; livevision reads detect",
     "weights": "weights.bin",
     "folder": "no such file",
@@ -312,7 +312,7 @@ def test_the_size_to_give_boxes_in_has_several_names(name: str, tmp_path: Path) 
 
 def test_as_many_labels_as_classes(tmp_path: Path) -> None:
     path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 7), np.float32)})
-    with pytest.raises(ModelError, match="it has 2 classes and 80 labels were given"):
+    with pytest.raises(ModelError, match="it has 2 classes, but there are 80 labels"):
         livevision.load(path, labels="coco80")
     with pytest.raises(UsageError, match=r"labels 'coco': .*give coco80"):
         livevision.load(path, labels="coco")

@@ -168,7 +168,7 @@ def test_openvino_files_that_are_not_whole_are_told(shallow: Path, tmp_path: Pat
     output.write_bytes(
         text.replace(b"<livevision>", b"<other>").replace(b"</livevision>", b"</other>")
     )
-    with pytest.raises(ModelError, match="does not tell its colour"):  # as somebody else's
+    with pytest.raises(ModelError, match="does not contain its colour"):  # as somebody else's
         livevision.load(weights=output)
     output.write_bytes(text)
     output.with_suffix(".bin").unlink()

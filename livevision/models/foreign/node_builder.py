@@ -1,4 +1,4 @@
-"""Nodes added to somebody else's graph, written so that all opsets from 11 on read them."""
+"""A builder of ONNX nodes that are valid in all opsets from 11 on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 PREFIX = "livevision_"
 OLDEST = 11
-"""The opset from which on the nodes mean the same."""
+"""The lowest opset in which the nodes have the same meaning."""
 
 _AXES_AS_INPUT = 18  # of ReduceMax and ReduceMean
 
 
-class Parts:
-    """Nodes and constants; each method adds a node and gives the name of what it computes.
+class NodeBuilder:
+    """Collects nodes and constants; each method adds a node and returns the name of its value.
 
     Args:
         opset: The graph's version of ONNX's own operators.
-        mark: Begins all names, so that those of two such lists differ.
+        mark: Prefix of all names, so that those of two builders differ.
     """
 
     def __init__(self, opset: int, mark: str) -> None:
@@ -45,7 +45,7 @@ class Parts:
         return names
 
     def named(self, value: str, name: str) -> None:
-        """Give a value the name of one of the graph's outputs."""
+        """Give a value another name, such as that of an output."""
         from onnx import helper
 
         self.nodes.append(helper.make_node("Identity", [value], [name], f"{self._mark}_{name}"))
@@ -59,7 +59,7 @@ class Parts:
         return name
 
     def cast(self, value: str, dtype: str) -> str:
-        """To a dtype of numpy's name."""
+        """Convert to a dtype, by numpy's name."""
         from onnx import helper
 
         return self.node("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
@@ -71,7 +71,7 @@ class Parts:
         return self.node("Gather", value, rows, axis=axis)
 
     def part(self, value: str, start: int, stop: int, axis: int) -> str:
-        """What lies from ``start`` up to ``stop`` along an axis."""
+        """The slice from ``start`` to ``stop`` along an axis."""
         ends = (self.constant([n], np.int64) for n in (start, stop, axis))
         return self.node("Slice", value, *ends)
 
@@ -89,7 +89,7 @@ class Parts:
         return self.node(kind, value, axes=[axis], keepdims=int(keep))
 
     def top(self, value: str, count: int, axis: int = 1) -> tuple[str, str]:
-        """The largest values along an axis, falling, and their places, int64."""
+        """The largest values along an axis in descending order, and their indices, int64."""
         values, places = self._add(
             "TopK", (value, self.constant([count], np.int64)), 2, {"axis": axis}
         )

@@ -1,4 +1,4 @@
-"""Outputs decoded inside of the graph: what the decoders find, on every engine."""
+"""Outputs decoded in the graph give what the numpy decoders give, on every engine."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def outside(path: Path, labels: str | None, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """The model with its outputs decoded by numpy, though they could be inside."""
+    """The model with its outputs decoded by numpy, though they could be in the graph."""
     opened = open_foreign(path, labels)
     kind = opened.description.output
     with monkeypatch.context() as patch:
-        patch.setitem(KINDS, kind, replace(KINDS[kind], inside=None))
+        patch.setitem(KINDS, kind, replace(KINDS[kind], in_graph=None))
         patch.setattr("livevision.models.foreign.wrapping._WRITTEN", "outside")
         model = livevision.load(path, "onnx", labels=labels, threads=1, class_agnostic=False)
     assert model.files.outputs
@@ -157,7 +157,7 @@ def _agree(first: Any, second: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_the_same_is_found_inside_and_outside(
+def test_decoding_in_the_graph_equals_the_numpy_decoder(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, labels = _made(kind, tmp_path)
