@@ -1,4 +1,4 @@
-"""Small ONNX files of others' for tests: what they give is known beforehand."""
+"""Small third-party ONNX files for tests, with known outputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fixed(
     open_shapes: bool = False,
     opset: int = 17,
 ) -> Path:
-    """A graph that takes an image and gives the same arrays for any.
+    """A graph with constant outputs, for any image.
 
     Args:
         path: The file.
@@ -89,7 +89,7 @@ def mean_colours(path: Path, size: Sequence[int], dtype: int = TensorProto.FLOAT
 
 
 def segmenter(path: Path, size: Sequence[Any], classes: int = 3) -> Path:
-    """Two convolutions that give logits at half the size, of random weights."""
+    """A segmenter of two random convolutions with logits at half the size."""
     draw = np.random.default_rng(3)
     nodes, constants, at = [], [], "pixels"
     for number, (given, made, stride) in enumerate(((3, 8, 2), (8, classes, 1))):
@@ -169,7 +169,7 @@ def yolox(path: Path, size: int, *, written: bool) -> Path:
 
 
 def yolo(path: Path, width: int, height: int, *, chosen: bool = False) -> Path:
-    """A YOLO of three convolutions for two classes, whose cells stand in it as constants.
+    """A YOLO of three convolutions for two classes, with constant grids.
 
     Args:
         path: The file.

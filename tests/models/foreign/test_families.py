@@ -1,4 +1,4 @@
-"""Each family's outputs, written by hand, and the boxes, classes and scores that they mean."""
+"""Outputs of each family, made by hand, and their boxes, classes and scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _labels(tmp_path: Path, *names: str) -> str:
 
 
 def _found(path: Path, labels: str | None = None, **choices: Any) -> Any:
-    """What both engines find, seen to be the same."""
+    """The results of both engines, which must be equal."""
     every = []
     for engine in ENGINES:
         with livevision.load(path, engine, labels=labels, threads=1, **choices) as model:
@@ -115,7 +115,7 @@ def test_yolo_end_to_end(tmp_path: Path) -> None:
     assert found.class_id.tolist() == [1, 1]
 
 
-def test_rt_detr_as_its_own_export_gives_it(tmp_path: Path) -> None:
+def test_rt_detr_of_its_own_export(tmp_path: Path) -> None:
     outputs = {
         "labels": np.array([[1, 0]], np.int64),
         "boxes": np.array([[[0, 16, 32, 48], [8, 8, 16, 16]]], np.float32),
@@ -142,7 +142,7 @@ def test_rf_detr(tmp_path: Path) -> None:
     assert found.data["class_name"].tolist() == ["dog"]
 
 
-def test_detr_with_a_class_for_nothing(tmp_path: Path) -> None:
+def test_detr_with_a_no_object_class(tmp_path: Path) -> None:
     logits = np.zeros((1, 2, 92), np.float32)
     logits[0, :, 91] = 20
     logits[0, 1, [17, 91]] = [20, 0]
@@ -180,7 +180,7 @@ def test_nanodet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bare", [False, True], ids=["batch", "no batch"])
-def test_nanodet_with_an_output_for_each_stride(bare: bool, tmp_path: Path) -> None:
+def test_nanodet_with_one_output_per_stride(bare: bool, tmp_path: Path) -> None:
     whole = _nanodet(84, 64 + 5)
     outputs = {}
     for start, stop in ((0, 64), (64, 80), (80, 84)):
@@ -206,7 +206,7 @@ def test_yolo_nas(tmp_path: Path) -> None:
     assert found.confidence == pytest.approx([0.8])
 
 
-def test_a_yolo_that_counts_its_boxes(tmp_path: Path) -> None:
+def test_a_yolo_with_nms(tmp_path: Path) -> None:
     boxes = np.array([[[24, 24, 40, 32], [0, 16, 8, 24], [1, 17, 9, 25]]], np.float32)
     outputs = {
         "num_dets": np.array([[2]], np.int64),
@@ -260,7 +260,7 @@ def _last_steps(path: Path, steps: list[tuple[str, ...]]) -> Path:
     )
 
 
-def test_boxes_that_a_yolox_or_a_yolov6_has_decoded(tmp_path: Path) -> None:
+def test_decoded_yolox_and_yolov6(tmp_path: Path) -> None:
     for name, steps, family, output, colour in (
         ("raw", [("Sigmoid",)], "YOLOX", "yolox", "BGR"),
         ("done", [("Exp",), ("Mul", "scale")], "YOLOX, decoded", "yolo-objectness", "BGR"),
@@ -271,7 +271,7 @@ def test_boxes_that_a_yolox_or_a_yolov6_has_decoded(tmp_path: Path) -> None:
         assert (opened.family, told.output, told.colour) == (family, output, colour)
 
 
-def test_boxes_that_end_before_they_begin_suppress_nothing(tmp_path: Path) -> None:
+def test_boxes_with_negative_sides_suppress_nothing(tmp_path: Path) -> None:
     columns = _yolo([32, 32, 16, 8, 0.7, 0.2], [32, 32, -40, 8, 0.9, 0.2])
     path = making.fixed(tmp_path / "y.onnx", {"output0": columns}, metadata=META)
     found = _found(path)
@@ -285,7 +285,7 @@ def test_boxes_that_end_before_they_begin_suppress_nothing(tmp_path: Path) -> No
         ("model.enc_out_class_embed.0.bias", "RF-DETR or LW-DETR", 123.675),
     ],
 )
-def test_detrs_of_transformers_by_the_names_of_their_parts(
+def test_detrs_of_transformers_are_recognised_by_names_of_layers(
     part: str, family: str, mean: float, tmp_path: Path
 ) -> None:
     outputs = {
@@ -314,7 +314,7 @@ def test_fastestdet(tmp_path: Path) -> None:
     assert found.class_id.tolist() == [1]
 
 
-def test_torchvision_gives_as_many_boxes_as_it_finds(tmp_path: Path) -> None:
+def test_torchvision_with_a_dynamic_number_of_boxes(tmp_path: Path) -> None:
     outputs = {
         "boxes": np.array([[0, 16, 32, 48], [8, 8, 16, 16]], np.float32),
         "labels": np.array([18, 1], np.int64),
@@ -339,7 +339,7 @@ def test_tensorflow(tmp_path: Path) -> None:
     assert found.data["class_name"].tolist() == ["dog"]
 
 
-def test_ssd_as_a_description_tells_it(tmp_path: Path) -> None:
+def test_ssd_with_a_description(tmp_path: Path) -> None:
     outputs = {
         "boxes": np.array([[[0, 0.25, 0.5, 0.75], [0.1, 0.25, 0.5, 0.75]]], np.float32),
         "scores": np.array([[[0.1, 0.9, 0], [0.95, 0.05, 0]]], np.float32),
@@ -358,7 +358,7 @@ def test_ssd_as_a_description_tells_it(tmp_path: Path) -> None:
 DENSE = "colour: RGB\nmean: [0, 0, 0]\nstd: [255, 255, 255]\nlabels: [road, sky]\n"
 
 
-def test_a_segmenter_gives_logits_at_a_quarter(tmp_path: Path) -> None:
+def test_a_segmenter_with_logits_at_a_quarter(tmp_path: Path) -> None:
     logits = np.zeros((1, 2, 16, 16), np.float32)
     logits[0, 1, :8] = 1
     path = making.fixed(tmp_path / "s.onnx", {"logits": logits})
@@ -370,7 +370,7 @@ def test_a_segmenter_gives_logits_at_a_quarter(tmp_path: Path) -> None:
     assert (every[0][34:] == 0).all()
 
 
-def test_a_segmenter_gives_classes(tmp_path: Path) -> None:
+def test_a_segmenter_with_a_class_map(tmp_path: Path) -> None:
     classes = np.zeros((1, 64, 64), np.int64)
     classes[0, :32] = 1
     path = making.fixed(tmp_path / "c.onnx", {"classes": classes})

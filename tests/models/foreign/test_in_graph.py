@@ -40,7 +40,7 @@ def outside(path: Path, labels: str | None, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def _crowd(draw: Any, count: int, extent: float) -> Any:
-    """Centres and sizes of boxes of which many overlap."""
+    """Centres and sizes of boxes, many of which overlap."""
     centres = draw.uniform(0.2, 0.8, (count, 2)) * extent
     return np.concatenate((centres, draw.uniform(0.1, 0.4, (count, 2)) * extent), 1)
 
@@ -144,7 +144,7 @@ def _made(kind: str, tmp_path: Path, dtype: Any = np.float32, opset: int = 17) -
 
 
 def _agree(first: Any, second: Any) -> None:
-    """Two results, seen to be the same."""
+    """Assert that two results are equal."""
     if hasattr(first, "class_map"):
         assert (first.class_map == second.class_map).mean() > 0.999
         assert len(np.unique(first.class_map)) > 2
@@ -171,7 +171,7 @@ def test_decoding_in_the_graph_equals_the_numpy_decoder(
 
 @pytest.mark.parametrize("opset", [11, 13, 18])
 @pytest.mark.parametrize("kind", ["yolo", "nanodet", "scores"])
-def test_graphs_old_and_new(
+def test_graphs_of_old_and_new_opsets(
     kind: str, opset: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, labels = _made(kind, tmp_path, opset=opset)
@@ -191,8 +191,8 @@ def test_outputs_in_half_floats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         _agree(model(IMAGE), expected)
 
 
-def test_more_boxes_than_a_block_settles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """5,376 cells, of which the strongest thousand are looked at, in two blocks."""
+def test_nms_over_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """5,376 cells; NMS takes the best thousand in two blocks."""
     draw = np.random.default_rng(2)
     rows = np.concatenate((_crowd(draw, 5376, 512), draw.uniform(0, 1, (5376, 2))), 1)
     told = {"names": "['a', 'b']", "imgsz": "[512, 512]"}
@@ -207,14 +207,14 @@ def test_more_boxes_than_a_block_settles(tmp_path: Path, monkeypatch: pytest.Mon
             _agree(found, expected)
 
 
-def test_overlap_is_asked_for_call_by_call(tmp_path: Path) -> None:
+def test_iou_changes_by_call(tmp_path: Path) -> None:
     path, labels = _made("yolo", tmp_path)
     with livevision.load(path, "openvino", labels=labels, conf=0.01, max_det=300) as model:
         few, many = (len(model(IMAGE, iou=iou)) for iou in (0.05, 0.95))
     assert 3 <= few < many
 
 
-def test_several_frames_are_on_the_way(tmp_path: Path) -> None:
+def test_several_frames_are_in_flight(tmp_path: Path) -> None:
     path, labels = _made("yolox", tmp_path)
     with livevision.load(path, "openvino", labels=labels, threads=2) as model:
         model.open(overlap=True)
@@ -224,7 +224,7 @@ def test_several_frames_are_on_the_way(tmp_path: Path) -> None:
     assert all(np.array_equal(each.xyxy, found[0].xyxy) for each in found)
 
 
-def test_what_depends_on_the_picture_is_decoded_outside(tmp_path: Path) -> None:
+def test_dynamic_outputs_are_decoded_outside_the_graph(tmp_path: Path) -> None:
     outputs = {
         "boxes": np.array([[0, 16, 32, 48]], np.float32),
         "labels": np.array([18], np.int64),
@@ -239,8 +239,8 @@ def test_what_depends_on_the_picture_is_decoded_outside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_shapes_that_stand_in_the_file_alone(engine: str, tmp_path: Path) -> None:
-    """What is given follows from a size that only the graph itself works out."""
+def test_shapes_known_only_from_the_file(engine: str, tmp_path: Path) -> None:
+    """The output's shape follows from a size that only the graph computes."""
     columns = np.zeros((1, 6, 84), np.float32)
     columns[0, :, 3] = [32, 32, 16, 24, 0.1, 0.75]
     nodes = [
@@ -273,7 +273,7 @@ def test_shapes_that_stand_in_the_file_alone(engine: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["open", "written"])
-def test_a_yolox_of_one_size_takes_others(
+def test_a_fixed_yolox_is_resized(
     written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = making.yolox(tmp_path / "small.onnx", 64, written=written)
@@ -291,7 +291,7 @@ def test_a_yolox_of_one_size_takes_others(
 
 
 @pytest.mark.parametrize("chosen", [False, True], ids=["cells", "chosen"])
-def test_a_yolo_with_its_cells_in_it_takes_others(
+def test_a_fixed_yolo_with_constant_grids_is_resized(
     chosen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     square = making.yolo(tmp_path / "square.onnx", 64, 64, chosen=chosen)
@@ -312,7 +312,7 @@ def test_a_yolo_with_its_cells_in_it_takes_others(
         livevision.load(square, imgsz=72)
 
 
-def test_a_yolo_of_one_size_does_not(tmp_path: Path) -> None:
+def test_a_fixed_yolo_without_grids_is_not_resized(tmp_path: Path) -> None:
     path, labels = _made("yolo", tmp_path)
     with pytest.raises(UsageError, match="takes images of 64x64 only; given: 96x96"):
         livevision.load(path, labels=labels, imgsz=96)
@@ -321,7 +321,7 @@ def test_a_yolo_of_one_size_does_not(tmp_path: Path) -> None:
 # As one of ours ----------------------------------------------------------------------------------
 
 
-def test_it_describes_itself(tmp_path: Path) -> None:
+def test_the_wrapped_file_has_metadata(tmp_path: Path) -> None:
     path = making.segmenter(tmp_path / "mine.onnx", ("n", 3, "h", "w"))
     model = livevision.load(path)
     assert model.files.graph is not None
@@ -333,7 +333,7 @@ def test_it_describes_itself(tmp_path: Path) -> None:
     assert f'"madds": {32 * 32 * 432}' in told["card"]
 
 
-def test_no_file_of_ours_where_it_is_decoded_outside(tmp_path: Path) -> None:
+def test_without_in_graph_decoding_no_lowering(tmp_path: Path) -> None:
     classes = np.zeros((1, 64, 64), np.int64)
     path = making.fixed(tmp_path / "c.onnx", {"classes": classes})
     path.with_suffix(".yaml").write_text(

@@ -1,4 +1,4 @@
-"""What somebody else's graph is given: colours, range, layout and dtype, on every engine."""
+"""The input of third-party graphs: colours, range, layout and dtype, on every engine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["NCHW", "NHWC", "fp16"],
 )
 @pytest.mark.parametrize("colour", ["RGB", "BGR"])
-def test_pixels_are_normalised_in_the_order_asked_for(
+def test_pixels_are_normalised_in_the_described_order(
     engine: str, size: tuple[int, ...], dtype: int, colour: str, tmp_path: Path
 ) -> None:
     path = making.mean_colours(tmp_path / "m.onnx", size, dtype)
@@ -58,7 +58,7 @@ def test_pixels_are_normalised_in_the_order_asked_for(
 
 
 @pytest.mark.parametrize("size", [(1, 3, 32, 32), (1, 32, 32, 3)], ids=["NCHW", "NHWC"])
-def test_a_graph_of_bytes_is_given_bytes(size: tuple[int, ...], tmp_path: Path) -> None:
+def test_a_uint8_graph_gets_uint8(size: tuple[int, ...], tmp_path: Path) -> None:
     path = making.mean_colours(tmp_path / "u.onnx", size, TensorProto.UINT8)
     path.with_suffix(".yaml").write_text("colour: RGB\nlabels: [a, b, c]\n")
     with livevision.load(path, "onnx") as model:
@@ -66,7 +66,7 @@ def test_a_graph_of_bytes_is_given_bytes(size: tuple[int, ...], tmp_path: Path) 
     assert found.class_id.tolist()[0] == 0  # red is the brightest
 
 
-def test_an_input_may_be_called_as_ours_is(tmp_path: Path) -> None:
+def test_an_input_may_have_a_reserved_name(tmp_path: Path) -> None:
     scores = np.array([[0.25, 0.75]], np.float32)
     path = making.fixed(tmp_path / "i.onnx", {"scores": scores}, image="image")
     path.with_suffix(".yaml").write_text(
@@ -77,7 +77,7 @@ def test_an_input_may_be_called_as_ours_is(tmp_path: Path) -> None:
             assert model(IMAGE).confidence == pytest.approx([0.75, 0.25])
 
 
-def test_opened_twice_the_same_file_is_used(tmp_path: Path) -> None:
+def test_the_cached_file_is_used_again(tmp_path: Path) -> None:
     path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 85), np.float32)})
     before = path.read_bytes()
     first, _ = open_foreign(path, "coco80").file((64, 64))
@@ -109,7 +109,7 @@ def test_letterboxes_by_corner_and_colour() -> None:
 # What tells how a graph is run -------------------------------------------------------------------
 
 
-def test_the_description_says_more_than_the_graph(tmp_path: Path) -> None:
+def test_the_description_overrides_the_graph(tmp_path: Path) -> None:
     path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 7), np.float32)})
     path.with_suffix(".yaml").write_text(
         "colour: rgb\nfill: 0\nlabels: names.txt\nlicence: CC0-1.0\n"
@@ -131,13 +131,13 @@ def test_the_description_says_more_than_the_graph(tmp_path: Path) -> None:
         ("std: [0.229, 0.224, 0.225]", "multiply them by 255"),
         ("std: [1, 2]", "take three numbers"),
         ("mean: high", "mean and std three"),
-        ("input_size: [32, 32]", "its description says 32x32"),
+        ("input_size: [32, 32]", "its description has 32x32"),
         ("labels: 3", "labels takes a list"),
         ("- yolox", "has no keys"),
         ("a: [", "cannot be read"),
     ],
 )
-def test_a_description_that_is_wrong(text: str, says: str, tmp_path: Path) -> None:
+def test_an_invalid_description(text: str, says: str, tmp_path: Path) -> None:
     path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 85), np.float32)})
     path.with_suffix(".yaml").write_text(text)
     with pytest.raises(ModelError) as caught:
@@ -146,7 +146,7 @@ def test_a_description_that_is_wrong(text: str, says: str, tmp_path: Path) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_not_known_is_asked_for_with_an_example(tmp_path: Path) -> None:
+def test_missing_values_are_reported_with_an_example(tmp_path: Path) -> None:
     path = making.mean_colours(tmp_path / "m.onnx", (1, 3, 32, 32))
     with pytest.raises(ModelError) as caught:
         livevision.load(path)
@@ -159,7 +159,7 @@ def test_what_is_not_known_is_asked_for_with_an_example(tmp_path: Path) -> None:
         assert len(model(IMAGE).class_id) == 3
 
 
-def test_labels_are_guessed_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_guessed_labels_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for classes, first, says in ((80, "person", "coco80"), (3, "class 0", "their numbers")):
         rows = np.zeros((1, 84, 5 + classes), np.float32)
         path = making.fixed(tmp_path / f"{classes}.onnx", {"output": rows})
@@ -249,7 +249,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_a_file_that_is_none(kind: str, tmp_path: Path) -> None:
+def test_invalid_files(kind: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         livevision.load(_odd(tmp_path, kind))
     assert ODD[kind] in str(caught.value)
@@ -257,7 +257,7 @@ def test_a_file_that_is_none(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pickle", "operator", "int64", "large"])
-def test_the_command_line_says_so_and_ends_with_4(kind: str, tmp_path: Path) -> None:
+def test_invalid_files_end_the_command_with_4(kind: str, tmp_path: Path) -> None:
     path = _odd(tmp_path, kind)
     asked = ["--source", "synthetic", "--model", str(path), "--headless"]
     done = subprocess.run(
@@ -271,9 +271,7 @@ def test_the_command_line_says_so_and_ends_with_4(kind: str, tmp_path: Path) -> 
     assert ODD[kind] in line
 
 
-def test_weights_may_lie_in_a_file_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_in_a_separate_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     whole = making.segmenter(tmp_path / "whole.onnx", (1, 3, 64, 64))
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
@@ -295,7 +293,7 @@ def test_weights_may_lie_in_a_file_beside_it(
 
 
 @pytest.mark.parametrize("name", ["orig_target_sizes", "orig_sizes"])
-def test_the_size_to_give_boxes_in_has_several_names(name: str, tmp_path: Path) -> None:
+def test_the_input_for_sizes_has_several_names(name: str, tmp_path: Path) -> None:
     outputs = {
         "labels": np.array([[1]], np.int64),
         "boxes": np.array([[[0, 16, 32, 48]]], np.float32),
@@ -310,7 +308,7 @@ def test_the_size_to_give_boxes_in_has_several_names(name: str, tmp_path: Path) 
         assert loaded(IMAGE).xyxy.tolist() == [[0, 8, 16, 24]]
 
 
-def test_as_many_labels_as_classes(tmp_path: Path) -> None:
+def test_the_number_of_labels_must_match(tmp_path: Path) -> None:
     path = making.fixed(tmp_path / "x.onnx", {"output": np.zeros((1, 84, 7), np.float32)})
     with pytest.raises(ModelError, match="it has 2 classes, but there are 80 labels"):
         livevision.load(path, labels="coco80")
@@ -330,6 +328,6 @@ def test_a_class_without_a_label(tmp_path: Path) -> None:
         model(IMAGE)
 
 
-def test_labels_are_for_others_files(tmp_path: Path) -> None:
+def test_labels_are_only_for_third_party_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has its own"):
         livevision.load("thundernet-snet49", labels="voc20")

@@ -1,4 +1,4 @@
-"""Files of others that OpenVINO reads: IR, with what Ultralytics writes beside it, and others."""
+"""Third-party files for OpenVINO: IR with Ultralytics' metadata, and invalid ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _converted(onnx_file: Path) -> Path:
-    """The same as an IR, without what livevision writes into one."""
+    """The graph as an IR without livevision's metadata."""
     path = onnx_file.with_suffix(".xml")
     ov.save_model(ov.Core().read_model(str(onnx_file)), str(path), compress_to_fp16=False)
     return path
@@ -44,7 +44,7 @@ def test_colours_range_and_layout(layout: str, tmp_path: Path) -> None:
     assert [by_class[n] for n in range(3)] == pytest.approx(likely.tolist(), abs=1e-3)
 
 
-def test_what_ultralytics_writes_beside_it_is_read(tmp_path: Path) -> None:
+def test_ultralytics_metadata_file_is_read(tmp_path: Path) -> None:
     columns = np.zeros((1, 6, 84), np.float32)
     columns[0, :, 3] = [32, 32, 16, 24, 0.1, 0.75]
     path = _converted(making.fixed(tmp_path / "y.onnx", {"output0": columns}))
@@ -58,7 +58,7 @@ def test_what_ultralytics_writes_beside_it_is_read(tmp_path: Path) -> None:
         assert found.data["class_name"].tolist() == ["dog"]
 
 
-def test_open_shapes_take_a_size(tmp_path: Path) -> None:
+def test_dynamic_shapes_are_set(tmp_path: Path) -> None:
     path = _converted(making.segmenter(tmp_path / "s.onnx", ("n", 3, "h", "w")))
     image = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
     with livevision.load(path, imgsz=(96, 64)) as model:
@@ -87,14 +87,14 @@ def _broken(tmp_path: Path, kind: str) -> Path:
     ("kind", "says"),
     [("weights", "no m.bin"), ("cut", "cut short"), ("tflite", "OpenVINO cannot read it")],
 )
-def test_files_that_are_none(kind: str, says: str, tmp_path: Path) -> None:
+def test_invalid_openvino_files(kind: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         livevision.load(_broken(tmp_path, kind))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_it_is_for_openvino(tmp_path: Path) -> None:
+def test_it_runs_only_on_openvino(tmp_path: Path) -> None:
     path: Any = _broken(tmp_path, "")
     with pytest.raises(UsageError, match="--engine openvino"):
         livevision.load(path, "onnx")
