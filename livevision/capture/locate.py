@@ -32,7 +32,9 @@ IMAGE_SUFFIXES = frozenset((
 ))
 # fmt: on
 
-_STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "rtmp", "rtmps", "srt", "tcp")
+_STREAM_SCHEMES = (
+    *("rtsp", "rtsps", "rtspu", "http", "https", "udp", "rtp", "rtmp", "rtmps", "srt", "tcp"),
+)
 _SCHEMES = {
     **dict.fromkeys(_STREAM_SCHEMES, "stream"),
     "gst": "gstreamer",
@@ -43,7 +45,7 @@ _SCHEMES = {
 _WITHOUT_ADDRESS = ("camera", "video_file", "images", "synthetic")
 _WAYS = (
     "webcam, a camera number, /dev/videoN, csi://0, a file, a folder, a quoted glob,"
-    " rtsp://, http://, https://, udp://, rtmp://, gst:PIPELINE, synthetic,"
+    " rtsp://, rtspu://, http://, https://, udp://, rtmp://, gst:PIPELINE, synthetic,"
     " - (standard input)"
 )
 

@@ -27,14 +27,21 @@ def ffmpeg_options(uri: str, silence: float) -> dict[str, str]:
     # FFmpeg may analyse a stream for five seconds before the first frame. Its flag "nobuffer"
     # would save that, but drops what was analysed, including the first key frame.
     chosen = {"analyzeduration": "2000000"}
-    if scheme in ("rtsp", "rtsps"):
-        chosen |= {"rtsp_transport": "tcp", "timeout": microseconds}
+    if scheme in ("rtsp", "rtsps", "rtspu"):
+        transport = "udp" if scheme == "rtspu" else "tcp"
+        chosen |= {"rtsp_transport": transport, "timeout": microseconds}
     elif scheme in ("http", "https"):
         # For files: resumes at the same position. Live streams have none.
         chosen |= {"reconnect": "1", "reconnect_delay_max": str(max(1, int(silence)))}
     elif scheme == "udp":
         chosen |= {"overrun_nonfatal": "1", "fifo_size": "50000"}
     return chosen
+
+
+def ffmpeg_address(uri: str) -> str:
+    """The address of a stream for FFmpeg, which has an option for ``rtspu://``, RTSP over UDP."""
+    scheme, colon, rest = uri.partition(":")
+    return f"rtsp{colon}{rest}" if scheme.lower() == "rtspu" else uri
 
 
 def gives_up(error: Exception, uri: str) -> bool:

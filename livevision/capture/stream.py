@@ -22,7 +22,7 @@ from livevision.capture.backlog import Backlog
 from livevision.capture.decoder import Decoder, all_wanted
 from livevision.capture.demuxer import NO_TIMES
 from livevision.capture.life import BackOff, Life
-from livevision.capture.network import explain, ffmpeg_options, gives_up
+from livevision.capture.network import explain, ffmpeg_address, ffmpeg_options, gives_up
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
 from livevision.capture.replay import Replay
@@ -85,7 +85,8 @@ class StreamSource:
             skipped because they were late.
 
     Args:
-        uri: ``rtsp://``, ``rtsps://``, ``http://``, ``https://``, ``udp://``, ``rtmp://``.
+        uri: ``rtsp://``, ``rtsps://``, ``rtspu://`` (over UDP), ``http://``, ``https://``,
+            ``udp://``, ``rtmp://``.
         options: ``index``, ``stride``, ``fps``, ``every_frame``, ``decoder``, ``copies``, ``life``,
             ``ring``, ``retry_for`` (for the first connection too, unless the address is wrong)
             and ``stopping`` until the first frame; after that ``close`` is used.
@@ -266,7 +267,7 @@ class StreamSource:
         """Frames of one connection."""
         backlog = Backlog(times, self._closed, self._name, skips=self._skips)
         decoder = Decoder(
-            self._uri,
+            ffmpeg_address(self._uri),
             self._name,
             self.losses,
             low_delay=_is_live,

@@ -23,6 +23,7 @@ from livevision.errors import LivevisionError, SourceError, UsageError
         ("rtsp://user:word@host/a", "stream", "rtsp://user:word@host/a"),
         ("RTSP://host/a", "stream", "RTSP://host/a"),
         ("rtsps://host/a", "stream", "rtsps://host/a"),
+        ("rtspu://host/a", "stream", "rtspu://host/a"),
         ("http://host/a.mjpg", "stream", "http://host/a.mjpg"),
         ("https://host/a?b=*", "stream", "https://host/a?b=*"),
         ("udp://@:1234", "stream", "udp://@:1234"),

@@ -63,6 +63,25 @@ def test_rtsp_is_live_and_in_step_with_its_own_times(clip: Path) -> None:
     assert frames[-1].time == pytest.approx(39 / 30, abs=0.1)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts sockets as Linux has them")
+def test_rtsp_over_udp_where_the_address_says_so(clip: Path) -> None:
+    def sockets() -> int:
+        links = [fd.readlink() for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+        return sum(str(link).startswith("socket:") for link in links)
+
+    with rtsp_server(clip) as server:
+        before, more = sockets(), []
+        for url in (server.url, server.url.replace("rtsp://", "rtspu://")):
+            source = StreamSource(url, SourceOptions(retry_for=15))
+            assert source.info.name == url
+            frames = iter(source)
+            assert len(list(itertools.islice(frames, 5))) == 5
+            more.append(sockets() - before)
+            source.close()
+    # Over UDP, pictures and reports of them have sockets of their own.
+    assert more == [1, 3]
+
+
 def test_rtsp_goes_on_after_its_server_was_killed_and_started_again(
     clip: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
