@@ -181,12 +181,14 @@ class Inferred:
 class Rendered:
     """A frame, its results by model name, and the picture to show: uint8, H×W×3, BGR.
 
-    If no sink wants pictures, nothing is drawn and ``image`` is the frame's own.
+    If no sink wants pictures, nothing is drawn and ``image`` is the frame's own; ``undrawn`` is
+    then what a page draws from when somebody looks.
     """
 
     frame: Frame
     results: Mapping[str, Result]
     image: Image
+    undrawn: Inferred | None = None
 
     @property
     def index(self) -> int:

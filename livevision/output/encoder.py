@@ -87,15 +87,18 @@ class Encoder:
         self._bits = x264.Bits(x264.cap(info)) if watched else None
         self._last = 0
 
-    def encode(self, image: Image, pts: int) -> list[Any]:
+    def encode(self, image: Image, pts: int, *, key: bool = False) -> list[Any]:
         """Encode a picture; returns finished packets.
 
         Args:
             image: uint8, H×W×3, BGR. Another size than the source's is scaled to fit.
             pts: Presentation time in ``time_base``.
+            key: Make it a key frame.
         """
         frame = self._frame(self._fit(image))
         frame.pts, frame.time_base = pts, self.time_base
+        if key:
+            frame.pict_type = av.video.frame.PictureType.I
         packets = self._given(self._context.encode(frame))
         if self._bits is not None:
             bits = 8 * sum(packet.size for packet in packets)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from livevision.frame import Rendered
+from livevision.frame import Image, Inferred, Rendered
 from livevision.output.options import DEFAULTS, OutputOptions
 from livevision.protocols import OutletPolicy, SourceInfo
 from livevision.results import ClassMap, Label
@@ -19,7 +19,7 @@ class Shown:
     """A frame in the view.
 
     Attributes:
-        rendered: The frame, its results and its picture, which is read-only.
+        rendered: The frame and its results; see ``LiveView.picture`` for its picture.
         serial: Number of the frame in its source from 1, without gaps.
         at: ``time.monotonic()`` when it arrived.
     """
@@ -39,12 +39,21 @@ Listener = Callable[[int, Shown], None]
 
 
 class LiveView:
-    """The newest frame of each source. Thread-safe."""
+    """The newest frame of each source, drawn when somebody looks. Thread-safe.
+
+    Attributes:
+        draw: Draws a frame that no other output has drawn; None leaves it as it is.
+        drawn: Number of frames drawn here.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._newest: dict[int, Shown] = {}
         self._listeners: tuple[Listener, ...] = ()
+        self._drawing = threading.Lock()
+        self._pictures: dict[int, tuple[int, Image]] = {}
+        self.draw: Callable[[Inferred], Image] | None = None
+        self.drawn = 0
 
     def put(self, rendered: Rendered) -> None:
         """Replace the frame of its source."""
@@ -61,10 +70,24 @@ class LiveView:
         """The newest frame of a source; None before the first one."""
         return self._newest.get(source)
 
+    def picture(self, shown: Shown) -> Image:
+        """The picture of a frame, read-only: uint8, H×W×3, BGR. It is drawn once."""
+        undrawn, source = shown.rendered.undrawn, shown.rendered.frame.source
+        if undrawn is None or self.draw is None:
+            return shown.rendered.image
+        with self._drawing:
+            serial, image = self._pictures.get(source, (0, shown.rendered.image))
+            if serial != shown.serial:
+                image = self.draw(undrawn)
+                self._pictures[source] = shown.serial, image
+                self.drawn += 1
+            return image
+
     def forget(self, source: int) -> None:
         """Drop a source's frame."""
         with self._lock:
             self._newest.pop(source, None)
+            self._pictures.pop(source, None)
 
     def listen(self, listener: Listener) -> None:
         """Call a listener with every new frame."""
@@ -97,7 +120,7 @@ class LiveViewSink:
         options: ``view``.
     """
 
-    wants_image = True
+    wants_image = False  # the view has them drawn
     policy = OutletPolicy(full="newest", failing="retry")
     where = ""
 
@@ -108,7 +131,7 @@ class LiveViewSink:
         """Frames of a source follow."""
 
     def write(self, rendered: Rendered) -> None:
-        """Show a frame; its picture is uint8, H×W×3, BGR."""
+        """Show a frame."""
         self._view.put(rendered)
 
     def close(self) -> None:

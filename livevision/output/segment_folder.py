@@ -15,11 +15,12 @@ import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from livevision.analysis.event import Event, as_text
 from livevision.errors import OutputError
 from livevision.output.kept_files import KeptFiles
-from livevision.output.segment_index import SegmentIndex
+from livevision.output.segment_index import Segment, SegmentIndex
 from livevision.output.target import folder_name
 
 log = logging.getLogger(__name__)
@@ -139,6 +140,32 @@ class SegmentFolder:
         """A segment shows an event."""
         with self._lock:
             self._index.happened(self._row(path), event)
+
+    def newest(
+        self, source: str | None, between: tuple[datetime, datetime] | None, most: int
+    ) -> list[tuple[Segment, list[dict[str, Any]]]]:
+        """Segments with the events that they show, newest first; see ``SegmentIndex.newest``.
+
+        Raises:
+            OutputError: The index cannot be read.
+        """
+        with self._lock:
+            found = self._index.newest(source, between, most)
+            events = self._index.events([each.file for each in found])
+        return [(each, events.get(each.file, [])) for each in found]
+
+    def path(self, file: str) -> Path | None:
+        """The path of a segment that the index has; None if there is none.
+
+        Raises:
+            OutputError: The index cannot be read.
+        """
+        with self._lock:
+            known = self._index.one(file) is not None
+        path = self.folder / file
+        # The index may be a file from elsewhere, and name any other.
+        inside = known and path.resolve().is_relative_to(self.folder.resolve())
+        return path if inside and not path.is_symlink() and _is_mine(path) else None
 
     def close(self) -> None:
         """Release the index."""

@@ -107,23 +107,73 @@ class SegmentIndex:
         Raises:
             OutputError: The index cannot be read.
         """
-        try:
-            with self._lock:
-                rows = self._connection.execute(
-                    "SELECT file, source, start_utc, end_utc, bytes, complete FROM segments "
-                    "ORDER BY source, start_utc"
-                ).fetchall()
-        except sqlite3.Error as error:
-            raise OutputError(f"cannot read {self.path}: {error}") from None
-        return [
-            Segment(file, source, start, end, size, bool(complete))
-            for file, source, start, end, size, complete in rows
-        ]
+        return [_segment(row) for row in self._read("ORDER BY source, start_utc")]
+
+    def newest(
+        self, source: str | None, between: tuple[datetime, datetime] | None, most: int
+    ) -> list[Segment]:
+        """Segments, newest first.
+
+        Args:
+            source: Of one source; None for all.
+            between: That show something of this time; None for any.
+            most: How many at most.
+
+        Raises:
+            OutputError: The index cannot be read.
+        """
+        where, values = ["1"], list[str | int]()
+        if source is not None:
+            where.append("source = ?")
+            values.append(source)
+        if between is not None:
+            where.append("end_utc >= ? AND start_utc < ?")
+            values += [as_text(moment) for moment in between]
+        rows = self._read(
+            f"WHERE {' AND '.join(where)} ORDER BY start_utc DESC LIMIT ?", *values, most
+        )
+        return [_segment(row) for row in rows]
+
+    def one(self, file: str) -> Segment | None:
+        """The segment of a file; None if the index has none.
+
+        Raises:
+            OutputError: The index cannot be read.
+        """
+        return next(map(_segment, self._read("WHERE file = ?", file)), None)
+
+    def events(self, files: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """The events that segments show, by file.
+
+        Raises:
+            OutputError: The index cannot be read.
+        """
+        marks = ", ".join("?" * len(files))
+        rows = self._ask(
+            f"SELECT file, id, time, rule, phase FROM events WHERE file IN ({marks}) ORDER BY time",
+            *files,
+        )
+        found: dict[str, list[dict[str, Any]]] = {}
+        for file, *values in rows:
+            event = dict(zip(("id", "time", "rule", "phase"), values, strict=True))
+            found.setdefault(file, []).append(event)
+        return found
 
     def close(self) -> None:
         """Release the file."""
         with self._lock:
             self._connection.close()
+
+    def _read(self, which: str, *values: str | int) -> list[tuple[Any, ...]]:
+        columns = "file, source, start_utc, end_utc, bytes, complete"
+        return self._ask(f"SELECT {columns} FROM segments {which}", *values)
+
+    def _ask(self, statement: str, *values: str | int) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise OutputError(f"cannot read {self.path}: {error}") from None
 
     def _write(self, statement: str, row: tuple[Any, ...]) -> None:
         with self._lock:
@@ -139,3 +189,8 @@ class SegmentIndex:
                 return
             self._waiting.clear()
             self._told = False
+
+
+def _segment(row: tuple[Any, ...]) -> Segment:
+    file, source, start, end, size, complete = row
+    return Segment(file, source, start, end, size, bool(complete))

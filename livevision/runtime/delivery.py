@@ -91,10 +91,12 @@ class Delivery:
         )
         self.recordings = Recordings(settings.recordings, self._options, meter, stopping)
         self._of_run = [t for t in targets if t.of_run]
+        self._shown_of_run = _wants_image(self._of_run)
         self._single = [t for t in targets if not t.of_run and t.kind != "folder"]
         self._folders = folders = [t for t in targets if t.kind == "folder"]
         self._taken: set[str] = set()
         self._of_source = [self._targets(source) for source in sources]
+        self._shown = [_wants_image(mine) for mine in self._of_source]
         self._window = self._wanted_window(settings, sources, targets)
         inputs = [Path(s.uri) for s in sources if s.kind in ("video_file", "images")]
         window = [Target("window", "")] if self._window == "must" else []
@@ -130,18 +132,23 @@ class Delivery:
         refuse_same([*self._of_run, *others, *targets], None)
         for target in targets:
             check(target, overwrite=self._options.overwrite, inputs=[])
+        self._shown.append(_wants_image(targets))
         self._of_source.append(targets)
 
     def discard_last(self) -> None:
         """Discard the outputs of the source that was added last."""
         self._of_source.pop()
+        self._shown.pop()
 
     @property
     def wants_image(self) -> bool:
-        """Whether any output needs pictures."""
-        kinds = {t.kind for t in self._of_run}
-        kinds.update(t.kind for copies in self._of_source for t in copies)
-        return self._window is not None or any(_sink(kind).wants_image for kind in kinds)
+        """Whether any output needs pictures; a page has them drawn when somebody looks."""
+        return self._window is not None or self._shown_of_run or any(self._shown)
+
+    def wants_picture(self, source: int) -> bool:
+        """Whether an output of a source, or its recording, needs pictures now."""
+        always = self._window is not None or self._shown_of_run or self._shown[source]
+        return always or bool(self.recordings.outlets(source))
 
     @property
     def wants_frame(self) -> bool:
@@ -222,7 +229,8 @@ class Delivery:
         outlets = [
             *self._outlets.get(source, ()),
             *self._run_outlets,
-            *self.recordings.outlets(source),
+            # Frames on their way when a recording begins are not drawn.
+            *(self.recordings.outlets(source) if rendered.undrawn is None else ()),
         ]
         windows = self._windows.get(source, ())
         sent = Sent(rendered.frame, self._meter, len(outlets) + 1, self._delivered)
@@ -381,6 +389,11 @@ def _waited(sinks: Sequence[Sink]) -> float:
 
 def _sink(kind: str) -> registry.SinkClass:
     return registry.resolve(registry.SINKS, kind, "kind of output")
+
+
+def _wants_image(targets: Sequence[Target]) -> bool:
+    """Whether any of these outputs needs pictures."""
+    return any(_sink(kind).wants_image for kind in {target.kind for target in targets})
 
 
 def _is_one_picture(uri: str) -> bool:

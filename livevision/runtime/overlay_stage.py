@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,8 @@ class OverlayStage:
         models: The models whose results are drawn.
         meter: Source of the rates shown.
         adaptive: Source of the input size and stride shown.
-        draw: False passes frames on unchanged, if no output needs pictures.
+        wanted: Returns whether pictures of a source are wanted now; its frames are else passed on
+            undrawn.
         copy: Draw on copies of the frames' images.
         pictures: Positions of sources of pictures, which have no rates.
 
@@ -50,13 +51,13 @@ class OverlayStage:
         models: Sequence[Model],
         meter: Meter,
         adaptive: Adaptive | None = None,
-        draw: bool = True,
+        wanted: Callable[[int], bool] = lambda source: True,
         copy: bool = True,
         pictures: Collection[int] = (),
     ) -> None:
         _check_hidden(settings, models)
         self._settings, self._models, self._meter = settings, models, meter
-        self._adaptive, self._draw, self._copy, self._pictures = adaptive, draw, copy, pictures
+        self._adaptive, self._wanted, self._copy, self._pictures = adaptive, wanted, copy, pictures
         self._memories: dict[int, Memory] = {}
         self._added = [
             registry.added(registry.OVERLAYS, name, "overlay")() for name in settings.overlay
@@ -69,17 +70,17 @@ class OverlayStage:
         self._memories.pop(source, None)
 
     def __call__(self, item: Inferred) -> Rendered:
-        image = self._drawn(item) if self._draw else item.frame.image
-        return Rendered(item.frame, item.results, image)
+        if self._wanted(item.frame.source):
+            return Rendered(item.frame, item.results, self.draw(item))
+        return Rendered(item.frame, item.results, item.frame.image, undrawn=item)
 
     def warm(self) -> None:
         """Prepare overlays, colours and glyphs before the first frame."""
-        if self._draw:
-            letters.line("0", 12)
-            made = [*self._overlays.values(), self._hud]
-            log.debug("%d overlays are ready", len(made))
+        letters.line("0", 12)
+        made = [*self._overlays.values(), self._hud]
+        log.debug("%d overlays are ready", len(made))
 
-    def _drawn(self, inferred: Inferred) -> Image:
+    def draw(self, inferred: Inferred) -> Image:
         """Draw results and rates on the image of a frame: uint8, H×W×3, BGR."""
         frame = inferred.frame
         image = frame.image.copy() if self._copy else frame.image
@@ -89,7 +90,7 @@ class OverlayStage:
                 self._hide.plan(found, Room(image))(image)
             if self._added:
                 frame = replace(frame, image=image.copy())
-        room = Room(image, self._memories[frame.source])
+        room = Room(image, self._memories.setdefault(frame.source, Memory()))
         # Planned from the top layer down: displays avoid boxes, and labels avoid both.
         steps = [
             overlay.plan(inferred.results[name], room)

@@ -141,10 +141,15 @@ class Run:
             models,
             meter,
             self._adaptive,
-            draw=drawn,
+            wanted=lambda n: draw or annotated or self.delivery.wants_picture(n),
             copy=not seen_no_more or self.delivery.wants_frame,
             pictures=self.sources.pictures,
         )
+        if self.delivery.view is not None:
+            seen = OverlayStage(
+                settings, models, meter, self._adaptive, pictures=self.sources.pictures
+            )
+            self.delivery.view.draw = seen.draw
         inference = InferenceStage(
             models,
             overlap and every_frame,
@@ -152,7 +157,7 @@ class Run:
             # Frames of several sources share a call only if all go through the same nets.
             live=0 if self._models.of_source else self.sources.live,
             batch=settings.batch,
-            while_opening=overlay.warm,
+            while_opening=overlay.warm if drawn else None,
         )
         self.stages: tuple[Stage | Computing, ...] = (
             PreprocessStage(self._models_of, self.controls.of),

@@ -173,6 +173,11 @@ class Segments:
             }
 
     @property
+    def folder(self) -> SegmentFolder:
+        """The folder with the segments."""
+        return self._folder
+
+    @property
     def _of_pictures(self) -> bool:
         return self._settings.annotated or self._hide is not None
 

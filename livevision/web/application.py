@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from livevision.web import streams
+from livevision.web import streams, video_socket
 from livevision.web.endpoint import Endpoint, Services, allowed
 from livevision.web.endpoints import BASE, ENDPOINTS
 from livevision.web.guard import App, Guard, Refused
@@ -44,6 +44,7 @@ def application(services: Services, names: tuple[str, ...] = ()) -> App:
     routes += [
         WebSocketRoute(f"{BASE}/live", _live(services, sockets)),
         WebSocketRoute(f"{BASE}/results/ws", _results(services, sockets)),
+        WebSocketRoute(f"{BASE}/sources/{{id}}/video", _video(services, sockets)),
         *(_file(path) for path in sorted(STATIC.iterdir()) if path.suffix in _TYPES),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _problem})
@@ -107,6 +108,30 @@ def _live(services: Services, sockets: _Sockets) -> Callable[[WebSocket], Awaita
                 await streams.Live(socket, services.facade, services.pictures).run()
 
     return handle
+
+
+def _video(services: Services, sockets: _Sockets) -> Callable[[WebSocket], Awaitable[None]]:
+    async def handle(socket: WebSocket) -> None:
+        async with sockets.one(socket, services) as accepted:
+            if accepted:
+                await video(socket)
+
+    async def video(socket: WebSocket) -> None:
+        source = _number(socket.path_params["id"])
+        text = socket.query_params.get("width")
+        width = None if text is None else _number(text)
+        if source is None or source not in services.facade.watched:
+            await socket.close(1008, "there is no such source")
+        elif text is not None and width is None:
+            await socket.close(1008, "width must be a number")
+        else:
+            await video_socket.video(socket, services.videos, source, width)
+
+    return handle
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 def _results(services: Services, sockets: _Sockets) -> Callable[[WebSocket], Awaitable[None]]:

@@ -23,6 +23,7 @@ from livevision.web.limits import TooMany
 from livevision.web.pictures import Pictures
 from livevision.web.run_facade import NotFound, RunFacade
 from livevision.web.types import Empty
+from livevision.web.videos import Videos
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Services:
 
     facade: RunFacade
     pictures: Pictures
+    videos: Videos
     access: Access
     detector: Detector
     secure: bool

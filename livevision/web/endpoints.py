@@ -211,6 +211,18 @@ async def recording_file(call: Call) -> Response:
     )
 
 
+async def segments(call: Call) -> list[dict[str, Any]]:
+    query, facade = call.query, call.services.facade
+    return await asyncio.to_thread(facade.recorded, query.source, query.day, query.limit)
+
+
+async def segment_file(call: Call) -> Response:
+    day, file = (call.request.path_params[name] for name in ("day", "file"))
+    path = await asyncio.to_thread(call.services.facade.segment_file, f"{day}/{file}")
+    media = "video/x-matroska" if path.suffix == ".mkv" else "video/mp4"
+    return FileResponse(path, media_type=media, filename=path.name)
+
+
 async def detect(call: Call) -> dict[str, Any]:
     return await call.services.detector(call.body, call.query.conf)
 
@@ -376,6 +388,17 @@ ENDPOINTS = (
         *("GET", f"{BASE}/recordings/{{file}}", recording_file, "A recording."),
         media="video/mp4",
         errors={404: "There is no such recording."},
+    ),
+    Endpoint(
+        *("GET", f"{BASE}/segments", segments, "Segments of the recording, newest first."),
+        query=t.SegmentsQuery,
+        gives=(t.SegmentRow,),
+        errors={404: "The run records no segments.", 409: "The index cannot be read."},
+    ),
+    Endpoint(
+        *("GET", f"{BASE}/segments/{{day}}/{{file}}", segment_file, "A segment."),
+        media="video/mp4",
+        errors={404: "There is no such segment.", 409: "The index cannot be read."},
     ),
     Endpoint(
         *("POST", f"{BASE}/detect", detect, "Run the models on a posted picture."),

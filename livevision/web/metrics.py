@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -75,6 +77,13 @@ class _Run(Collector):
             "Pictures encoded for the page.",
             value=services.pictures.encoded,
         )
+        videos = services.videos
+        yield _gauge("livevision_page_videos", "H.264 videos encoded for viewers.", videos.active)
+        yield CounterMetricFamily(
+            "livevision_page_video_pictures",
+            "Pictures encoded as H.264 for the page.",
+            value=videos.encoded,
+        )
         outcome = services.reloading.outcome
         yield _gauge(
             "livevision_settings_last_reload_successful",
@@ -135,9 +144,13 @@ class _Run(Collector):
                 failures.add_metric([row["name"]], record["failures"])
         yield from (up, segments, failures)
         size = GaugeMetricFamily("livevision_record_bytes", "Size of all segments.")
-        if self._rooms.facade.segments is not None:
-            size.add_metric([], self._rooms.facade.segments.report()["bytes"])
-        yield size
+        free = GaugeMetricFamily("livevision_record_disk_free_bytes", "Free space on their disk.")
+        recording = self._rooms.facade.segments
+        if recording is not None:
+            size.add_metric([], recording.report()["bytes"])
+            with suppress(OSError):  # it may be unplugged
+                free.add_metric([], shutil.disk_usage(recording.where).free)
+        yield from (size, free)
 
 
 def _distinct(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

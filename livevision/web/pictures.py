@@ -199,11 +199,11 @@ class Pictures:
     def _encode(self, spec: PictureSpec, seen: Sequence[Seen]) -> Jpeg:
         """Draw a picture and encode it as JPEG; runs on a thread."""
         if spec.source is None:
-            image = _grid(seen, spec.width or GRID_WIDTH)
+            image = _grid(seen, spec.width or GRID_WIDTH, self._view.picture)
         else:
             tile, shown = seen[0]
             assert shown is not None
-            image = _one(shown.rendered.image, spec.width, tile.words)
+            image = _one(self._view.picture(shown), spec.width, tile.words)
         encoded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not encoded:
             raise RuntimeError("OpenCV cannot encode this picture")
@@ -237,6 +237,13 @@ def nearest_width(width: int | None) -> int | None:
     return next((known for known in WIDTHS if known >= width), None)
 
 
+def at_width(image: Image, width: int | None) -> Image:
+    """A picture no wider than that; None leaves it as it is."""
+    if width is None or width >= image.shape[1]:
+        return image
+    return _resized(image, width, max(1, round(image.shape[0] * width / image.shape[1])))
+
+
 def _mark(seen: Sequence[Seen]) -> tuple[object, ...]:
     """What identifies a picture: its frames and texts."""
     return tuple((t.source, t.words, 0 if s is None else s.serial) for t, s in seen)
@@ -244,8 +251,7 @@ def _mark(seen: Sequence[Seen]) -> tuple[object, ...]:
 
 def _one(image: Image, width: int | None, words: str) -> Image:
     """A picture at a width; dimmed if there is text on it."""
-    if width is not None and width < image.shape[1]:
-        image = _resized(image, width, max(1, round(image.shape[0] * width / image.shape[1])))
+    image = at_width(image, width)
     if words:
         image = _dimmed(image)
         size = TextSize.for_picture(image, 1.6)
@@ -253,7 +259,7 @@ def _one(image: Image, width: int | None, words: str) -> Image:
     return image
 
 
-def _grid(seen: Sequence[Seen], width: int) -> Image:
+def _grid(seen: Sequence[Seen], width: int, picture: Callable[[Shown], Image]) -> Image:
     """All sources as tiles of 16:9 with their names."""
     columns = math.ceil(math.sqrt(len(seen)))
     rows = math.ceil(len(seen) / columns)
@@ -265,7 +271,7 @@ def _grid(seen: Sequence[Seen], width: int) -> Image:
         y, x = divmod(place, columns)
         cell = image[y * h : (y + 1) * h, x * w : (x + 1) * w]
         if shown is not None:
-            _fit(shown.rendered.image, cell, bool(tile.words))
+            _fit(picture(shown), cell, bool(tile.words))
         lines = [line for line in (tile.name, tile.words) if line]
         panel(cell, [size.cut(line, w - 8) for line in lines], 4, 4, size)
     return image

@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as dt_time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from livevision.events.reading import EventFilter, EventReader
 from livevision.files import with_home
 from livevision.frame import LiveSettings
 from livevision.models.for_run import open_specs
+from livevision.output.live_video import can_encode
 from livevision.output.live_view import LiveView, Shown, counts
 from livevision.output.records import row_of
 from livevision.protocols import Rates
@@ -32,6 +35,7 @@ from livevision.web.scenes import Corners, Scenes
 from livevision.web.words import state_in_words
 
 if TYPE_CHECKING:
+    from livevision.output.segment_folder import SegmentFolder
     from livevision.runtime.metering import Meter
     from livevision.runtime.recording import Recording
     from livevision.runtime.reloading import Reloading
@@ -147,6 +151,8 @@ class RunFacade:
             "up_s": round(time.monotonic() - self.started, 1),
             "stopping": run.pipeline.stopping,
             "events": self._store is not None,
+            "records": run.segments is not None,
+            "video": can_encode(),
             "settings_error": "" if self.reloading is None else self.reloading.outcome.error,
         }
 
@@ -266,6 +272,46 @@ class RunFacade:
         if not path.is_relative_to(with_home(folder).resolve()) or not path.is_file():
             raise NotFound(f"the {kind} of the event has been deleted")
         return path
+
+    def recorded(self, source: str | None, day: date | None, most: int) -> list[dict[str, Any]]:
+        """Segments of the recording, newest first.
+
+        Args:
+            source: Name of a source; None for all.
+            day: A day in the time zone of the machine; None for all.
+            most: How many at most.
+
+        Raises:
+            NotFound: The run records nothing in segments.
+            OutputError: The index cannot be read.
+        """
+        between = None
+        if day is not None:
+            begin, end = (datetime.combine(day + timedelta(n), dt_time.min) for n in (0, 1))
+            between = begin.astimezone(UTC), end.astimezone(UTC)
+        found = self._segment_folder.newest(source, between, most)
+        return [{**asdict(segment), "events": events} for segment, events in found]
+
+    def segment_file(self, file: str) -> Path:
+        """The file of a segment.
+
+        Args:
+            file: As the index has it.
+
+        Raises:
+            NotFound: The run records nothing in segments, or there is no such one.
+            OutputError: The index cannot be read.
+        """
+        path = self._segment_folder.path(file)
+        if path is None:
+            raise NotFound("there is no such segment")
+        return path
+
+    @property
+    def _segment_folder(self) -> SegmentFolder:
+        if self._run.segments is None:
+            raise NotFound("this run records no source: start it with --record continuous")
+        return self._run.segments.folder
 
     @contextmanager
     def _reader(self) -> Iterator[EventReader | None]:

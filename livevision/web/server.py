@@ -78,15 +78,18 @@ def served(
         from livevision.web.pictures import Pictures
         from livevision.web.protocol import config
         from livevision.web.run_facade import RunFacade
+        from livevision.web.videos import Videos
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise OutputError(missing_package(package, f"output {uri}", "web")) from None
     bound = _bound(listen)
     facade = RunFacade(run, view, config_file)
     pictures, detector = Pictures(view, facade.tiles), Detector(settings)
+    videos = Videos(view, pictures, lambda: facade.watched)
     services = Services(
         facade,
         pictures,
+        videos,
         access,
         detector,
         certificate is not None,
@@ -104,6 +107,7 @@ def served(
     finally:
         server.stop()
         pictures.close()
+        videos.close()
         detector.close()
 
 

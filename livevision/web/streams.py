@@ -118,7 +118,7 @@ async def results(socket: WebSocket, facade: RunFacade, source: int | None) -> N
             while not gone.done():
                 row = await rows.next()
                 if row is not None:
-                    await _within_timeout(socket.send_text(json.dumps(row, ensure_ascii=False)))
+                    await within_timeout(socket.send_text(json.dumps(row, ensure_ascii=False)))
     except (WebSocketDisconnect, TimeoutError, RuntimeError):
         pass
     finally:
@@ -198,7 +198,7 @@ class Live:
             status = {"run": self._facade.run(), "sources": rows, "viewers": viewers}
             async with sending:
                 text = json.dumps(status, ensure_ascii=False)
-                await _within_timeout(self._socket.send_text(text))
+                await within_timeout(self._socket.send_text(text))
             await asyncio.sleep(STATUS_S)
 
     async def _send_pictures(self, sending: asyncio.Lock) -> None:
@@ -228,14 +228,15 @@ class Live:
             age = round(1e3 * (time.monotonic() - jpeg.captured), 1)
             head = json.dumps({"source": source, "size": jpeg.size, "age_ms": age}).encode()
             async with sending:
-                await _within_timeout(
+                await within_timeout(
                     self._socket.send_bytes(struct.pack(">I", len(head)) + head + jpeg.data)
                 )
             any_sent = True
         return any_sent
 
 
-async def _within_timeout(sending: Any) -> None:
+async def within_timeout(sending: Any) -> None:
+    """Send; TimeoutError if the client receives nothing for ``SEND_TIMEOUT_S``."""
     await asyncio.wait_for(sending, SEND_TIMEOUT_S)
 
 

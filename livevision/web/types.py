@@ -178,6 +178,27 @@ class RecordingFile(Output):
     modified: str = Field(description="Time of the last write, UTC, ISO 8601.")
 
 
+class SegmentEvent(Output):
+    """An event that a segment shows."""
+
+    id: str
+    time: str
+    rule: str
+    phase: str
+
+
+class SegmentRow(Output):
+    """A segment of a recording."""
+
+    file: str = Field(description="Its path below /segments.")
+    source: str
+    start: str = Field(description="UTC, ISO 8601.")
+    end: str
+    bytes: int
+    complete: bool = Field(description="False while it is written, or if it was cut off.")
+    events: list[SegmentEvent]
+
+
 class SourceRow(Output):
     """A source with its current figures."""
 
@@ -239,6 +260,8 @@ class RunRow(Output):
     up_s: float
     stopping: bool
     events: bool = Field(description="Whether the run stores events.")
+    records: bool = Field(description="Whether sources are recorded in segments.")
+    video: bool = Field(description="Whether sources can be watched as H.264.")
     settings_error: str = Field(description='Error of the last reload of settings; "" for none.')
 
 
@@ -297,6 +320,16 @@ class EventsQuery(Input):
         default=None, alias="class", max_length=200, description="Class of one of its tracks."
     )
     day: date | None = Field(default=None, description="Day in the machine's time zone.")
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class SegmentsQuery(Input):
+    """Filters for segments."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    source: str | None = Field(default=None, max_length=200)
+    day: date | None = Field(default=None, description="In the time zone of the machine.")
     limit: int = Field(default=100, ge=1, le=1000)
 
 

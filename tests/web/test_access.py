@@ -58,6 +58,7 @@ EVERYTHING = [
     ("GET", "/sources/0/scene"), ("PATCH", "/sources/0/scene"), ("GET", "/events"),
     ("GET", "/events/E/picture.jpg"), ("GET", "/events/E/clip"),
     ("POST", "/reload"), ("GET", "/recordings"), ("GET", "/recordings/x.mp4"), ("POST", "/detect"),
+    ("GET", "/segments"), ("GET", "/segments/D/x.mp4"),
 ]  # fmt: skip
 """Endpoints that need a token."""
 
@@ -76,7 +77,13 @@ def test_the_list_of_endpoints_is_complete() -> None:
     from livevision.web.endpoints import BASE, ENDPOINTS
 
     tried = {
-        (m, p.replace("/0", "/{id}").replace("x.mp4", "{file}").replace("/E/", "/{event}/"))
+        (
+            m,
+            p.replace("/0", "/{id}")
+            .replace("x.mp4", "{file}")
+            .replace("/E/", "/{event}/")
+            .replace("/D/", "/{day}/"),
+        )
         for m, p in EVERYTHING
     }
     for endpoint in ENDPOINTS:
@@ -87,7 +94,7 @@ def test_the_list_of_endpoints_is_complete() -> None:
 
 
 def test_sockets_need_a_token_too(locked: Page) -> None:
-    for path in ("live", "results/ws"):
+    for path in ("live", "results/ws", "sources/0/video"):
         address = f"ws://127.0.0.1:{locked.port}/api/v1/{path}"
         with pytest.raises(InvalidStatus, match="403"), connect(address):
             pass

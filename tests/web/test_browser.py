@@ -77,8 +77,10 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 class Tab:
     """A tab of the browser that records its requests and errors."""
 
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+    def __init__(self, browser: Any, address: str, before: str = "", **options: Any) -> None:
         self.context = browser.new_context(**{"viewport": WIDE, **options})
+        if before:
+            self.context.add_init_script(before)
         self.page = self.context.new_page()
         self.wrong: list[str] = []
         self.asked: list[str] = []
@@ -163,6 +165,94 @@ def test_the_overview_shows_moving_pictures_of_every_source(tab: Tab, shown: Pag
     # On a screen of a kiosk all is seen at once.
     assert tab.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     keep(tab, "page-overview.png")
+
+
+H264 = "MediaSource.isTypeSupported('video/mp4; codecs=\"avc1.64001F\"')"
+
+
+@pytest.fixture
+def with_h264(tab: Tab) -> Tab:
+    if not tab.page.evaluate(H264):
+        pytest.skip("this Chromium has no H.264")
+    return tab
+
+
+def test_pictures_come_as_h264_where_that_is_chosen(with_h264: Tab, shown: Page) -> None:
+    tab, videos = with_h264, shown.services.videos
+    tab.page.wait_for_selector(".tile >> nth=1")
+    assert videos.active == 0, "JPEG is what everybody has"
+    tab.page.select_option("#way", "h264")
+    wait_for(lambda: videos.active == 2)
+    for place in (0, 1):
+        where = f".tile[data-id='{place}'] canvas"
+        until(tab.page, _DRAWN, where)
+        before = tab.picture(where)
+        wait_for(lambda w=where, b=before: not np.array_equal(tab.picture(w), b))
+    opened = tab.open(0)
+    wait_for(lambda: videos.active == 1)
+    seen = [tab.picture()]
+    for _ in range(4):  # it goes on and on
+        wait_for(lambda: np.abs(tab.picture().astype(int) - seen[-1]).mean() > 0.2)
+        seen.append(tab.picture())
+    assert seen[-1].shape == (240, 320, 3)
+    assert drawn_on(seen[-1]) > 0.06
+    encoded = shown.services.pictures.encoded
+    time.sleep(1.0)
+    assert shown.services.pictures.encoded == encoded, "and no JPEG is made"
+    opened.select_option("#way", "jpeg")
+    wait_for(lambda: videos.active == 0)
+    wait_for(lambda: shown.services.pictures.encoded > encoded + 2)
+
+
+def test_what_is_seen_by_h264_is_what_happens_now(with_h264: Tab, shown: Page) -> None:
+    opened = with_h264.open(0)
+    opened.select_option("#way", "h264")
+    wait_for(lambda: shown.services.videos.active == 1)
+    before = with_h264.picture()
+    wait_for(lambda: not np.array_equal(with_h264.picture(), before))
+    opened.focus("#conf")
+    opened.keyboard.press("End")
+    begun = time.monotonic()
+    wait_for(lambda: drawn_on(with_h264.picture()) < 0.06)
+    assert time.monotonic() - begun < 5
+    opened.keyboard.press("Home")
+    for _ in range(2):
+        opened.keyboard.press("ArrowRight")
+    wait_for(lambda: drawn_on(with_h264.picture()) > 0.06)
+    opened.select_option("#way", "jpeg")
+
+
+NO_MEDIA_SOURCE = "delete window.MediaSource"
+NO_CODEC = """const known = MediaSource.isTypeSupported;
+MediaSource.isTypeSupported = (type) => type.includes("64001F") && known(type);"""
+
+
+@pytest.mark.parametrize("script", [NO_MEDIA_SOURCE, NO_CODEC], ids=["no MediaSource", "no codec"])
+def test_without_the_codec_pictures_come_as_jpeg(chromium: Any, shown: Page, script: str) -> None:
+    tab = Tab(chromium, shown.address, before=f"localStorage.pictures = 'h264'; {script}")
+    opened = tab.open(0)
+    before = tab.picture()
+    wait_for(lambda: not np.array_equal(tab.picture(), before))
+    assert opened.locator("#way").is_visible() == (script == NO_CODEC)
+    wait_for(lambda: shown.services.videos.active == 0)
+    tab.close()
+    assert not tab.wrong
+
+
+def test_a_wall_is_filled_and_given_back(tab: Tab) -> None:
+    tab.page.wait_for_selector(".tile >> nth=1")
+    button = tab.page.get_by_role("button", name="Full screen")
+    assert button.get_attribute("aria-pressed") == "false"
+    button.click()
+    until(tab.page, "document.fullscreenElement === document.documentElement")
+    until(tab.page, "document.body.classList.contains('kiosk')")
+    assert not tab.page.locator("header").is_visible(), "nothing but the pictures"
+    until(tab.page, "document.querySelector('.tile').getBoundingClientRect().top < 40")
+    assert tab.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    tab.page.evaluate("document.exitFullscreen()")  # as Escape does
+    until(tab.page, "!document.body.classList.contains('kiosk')")
+    assert button.get_attribute("aria-pressed") == "false"
+    assert tab.page.locator("header").is_visible()
 
 
 def test_confidence_set_by_keyboard_hides_boxes(tab: Tab, shown: Page) -> None:

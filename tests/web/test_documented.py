@@ -45,7 +45,7 @@ def test_every_path_of_the_api_is_documented() -> None:
     told = set(re.findall(r"`(GET|POST|PATCH|PUT|DELETE) (/[^`]*)`", DOCS.read_text()))
     for endpoint in ENDPOINTS:
         path = endpoint.path.removeprefix(BASE).replace("{id}", "0").replace("{file}", "FILE")
-        path = path.replace("{event}", "EVENT")
+        path = path.replace("{event}", "EVENT").replace("{day}", "DAY")
         if path == "/openapi.json" or (endpoint.method, path) == ("GET", "/sources/0/settings"):
             continue
         assert (endpoint.method, path) in told

@@ -106,6 +106,7 @@ def test_a_failed_recording_is_reported_and_the_run_continues(
         assert one.source(1)["record"] is None
         assert up() == [("door", 1.0)]
         assert figures(one)["livevision_record_bytes"][0].value > 0
+        assert figures(one)["livevision_record_disk_free_bytes"][0].value > 0
         folder.rename(tmp_path / "away")
         folder.write_text("")
         error = wait_for(lambda: record()["error"])
@@ -122,6 +123,24 @@ def test_a_failed_recording_is_reported_and_the_run_continues(
     found = figures_of_index(folder)
     assert len(found) > 2
     assert found == sorted(path.name for path in folder.glob("*/*Z.mp4"))
+
+
+def test_an_unplugged_disk_stops_the_recording_and_not_the_watching(tmp_path: Path) -> None:
+    apart = ["unshare", "-Urm"]
+    if not shutil.which("unshare") or subprocess.run([*apart, "true"], check=False).returncode:
+        pytest.skip("this machine lets no process mount anything for itself")
+    done = subprocess.run(
+        [*apart, sys.executable, "-m", "tests.web.unplugged", str(tmp_path)],
+        capture_output=True, text=True, cwd=ROOT, timeout=150, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["before"], told["unplugged"], told["plugged in"]) == (1, 0, 1)
+    assert "cannot record into" in told["error"]
+    assert told["goes on"]
+    assert told["healthy"] == 200
+    assert told["left in the empty folder"] == [], "nothing is written to another disk"
+    assert told["segments"] > 1
 
 
 def figures_of_index(folder: Path) -> list[str]:
@@ -148,6 +167,8 @@ def test_the_dashboard_and_the_alerts_use_existing_metrics(two: Page) -> None:
     dashboard = json.loads((folder / "grafana.json").read_text())
     told = [t["expr"] for panel in dashboard["panels"] for t in panel.get("targets", [])]
     assert len(told) >= 10
+    for name in ("record_bytes", "record_disk_free_bytes", "record_up", "record_failures_total"):
+        assert any(f"livevision_{name}" in expression for expression in told)
     rules = yaml.safe_load((folder / "alerts.yaml").read_text())
     told += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
     told += [v["query"] for v in dashboard["templating"]["list"] if v["type"] == "query"]

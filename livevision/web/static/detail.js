@@ -158,8 +158,7 @@ export class Detail {
   }
 
   picture(bitmap) {
-    byId("stage").style.setProperty("--ratio", bitmap.width / bitmap.height);
-    draw(byId("picture"), bitmap);
+    byId("stage").style.setProperty("--ratio", draw(byId("picture"), bitmap));
   }
 
   widths() {

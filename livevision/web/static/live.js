@@ -62,10 +62,13 @@ export class Live {
   }
 }
 
+// Draw a bitmap, or what a video shows, on a canvas of its size; its width by its height.
 export function draw(canvas, bitmap) {
-  if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
-    canvas.width = bitmap.width;
-    canvas.height = bitmap.height;
+  const width = bitmap.videoWidth || bitmap.width, height = bitmap.videoHeight || bitmap.height;
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
   }
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  return width / height;
 }

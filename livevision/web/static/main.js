@@ -5,7 +5,9 @@ import { Detail } from "./detail.js";
 import { Events } from "./events.js";
 import { Live } from "./live.js";
 import { History, Plots } from "./plots.js";
+import { Recorded } from "./recorded.js";
 import { Tiles } from "./tiles.js";
+import { possible, Videos } from "./video.js";
 
 const byId = (id) => document.getElementById(id);
 const history = new History();
@@ -13,6 +15,9 @@ const plots = new Plots(history);
 const tiles = new Tiles(byId("tiles"), byId("nothing"));
 const detail = new Detail(plots);
 const events = new Events(byId("events"), byId("event-list"));
+const recorded = new Recorded(byId("recorded"), byId("segments"));
+const videos = new Videos(picture, watch);
+const way = byId("way");
 let live = null;
 let status = null;
 
@@ -46,16 +51,21 @@ function update() {
   watch();
 }
 
+// Request the pictures on the screen: as H.264 if that is chosen, else as JPEG.
 function watch() {
-  if (live) live.watch(document.hidden ? {} : detail.id === null ? tiles.widths() : detail.widths());
+  if (!live) return;
+  const widths = document.hidden ? {} : detail.id === null ? tiles.widths() : detail.widths();
+  live.watch(videos.watch(widths, way.value === "h264" && !byId("way-label").hidden));
 }
 
 function figures(now) {
   status = now;
   history.add(now.sources);
   if (now.run.events) events.refresh();
+  recorded.refresh(now.run.records);
   const run = now.run, models = run.models.map((model) => model.name).join(" + ");
   byId("facts").textContent = `${models} · ${run.engine || "loading"} ${run.device || ""} ${run.precision || ""}`;
+  byId("way-label").hidden = !(run.video && possible());
   const wrong = byId("settings-error");
   wrong.hidden = !run.settings_error;
   const line = `The settings could not be read again; the old ones still apply: ${run.settings_error}`;
@@ -73,7 +83,10 @@ function connected(yes) {
   line.textContent = yes ? "connected" : "no connection to livevision; retrying";
   line.classList.toggle("bad", !yes);
   document.body.classList.toggle("lost", !yes);
-  if (!yes) connect(true);
+  if (!yes) {
+    videos.watch({}, false);
+    connect(true);
+  }
 }
 
 let connecting = false;
@@ -144,6 +157,13 @@ theme.addEventListener("change", () => {
   try { localStorage.setItem("theme", theme.value); } catch { /* storage is blocked */ }
   plots.clear();
   if (status) update();
+});
+try { way.value = localStorage.getItem("pictures") || "jpeg"; } catch { /* not kept */ }
+if (!way.value) way.value = "jpeg";
+way.addEventListener("change", () => {
+  try { localStorage.setItem("pictures", way.value); } catch { /* not kept */ }
+  videos.tryAgain();
+  watch();
 });
 byId("full").addEventListener("click", () => {
   if (document.fullscreenElement) document.exitFullscreen();
