@@ -1,9 +1,10 @@
 """Serves a video file by RTSP at its own pace, for the tests; run by a Python that has GStreamer.
 
-    /usr/bin/python3 rtsp_server.py PORT FILE.mkv [USER PASSWORD]
+    /usr/bin/python3 rtsp_server.py PORT FILE.mkv|rtp:PORT [USER PASSWORD]
 
 Debian: python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-good (matroskademux,
 rtph264pay). The stream is at /video; a line on stdout says when the server is ready.
+``rtp:PORT`` passes on H.264 that comes there by RTP, the same to all viewers.
 """
 
 import sys
@@ -22,10 +23,15 @@ def main() -> None:
     server.set_service(port)
     server.set_address("127.0.0.1")
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(
-        f"( filesrc location={path} ! matroskademux"
-        " ! rtph264pay name=pay0 pt=96 config-interval=1 )"
-    )
+    if path.startswith("rtp:"):
+        came = "application/x-rtp,media=video,clock-rate=90000,encoding-name=H264,payload=96"
+        pictures = (
+            f'udpsrc address=127.0.0.1 port={path[4:]} caps="{came}" ! rtph264depay ! h264parse'
+        )
+        factory.set_shared(True)
+    else:
+        pictures = f"filesrc location={path} ! matroskademux"
+    factory.set_launch(f"( {pictures} ! rtph264pay name=pay0 pt=96 config-interval=1 )")
     if login:
         user, password = login
         auth = GstRtspServer.RTSPAuth()
