@@ -85,14 +85,14 @@ def _with_slow_net(sources: dict[str, Any], seconds: float) -> Run:
 # Age ----------------------------------------------------------------------------------------------
 
 
-def age(minutes: float) -> bool:
+def age(minutes: float, only: str) -> bool:
     from scripts.time_code_cameras import FPS, Cameras
 
     cameras = Cameras()
     with closing(cameras):
         for protocol, why in cameras.missing.items():
             print(f"{protocol}: not tried, {why}")
-        names = list(cameras.urls)
+        names = [name for name in cameras.urls if only in name]
         sources = {
             f"s{n}": {"uri": cameras.urls[name], "retry_for": math.inf}
             for n, name in enumerate(names)
@@ -441,14 +441,15 @@ def main() -> int:
     )
     parser.add_argument("proof", choices=("age", "restarts", "soak", "killed"))
     parser.add_argument("--minutes", type=float, default=None, help="10 of age, 60 and 30 else")
+    parser.add_argument("--only", default="", help="protocols of age, such as rtsp")
     parser.add_argument("--kills", type=int, default=500, help="of restarts")
     parser.add_argument("--every", type=float, default=15.0, help="s between kills")
     asked = parser.parse_args()
-    logging.getLogger("livevision").setLevel(logging.ERROR)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended
     print(f"{asked.proof}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC", flush=True)
     if asked.proof == "age":
-        good = age(asked.minutes or 10)
+        good = age(asked.minutes or 10, asked.only)
     elif asked.proof == "restarts":
         good = restarts(asked.kills)
     else:

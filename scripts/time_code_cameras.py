@@ -34,7 +34,8 @@ from tests.capture.servers import SYSTEM_PYTHON, free_port
 FPS, LOOP_S = 5, 60
 SIZE = (320, 180)
 _BASE = Fraction(1, 90000)
-_COPY = ("ffmpeg", "-loglevel", "error", "-fflags", "nobuffer", "-probesize", "50000")
+_COPY = ("ffmpeg", "-loglevel", "error", "-fflags", "nobuffer", "-probesize", "32000")
+_QUICK = ("-analyzeduration", "500000")
 _AS_TS = ("-c", "copy", "-flush_packets", "1", "-f", "mpegts")
 
 
@@ -111,12 +112,19 @@ class Cameras:
             time.sleep(max(0.0, self.zero - time.monotonic()))
             # PyAV's FFmpeg has no SRT: the program sends it, takes it and passes it on.
             there = f"srt://127.0.0.1:{srt}?latency=50000"
-            sender = [*_COPY, "-i", self.urls["http, flv"], *_AS_TS, f"{there}&mode=listener"]
-            taker = [*_COPY, "-i", there, *_AS_TS, f"udp://127.0.0.1:{udp}?pkt_size=1316"]
+            sender = [
+                *_COPY,
+                *_QUICK,
+                "-i",
+                self.urls["http, flv"],
+                *_AS_TS,
+                f"{there}&mode=listener",
+            ]
+            taker = [*_COPY, *_QUICK, "-i", there, *_AS_TS, f"udp://127.0.0.1:{udp}?pkt_size=1316"]
             self._begin(sender)
             for _ in range(20):  # until the sender listens
                 time.sleep(1)
-                if self._begin(taker).poll() is None:
+                if self._begin(taker, 5.0).poll() is None:
                     break
             self.urls["srt, by ffmpeg to udp"] = f"udp://127.0.0.1:{udp}"
         else:
@@ -135,12 +143,12 @@ class Cameras:
         self._process.join()
         self._folder.cleanup()
 
-    def _begin(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _begin(self, command: Sequence[str], seconds: float = 0.5) -> subprocess.Popen[bytes]:
         nothing = subprocess.DEVNULL
         program = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
         self._programs.append(program)
         with suppress(subprocess.TimeoutExpired):
-            program.wait(0.7)
+            program.wait(seconds)
         return program
 
 

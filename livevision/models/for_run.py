@@ -83,7 +83,7 @@ def for_run(settings: Settings, light_threads: int | None = None) -> RunModels:
             classes=classes[one],
             class_agnostic=settings.class_agnostic,
             untrained=settings.untrained,
-            threads=settings.threads or (light_threads if _is_light(card) else None),
+            threads=settings.threads or (light_threads if is_light(card) else None),
         )
         taken = sum(name.partition("#")[0] == model.name for name in names.values())
         if taken:
@@ -144,7 +144,7 @@ def open_specs(models: Sequence[Model]) -> list[EngineSpec]:
     return [model.engine_spec for model in models if model.engine_spec is not None]
 
 
-def _is_light(card: ModelCard) -> bool:
+def is_light(card: ModelCard) -> bool:
     """Whether a net gains little from the last core.
 
     Measured in docs/performance.md, "Threads of a light net".

@@ -24,6 +24,8 @@ class InferenceStage:
         adaptive: Chooses the input size; None for fixed sizes.
         live: Number of live sources, whose frames may share a call.
         batch: Maximum frames in a call; None decides by measurement.
+        crowded: Many live sources share light nets: a CPU computes several frames at once, each on
+            fewer threads.
         while_opening: Called on another thread while the engines open.
     """
 
@@ -36,11 +38,13 @@ class InferenceStage:
         adaptive: Adaptive | None = None,
         live: int = 0,
         batch: int | None = None,
+        crowded: bool = False,
         while_opening: Callable[[], None] | None = None,
     ) -> None:
         self.most = 1
         self._models, self._overlap, self._adaptive = models, overlap, adaptive
         self._live, self._batch, self._while_opening = live, batch, while_opening
+        self._crowded = crowded and adaptive is None and batch is None
         self._by_name = {model.name: model for model in models}
 
     @property
@@ -73,8 +77,23 @@ class InferenceStage:
             self._adaptive.begin()
         elif not self._overlap:
             self.most = frames_at_once(self._models, self._live, self._batch)
+            if self._crowded and self.most == 1:
+                self._open_for_many()
         elif (self._batch or 1) > 1:
             _log.warning("--batch is for live sources; it has no effect where every frame counts")
+
+    def _open_for_many(self) -> None:
+        """Load the nets again for several frames at once, if a CPU computes them.
+
+        The threads that share a frame of a light net mostly wait for each other. Where frames of
+        other sources wait, each thread has one of its own.
+        """
+        specs = [model.engine_spec for model in self._models]
+        if any(spec is None or spec.device != "cpu" for spec in specs):
+            return
+        for model in self._models:
+            model.close()
+            model.open(overlap=True)
 
     def close(self) -> None:
         """Release the nets."""

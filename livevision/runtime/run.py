@@ -19,7 +19,7 @@ from livevision.errors import LivevisionError, OutputError, SourceError, UsageEr
 from livevision.frame import Frame, LiveSettings, Rendered
 from livevision.inference.detect import class_ids
 from livevision.media.packets import PacketRing
-from livevision.models.for_run import for_run, open_specs
+from livevision.models.for_run import for_run, is_light, open_specs
 from livevision.models.model import Model
 from livevision.output.report_file import STANDARD_OUTPUT, write_report
 from livevision.protocols import StopRequested
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FEW = 4
-"""Live sources up to which a light net leaves a core to the other stages."""
+"""Live sources up to which a light net leaves a core to the others, and computes one at a time."""
 
 
 class Run:
@@ -113,7 +113,8 @@ class Run:
         drawn = draw or self.delivery.wants_image or annotated
         cores = os.cpu_count() or 2
         light_threads: int | None = None
-        if not every_frame and len(sources) > _FEW:
+        crowded = not every_frame and len(sources) > _FEW
+        if crowded:
             light_threads = cores
         elif not every_frame or (drawn and self.sources.large):
             light_threads = max(1, cores - 1)
@@ -157,6 +158,7 @@ class Run:
             # Frames of several sources share a call only if all go through the same nets.
             live=0 if self._models.of_source else self.sources.live,
             batch=settings.batch,
+            crowded=crowded and all(is_light(model.card) for model in models),
             while_opening=overlay.warm if drawn else None,
         )
         self.stages: tuple[Stage | Computing, ...] = (

@@ -108,3 +108,28 @@ def test_where_it_is_not_worth_it_frames_go_one_by_one(
         assert sum(1 for _ in frames) > 0
     assert set(wide.opened) == {1}
     assert set(wide.calls) == {1}
+
+
+@pytest.mark.parametrize(("cameras", "at_once"), [(4, False), (5, True)], ids=["few", "many"])
+def test_frames_of_many_cameras_are_computed_at_once_by_a_light_net(
+    cameras: int, at_once: bool
+) -> None:
+    sources = [f"synthetic://{64 + 16 * n}x64@10?frames=15&paced=1" for n in range(cameras)]
+    run = Run(
+        Settings.of(source=sources, model="thundernet-snet49", threads=2, headless=True), Meter()
+    )
+    (inference,) = [stage for stage in run.stages if stage.name == "inference"]
+    depths = set()
+    indices: dict[int, list[int]] = {n: [] for n in range(cameras)}
+    with closing(run.frames()) as frames:
+        for rendered in frames:
+            depths.add(inference.depth > 1)  # type: ignore[union-attr]
+            assert rendered.frame.image.shape[1] == 64 + 16 * rendered.frame.source
+            indices[rendered.frame.source].append(rendered.index)
+    assert depths == {at_once}
+    for of_source in indices.values():
+        assert of_source
+        assert of_source == sorted(set(of_source))
+    report = run.report()
+    dropped = sum(n for causes in report["dropped"].values() for n in causes.values())
+    assert report["frames_in"] == report["frames_out"] + dropped == 15 * cameras
