@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from livevision.errors import UsageError
 from livevision.runtime.health import Health
 from livevision.runtime.metering import Meter
 from livevision.runtime.reloading import Reloading
@@ -122,6 +123,10 @@ def frames(
     if task is not None:
         given["task"] = task
     settings = Settings.of(**given)
+    if settings.workers is not None or settings.on is not None:
+        raise UsageError(
+            "workers and on are for the command line: frames of other processes cannot be iterated"
+        )
     this = Run(settings, Meter(), draw=True)
     with this.reported(), served(this), closing(this.frames()) as rendered:
         yield from rendered

@@ -6,8 +6,11 @@
 - ONNX Runtime, from 1.29 on, writes an identifier and a database to the home folder and reports
   from threads of its own, unless that is disabled before the import.
 
-Both are disabled here, before either can be imported. A program that imported them before
-livevision keeps its choice, as does one that sets ``ORT_DISABLE_TELEMETRY`` itself.
+- Ray reports the use of a cluster that it starts, unless that is disabled before the start.
+
+All are disabled here, before any can be imported. A program that imported them before livevision
+keeps its choice, as does one that sets ``ORT_DISABLE_TELEMETRY`` or ``RAY_USAGE_STATS_ENABLED``
+itself.
 """
 
 from __future__ import annotations
@@ -18,3 +21,4 @@ import sys
 # None in sys.modules makes the import fail.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

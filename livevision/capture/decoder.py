@@ -13,6 +13,7 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from livevision import cores
 from livevision.capture import hardware
 from livevision.capture.demuxer import Demuxer
 from livevision.capture.interlacing import deinterlaced
@@ -53,6 +54,7 @@ class Decoder:
         in_software: Whether it is decoded in software.
         rate: Average frames per second, or None.
         count: Frame numbers used so far, including lost frames.
+        packets: The packets that are not read yet; other streams are passed on as they come.
 
     Args:
         uri: What FFmpeg opens.
@@ -124,6 +126,8 @@ class Decoder:
             log.info("%s: %s is decoded in software, not by %s", name, own.name, decoder)
         threads = self.in_software and not self._hurried
         self.stream.thread_type = "AUTO" if threads else "SLICE"
+        if self.in_software and cores.share() is not None:
+            self.stream.codec_context.thread_count = cores.usable()
         if self._hurried:
             self.stream.codec_context.options = {"flags": "+low_delay"}
         said = self.stream.sample_aspect_ratio
@@ -139,6 +143,7 @@ class Decoder:
             shift=shift,
             ring=ring,
         )
+        self.packets: Iterator[Any] = iter(self._demuxer)
         context = self.stream.codec_context
         # Each JPEG has an end marker, but some cameras omit it in other containers.
         self._is_jpeg = self.container.format.name in _JPEGS and context.name == "mjpeg"
@@ -175,7 +180,7 @@ class Decoder:
         return deinterlaced(self._decoded())
 
     def _decoded(self) -> Iterator[tuple[int, VideoFrame]]:
-        with closing(self._arrange(iter(self._demuxer))) as packets:
+        with closing(self._arrange(self.packets)) as packets:
             for packet, wanted in packets:
                 last = packet.size == 0 and packet.dts is None
                 if packet.size == 0 and not last:
@@ -286,6 +291,16 @@ class Decoder:
         if frames and not self.losses["corrupt"]:
             log.warning("%s: damaged video near frame %d is skipped", self.name, self.count)
         self.losses["corrupt"] += frames
+
+    @property
+    def regular(self) -> bool:
+        """Whether each packet is a frame, and its time that of the frame."""
+        return self._gaps_are_losses
+
+    @property
+    def breaks(self) -> int:
+        """Breaks in the file's clock so far."""
+        return self._demuxer.breaks
 
     def declared_frames(self) -> int | None:
         """Approximate number of frames by the container, or None."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from livevision.capture.life import Life
+    from livevision.capture.stretches import Stretch
     from livevision.media.packets import PacketRing
 
 
@@ -28,6 +29,7 @@ class SourceOptions:
         stopping: Polled while a stream is being opened; True gives up.
         life: The ``life`` for the source to use, if it is to be observed or closed while it is
             being opened; by default it creates its own.
+        stretch: The part of a video file to read; None for all of it.
         ring: Receives the packets of a file or stream as they are read; None if nothing needs them.
     """
 
@@ -42,6 +44,7 @@ class SourceOptions:
     stopping: Callable[[], bool] | None = None
     life: Life | None = field(default=None, compare=False, repr=False)
     ring: PacketRing | None = field(default=None, compare=False, repr=False)
+    stretch: Stretch | None = None
 
     def __post_init__(self) -> None:
         if self.stride < 1:

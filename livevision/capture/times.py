@@ -37,10 +37,11 @@ class FileTimes:
     Attributes:
         first: Time of the first frame, or None before it.
         end: Where the last frame ends.
+        usual: Seconds of a frame that has no duration.
     """
 
     def __init__(self, rate: Fraction | None) -> None:
-        self._usual = float(1 / rate) if rate else 1 / 25
+        self.usual = float(1 / rate) if rate else 1 / 25
         self._shift = 0.0
         self._last = 0.0
         self.first: float | None = None
@@ -48,13 +49,13 @@ class FileTimes:
 
     def __call__(self, frame: VideoFrame) -> float:
         stamp = _stamp(frame)
-        length = self._usual
+        length = self.usual
         if frame.duration and frame.time_base:
             length = float(frame.duration * frame.time_base)
         if self.first is None:
             time = self.first = stamp if stamp is not None else 0.0
         elif stamp is None:
-            time = self._last + self._usual
+            time = self._last + self.usual
         else:
             time = stamp + self._shift
             if time < self._last - _JUMP:

@@ -6,17 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livevision.capture import hardware
 from livevision.capture.cut_off import cut_off
-from livevision.capture.decoder import Decoder
+from livevision.capture.decoder import Decoder, all_wanted
 from livevision.capture.life import Life
 from livevision.capture.options import DEFAULTS, SourceOptions
 from livevision.capture.pictures import Pictures
 from livevision.capture.pipes import is_named_pipe, written_pipe
 from livevision.capture.sampling import Sampler
+from livevision.capture.stretches import Overshot, from_key
 from livevision.capture.times import FileTimes
 from livevision.errors import SourceError
 from livevision.frame import Frame
@@ -41,8 +43,8 @@ class VideoFileSource:
 
     Args:
         uri: Path of the file, or ``-``.
-        options: ``index``, ``stride``, ``fps``, ``loop``, ``decoder``, ``copies``, ``life`` and
-            ``ring``; ``stopping`` while waiting for a pipe's writer.
+        options: ``index``, ``stride``, ``fps``, ``loop``, ``decoder``, ``copies``, ``life``,
+            ``ring`` and ``stretch``; ``stopping`` while waiting for a pipe's writer.
 
     Raises:
         SourceError: It is missing, not a video, has no frames, or an unknown codec; raised by the
@@ -59,6 +61,7 @@ class VideoFileSource:
         self._loop = options.loop
         self._extras = Extras(options.copies) if options.copies else None
         self._ring = options.ring
+        self._stretch = options.stretch
         self._decoded_by = hardware.choose(options.decoder)
         self.losses = {"corrupt": 0}
         self._lock = threading.Lock()  # the decoder is closed only between frames
@@ -67,7 +70,7 @@ class VideoFileSource:
         try:
             with self.life.opening():
                 self._open_first(options.stopping or self._closed.is_set)
-                first = self._next()
+                first = self._first()
                 if first is None:
                     raise SourceError(f"{self._name}: {self._without_frames()}")
                 self._waiting: tuple[int, VideoFrame] | None = first
@@ -82,6 +85,16 @@ class VideoFileSource:
             return "given up before its first frame"
         return "the video in it has no frames"
 
+    def _first(self) -> tuple[int, VideoFrame] | None:
+        """The first decoded frame; of a stretch, the key frame it is read from."""
+        try:
+            return self._next()
+        except Overshot:
+            # Its index is wrong, or it has none: read it from the beginning.
+            self._decoder.close()
+            self._open(seek=False)
+            return self._next()
+
     def _open_first(self, stopping: Callable[[], bool]) -> None:
         if self._uri != STDIN and not is_named_pipe(self._uri):
             self._open()
@@ -92,9 +105,11 @@ class VideoFileSource:
                 raise SourceError(f"{self._name}: given up before its first frame")
             self._open(url=f"pipe:{descriptor}")
 
-    def _open(self, shift: float = 0.0, url: str | None = None) -> None:
+    def _open(self, shift: float = 0.0, url: str | None = None, seek: bool = True) -> None:
         import av
 
+        part = self._stretch
+        arrange = all_wanted if part is None else partial(from_key, key_time=part.key_time)
         try:
             self._decoder = Decoder(
                 url or _url(self._uri),
@@ -105,7 +120,10 @@ class VideoFileSource:
                 shift=shift,
                 ring=self._ring,
                 fps=self._fps,
+                arrange=arrange,
             )
+            if part is not None and part.key_number and seek:
+                self._decoder.container.seek(part.key_time, stream=self._decoder.stream)
         except (av.error.FFmpegError, ValueError) as error:
             raise SourceError(f"{self._name}: {_why(self._uri, error)}") from error
         self._frames = iter(self._decoder)
@@ -115,6 +133,9 @@ class VideoFileSource:
         decoder = self._decoder
         base, rate = decoder.stream.time_base, decoder.rate
         frames = decoder.declared_frames()
+        if self._stretch is not None:
+            stop = self._stretch.stop or frames
+            frames = None if stop is None else stop - self._stretch.first
         if self._extras is not None:
             self._extras.declared_end = decoder.known_end()
         return SourceInfo(
@@ -153,10 +174,11 @@ class VideoFileSource:
             self.close()
 
     def _all(self) -> Generator[Frame]:
-        before, shift = 0, 0.0  # frames and seconds of earlier rounds
+        # Frames and seconds of earlier rounds.
+        before, shift = 0 if self._stretch is None else self._stretch.key_number, 0.0
         while True:
             yield from self._round(before, shift)
-            if self._closed.is_set():
+            if self._closed.is_set() or (self._stretch is not None and self._stretch.stop):
                 return
             self._refuse_if_broken_off()
             if not self._loop:
@@ -179,11 +201,43 @@ class VideoFileSource:
             moment = self._times(frame) + shift
             if self._ring is not None and frame.time is not None:
                 self._ring.place(frame.time, moment)
+            if self._stretch is not None:
+                if self._stretch.stop is not None and before + number >= self._stretch.stop:
+                    return
+                if before + number < self._stretch.first:
+                    item = None
+                    continue
             if self._sampler.takes(before + number, moment):
                 wall_time = time.monotonic()
                 image = self._pictures(frame, self._decoder.aspect)
                 yield Frame(self._source, before + number, moment, wall_time, image)
             item = None
+
+    def skim(self) -> Generator[float]:
+        """Read the rest of the file without decoding it, for the streams that outputs copy.
+
+        Yields:
+            Time of each packet of the video in seconds, in the file's order.
+
+        Raises:
+            SourceError: The file cannot be read further.
+        """
+        import av
+
+        assert self._waiting is not None
+        self._times(self._waiting[1])
+        end, usual = self._times.end, self._times.usual
+        try:
+            for packet in self._decoder.packets:
+                if packet.size and packet.pts is not None and packet.time_base:
+                    at = float(packet.pts * packet.time_base)
+                    length = float(packet.duration * packet.time_base) if packet.duration else usual
+                    end = max(end, at + length)
+                    yield at
+        except av.error.FFmpegError as error:
+            raise SourceError(f"{self._name}: cannot be read further: {error.strerror}") from error
+        if self._extras is not None:
+            self._extras.end = max(end, self._decoder.known_end() or 0.0)
 
     def _refuse_if_broken_off(self) -> None:
         shortfall = self._decoder.broke_off(self._times.end)

@@ -51,6 +51,10 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
         click.echo(settings.to_yaml(), nl=False)
         return 0
     messages.set_up(settings.verbose, settings.quiet, settings.log_format == "json")
+    if settings.workers is not None or settings.on is not None:
+        from livevision.fleet.running import run as run_backlog
+
+        return run_backlog(settings)
     from livevision.app import run
 
     return run(

@@ -72,6 +72,11 @@ class RunOptions(TypedDict, total=False):
     mode: Literal["auto", "every-frame", "freshest"]
     target_latency: float
     max_frames: int
+    workers: int
+    on: str
+    cpus_per_worker: float
+    gpus_per_worker: float
+    part: float | str
     progress: bool
     log_format: Literal["text", "json"]
     verbose: bool

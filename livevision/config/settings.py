@@ -45,15 +45,17 @@ from livevision.registry import ENGINES, OVERLAYS, STYLES, TRACKERS, entry_point
 
 NO_SOURCE = "no source was given: name one, such as --source webcam or --source video.mp4"
 
+_ON = "ray, or ray:// with host and port of a cluster"
 _TIME = "a time such as 5, 10s or 1m, up to 2 minutes before and 10 after"
 
-INPUT, MODEL, RESULTS, OUTPUT, PAGE, PACE, TALK = (
+INPUT, MODEL, RESULTS, OUTPUT, PAGE, PACE, BACKLOG, TALK = (
     "Input",
     "Model",
     "Results",
     "Output",
     "Page (--output web://HOST:PORT)",
     "Speed and length",
+    "Backlog of videos",
     "Messages",
 )
 
@@ -334,6 +336,31 @@ class Settings(BaseModel):
         default=None, ge=1, description="Stop after N frames."
     )
 
+    workers: Annotated[int | None, Flag(BACKLOG, "N")] = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Process video files in N worker processes; with --on, as many as the cluster "
+        "has room for.",
+    )
+    on: Annotated[str | None, Flag(BACKLOG, "ray[://HOST:PORT]", allowed=_ON)] = Field(
+        default=None, description="Workers on a Ray cluster; ray starts one here if none runs."
+    )
+    cpus_per_worker: Annotated[float, Flag(BACKLOG, "N")] = Field(
+        default=1.0, gt=0, le=1024, description="Processors of each worker."
+    )
+    gpus_per_worker: Annotated[float, Flag(BACKLOG, "X")] = Field(
+        default=0.0, ge=0, le=64, description="Share of a GPU for each worker, such as 0.25."
+    )
+    part: Annotated[float, Flag(BACKLOG, "TIME", allowed="a time from 1s to 24h, such as 5m")] = (
+        Field(
+            default=300.0,
+            ge=1,
+            le=86400,
+            description="Length of the parts into which longer videos are divided.",
+        )
+    )
+
     progress: Annotated[bool, Flag(TALK)] = Field(
         default=True, description="Show a progress bar on a terminal."
     )
@@ -413,7 +440,7 @@ class Settings(BaseModel):
     def _home(cls, value: Any) -> Any:
         return text(value)
 
-    @field_validator("clip_before", "clip_after", "keep", "segment", mode="before")
+    @field_validator("clip_before", "clip_after", "keep", "segment", "part", mode="before")
     @classmethod
     def _duration(cls, value: Any) -> Any:
         return seconds_of(value)
@@ -515,6 +542,13 @@ class Settings(BaseModel):
             number = value.removeprefix("gpu").lstrip(":")
             gpu = f"; for GPU {number}: cuda:{number}" if number.isdecimal() else ""
             raise ValueError(f"{value!r} is not {allowed(cls.model_fields['device'])}{gpu}")
+        return value
+
+    @field_validator("on")
+    @classmethod
+    def _cluster(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"ray(://[^/\s]+:\d+)?", value):
+            raise ValueError(f"{value!r} is not {_ON}")
         return value
 
     @field_validator("imgsz", mode="before")

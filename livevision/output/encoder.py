@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +9,7 @@ import av
 import cv2
 import numpy as np
 
+from livevision.cores import usable
 from livevision.errors import OutputError
 from livevision.frame import Image
 from livevision.media.codecs import SOFTWARE_ENCODER
@@ -136,7 +136,7 @@ class Encoder:
         context.width, context.height = self.coded_size
         context.pix_fmt, context.time_base = self._pixels, self.time_base
         context.sample_aspect_ratio = aspect
-        half = max(1, min(8, (os.cpu_count() or 2) // 2))
+        half = max(1, min(8, usable() // 2))
         context.thread_count = self._options.threads or half
         # Primaries and transfer are the source's; the coding matrix is always BT.601.
         context.color_primaries, context.color_trc = self._info.colours

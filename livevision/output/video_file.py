@@ -15,7 +15,7 @@ from typing import Any
 import av
 
 from livevision.errors import OutputError
-from livevision.frame import Frame, Rendered
+from livevision.frame import Rendered
 from livevision.output import hardware
 from livevision.output.encoder import Encoder
 from livevision.output.extras import ExtrasCopy, kept_tags
@@ -29,6 +29,12 @@ log = logging.getLogger(__name__)
 
 # A later first time is a clock's and not a film's, and would begin with an hour of nothing.
 _LATEST_START_S = 60.0
+
+
+def zero_of(info: SourceInfo, first: float) -> float:
+    """The time of a source that is an output's 0, by the time of the first frame."""
+    film = not info.live and 0 <= first <= _LATEST_START_S
+    return 0.0 if film else first
 
 
 class VideoFileSink:
@@ -86,7 +92,7 @@ class VideoFileSink:
                 "%s: H.264 requires even sizes: written as %dx%d", path, *self._encoder.coded_size
             )
         self._zero = 0.0
-        self._last: Frame | None = None
+        self._last: float | None = None  # time of the last frame
         self._pts: int | None = None
         self._gap = float(1 / info.rate) if info.rate else 1 / 30
 
@@ -97,20 +103,23 @@ class VideoFileSink:
             OutputError: The disk is full, or the file can no longer be written. What was written
                 before is readable.
         """
-        frame = rendered.frame
+        time = rendered.frame.time
         if self._last is None:
-            film = not self._info.live and 0 <= frame.time <= _LATEST_START_S
-            self._zero = 0.0 if film else frame.time
-            if self._extras is not None:
-                self._extras.begin(self._zero)
+            self._begin(time)
         else:
-            self._gap = max(frame.time - self._last.time, 0.0) or self._gap
-        self._last = frame
-        pts = round((frame.time - self._zero) / self._encoder.time_base)
+            self._gap = max(time - self._last, 0.0) or self._gap
+        self._last = time
+        pts = round((time - self._zero) / self._encoder.time_base)
         # A source whose clock stops or goes back must not end the file.
         self._pts = pts if self._pts is None else max(pts, self._pts + 1)
         with self._errors_told():
             self._put_video(self._encoder.encode(rendered.image, self._pts))
+
+    def _begin(self, time: float) -> None:
+        """Start the output's clock with the first frame."""
+        self._zero = zero_of(self._info, time)
+        if self._extras is not None:
+            self._extras.begin(self._zero)
 
     def close(self) -> None:
         """Finish the file; without frames, or after a failure, nothing is finished.
@@ -139,10 +148,10 @@ class VideoFileSink:
                 log.warning("%s: no frame came, nothing is written", self.where)
                 self.where = ""
 
-    def _finish(self, last: Frame) -> None:
+    def _finish(self, last: float) -> None:
         """Write the last frame's duration, the rest of the audio, and the index."""
         end, whole = self._end(last)
-        self._put_video(self._encoder.flush())
+        self._put_video(self._flushed())
         if self._extras is not None:
             self._extras.until(float("inf") if whole else end)
             self._extras.end()
@@ -153,15 +162,18 @@ class VideoFileSink:
         self._video.end(max(1, ticks - (self._pts or 0)))
         self._container.close()
 
-    def _end(self, last: Frame) -> tuple[float, bool]:
+    def _flushed(self) -> list[Any]:
+        return self._encoder.flush()
+
+    def _end(self, last: float) -> tuple[float, bool]:
         """The end of the last frame on the source's clock, and whether the source ended there."""
-        usual, extras = last.time + self._gap, self._info.extras
+        usual, extras = last + self._gap, self._info.extras
         if extras is None:
             return usual, False
         if extras.end is not None:
-            return (extras.end if extras.end > last.time else usual), True
+            return (extras.end if extras.end > last else usual), True
         declared = extras.declared_end
-        if declared is not None and 0 < declared - last.time < 1.5 * self._gap:
+        if declared is not None and 0 < declared - last < 1.5 * self._gap:
             return declared, True
         return usual, False
 

@@ -27,6 +27,7 @@ class InferenceStage:
         crowded: Many live sources share light nets: a CPU computes several frames at once, each on
             fewer threads.
         while_opening: Called on another thread while the engines open.
+        keep: The nets stay open at the end.
     """
 
     name = "inference"
@@ -40,11 +41,16 @@ class InferenceStage:
         batch: int | None = None,
         crowded: bool = False,
         while_opening: Callable[[], None] | None = None,
+        keep: bool = False,
     ) -> None:
         self.most = 1
         self._models, self._overlap, self._adaptive = models, overlap, adaptive
         self._live, self._batch, self._while_opening = live, batch, while_opening
+<<<<<<< HEAD
         self._crowded = crowded and adaptive is None and batch is None
+=======
+        self._keep = keep
+>>>>>>> aa901c1 (Process a backlog of videos on several workers or a Ray cluster)
         self._by_name = {model.name: model for model in models}
 
     @property
@@ -99,6 +105,8 @@ class InferenceStage:
         """Release the nets."""
         if self._adaptive is not None:
             self._adaptive.close()
+        if self._keep:
+            return
         for model in self._models:
             model.close()
 

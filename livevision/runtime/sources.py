@@ -12,6 +12,7 @@ from livevision import registry
 from livevision.capture.life import Life, Vitals
 from livevision.capture.locate import expand, name_of
 from livevision.capture.options import SourceOptions
+from livevision.capture.stretches import Stretch
 from livevision.config.scene import read_scene
 from livevision.errors import SourceError
 from livevision.frame import LiveSettings
@@ -38,12 +39,14 @@ class Watched:
         uri: Address in the form that the source's class takes.
         settings: Settings of this source; unset ones are the run's.
         named: The user's name for it; None for one without.
+        stretch: The part of a video file to read; None for all of it.
     """
 
     kind: str
     uri: str
     settings: SourceSettings
     named: str | None = None
+    stretch: Stretch | None = None
 
     @property
     def name(self) -> str:
@@ -174,6 +177,7 @@ class Sources:
             stopping=lambda: self._stopping() or self._lives[position].closing.is_set(),
             life=self._lives[position],
             ring=ring,
+            stretch=source.stretch,
         )
         opened = self._opened(source, options, decoder)
         if source.named is not None:

@@ -1,0 +1,1 @@
+"""More than one process or machine: a backlog of videos, and a fleet of cameras."""
