@@ -157,7 +157,7 @@ class Worker:
             self._models = for_run(settings)
         own = SourceSettings.model_construct(uri=str(path))
         watched = Watched("video_file", str(path), own, film.name, stretch)
-        return Run(settings, Meter(), draw=draw, sources=[watched], models=self._models)
+        return Run(settings, Meter(), draw=draw, sources=[watched], opened=self._models)
 
     def _part(self, task: Part, progress: Progress) -> Done:
         film, source = task.film, Place(task.film.uri)

@@ -46,11 +46,8 @@ class InferenceStage:
         self.most = 1
         self._models, self._overlap, self._adaptive = models, overlap, adaptive
         self._live, self._batch, self._while_opening = live, batch, while_opening
-<<<<<<< HEAD
         self._crowded = crowded and adaptive is None and batch is None
-=======
         self._keep = keep
->>>>>>> aa901c1 (Process a backlog of videos on several workers or a Ray cluster)
         self._by_name = {model.name: model for model in models}
 
     @property

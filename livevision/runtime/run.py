@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -15,11 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from livevision.capture.locate import expand
+from livevision.cores import usable
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
 from livevision.frame import Frame, LiveSettings, Rendered
 from livevision.inference.detect import class_ids
 from livevision.media.packets import PacketRing
-from livevision.models.for_run import for_run, is_light, open_specs
+from livevision.models.for_run import RunModels, for_run, is_light, open_specs
 from livevision.models.model import Model
 from livevision.output.report_file import STANDARD_OUTPUT, write_report
 from livevision.protocols import StopRequested
@@ -60,6 +60,8 @@ class Run:
         draw: Draw on copies of the frames even if no output needs pictures, since the caller uses
             the frames.
         overlap: Keep several frames in flight if no frame may be dropped.
+        sources: Its sources; default: those of the settings.
+        opened: Its models, which stay open after it; default: those of the settings.
 
     Attributes:
         controls: Settings that can change during the run.
@@ -75,6 +77,8 @@ class Run:
         draw: bool = False,
         overlap: bool = True,
         stay: bool = False,
+        sources: Sequence[Watched] | None = None,
+        opened: RunModels | None = None,
     ) -> None:
         self.settings = settings
         self.turned = time.monotonic()
@@ -84,7 +88,7 @@ class Run:
         self._delivered: deque[tuple[Frame, float]] = deque()
         self._watched = draw
         self._removed: set[int] = set()
-        sources = watched(settings)
+        sources = watched(settings) if sources is None else sources
         self.delivery = Delivery(
             settings,
             sources,
@@ -111,14 +115,14 @@ class Run:
         self.segments = _segments(settings, self.sources, meter)
         annotated = self.segments is not None and settings.record_annotated
         drawn = draw or self.delivery.wants_image or annotated
-        cores = os.cpu_count() or 2
+        cores = usable()
         light_threads: int | None = None
         crowded = not every_frame and len(sources) > _FEW
         if crowded:
             light_threads = cores
         elif not every_frame or (drawn and self.sources.large):
             light_threads = max(1, cores - 1)
-        self._models = for_run(settings, light_threads)
+        self._models = for_run(settings, light_threads) if opened is None else opened
         models = self._models.models
         self._analysis: AnalysisStage | None = None
         beginning = [self.sources.live_settings(n) for n in range(len(sources))]
@@ -160,6 +164,7 @@ class Run:
             batch=settings.batch,
             crowded=crowded and all(is_light(model.card) for model in models),
             while_opening=overlay.warm if drawn else None,
+            keep=opened is not None,
         )
         self.stages: tuple[Stage | Computing, ...] = (
             PreprocessStage(self._models_of, self.controls.of),
