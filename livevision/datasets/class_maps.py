@@ -7,7 +7,8 @@
 
 The folder of PNGs may also be called `labels`, `masks`, `annotations` and the like. Class names are
 in the entry's `names`, in ROOT/classes.txt or data.yaml; otherwise they are the model's. 255, and
-the number after the last class, are void.
+the number after the last class, are void. A folder `logits` beside that of the PNGs has soft labels
+(`soft_labels`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from livevision.datasets.entry import OTHERS, DataEntry
 from livevision.datasets.index_png import read_indices
 from livevision.datasets.pictures import find_picture, picture_size, pictures_in
 from livevision.datasets.samples import IGNORED, ClassMapSample, DataSet
+from livevision.datasets.soft_labels import soft_labels_of
 from livevision.datasets.splits import bare, choose_split, is_split
 from livevision.datasets.tables import ClassTable, fit_table
 from livevision.datasets.text_lists import read_ids, read_names
@@ -84,7 +86,8 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
             f"{name}: the only class is {table.labels[0]!r}; segmentation needs two or more, such "
             "as background and person"
         )
-    samples = [ClassMapSample(picture, png, meaning) for picture, png in pairs]
+    soft = soft_labels_of((png for _, png in pairs), meaning[: len(names)])
+    samples = [ClassMapSample(*pair, meaning, each) for pair, each in zip(pairs, soft, strict=True)]
     seen = _check(samples, table, meaning, name)
     after = len(names)
     if seen[min(after, IGNORED)] and after < IGNORED and str(after) not in entry.ignore:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from livevision.datasets.soft_labels import SoftLabels
 from livevision.errors import DataError
 
 Image: TypeAlias = npt.NDArray[np.uint8]
@@ -77,11 +78,13 @@ class ClassMapSample:
         label_path: The PNG: grey, or with a palette whose indices count, not the colours.
         meaning: int16, 256: the label of each stored value, an index into the data set's labels
             or `IGNORED`; -1 for values that must not occur.
+        soft: A teacher's logits of the picture, if the data set has them.
     """
 
     path: Path
     label_path: Path
     meaning: npt.NDArray[np.int16]
+    soft: SoftLabels | None = None
 
     def read(self) -> tuple[Image, npt.NDArray[np.uint8]]:
         """The picture, and uint8 H×W of labels, `IGNORED` where unknown.

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from livevision.training.marks import mask_unmarked
+
 
 def answers_loss(ours: Tensor, theirs: Tensor, temperature: float) -> Tensor:
     """Mean KL divergence of softened outputs, student from teacher (arXiv 1503.02531).
@@ -18,6 +20,25 @@ def answers_loss(ours: Tensor, theirs: Tensor, temperature: float) -> Tensor:
     wanted = (theirs.float() / temperature).softmax(1)
     found = (ours.float() / temperature).log_softmax(1)
     return temperature**2 * F.kl_div(found, wanted, reduction="batchmean")
+
+
+def soft_labels_loss(
+    ours: Tensor, theirs: Tensor, shares: Tensor, temperature: float, marked: Tensor | None
+) -> Tensor:
+    """Mean KL divergence of a segmenter from soft labels, as `answers_loss`, over positions.
+
+    Args:
+        ours: logits, N x C x H x W.
+        theirs: logits of the teacher, of the same shape, without gradient.
+        shares: N x H x W, weights of the positions.
+        temperature: divides both; its square compensates for the smaller gradients.
+        marked: bool N x C, see `livevision.training.marks`.
+    """
+    wanted = (mask_unmarked(theirs, marked) / temperature).softmax(1)
+    found = (mask_unmarked(ours, marked) / temperature).log_softmax(1)
+    distance = F.kl_div(found, wanted, reduction="none").sum(1)
+    mean: Tensor = (distance * shares).sum() / shares.sum().clamp(min=1e-6)
+    return temperature**2 * mean
 
 
 def maps_loss(ours: Tensor, theirs: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 
 from livevision.datasets import Kind, kinds_of, splits_of
+from livevision.datasets.soft_labels import has_soft_labels
 from livevision.datasets.splits import choose_split
 from livevision.errors import DataError, UsageError, unknown
 from livevision.files import with_home
@@ -98,6 +99,12 @@ def recipe_for(data: Path, wishes: Wishes) -> tuple[dict[str, Any], list[str]]:
     options = settings.setdefault("task_options", {})
     if task == "segment":
         options["crop"] = list(size)
+        if has_soft_labels(data):
+            options["soft_labels"] = {}
+            said.append(
+                "soft labels: half of the loss comes from them, since the data have some (--set "
+                "task_options.soft_labels.weight=0.8, or --set task_options.soft_labels=null)"
+            )
     if task == "detect" and min(size) >= 256:
         options["sizes"] = [[side + change for side in size] for change in (-64, 0, 64)]
     recipe = {

@@ -36,6 +36,7 @@ class Material:
         self.labels = list(recipe.labels)
         self.train = [self._open(entry, data, "train") for entry in recipe.data.train]
         self.val = [self._open(entry, data, "val") for entry in recipe.data.val]
+        self.reserved = 0  # bytes that a task needs beside the pictures, if there is room
         self._ends = np.cumsum([len(s) for s in self.train])
         self.epoch = np.arange(sum(len(s) for s in self.train))  # pictures may be repeated
 
@@ -55,10 +56,16 @@ class Material:
     @cached_property
     def val_pictures(self) -> Pictures:
         """The validation pictures; a score needs each once, so few are cached."""
-        left = self.recipe.memory_gb * 2**30 - (
-            self.pictures.bytes if self.pictures.held is not None else 0
+        left = self.memory_left
+        return Pictures(
+            self.val, self.group.device, left - self.reserved if self.reserved <= left else left
         )
-        return Pictures(self.val, self.group.device, left)
+
+    @property
+    def memory_left(self) -> float:
+        """Bytes of `memory_gb` that the training pictures leave."""
+        pictures = self.pictures.bytes if self.pictures.held is not None else 0
+        return self.recipe.memory_gb * 2**30 - pictures
 
     def about(self) -> list[str]:
         """Lines that describe the training data."""

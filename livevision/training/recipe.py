@@ -60,6 +60,19 @@ class Teacher(Part):
     maps: bool = True
 
 
+class SoftLabels(Part):
+    """Learning from soft labels: a teacher's logits, stored by `livevision label --soft`.
+
+    Attributes:
+        weight: share of the loss that comes from the soft labels, the rest comes from the labels; 1
+            learns from the soft labels alone. Pictures without soft labels have the labels' loss.
+        temperature: divides both logits before they are compared (arXiv 1503.02531).
+    """
+
+    weight: float = Field(default=0.5, gt=0, le=1)
+    temperature: float = Field(default=2.0, gt=0)
+
+
 class SegmentOptions(Part):
     """Training of a segmenter.
 
@@ -81,6 +94,7 @@ class SegmentOptions(Part):
         iou_weight: weight of a surrogate loss of the mean IoU (Lovász-softmax, arXiv 1705.08790),
             which helps small and thin classes most; 0 omits it.
         teacher: a segmenter to learn from besides the labels.
+        soft_labels: learn from the data sets' soft labels too; default: do not.
     """
 
     crop: Size
@@ -95,6 +109,7 @@ class SegmentOptions(Part):
     ohem: float = Field(default=0.0, ge=0, lt=1)
     iou_weight: float = Field(default=0.0, ge=0)
     teacher: Teacher | None = None
+    soft_labels: SoftLabels | None = None
 
     @field_validator("rare_weight")
     @classmethod
@@ -240,8 +255,8 @@ class Recipe(Part):
         precision: "fp32", "bf16", or on GPUs "fp16" (with a scaled loss).
         compile: use torch.compile; on a GPU the compiled parts run as CUDA graphs.
         device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1".
-        memory_gb: maximum memory of decoded pictures on the device; a larger data set is read
-            again for every batch.
+        memory_gb: maximum memory of decoded pictures and soft labels on the device; a larger data
+            set is read again for every batch.
         workers: threads that prepare batches in advance; 0 prepares each when it is needed.
         evaluate_every: steps between evaluations; 0 evaluates after each epoch if `epochs` are
             given, else every 500 steps. The last step is always evaluated.
@@ -316,6 +331,17 @@ class SegmentRecipe(Recipe):
 
     task: Literal["segment"]
     task_options: SegmentOptions
+
+    @model_validator(mode="after")
+    def _shares_of_the_loss(self) -> Self:
+        teacher, soft = self.task_options.teacher, self.task_options.soft_labels
+        both = teacher.weight + soft.weight if teacher is not None and soft is not None else 0
+        if both > 1:
+            raise ValueError(
+                f"task_options: the weights of teacher and soft_labels are {both:g} together; they "
+                "take 1 or less"
+            )
+        return self
 
 
 class DetectRecipe(Recipe):

@@ -15,7 +15,7 @@ from livevision.datasets.samples import ClassMapSample
 from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
 from livevision.training.batches import batch_number, views_random
 from livevision.training.compiling import compiled
-from livevision.training.distillation import answers_loss
+from livevision.training.distillation import answers_loss, soft_labels_loss
 from livevision.training.drawings import draw_class_map
 from livevision.training.marks import Marks
 from livevision.training.material import Material
@@ -30,6 +30,7 @@ from livevision.training.segmentation_losses import (
     pixel_loss,
     thinned,
 )
+from livevision.training.soft_labels import SoftBatch, SoftLabelTable
 from livevision.training.teachers import load_teacher
 from livevision.training.views import (
     Colouring,
@@ -51,6 +52,7 @@ class Batch(NamedTuple):
     images: Tensor  # as the net's input
     labels: Tensor  # int64 N x H x W
     marked: Tensor | None  # bool N x classes
+    soft: SoftBatch | None  # at stride `_APART`
 
 
 class SegmentationJob:
@@ -64,13 +66,21 @@ class SegmentationJob:
         self.material.repeat_rare(self.options.repeat_rare)
         self.marks = Marks(self.material.train, len(self.labels), group.device)
         self.colouring = Colouring(self.options.jitter, self.options.hue)
+        self.soft: SoftLabelTable | None = None
+        if self.options.soft_labels is not None:
+            self.soft = SoftLabelTable(
+                *(self.material.train, len(self.labels), group.device),
+                memory=lambda: self.material.memory_left,
+            )
+            self.material.reserved = self.soft.bytes
         self._teacher: nn.Module | None = None
         if self.options.teacher is not None:
             self._teacher = load_teacher(self.options.teacher, len(self.labels), group.device)
 
     def about(self) -> list[str]:
         """Lines that describe the training data."""
-        return self.material.about()
+        soft = [str(self.soft)] if self.soft is not None else []
+        return self.material.about() + soft
 
     @cached_property
     def weights(self) -> Tensor | None:
@@ -100,7 +110,10 @@ class SegmentationJob:
         views = draw_views(pictures.sizes, self.options, random, self.group.device)
         images = self.colouring(colours(pictures, views), random)
         labels = classes(pictures.channel(3), views)
-        return Batch(normalised(images), labels, self.marks.of(indices))
+        soft = None
+        if self.soft is not None:
+            soft = self.soft.of(indices, views, pictures.sizes, _APART)
+        return Batch(normalised(images), labels, self.marks.of(indices), soft)
 
     def compiled(self, net: nn.Module) -> nn.Module:
         """The whole net, compiled."""
@@ -109,13 +122,12 @@ class SegmentationJob:
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of the main head and, weighted, of the auxiliary ones; STDC's details.
 
-        Optionally the IoU loss of the main head, and a teacher's outputs.
+        Optionally the IoU loss of the main head, a teacher's outputs, and soft labels.
         """
         options = self.options
         main, *auxiliary = _outputs(net(batch.images))
-        losses = {"main": self._pixel_loss(main, batch.labels, batch.marked)}
+        losses = self._main_losses(main, batch)
         if options.teacher is not None and self._teacher is not None:
-            losses["main"] = (1 - options.teacher.weight) * losses["main"]
             with torch.no_grad():
                 theirs = self._teacher(batch.images)
             distance = answers_loss(_some(main), _some(theirs), options.teacher.temperature)
@@ -129,6 +141,34 @@ class SegmentationJob:
             loss = self._pixel_loss(logits, thinned(batch.labels, logits), batch.marked)
             losses[f"aux{i}"] = options.aux_weight * loss
         return losses
+
+    def _main_losses(self, main: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The main head's losses of labels and soft labels; each picture weighs the same.
+
+        Pictures without soft labels have the labels' loss in place of both.
+        """
+        options = self.options
+        share = 1.0 if options.teacher is None else 1 - options.teacher.weight
+        if batch.soft is None or options.soft_labels is None or not batch.soft.rows:
+            return {"main": share * self._pixel_loss(main, batch.labels, batch.marked)}
+        count, weight = len(main), options.soft_labels.weight
+        with_soft = batch.soft.rows
+        without = sorted(set(range(count)) - set(with_soft))
+        parts = [
+            rate * len(rows) / count * self._pixel_loss(*_rows(rows, count, main, batch))
+            for rows, rate in ((with_soft, share - weight), (without, share))
+            if rows
+        ]
+        logits, _, marked = _rows(with_soft, count, main, batch)
+        distance = soft_labels_loss(
+            _sparse(logits),
+            batch.soft.logits,
+            batch.soft.shares,
+            options.soft_labels.temperature,
+            marked,
+        )
+        losses = {"main": torch.stack(parts).sum()}
+        return {**losses, "soft": weight * len(with_soft) / count * distance}
 
     def _pixel_loss(self, logits: Tensor, labels: Tensor, marked: Tensor | None) -> Tensor:
         return pixel_loss(logits, labels, self.weights, self.options.ohem, marked)
@@ -168,6 +208,16 @@ class SegmentationJob:
             answer = self._answers(net, pictures)[0].cpu().numpy()
             path = folder / f"{index:05}.jpg"
             draw_class_map(path, pictures[0][..., :3].cpu().numpy(), answer, self.labels)
+
+
+def _rows(
+    rows: list[int], count: int, main: Tensor, batch: Batch
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Logits, labels and marked classes of some pictures of a batch."""
+    if len(rows) == count:
+        return main, batch.labels, batch.marked
+    marked = None if batch.marked is None else batch.marked[rows]
+    return main[rows], batch.labels[rows], marked
 
 
 def _outputs(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

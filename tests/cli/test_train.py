@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -88,6 +89,8 @@ def test_ctrl_c_ends_it_with_130_and_it_goes_on(tmp_path: Path) -> None:
         (["mine.yaml", "--set", "data.val=[{path: maps, rename: {bright: lit}}]"], 2, "'lit'"),
         (["mine.yaml", "--set", "net=bisenet"], 2, "bisenet"),
         (["mine.yaml", "--set", "initial_weights=none.safetensors"], 2, "none.safetensors"),
+        (["mine.yaml", "--set", "task_options.soft_labels={}"], 2, "has no soft labels"),
+        (["mine.yaml", "--set", "task_options.soft_labels={weight: 2}"], 2, "soft_labels.weight"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -107,3 +110,17 @@ def test_what_is_wrong_is_one_line(
     assert told in err.splitlines()[-1]
     assert err.count("error: ") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_soft_labels_of_other_classes_end_it_with_3(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = recipe(tmp_path)
+    small_data.soft_labels(tmp_path / "maps")
+    path = tmp_path / "maps" / "logits" / "train" / "2.npz"
+    np.savez_compressed(path, logits=np.zeros((5, 16, 24), np.float16))
+    flags = ("--data", tmp_path, "--out", tmp_path / "out", "--set", "task_options.soft_labels={}")
+    assert run("train", file, *flags) == 3
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"{path}: has logits of 5 classes, and the data set has 2" in line
+    assert not (tmp_path / "out").exists()

@@ -187,6 +187,21 @@ def test_both_tasks_of_a_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert yaml.safe_load(Path("c/recipe.yaml").read_text())["task"] == "segment"
 
 
+def test_soft_labels_of_a_folder_are_used(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = maps(tmp_path / "mine")
+    small_data.soft_labels(data)
+    _, said = run(capfd, data, "--epochs", 1, "--batch", 6)
+    assert "soft labels: half of the loss comes from them" in said
+    assert "soft labels of 11 of 11 pictures" in said
+    recipe = yaml.safe_load(Path("runs/mine/recipe.yaml").read_text())
+    assert recipe["task_options"]["soft_labels"] == {"weight": 0.5, "temperature": 2.0}
+    without = ("--set", "task_options.soft_labels=null", "--out", "without")
+    _, said = run(capfd, data, "--epochs", 1, "--batch", 6, *without)
+    assert "soft labels of" not in said
+
+
 def test_a_model_without_weights_begins_at_random(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

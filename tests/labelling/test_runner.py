@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import livevision
+from livevision.datasets import ClassMapSample, open_dataset
 from livevision.datasets.opening import kinds_of
 from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
 from livevision.labelling.runner import Wishes, label
@@ -178,3 +179,10 @@ def test_scores_are_kept_beside_class_maps(tmp_path: Path, monkeypatch: pytest.M
         k: v for k, v in whole.items() if k != "labels.jsonl"
     }
     assert kinds_of(out) == ["segment"]
+    # Training reads them, by the names of the classes.
+    entry = {"path": str(out), "split": "train"}
+    for sample in open_dataset(entry, kind="segment", labels=["c", "a", "b"]).samples:
+        assert isinstance(sample, ClassMapSample)
+        assert sample.soft is not None
+        kept = np.load(out / "logits" / "train" / f"{sample.path.stem}.npz")["logits"]
+        assert np.array_equal(sample.soft.read(3)[..., [1, 2, 0]], kept.transpose(1, 2, 0))

@@ -25,14 +25,16 @@ LONG = {"steps": 14, "evaluate_every": 5, "log_every": 1}
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data.all_kinds(tmp_path_factory.mktemp("data"))
+    root = small_data.all_kinds(tmp_path_factory.mktemp("data"))
+    small_data.soft_labels(root / "maps")
+    return root
 
 
 def recipe_of(kind: str, precision: str) -> Recipe:
-    """Nets with dropout, where the task has one."""
+    """Nets with dropout, where the task has one; a segmenter with soft labels."""
     settings: dict[str, Any] = {
         "classify": (small_data.CLASSIFY, {"net": "mobilenetv2", "net_options": {"width": 0.35}}),
-        "segment": (small_data.SEGMENT, {}),
+        "segment": (small_data.SEGMENT, {"task_options": {"crop": [64, 64], "soft_labels": {}}}),
         "detect": (small_data.DETECT, {"task_options": {
             "pre_nms": 50, "proposals": 12, "sizes": [[96, 96], [128, 96]]}}),
     }  # fmt: skip
