@@ -21,6 +21,7 @@ COMMANDS = {
     "cutouts": "Cut objects out of labelled pictures, to paste them in training.",
     "label": "Label pictures or video with a model, to train on.",
     "eval": "Score a model on labelled pictures.",
+    "fleet": "Run cameras on the nodes of a cluster, with one page.",
     "summary": "Summarise a store of events: counts by hour, dwell times; as HTML too.",
     "bench": "Measure nets, engines and the whole pipeline on this machine.",
     "doctor": "Check this machine: packages, engines, cameras, display, encoders.",

@@ -37,14 +37,18 @@ def imported() -> Any:
     return ray
 
 
+def without_proxy() -> None:
+    """Undo in this process what ``_alone`` set for those of a cluster."""
+    if os.environ.get("HTTP_PROXY") == _NOBODY:
+        for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
+            os.environ.pop(name, None)
+
+
 class Actor:
     """A worker on a node of the cluster."""
 
     def __init__(self, job: Job) -> None:
-        if os.environ.get("HTTP_PROXY") == _NOBODY:
-            # Of the cluster that ``_alone`` started, and not for this process.
-            for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
-                os.environ.pop(name, None)
+        without_proxy()
         self._frames = 0
         self._worker = Worker(job)
 

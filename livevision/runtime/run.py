@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -38,6 +38,7 @@ from livevision.runtime.stages import Computing, Stage
 from livevision.runtime.terminal import Progress
 
 if TYPE_CHECKING:
+    from livevision.analysis.event import Event
     from livevision.config import Settings, SourceSettings
     from livevision.config.scene import Scene
     from livevision.runtime.analysis_stage import AnalysisStage
@@ -62,6 +63,8 @@ class Run:
         overlap: Keep several frames in flight if no frame may be dropped.
         sources: Its sources; default: those of the settings.
         opened: Its models, which stay open after it; default: those of the settings.
+        room: Sources that may be added; threads are shared as for so many.
+        heard: Called with each event and the position of its source.
 
     Attributes:
         controls: Settings that can change during the run.
@@ -79,6 +82,8 @@ class Run:
         stay: bool = False,
         sources: Sequence[Watched] | None = None,
         opened: RunModels | None = None,
+        room: int = 0,
+        heard: Callable[[int, Event], None] | None = None,
     ) -> None:
         self.settings = settings
         self.turned = time.monotonic()
@@ -117,7 +122,7 @@ class Run:
         drawn = draw or self.delivery.wants_image or annotated
         cores = usable()
         light_threads: int | None = None
-        crowded = not every_frame and len(sources) > _FEW
+        crowded = not every_frame and max(room, len(sources)) > _FEW
         if crowded:
             light_threads = cores
         elif not every_frame or (drawn and self.sources.large):
@@ -130,8 +135,9 @@ class Run:
         if settings.track is not None or scenes or stay or self.delivery.view is not None:
             from livevision.runtime.analysis_stage import AnalysisStage
 
-            happened = (lambda n, e: None) if self.segments is None else self.segments.happened
-            self._analysis = AnalysisStage(settings, clips, self.sources.ring, happened)
+            listeners = [heard, None if self.segments is None else self.segments.happened]
+            self._listeners = [listener for listener in listeners if listener is not None]
+            self._analysis = AnalysisStage(settings, clips, self.sources.ring, self._happened)
         self._adaptive: Adaptive | None = None
         if settings.target_latency is not None:
             self._adaptive = Adaptive(settings.target_latency, models, meter)
@@ -160,7 +166,7 @@ class Run:
             overlap and every_frame,
             self._adaptive,
             # Frames of several sources share a call only if all go through the same nets.
-            live=0 if self._models.of_source else self.sources.live,
+            live=0 if self._models.of_source else max(room, self.sources.live),
             batch=settings.batch,
             crowded=crowded and all(is_light(model.card) for model in models),
             while_opening=overlay.warm if drawn else None,
@@ -389,6 +395,10 @@ class Run:
             own = self._models.of_source[named]
         names = self._models.of_run if own is None else own
         return [model for model in models if model.name in names]
+
+    def _happened(self, source: int, event: Event) -> None:
+        for listener in self._listeners:
+            listener(source, event)
 
     def _ring(self, clips: Clips | None, source: int) -> PacketRing | None:
         """A buffer for the packets of a source, if clips or its recording need them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -32,14 +32,17 @@ MAX_SOCKETS = 128
 """Maximum number of open WebSockets, of all clients together."""
 
 
-def application(services: Services, names: tuple[str, ...] = ()) -> App:
+def application(
+    services: Services, names: tuple[str, ...] = (), more: Sequence[Endpoint] = ()
+) -> App:
     """The application of a run, behind its guard.
 
     Args:
         services: What the handlers use.
         names: Host names that it is served under, see ``Guard``.
+        more: Endpoints beside those of every run.
     """
-    routes: list[BaseRoute] = [_route(endpoint, services) for endpoint in ENDPOINTS]
+    routes: list[BaseRoute] = [_route(endpoint, services) for endpoint in (*ENDPOINTS, *more)]
     sockets = _Sockets()
     routes += [
         WebSocketRoute(f"{BASE}/live", _live(services, sockets)),

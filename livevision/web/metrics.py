@@ -55,6 +55,7 @@ class _Run(Collector):
         yield from self._times(rows)
         yield from self._of_outputs()
         yield from self._of_segments(rows)
+        yield from self._rooms.facade.metrics()
 
     def _of_run(self) -> Iterator[Metric]:
         services, run = self._rooms, self._rooms.facade.run()

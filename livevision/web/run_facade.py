@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -35,6 +35,8 @@ from livevision.web.scenes import Corners, Scenes
 from livevision.web.words import state_in_words
 
 if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
     from livevision.output.segment_folder import SegmentFolder
     from livevision.runtime.metering import Meter
     from livevision.runtime.recording import Recording
@@ -388,6 +390,10 @@ class RunFacade:
         if recording is None:
             raise NotFound(f"{self.name(source)} is not being recorded")
         return recording
+
+    def metrics(self) -> Iterable[Metric]:
+        """Metrics besides those of sources, stages and outputs."""
+        return ()
 
     @property
     def folder(self) -> Path:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,10 @@ from livevision.web.page_options import (
 )
 
 if TYPE_CHECKING:
+    from livevision.output.live_view import LiveView
     from livevision.runtime.run import Run
-    from livevision.web.endpoint import Services
+    from livevision.web.endpoint import Endpoint, Services
+    from livevision.web.run_facade import RunFacade
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ def served(
     config_file: Path | None = None,
     health: Health | None = None,
     reloading: Reloading | None = None,
+    facade: Callable[[LiveView], RunFacade] | None = None,
+    more: Sequence[Endpoint] = (),
 ) -> Iterator[Served | None]:
     """A context that serves the page of a run; None if the run has no page.
 
@@ -59,6 +63,8 @@ def served(
         config_file: The file of ``--config``, which changed zones are written to.
         health: Judges the health of the run; None creates it.
         reloading: Reads its settings again; None for a run without ``--config``.
+        facade: Makes what the handlers read and change; None for that of the run.
+        more: Endpoints beside those of every run.
 
     Raises:
         UsageError: The address is invalid, or needs a token.
@@ -83,11 +89,11 @@ def served(
         package = (error.name or "").partition(".")[0]
         raise OutputError(missing_package(package, f"output {uri}", "web")) from None
     bound = _bound(listen)
-    facade = RunFacade(run, view, config_file)
-    pictures, detector = Pictures(view, facade.tiles), Detector(settings)
-    videos = Videos(view, pictures, lambda: facade.watched)
+    shown = RunFacade(run, view, config_file) if facade is None else facade(view)
+    pictures, detector = Pictures(view, shown.tiles), Detector(settings)
+    videos = Videos(view, pictures, lambda: shown.watched)
     services = Services(
-        facade,
+        shown,
         pictures,
         videos,
         access,
@@ -97,8 +103,8 @@ def served(
         reloading or Reloading(run, None),
     )
     names = (*settings.web_host, *(() if _is_number(listen.host) else (listen.host,)))
-    server = _Server(config(application(services, names), certificate), bound)
-    facade.reloading = services.reloading
+    server = _Server(config(application(services, names, more), certificate), bound)
+    shown.reloading = services.reloading
     address = _url(listen, bound.getsockname()[1], certificate is not None)
     try:
         server.start()
