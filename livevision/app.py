@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from livevision.errors import UsageError
 from livevision.runtime.health import Health
 from livevision.runtime.metering import Meter
+from livevision.runtime.own_process import process_start
 from livevision.runtime.reloading import Reloading
 from livevision.runtime.report import as_table
 from livevision.runtime.run import Run
@@ -52,7 +52,7 @@ def run(
     Raises:
         LivevisionError: It carries the exit code; every output has been finished.
     """
-    this = Run(settings, Meter(_process_start() if own_process else None), stay=_stays(settings))
+    this = Run(settings, Meter(process_start() if own_process else None), stay=_stays(settings))
     if settings.headless and not (settings.output or settings.events or this.segments):
         kept = "nothing but the report is" if settings.report is not None else "nothing is"
         log.warning(
@@ -151,10 +151,3 @@ def _in_short(paths: Sequence[str]) -> list[str]:
             for path in paths
         )
     )
-
-
-def _process_start() -> float:
-    """``time.monotonic()`` when this process began."""
-    import psutil
-
-    return time.monotonic() - (time.time() - psutil.Process().create_time())

@@ -20,6 +20,7 @@ from types import FrameType
 from livevision.cli.closed_streams import occupy_descriptors, standard_error
 from livevision.errors import LivevisionError, OutputError, UsageError, missing_module
 from livevision.redact import redact, redact_uri
+from livevision.runtime.own_process import end_soon, without_collection
 from livevision.runtime.signals import drop_lost_terminal, ending_signals, leave_if_busy, received
 
 INTERRUPTED, READER_GONE = 130, 141
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(list(sys.argv[1:] if argv is None else argv), own_process)
     if own_process:
         leave_if_busy(code)
+        end_soon()
     return code
 
 
@@ -109,10 +111,11 @@ def _named(arguments: Sequence[str]) -> str:
 
 
 def _command(arguments: list[str], own_process: bool = False) -> int:
-    import click
+    with without_collection() if own_process else contextlib.nullcontext():
+        import click
 
-    from livevision.cli import messages
-    from livevision.cli.commands import cli
+        from livevision.cli import messages
+        from livevision.cli.commands import cli
 
     wanted = any(word.endswith("json") for word in _after("--log-format", arguments))
     messages.set_up(as_json=wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from livevision.cli.habits import answer, export_for, has_pairs
 from livevision.cli.options import format_grouped
 from livevision.errors import UsageError, unknown
+from livevision.runtime.own_process import without_collection
 from livevision.version import __version__
 
 COMMANDS = {
@@ -57,7 +59,9 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         # `import` is a keyword and cannot name a module.
-        module = importlib.import_module(f"livevision.cli.{cmd_name.replace('import', 'import_')}")
+        name = f"livevision.cli.{cmd_name.replace('import', 'import_')}"
+        with without_collection() if ctx.obj else nullcontext():
+            module = importlib.import_module(name)
         command: click.Command = module.command
         return command
 

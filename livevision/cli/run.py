@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from livevision.cli.habits import flags_for, has_pairs, without_secrets
 from livevision.cli.options import format_grouped, given, setting_options
 from livevision.config.yaml_file import find, load, shipped
 from livevision.errors import UsageError
+from livevision.runtime.own_process import without_collection
 
 
 class RunCommand(click.Command):
@@ -55,11 +57,13 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
         from livevision.fleet.running import run as run_backlog
 
         return run_backlog(settings)
-    from livevision.app import run
+    own_process = bool(context.obj)
+    with without_collection() if own_process else nullcontext():
+        from livevision.app import run
 
     return run(
         settings,
-        own_process=bool(context.obj),
+        own_process=own_process,
         config=file,
         read=None if file is None else lambda: load(file, flags),
     )

@@ -12,6 +12,7 @@ from livevision.datasets.aliases import among
 from livevision.errors import ModelError, UsageError, unknown
 from livevision.frame import Batch, Image, Placement
 from livevision.inference.across_classes import one_class_each
+from livevision.inference.supervision_import import import_supervision
 from livevision.protocols import Fit
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class DetectTask:
 
     def decode(self, outputs: Mapping[str, Any], placement: Placement) -> sv.Detections:
         """Boxes in the image's own pixels, clipped to it, strongest first."""
+        import_supervision()
         from supervision import Detections
 
         scores, classes = outputs["scores"][0], outputs["classes"][0]
@@ -138,4 +140,4 @@ def own_classes(classes: Sequence[str | int], labels: Sequence[str]) -> list[str
 
 def warm() -> None:
     """Import supervision before the first ``decode``; half a second, while engines open."""
-    import supervision  # noqa: F401
+    import_supervision()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import threading
@@ -137,6 +136,8 @@ class _Server:
         self._bound.close()
 
     def _run(self) -> None:
+        import asyncio
+
         try:
             asyncio.run(self._server.serve(sockets=[self._bound]))
         except Exception:
