@@ -33,8 +33,8 @@ def import_supervision() -> None:
             fromlist: Sequence[str] | None = (),
             level: int = 0,
         ) -> ModuleType:
-            importer = str((globals or {}).get("__name__", ""))
-            if importer.startswith("supervision.") and name in _DEFERRED and name not in sys.modules:
+            own = str((globals or {}).get("__name__", "")).startswith("supervision.")
+            if own and name in _DEFERRED and name not in sys.modules:
                 return _Later(name, names=tuple(fromlist or ()))
             return plain(name, globals, locals, fromlist or (), level)
 

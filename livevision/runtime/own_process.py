@@ -1,4 +1,4 @@
-"""What a command does with a process of its own: when it began, and how seldom garbage is sought."""
+"""A command's own process: when it started, and when Python collects garbage in it."""
 
 from __future__ import annotations
 

@@ -16,8 +16,14 @@ from livevision.cli import main
 
 PROGRAM = [sys.executable, "-m", "livevision"]
 
-NO_BOXES = ("--conf", "1")
-"""For tests that read a frame's number from the annotated picture, where a box might cover it."""
+LIGHT = ("--model", "thundernet-snet49")
+"""The lightest net that is shipped."""
+
+NO_BOXES = ("--conf", "1", *LIGHT)
+"""For tests that read a frame's number from the annotated picture, where a box might cover it.
+
+The net is the lightest, since it finds nothing anyway.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,10 @@ class Outcome:
 
 @pytest.fixture
 def livevision(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Run the command line in this process, without a window."""
+    """Run the command line in this process, without a window and with a light net."""
 
     def call(*arguments: object) -> Outcome:
-        words = [str(argument) for argument in arguments]
+        words = _lightly([str(argument) for argument in arguments])
         if "--source" in words and "--headless" not in words:
             words.append("--headless")
         code = main(words)
@@ -55,7 +61,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def call(*arguments: object) -> subprocess.Popen[str]:
-        words = [*PROGRAM, *(str(argument) for argument in arguments)]
+        words = [*PROGRAM, *_lightly([str(argument) for argument in arguments])]
         pipe = subprocess.PIPE
         started.append(subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True))
         return started[-1]
@@ -64,6 +70,12 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+def _lightly(words: list[str]) -> list[str]:
+    """The words of a run, with the lightest net unless they choose one."""
+    chosen = {"--model", "--weights", "--task", "--config", "--untrained"} & set(words)
+    return [*words, *LIGHT] if words[:1] == ["--source"] and not chosen else words
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -55,7 +55,6 @@ assert found == [scipy.spatial.cKDTree]
 
 @pytest.mark.parametrize("code", [LIGHT, DEFERRED, OTHERS], ids=["light", "deferred", "others"])
 def test_importing_supervision(code: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BEGIN + code], capture_output=True, text=True, timeout=60, check=False
-    )
+    command = [sys.executable, "-c", BEGIN + code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
