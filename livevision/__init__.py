@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from livevision.evaluation.models import Evaluation, evaluate
     from livevision.frame import Frame, Rendered
     from livevision.models.catalog import ModelCard
-    from livevision.models.model import Model, load
+    from livevision.models.loading import load
+    from livevision.models.model import Model
     from livevision.results import ClassMap, Label
     from livevision.training.run import train_recipe as train
 
@@ -77,7 +78,7 @@ _HOMES = {
     "SourceSettings": "livevision.config:SourceSettings",
     "UsageError": "livevision.errors:UsageError",
     "evaluate": "livevision.evaluation.models:evaluate",
-    "load": "livevision.models.model:load",
+    "load": "livevision.models.loading:load",
     "run": "livevision.app:frames",
     "train": "livevision.training.run:train_recipe",
 }

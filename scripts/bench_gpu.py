@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from livevision import nets
 from livevision.bench.nets import apart
-from livevision.models import model
+from livevision.models import loading
 from livevision.nets.counting import count_multiply_adds
 
 
@@ -126,7 +126,7 @@ def rates(
     noise = np.random.default_rng(0).integers(0, 256, (row.size[1], row.size[0], 3), np.uint8)
     cpu = torch.device("cpu")  # answers are in main memory when a call returns
     found = {}
-    with model.load(row.net, engine, device, precision, imgsz=row.size, untrained=True) as loaded:
+    with loading.load(row.net, engine, device, precision, imgsz=row.size, untrained=True) as loaded:
         image, _ = loaded.prepare(noise)
         loaded.open()
         found[1] = 1 / seconds(lambda: loaded.infer(image), repeats, cpu)

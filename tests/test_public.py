@@ -9,7 +9,7 @@ import pytest
 import livevision
 from livevision.config import Settings
 from livevision.config.run_options import RunOptions
-from livevision.models import catalog, model
+from livevision.models import catalog, loading
 
 
 @pytest.mark.parametrize("name", livevision.__all__)
@@ -31,7 +31,11 @@ def test_editors_know_what_each_shipped_model_gives() -> None:
     by_task: dict[str, list[str]] = {}
     for name in catalog.names():
         by_task.setdefault(catalog.find(name).task, []).append(name)
-    told = {"detect": model.Detector, "segment": model.Segmenter, "classify": model.Classifier}
+    told = {
+        "detect": loading.Detector,
+        "segment": loading.Segmenter,
+        "classify": loading.Classifier,
+    }
     assert {task: sorted(typing.get_args(names)) for task, names in told.items()} == by_task
     first = [str(f.__annotations__["name"]) for f in typing.get_overloads(livevision.load)]
     assert first[:3] == ["Detector", "Segmenter", "Classifier"]

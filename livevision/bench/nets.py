@@ -17,7 +17,7 @@ import numpy as np
 
 from livevision.inference.description import read_description
 from livevision.inference.model_files import ModelFiles
-from livevision.models import catalog, model
+from livevision.models import catalog, loading
 from livevision.models.choice import graph_file
 
 
@@ -68,7 +68,7 @@ def measure(
     Raises:
         LivevisionError: See ``livevision.load``.
     """
-    with model.load(
+    with loading.load(
         name, engine, device, precision, imgsz=imgsz, threads=threads, untrained=True
     ) as loaded:
         card = loaded.card

@@ -110,7 +110,7 @@ def check_models() -> Iterator[Finding]:
 
     from livevision.errors import LivevisionError
     from livevision.inference.weights import check_weights
-    from livevision.models import catalog, model
+    from livevision.models import catalog, loading
 
     for name in catalog.names():
         bad = "fail" if name in catalog.DEFAULTS.values() else "warn"
@@ -122,7 +122,7 @@ def check_models() -> Iterator[Finding]:
             if not files:
                 yield Finding("model", bad, f"{name}: no weights in {catalog.weights_folder()}")
                 continue
-            with model.load(name) as loaded:
+            with loading.load(name) as loaded:
                 loaded(np.full((272, 640, 3), 128, np.uint8))
                 spec = loaded.engine_spec
         except LivevisionError as error:

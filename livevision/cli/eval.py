@@ -192,7 +192,7 @@ def command(
         from livevision.errors import DataError
 
         raise DataError(f"--data {data}: there is no such file or folder")
-    from livevision.models.model import load
+    from livevision.models.loading import load
 
     opened = partial(
         load,

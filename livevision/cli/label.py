@@ -101,7 +101,7 @@ def command(
     if len(set(sizes)) < len(sizes):
         raise UsageError(f"--scales {scales}: a size is given twice; remove one")
     from livevision.labelling.runner import Wishes, label
-    from livevision.models.model import load
+    from livevision.models.loading import load
 
     models = [
         load(

@@ -7,45 +7,31 @@ them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from livevision.config.event_places import is_lines, is_store
-from livevision.config.flags import Flag, allowed, flag_of
-from livevision.config.habits import instead_of
-from livevision.config.sources import SourceSettings, check_name
+from livevision.config.combinations import check_combinations
+from livevision.config.field_checks import CLUSTER, FieldChecks
+from livevision.config.flags import Flag
+from livevision.config.invalid import explain
+from livevision.config.sources import SourceSettings
 from livevision.config.values import (
     CLASSES,
     RECORD_MODES,
-    bytes_of,
-    class_list,
     plain,
-    record_mode,
-    seconds_of,
-    text,
-    texts,
 )
-from livevision.errors import UsageError, unknown
+from livevision.errors import UsageError
 from livevision.media.codecs import DECODERS, ENCODERS, SOFTWARE, SOFTWARE_ENCODER
-from livevision.redact import redact, redact_uri
-from livevision.registry import ENGINES, OVERLAYS, STYLES, TRACKERS, entry_points
+from livevision.registry import ENGINES, STYLES, TRACKERS
 
-NO_SOURCE = "no source was given: name one, such as --source webcam or --source video.mp4"
-
-_ON = "ray, or ray:// with host and port of a cluster"
 _TIME = "a time such as 5, 10s or 1m, up to 2 minutes before and 10 after"
 
 INPUT, MODEL, RESULTS, OUTPUT, PAGE, PACE, BACKLOG, TALK = (
@@ -60,7 +46,7 @@ INPUT, MODEL, RESULTS, OUTPUT, PAGE, PACE, BACKLOG, TALK = (
 )
 
 
-class Settings(BaseModel):
+class Settings(FieldChecks):
     """All settings of a run. Frozen; build it with `of` to get errors in one line."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -343,7 +329,7 @@ class Settings(BaseModel):
         description="Process video files in N worker processes; with --on, as many as the cluster "
         "has room for.",
     )
-    on: Annotated[str | None, Flag(BACKLOG, "ray[://HOST:PORT]", allowed=_ON)] = Field(
+    on: Annotated[str | None, Flag(BACKLOG, "ray[://HOST:PORT]", allowed=CLUSTER)] = Field(
         default=None, description="Workers on a Ray cluster; ray starts one here if none runs."
     )
     cpus_per_worker: Annotated[float, Flag(BACKLOG, "N")] = Field(
@@ -408,7 +394,7 @@ class Settings(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise UsageError(_explain(error.errors()[0], where)) from None
+            raise UsageError(explain(error.errors()[0], where, cls.model_fields)) from None
 
     def to_yaml(self) -> str:
         """All settings as YAML; `--config` reads it back to the same settings."""
@@ -424,262 +410,7 @@ class Settings(BaseModel):
         }
         return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
-    @field_validator(
-        *("source", "model", "weights", "output", "overlay", "events", "web_host"), mode="before"
-    )
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return texts(value)
-
-    @field_validator(
-        *("report", "scene", "clips", "recordings", "web_cert", "web_key"),
-        *("web_token_file", "web_watch_token_file"),
-        mode="before",
-    )
-    @classmethod
-    def _home(cls, value: Any) -> Any:
-        return text(value)
-
-    @field_validator("clip_before", "clip_after", "keep", "segment", "part", mode="before")
-    @classmethod
-    def _duration(cls, value: Any) -> Any:
-        return seconds_of(value)
-
-    @field_validator("record", mode="before")
-    @classmethod
-    def _record_mode(cls, value: Any) -> Any:
-        return record_mode(value)
-
-    @field_validator("max_disk", mode="before")
-    @classmethod
-    def _bytes(cls, value: Any) -> Any:
-        return bytes_of(value)
-
-    @field_validator(
-        *("weights", "report", "scene", "recordings", "web_cert", "web_key"),
-        *("web_token_file", "web_watch_token_file"),
-    )
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        for path in value if isinstance(value, tuple) else (value,):
-            if path == Path():
-                raise ValueError("a file name is needed")
-        return value
-
-    @field_validator("source", "output", "model", "events")
-    @classmethod
-    def _distinct(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if any(not item.strip() for item in value):
-            raise ValueError(f"an empty {info.field_name} was given")
-        if info.field_name in ("output", "events") and len(set(value)) < len(value):
-            raise ValueError(f"the same {info.field_name} was given twice")
-        return value
-
-    @field_validator("blur", mode="before")
-    @classmethod
-    def _name_list(cls, value: Any) -> Any:
-        items = value if isinstance(value, list | tuple) else (value,)
-        if not all(isinstance(item, str) for item in items):
-            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['blur'])}")
-        names = tuple(part.strip() for item in items for part in item.split(","))
-        if "" in names:
-            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['blur'])}")
-        return names
-
-    @field_validator("track", mode="before")
-    @classmethod
-    def _switch(cls, value: Any) -> Any:
-        """Accept true and false in YAML and Python in place of a tracker's name."""
-        if not isinstance(value, bool):
-            return value
-        return flag_of(cls.model_fields["track"]).bare if value else None
-
-    @field_validator(
-        "task",
-        "engine",
-        "precision",
-        "mode",
-        "decoder",
-        "encoder",
-        "preset",
-        "track",
-        "style",
-        "record",
-        "log_format",
-    )
-    @classmethod
-    def _known(cls, value: str | None, info: ValidationInfo) -> str | None:
-        name = info.field_name or ""
-        choices = flag_of(cls.model_fields[name]).choices
-        if value is None or value in choices:
-            return value
-        if name == "engine":
-            choices = (*choices, *entry_points.names(ENGINES.group, ENGINES))
-        if value not in choices:
-            raise ValueError(unknown(name, value, choices))
-        return value
-
-    @field_validator("overlay")
-    @classmethod
-    def _installed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        there = entry_points.names(OVERLAYS.group, OVERLAYS) if value else []
-        for name in value:
-            if not there:
-                raise ValueError(f"unknown overlay {name!r}: no installed package has overlays")
-            if name not in there:
-                raise ValueError(unknown("overlay", name, there))
-        return value
-
-    @field_validator("device", mode="before")
-    @classmethod
-    def _device_number(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-    @field_validator("device")
-    @classmethod
-    def _device(cls, value: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-            number = value.removeprefix("gpu").lstrip(":")
-            gpu = f"; for GPU {number}: cuda:{number}" if number.isdecimal() else ""
-            raise ValueError(f"{value!r} is not {allowed(cls.model_fields['device'])}{gpu}")
-        return value
-
-    @field_validator("on")
-    @classmethod
-    def _cluster(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"ray(://[^/\s]+:\d+)?", value):
-            raise ValueError(f"{value!r} is not {_ON}")
-        return value
-
-    @field_validator("imgsz", mode="before")
-    @classmethod
-    def _size(cls, value: Any) -> Any:
-        parts = re.split(r"[x×]", value) if isinstance(value, str) else value
-        if isinstance(parts, int) and not isinstance(parts, bool):
-            parts = (parts,)
-        if parts is None or not isinstance(parts, list | tuple):
-            return parts
-        return tuple(parts) * 2 if len(parts) == 1 else tuple(parts)
-
-    @field_validator("imgsz")
-    @classmethod
-    def _size_bounds(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
-        if value is not None and not all(32 <= side <= 4096 for side in value):
-            given = "x".join(map(str, value))
-            raise ValueError(f"{given!r} is not {allowed(cls.model_fields['imgsz'])}")
-        return value
-
-    @field_validator("target_latency", mode="before")
-    @classmethod
-    def _milliseconds(cls, value: Any) -> Any:
-        return value.strip().removesuffix("ms").strip() if isinstance(value, str) else value
-
-    @field_validator("classes", mode="before")
-    @classmethod
-    def _class_list(cls, value: Any) -> Any:
-        return class_list(value)
-
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if not self.source and not self.sources:
-            raise ValueError(NO_SOURCE)
-        for name in self.sources:
-            check_name(name)
-        pages = [place for place in self.output if place.lower().startswith("web:")]
-        if len(pages) > 1:
-            raise ValueError(f"{' and '.join(pages)}: a run has one page")
-        for name in ("web_token_file", "web_watch_token_file", "web_cert", "web_host"):
-            if getattr(self, name) and not pages:
-                flag = name.replace("_", "-")
-                raise ValueError(f"{flag} is for a page: add --output web://127.0.0.1:8080")
-        if (self.web_cert is None) != (self.web_key is None):
-            raise ValueError("web-cert and web-key go together: give both, or none for http")
-        if self.verbose and self.quiet:
-            raise ValueError("verbose and quiet were both given: choose one")
-        scenes = self.scene is not None or any(s.scene is not None for s in self.sources.values())
-        if self.style == "trace" and self.track is None and not scenes:
-            raise ValueError("style trace draws the paths of tracks; add track")
-        stores = [place for place in self.events if is_store(place)]
-        if len(stores) > 1:
-            raise ValueError("several stores of events were given; give one")
-        for place in self.events:
-            if not stores and not is_lines(place):
-                raise ValueError(
-                    f"events: {redact_uri(place)} is sent from a store, which keeps events until "
-                    "they are delivered: add --events events.sqlite"
-                )
-        if self.events and not scenes:
-            raise ValueError(
-                "events come from the rules of a scene, and no scene was given: add --scene FILE"
-            )
-        if self.record == "on-event" and not scenes:
-            raise ValueError(
-                "record on-event waits for events, which come from the rules of a scene, and no "
-                "scene was given: add --scene FILE, or use record continuous"
-            )
-        if self.clips is not None and not self.events:
-            raise ValueError(
-                "clips are of events, and nothing says where these go: add --events events.sqlite"
-            )
-        crops = [place for place in self.output if place.startswith("crops:")]
-        if crops and self.track is None and not scenes:
-            raise ValueError(f"output {crops[0]}: crops are of tracks: add --track")
-        if self.track is not None and self.task_given and "detect" not in self.tasks:
-            raise ValueError(
-                f"track follows boxes, and task {self.task} has none: use task detect or both"
-            )
-        if self.preset != "auto" and self.encoder not in ("auto", SOFTWARE_ENCODER):
-            raise ValueError(
-                f"preset {self.preset} is for {SOFTWARE_ENCODER}, and encoder {self.encoder} was "
-                "given: leave one out"
-            )
-        if self.target_latency is not None:
-            if self.mode == "every-frame":
-                raise ValueError(
-                    "target-latency drops frames, and mode every-frame drops none: use mode "
-                    "freshest, or a live source with mode auto"
-                )
-            if self.batch is not None and self.batch > 1:
-                raise ValueError("batch and target-latency were both given: choose one")
-        most = max(len(self.tasks), len(self.model))
-        if len(self.weights) > most:
-            raise ValueError(
-                f"{len(self.weights)} values of weights were given, and task {self.task!r} takes "
-                f"{most}; for boxes and class maps together use task both; for several models of "
-                "one task name each with --model"
-            )
+        check_combinations(self)
         return self
-
-
-def _explain(error: ErrorDetails, where: Callable[[str], str]) -> str:
-    """The message, one line, for one invalid setting."""
-    name = str(error["loc"][0]) if error["loc"] else ""
-    if name == "sources" and len(error["loc"]) > 1:
-        return _explain_source(error, where)
-    if error["type"] == "extra_forbidden":
-        instead = instead_of(name)
-        if instead is not None:
-            return f"unknown setting {name!r}. Here, as flag or setting: {instead}"
-        return unknown("setting", name, Settings.model_fields)
-    place = f"{where(name)}: " if name else ""
-    if error["type"] == "value_error":
-        return f"{place}{redact(str(error['ctx']['error']))}"
-    return f"{place}{redact(repr(error['input']))} is not {allowed(Settings.model_fields[name])}"
-
-
-def _explain_source(error: ErrorDetails, where: Callable[[str], str]) -> str:
-    """The message, one line, for one invalid setting of a source."""
-    source, key = str(error["loc"][1]), str(error["loc"][2]) if len(error["loc"]) > 2 else ""
-    place = where(".".join(("sources", source, key)).rstrip("."))
-    if error["type"] == "extra_forbidden":
-        names = [name.replace("_", "-") for name in SourceSettings.model_fields]
-        return f"{place}: {unknown('setting of a source', key.replace('_', '-'), names)}"
-    if error["type"] == "missing":
-        return f"{place}: a source needs a {key}, such as rtsp://camera/stream or a file"
-    if error["type"] == "value_error":
-        return f"{place}: {redact(str(error['ctx']['error']))}"
-    if not key:
-        return (
-            f"{place}: {redact(repr(error['input']))} is no source; write 'uri: …' below its name"
-        )
-    return f"{place}: {redact(repr(error['input']))}: {error['msg'].lower()}"

@@ -127,7 +127,7 @@ def evaluate(
         ModelError: The model cannot be loaded, or faster-coco-eval is not installed.
     """
     if isinstance(model, str):
-        from livevision.models.model import load
+        from livevision.models.loading import load
 
         model = load(model)
     if not 0 <= conf <= 1:

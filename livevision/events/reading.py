@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from urllib.parse import quote
 
 from livevision.analysis.event import as_text
 from livevision.analysis.passage import Passage
 from livevision.errors import UsageError
 from livevision.events.store import Stored
+from livevision.sqlite import open_for_reading
 
 _BUSY_S = 5.0
 _AT_ONCE = 1000
@@ -84,11 +84,8 @@ class EventReader:
         self._lock = threading.Lock()
         if not path.is_file():
             raise UsageError(f"there is no store of events {path}")
-        address = f"file:{quote(str(path.absolute()))}?mode=ro"
         try:
-            self._connection = sqlite3.connect(
-                address, uri=True, timeout=_BUSY_S, check_same_thread=False
-            )
+            self._connection = open_for_reading(path, timeout=_BUSY_S)
             self._connection.execute("SELECT seq, id, body FROM events LIMIT 1").fetchall()
         except sqlite3.Error as error:
             raise UsageError(f"{path} is not a store of events: {error}") from None

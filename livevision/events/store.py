@@ -21,6 +21,7 @@ from typing import Any
 from livevision.analysis.event import Event
 from livevision.analysis.passage import Passage
 from livevision.errors import OutputError
+from livevision.sqlite import open_shared
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS passages (
 CREATE TABLE IF NOT EXISTS positions (sender TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 """
 _BUSY_S = 5.0
+_JOURNAL_BYTES = 8 * 1024**2
 _MAX_PENDING = 10_000  # events kept in memory while the disk is full
 _TOGETHER_S = 1.0
 _AT_ONCE = 200
@@ -89,12 +91,9 @@ class EventStore:
         self._until_trim = _TRIM_EVERY
         self._reported = False
         try:
-            self._connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            # With WAL, events survive a crash of the process; a power cut may lose the last ones.
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute("PRAGMA journal_size_limit=8388608")
-            self._connection.executescript(_SCHEMA)
+            self._connection = open_shared(
+                path, _SCHEMA, timeout=_BUSY_S, journal_bytes=_JOURNAL_BYTES
+            )
         except sqlite3.Error as error:
             raise OutputError(f"cannot store events in {path}: {error}") from None
 

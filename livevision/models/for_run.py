@@ -11,7 +11,8 @@ from livevision.inference.detect import class_ids, own_classes
 from livevision.models import catalog
 from livevision.models.catalog import ModelCard
 from livevision.models.choice import Wanted, card_of, named, named_models
-from livevision.models.model import Model, load
+from livevision.models.loading import load
+from livevision.models.model import Model
 from livevision.protocols import EngineSpec
 
 if TYPE_CHECKING:

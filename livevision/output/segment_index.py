@@ -22,6 +22,7 @@ from typing import Any
 
 from livevision.analysis.event import Event, as_text
 from livevision.errors import OutputError
+from livevision.sqlite import open_shared
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS events (
     phase TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (file, id));
 """
 _BUSY_S = 2.0
+_JOURNAL_BYTES = 1024**2
 _WAITING = 10_000  # changes that wait in memory while the file cannot be written
 
 
@@ -74,11 +76,9 @@ class SegmentIndex:
         self._waiting: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=_WAITING)
         self._told = False
         try:
-            self._connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute("PRAGMA journal_size_limit=1048576")
-            self._connection.executescript(_SCHEMA)
+            self._connection = open_shared(
+                path, _SCHEMA, timeout=_BUSY_S, journal_bytes=_JOURNAL_BYTES
+            )
         except sqlite3.Error as error:
             raise OutputError(f"cannot keep an index in {path}: {error}") from None
 
