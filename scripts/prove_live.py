@@ -130,7 +130,7 @@ def age(minutes: float, only: str) -> bool:
         row = run.meter.row(place)
         reconnects = 0 if row is None else row["losses"]["reconnects"]
         told = "  ".join(_three(one) for one in (second, last, [a for _, a in each]))
-        print(f"{name:<22}{len(each):>7}   {told}   reconnects {reconnects}")
+        print(f"{name:<22}{len(each):>7}   {told}   {len(last)} frames, {reconnects} reconnects")
         good = good and statistics.median(last) < statistics.median(second) + 0.5
     print("dropped:", report["dropped"])
     quarter = memory[len(memory) // 4]
@@ -175,8 +175,26 @@ class Killed:
             self._server.start()
 
 
-def restarts(kills: int) -> bool:
+def _used() -> tuple[float, int, int]:
+    """MB, descriptors and threads of this process."""
     me = psutil.Process()
+    return me.memory_info().rss / 1e6, me.num_fds(), me.num_threads()
+
+
+def _settled(frames: Iterator[Any], sources: int, seconds: float) -> tuple[int, float, int, int]:
+    """What is used once all sources have had frames for so long."""
+    seen: set[int] = set()
+    since = time.monotonic()
+    for rendered in frames:
+        if len(seen) < sources:
+            seen.add(rendered.frame.source)
+            since = time.monotonic()
+        elif time.monotonic() - since > seconds:
+            break
+    return 0, *_used()
+
+
+def restarts(kills: int) -> bool:
     counted: Counter[str] = Counter()
     seen: Counter[int] = Counter()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
@@ -190,6 +208,7 @@ def restarts(kills: int) -> bool:
         rows: list[tuple[int, float, int, int]] = []
         killed: list[Killed] = []
         with closing(run.frames()) as frames:
+            rows.append(_settled(frames, len(servers), 10))
             for rendered in frames:
                 seen[rendered.frame.source] += 1
                 if not killed and len(seen) == len(servers):
@@ -197,30 +216,18 @@ def restarts(kills: int) -> bool:
                 if counted["kills"] >= kills:
                     break
                 if counted["kills"] >= len(rows) * kills // 20:
-                    rows.append(
-                        (counted["kills"], me.memory_info().rss / 1e6, me.num_fds(),
-                         me.num_threads())
-                    )  # fmt: skip
+                    rows.append((counted["kills"], *_used()))
             for one in killed:
                 one.end()
-            for server in servers:
-                server.kill()
-                server.start()
-            settled = time.monotonic()
-            for _ in frames:
-                if time.monotonic() - settled > 15:
-                    break
-            rows.append(
-                (counted["kills"], me.memory_info().rss / 1e6, me.num_fds(), me.num_threads())
-            )
+            rows.append((counted["kills"], *_settled(frames, len(servers), 30)[1:]))
         report = run.report()
     print(f"{'kills':>6}{'MB':>8}{'descriptors':>13}{'threads':>9}")
     for kills_then, megabytes, descriptors, threads in rows:
         print(f"{kills_then:>6}{megabytes:>8.1f}{descriptors:>13}{threads:>9}")
     reconnects = sum(row["losses"]["reconnects"] for row in report["sources"])
     print(f"{dict(counted)}, {reconnects} reconnects, frames by source {dict(seen)}")
-    early, last = rows[len(rows) // 4], rows[-1]
-    return last[1] < 1.05 * early[1] and last[2] <= early[2] + 6 and last[3] <= early[3] + 6
+    first, early, last = rows[0], rows[len(rows) // 4], rows[-1]
+    return last[1] < 1.03 * early[1] and last[2] <= first[2] and last[3] <= first[3]
 
 
 # A run for long -----------------------------------------------------------------------------------
