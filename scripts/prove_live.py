@@ -294,6 +294,22 @@ def _watch_page(port: int, sources: int, ending: threading.Event, got: Counter[s
         ending.wait(0.5)
 
 
+def _watch_video(port: int, source: int, ending: threading.Event, got: Counter[str]) -> None:
+    """Watch a source as H.264, with a new connection now and then."""
+    from websockets.exceptions import WebSocketException
+    from websockets.sync.client import connect
+
+    while not ending.is_set():
+        address = f"ws://127.0.0.1:{port}/api/v1/sources/{source}/video?width=320"
+        with suppress(OSError, TimeoutError, WebSocketException), connect(address) as wire:
+            until = time.monotonic() + 50
+            while not ending.is_set() and time.monotonic() < until:
+                if isinstance(wire.recv(timeout=20), bytes):
+                    got["fragments of H.264"] += 1
+                    wire.send("seen")
+        ending.wait(0.5)
+
+
 def _watch_stream(port: int, path: str, ending: threading.Event, got: Counter[str]) -> None:
     """Read an endless answer, with a new connection now and then."""
     while not ending.is_set():
@@ -315,6 +331,7 @@ def _viewers(run: LongRun, sources: int) -> Iterator[Counter[str]]:
         threading.Thread(target=_watch_page, args=(port, sources, ending, got)),
         threading.Thread(target=_watch_stream, args=(port, "/grid.mjpeg?width=320", ending, got)),
         threading.Thread(target=_watch_stream, args=(port, "/results", ending, got)),
+        threading.Thread(target=_watch_video, args=(port, 0, ending, got)),
     ]
     for thread in threads:
         thread.start()

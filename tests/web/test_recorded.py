@@ -12,7 +12,7 @@ import pytest
 
 from tests import clips
 from tests.web.running import LIVE, Page, page, wait_for
-from tests.web.test_browser import Tab, until
+from tests.web.test_browser import CONTRAST, PHONE, UNNAMED, WIDE, Tab, until
 
 OPERATE, WATCH = "operate-token-0123456789", "watch-token-0123456789ab"
 WATCHER = {"authorization": f"Bearer {WATCH}"}
@@ -162,6 +162,18 @@ def test_who_watches_plays_and_downloads(chromium: Any, recorded: Page, tmp_path
         until(tab.page, "document.getElementById('film').currentTime > 0.3")
         size = tab.page.evaluate("(f => [f.videoWidth, f.videoHeight])(film)")
         assert size == [160, 120]
+    for viewport in (PHONE, WIDE):
+        tab.page.set_viewport_size(viewport)
+        width = viewport["width"]
+        assert tab.page.evaluate("document.documentElement.scrollWidth") == width
+        low = tab.page.evaluate(
+            "[...document.querySelectorAll('#recorded button, #recorded .button')]"
+            ".filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 40).length"
+        )
+        assert low == 0, "a finger hits every button"
+    unnamed = tab.page.evaluate(UNNAMED)
+    assert [one for one in unnamed if "canvas" not in one] == []
+    assert tab.page.evaluate(CONTRAST) == []
     tab.page.click("#player-close")
     assert not tab.page.locator("#player").is_visible()
     with tab.page.expect_download() as download:
