@@ -106,7 +106,8 @@ class StreamSource:
         self._skips = not options.every_frame
         self.losses = {"corrupt": 0, "reconnects": 0, "behind": 0}
         self._live, self._trusted = True, True
-        self._multipart = False  # a camera's, whose picture may be static
+        # Only web servers send files without their length; other servers start a loop anew.
+        self._may_be_file = uri.lower().startswith(("http:", "https:"))
         self._rate: Fraction | None = None
         self._time_base: Fraction | None = None
         self._frames: int | None = None
@@ -234,7 +235,7 @@ class StreamSource:
             replay.connecting()
             try:
                 for taken in self._connection(times, number, reconnected=back_off.connected):
-                    if not self._multipart and replay.repeats(taken.frame):
+                    if self._may_be_file and replay.repeats(taken.frame):
                         self._tell_that_it_was_a_file()
                         return
                     if back_off.came(taken.lag if self._live else None):
@@ -317,7 +318,8 @@ class StreamSource:
     def _note(self, decoder: Decoder, reconnected: bool) -> None:
         """Store what the container says about the stream."""
         self._live = _is_live(decoder)
-        self._multipart = decoder.container.format.name == "mpjpeg"
+        if decoder.container.format.name == "mpjpeg":
+            self._may_be_file = False  # a camera's, whose picture may be static
         # For raw H.264, motion JPEG and similar the reader invents the times.
         self._trusted = not decoder.container.format.flags & NO_TIMES
         if self._trusted:

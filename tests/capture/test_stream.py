@@ -82,6 +82,25 @@ def test_rtsp_over_udp_where_the_address_says_so(clip: Path) -> None:
     assert more == [1, 3]
 
 
+def test_rtsp_that_begins_as_it_did_before_is_no_file(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was killed in its first second has sent faster than real time."""
+    monkeypatch.setattr("livevision.capture.replay._FASTER", 1000.0)
+    with rtsp_server(clip) as server:
+        source = StreamSource(server.url, SourceOptions(retry_for=30))
+        frames = iter(source)
+        for _ in range(3):
+            assert next(frames, None) is not None
+            server.kill()
+            server.start()
+            # Frames of the old connection may wait.
+            before = source.losses["reconnects"]
+            while source.losses["reconnects"] == before:
+                assert next(frames, None) is not None
+        source.close()
+
+
 def test_rtsp_goes_on_after_its_server_was_killed_and_started_again(
     clip: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
