@@ -40,7 +40,7 @@ def application(
     Args:
         services: What the handlers use.
         names: Host names that it is served under, see ``Guard``.
-        more: Endpoints beside those of every run.
+        more: Additional endpoints.
     """
     routes: list[BaseRoute] = [_route(endpoint, services) for endpoint in (*ENDPOINTS, *more)]
     sockets = _Sockets()

@@ -238,7 +238,7 @@ def nearest_width(width: int | None) -> int | None:
 
 
 def at_width(image: Image, width: int | None) -> Image:
-    """A picture no wider than that; None leaves it as it is."""
+    """A picture at a maximum width; None leaves it unchanged."""
     if width is None or width >= image.shape[1]:
         return image
     return _resized(image, width, max(1, round(image.shape[0] * width / image.shape[1])))

@@ -279,9 +279,9 @@ class RunFacade:
         """Segments of the recording, newest first.
 
         Args:
-            source: Name of a source; None for all.
-            day: A day in the time zone of the machine; None for all.
-            most: How many at most.
+            source: Name of the source; None for all.
+            day: Day in the machine's time zone; None for all.
+            most: Maximum number of segments.
 
         Raises:
             NotFound: The run records nothing in segments.
@@ -298,7 +298,7 @@ class RunFacade:
         """The file of a segment.
 
         Args:
-            file: As the index has it.
+            file: Its path in the index.
 
         Raises:
             NotFound: The run records nothing in segments, or there is no such one.

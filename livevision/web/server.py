@@ -62,8 +62,8 @@ def served(
         config_file: The file of ``--config``, which changed zones are written to.
         health: Judges the health of the run; None creates it.
         reloading: Reads its settings again; None for a run without ``--config``.
-        facade: Makes what the handlers read and change; None for that of the run.
-        more: Endpoints beside those of every run.
+        facade: Creates the object that the handlers use; None for that of the run.
+        more: Additional endpoints.
 
     Raises:
         UsageError: The address is invalid, or needs a token.

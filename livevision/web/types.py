@@ -329,7 +329,7 @@ class SegmentsQuery(Input):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     source: str | None = Field(default=None, max_length=200)
-    day: date | None = Field(default=None, description="In the time zone of the machine.")
+    day: date | None = Field(default=None, description="Day in the machine's time zone.")
     limit: int = Field(default=100, ge=1, le=1000)
 
 

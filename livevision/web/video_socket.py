@@ -1,8 +1,8 @@
 """A source as H.264 over a WebSocket, for a browser's MediaSource.
 
-First a text, ``{"mime": …, "size": [w, h]}``, then messages of bytes: the head of an MP4, and a
-fragment for each picture. The viewer answers each fragment with a text, whatever it says: who has
-not answered for a second is sent nothing more until he has, and then goes on at a key frame.
+The first message is a text, ``{"mime": …, "size": [w, h]}``; then come bytes: the head of an MP4,
+and a fragment for each picture. The viewer acknowledges each fragment by any text. A viewer that
+has not acknowledged for a second gets nothing more until it has, and continues at a key frame.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from livevision.web.streams import SEND_TIMEOUT_S, within_timeout
 from livevision.web.videos import Videos
 
 ANOTHER, FAILED = 1012, 1011
-"""Codes with which a socket is closed: what follows is another video; there is none."""
+"""Codes that close a socket: the video changes, so connect again; there is no video."""
 
 _BEHIND_S = 1.0
-_MOST_UNSEEN = 64
+_MAX_UNACKNOWLEDGED = 64
 
 
 async def video(socket: WebSocket, videos: Videos, source: int, width: int | None) -> None:
-    """Send a source until its viewer leaves, or its pictures have another size."""
+    """Send a source until the viewer disconnects or the size of its pictures changes."""
     await socket.accept()
-    watching = _Watching(socket)
+    connection = _Connection(socket)
     parts = [
-        asyncio.ensure_future(watching.hear()),
+        asyncio.ensure_future(connection.receive()),
         asyncio.ensure_future(
-            watching.show(videos, PictureSpec(source, nearest_width(width), True))
+            connection.send(videos, PictureSpec(source, nearest_width(width), True))
         ),
     ]
     try:
@@ -48,39 +48,40 @@ async def video(socket: WebSocket, videos: Videos, source: int, width: int | Non
             raise error
 
 
-class _Watching:
+class _Connection:
     """One viewer's socket."""
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
-        self._unseen: deque[float] = deque()
-        self._seen = asyncio.Event()
+        self._unacknowledged: deque[float] = deque()
+        self._acknowledged = asyncio.Event()
 
-    async def hear(self) -> None:
+    async def receive(self) -> None:
         while True:
             await self._socket.receive_text()
-            if self._unseen:
-                self._unseen.popleft()
-            self._seen.set()
+            if self._unacknowledged:
+                self._unacknowledged.popleft()
+            self._acknowledged.set()
 
-    async def show(self, videos: Videos, spec: PictureSpec) -> None:
+    async def send(self, videos: Videos, spec: PictureSpec) -> None:
         try:
-            async with videos.watched(spec) as (told, viewer):
-                head = json.dumps({"mime": told.mime, "size": told.size})
+            async with videos.watched(spec) as (video, viewer):
+                head = json.dumps({"mime": video.mime, "size": video.size})
                 await within_timeout(self._socket.send_text(head))
-                await within_timeout(self._socket.send_bytes(told.head))
+                await within_timeout(self._socket.send_bytes(video.head))
                 while (fragment := await viewer.next()) is not None:
-                    await self._seen_so_far()
-                    self._unseen.append(time.monotonic())
+                    await self._acknowledgements()
+                    self._unacknowledged.append(time.monotonic())
                     await within_timeout(self._socket.send_bytes(fragment.data))
-            await self._socket.close(ANOTHER, "another video follows")
+            await self._socket.close(ANOTHER, "the video changes")
         except LivevisionError as error:
             await self._socket.close(FAILED, str(error)[:100])
 
-    async def _seen_so_far(self) -> None:
-        """Wait until the viewer has answered enough; TimeoutError where he never does."""
-        while self._unseen and (
-            len(self._unseen) >= _MOST_UNSEEN or time.monotonic() - self._unseen[0] > _BEHIND_S
+    async def _acknowledgements(self) -> None:
+        """Wait until the viewer has acknowledged enough; raises TimeoutError if it never does."""
+        waiting = self._unacknowledged
+        while waiting and (
+            len(waiting) >= _MAX_UNACKNOWLEDGED or time.monotonic() - waiting[0] > _BEHIND_S
         ):
-            self._seen.clear()
-            await asyncio.wait_for(self._seen.wait(), SEND_TIMEOUT_S)
+            self._acknowledged.clear()
+            await asyncio.wait_for(self._acknowledged.wait(), SEND_TIMEOUT_S)

@@ -1,6 +1,6 @@
-"""Pictures for viewers as H.264: encoded while somebody watches, once for all who watch the same.
+"""Pictures for viewers as H.264: encoded while there are viewers, and once for all of them.
 
-Who is slow is sent nothing until the next key frame, and holds up nobody.
+A slow viewer gets nothing until the next key frame, and slows nobody.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from livevision.web.pictures import (
 log = logging.getLogger(__name__)
 
 KEY_S = 2.0
-"""Seconds from one key frame to the next, if no viewer comes."""
+"""Seconds between key frames, unless a viewer joins."""
 
-_KEY_FOR_NEW_S = 0.5  # the least time between key frames, however many viewers come
-_WAITING = 50  # fragments that wait for a viewer
-_WAITING_BYTES = 4_000_000
+_MIN_KEY_S = 0.5  # minimum time between key frames when viewers join
+_MAX_WAITING = 50  # fragments that wait for a viewer
+_MAX_WAITING_BYTES = 4_000_000
 
 
 class Viewer:
-    """Who watches a video; ``next`` gives what to send.
+    """A viewer of a video, with the fragments to send.
 
     Attributes:
-        skipped: Pictures that were not sent, as the viewer was slow.
-        over: The video ends, and what follows is another one.
+        skipped: Pictures not sent, since the viewer was slow.
+        over: Whether the video has ended.
     """
 
     def __init__(self) -> None:
@@ -52,12 +52,12 @@ class Viewer:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was sent yet."""
+        """Whether nothing has been sent yet."""
         return not self._began
 
     def offer(self, fragment: Fragment) -> None:
-        """A new picture."""
-        too_much = len(self._waiting) >= _WAITING or self._bytes > _WAITING_BYTES
+        """Add a new picture."""
+        too_much = len(self._waiting) >= _MAX_WAITING or self._bytes > _MAX_WAITING_BYTES
         if too_much and not self._needs_key:
             self.skipped += len(self._waiting)
             self._waiting.clear()
@@ -71,7 +71,7 @@ class Viewer:
         self._came.set()
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """End the video."""
         self.over = True
         self._came.set()
 
@@ -88,15 +88,15 @@ class Viewer:
 
 
 class Videos:
-    """Encodes what is watched.
+    """Encodes videos for viewers, on threads of its own.
 
     Args:
-        view: Where frames come.
-        pictures: Tells when they come.
-        sources: Positions of the sources of now.
+        view: Holds the newest frames.
+        pictures: Announces new frames.
+        sources: Returns the positions of the current sources.
 
     Attributes:
-        encoded: How many pictures were encoded.
+        encoded: Number of encoded pictures.
     """
 
     def __init__(
@@ -109,19 +109,19 @@ class Videos:
 
     @property
     def active(self) -> int:
-        """How many videos are encoded now."""
+        """Number of videos being encoded."""
         return len(self._streams)
 
     def close(self) -> None:
-        """Encode nothing any more."""
+        """Stop the threads; waiting pictures are discarded."""
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
     async def watched(self, spec: PictureSpec) -> AsyncIterator[tuple[LiveVideo, Viewer]]:
-        """Somebody watches, for as long as the context lasts; the video, and what to send of it.
+        """A context for a viewer: the video, and the fragments to send.
 
         Raises:
-            LivevisionError: It cannot be encoded, or its source is gone.
+            LivevisionError: The video cannot be encoded, or its source has been removed.
         """
         viewer = Viewer()
         with self.pictures.viewing():
@@ -138,13 +138,13 @@ class Videos:
                     self.ended(spec, stream)
 
     def ended(self, spec: PictureSpec, stream: _Stream) -> None:
-        """A video is encoded no more."""
+        """Forget a video that has ended."""
         if self._streams.get(spec) is stream:
             del self._streams[spec]
 
 
 class _Stream:
-    """A video that is encoded, and those who watch it."""
+    """A video being encoded, and its viewers."""
 
     def __init__(self, videos: Videos, spec: PictureSpec) -> None:
         assert spec.source is not None
@@ -156,12 +156,12 @@ class _Stream:
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        error = LivevisionError("there is no such source any more")
+        error = LivevisionError("the source has been removed")
         try:
             await self._encode_all()
         except LivevisionError as failure:
             error = failure
-            log.warning("the page has no H.264: %s", failure)
+            log.warning("H.264 for the page failed: %s", failure)
         finally:
             self._videos.ended(self._spec, self)
             if not self.begun.done() and self.viewers:
@@ -170,12 +170,12 @@ class _Stream:
                 viewer.end()
 
     async def _encode_all(self) -> None:
-        """Encode each newest frame until its size changes, or the source is gone."""
+        """Encode the newest frames until their size changes or the source is removed."""
         loop, videos = asyncio.get_running_loop(), self._videos
         while self._source in videos.sources():
             shown, now = videos.view.newest(self._source), time.monotonic()
             wants_key = self._wants_key(now)
-            # Who comes to a source that stands still is shown its last picture.
+            # A new viewer of a source without new frames gets its last picture.
             if shown is None or (shown.serial == self._last and not wants_key):
                 await videos.pictures.frame_came(STALE_AFTER_S)
                 continue
@@ -189,17 +189,17 @@ class _Stream:
             if not self.begun.done():
                 assert self._video is not None
                 self.begun.set_result(self._video)
-                await asyncio.sleep(0)  # those who wait for it are viewers then
+                await asyncio.sleep(0)  # lets waiting viewers continue
             for viewer in self.viewers:
                 viewer.offer(fragment)
             await asyncio.sleep(max(0.0, now + MIN_INTERVAL_S - time.monotonic()))
 
     def _wants_key(self, now: float) -> bool:
-        """Whether somebody waits for a key frame who never had one."""
-        return now - self._key_at >= _KEY_FOR_NEW_S and any(v.is_new for v in self.viewers)
+        """Whether a new viewer waits for a key frame."""
+        return now - self._key_at >= _MIN_KEY_S and any(v.is_new for v in self.viewers)
 
     def _encoded(self, shown: Shown, key: bool) -> Fragment | None:
-        """On a thread: a picture of the video; None where it has another size now."""
+        """Encode a picture, on a thread; None if its size has changed."""
         image = at_width(self._videos.view.picture(shown), self._spec.width)
         size = (image.shape[1], image.shape[0])
         if self._video is None:

@@ -181,7 +181,7 @@ def test_pictures_come_as_h264_where_that_is_chosen(with_h264: Tab, shown: Page)
     tab, videos = with_h264, shown.services.videos
     tab.page.wait_for_selector(".tile >> nth=1")
     assert videos.active == 0, "JPEG is what everybody has"
-    tab.page.select_option("#way", "h264")
+    tab.page.select_option("#codec", "h264")
     wait_for(lambda: videos.active == 2)
     for place in (0, 1):
         where = f".tile[data-id='{place}'] canvas"
@@ -199,14 +199,14 @@ def test_pictures_come_as_h264_where_that_is_chosen(with_h264: Tab, shown: Page)
     encoded = shown.services.pictures.encoded
     time.sleep(1.0)
     assert shown.services.pictures.encoded == encoded, "and no JPEG is made"
-    opened.select_option("#way", "jpeg")
+    opened.select_option("#codec", "jpeg")
     wait_for(lambda: videos.active == 0)
     wait_for(lambda: shown.services.pictures.encoded > encoded + 2)
 
 
 def test_what_is_seen_by_h264_is_what_happens_now(with_h264: Tab, shown: Page) -> None:
     opened = with_h264.open(0)
-    opened.select_option("#way", "h264")
+    opened.select_option("#codec", "h264")
     wait_for(lambda: shown.services.videos.active == 1)
     before = with_h264.picture()
     wait_for(lambda: not np.array_equal(with_h264.picture(), before))
@@ -219,7 +219,7 @@ def test_what_is_seen_by_h264_is_what_happens_now(with_h264: Tab, shown: Page) -
     for _ in range(2):
         opened.keyboard.press("ArrowRight")
     wait_for(lambda: drawn_on(with_h264.picture()) > 0.06)
-    opened.select_option("#way", "jpeg")
+    opened.select_option("#codec", "jpeg")
 
 
 NO_MEDIA_SOURCE = "delete window.MediaSource"
@@ -233,7 +233,7 @@ def test_without_the_codec_pictures_come_as_jpeg(chromium: Any, shown: Page, scr
     opened = tab.open(0)
     before = tab.picture()
     wait_for(lambda: not np.array_equal(tab.picture(), before))
-    assert opened.locator("#way").is_visible() == (script == NO_CODEC)
+    assert opened.locator("#codec").is_visible() == (script == NO_CODEC)
     wait_for(lambda: shown.services.videos.active == 0)
     tab.close()
     assert not tab.wrong

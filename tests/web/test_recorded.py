@@ -139,7 +139,7 @@ def test_a_run_that_records_nothing_says_so() -> None:
         assert not one.api("GET", "/run").json["records"]
 
 
-def test_who_watches_plays_and_downloads(chromium: Any, recorded: Page, tmp_path: Path) -> None:
+def test_the_role_watch_plays_and_downloads(chromium: Any, recorded: Page, tmp_path: Path) -> None:
     tab = Tab(chromium, recorded.address)
     tab.page.get_by_label("Token").fill(WATCH)
     tab.page.keyboard.press("Enter")
@@ -183,7 +183,7 @@ def test_who_watches_plays_and_downloads(chromium: Any, recorded: Page, tmp_path
     download.value.save_as(tmp_path / name)
     assert len(clips.read_clip(tmp_path / name)) > 10
     tab.page.fill("#recorded-day", "2020-01-01")
-    until(tab.page, "document.getElementById('segments').textContent.includes('Nothing')")
+    until(tab.page, "document.getElementById('segments').textContent.includes('No recordings')")
     tab.close()
     assert not tab.wrong
 

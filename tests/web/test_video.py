@@ -56,7 +56,7 @@ def take(wire: ClientConnection, number: int) -> list[bytes]:
     return found
 
 
-def test_a_source_is_watched_and_nothing_is_done_once_nobody_does(two: Page) -> None:
+def test_a_source_is_encoded_only_while_there_are_viewers(two: Page) -> None:
     videos, view = two.services.videos, two.services.facade.view
     address = f"ws://127.0.0.1:{two.port}/api/v1/sources/0/video"
     with connect(f"{address}?width=320") as one, connect(f"{address}?width=300") as other:
@@ -90,7 +90,7 @@ def test_a_source_that_is_not_there_and_a_wrong_width(two: Page) -> None:
             pass
 
 
-def test_who_answers_nothing_is_sent_nothing_more(two: Page) -> None:
+def test_a_viewer_that_stops_acknowledging_gets_nothing_more(two: Page) -> None:
     address = f"ws://127.0.0.1:{two.port}/api/v1/sources/0/video"
     with connect(address) as slow, connect(address) as quick:
         begin(slow)
@@ -137,13 +137,13 @@ def go(work: Callable[[Feed], Awaitable[None]]) -> None:
     feed.videos.close()
 
 
-def test_a_slow_viewer_goes_on_at_a_key_frame_and_slows_nobody(
+def test_a_slow_viewer_continues_at_a_key_frame_and_slows_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_WAITING", 5)
+    monkeypatch.setattr(module, "_MAX_WAITING", 5)
     monkeypatch.setattr(module, "MIN_INTERVAL_S", 0.0)
     monkeypatch.setattr(module, "KEY_S", 0.3)
-    monkeypatch.setattr(module, "_KEY_FOR_NEW_S", 0.0)
+    monkeypatch.setattr(module, "_MIN_KEY_S", 0.0)
 
     async def work(feed: Feed) -> None:
         feed.put(0)
@@ -194,7 +194,7 @@ def test_another_size_ends_the_video_and_the_next_one_has_it() -> None:
     go(work)
 
 
-def test_who_comes_to_a_source_that_stands_still_sees_its_last_picture() -> None:
+def test_a_new_viewer_of_a_source_without_new_frames_gets_its_last_picture() -> None:
     async def work(feed: Feed) -> None:
         feed.put(90)
         async with feed.videos.watched(SPEC) as (video, first):
@@ -222,7 +222,9 @@ def test_a_source_that_is_removed_ends_its_video() -> None:
     go(work)
 
 
-def test_without_an_encoder_the_viewer_is_told(two: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_encoder_the_viewer_gets_an_error(
+    two: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none(size: tuple[int, int]) -> None:
         raise OutputError("this installation of PyAV cannot write H.264")
 

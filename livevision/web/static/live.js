@@ -62,7 +62,7 @@ export class Live {
   }
 }
 
-// Draw a bitmap, or what a video shows, on a canvas of its size; its width by its height.
+// Draw a bitmap or the picture of a video on a canvas of its size; returns its aspect ratio.
 export function draw(canvas, bitmap) {
   const width = bitmap.videoWidth || bitmap.width, height = bitmap.videoHeight || bitmap.height;
   if (canvas.width !== width || canvas.height !== height) {

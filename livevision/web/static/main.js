@@ -17,7 +17,7 @@ const detail = new Detail(plots);
 const events = new Events(byId("events"), byId("event-list"));
 const recorded = new Recorded(byId("recorded"), byId("segments"));
 const videos = new Videos(picture, watch);
-const way = byId("way");
+const codec = byId("codec");
 let live = null;
 let status = null;
 
@@ -51,11 +51,11 @@ function update() {
   watch();
 }
 
-// Request the pictures on the screen: as H.264 if that is chosen, else as JPEG.
+// Request the visible pictures, as H.264 if chosen, otherwise as JPEG.
 function watch() {
   if (!live) return;
   const widths = document.hidden ? {} : detail.id === null ? tiles.widths() : detail.widths();
-  live.watch(videos.watch(widths, way.value === "h264" && !byId("way-label").hidden));
+  live.watch(videos.watch(widths, codec.value === "h264" && !byId("codec-label").hidden));
 }
 
 function figures(now) {
@@ -65,7 +65,7 @@ function figures(now) {
   recorded.refresh(now.run.records);
   const run = now.run, models = run.models.map((model) => model.name).join(" + ");
   byId("facts").textContent = `${models} · ${run.engine || "loading"} ${run.device || ""} ${run.precision || ""}`;
-  byId("way-label").hidden = !(run.video && possible());
+  byId("codec-label").hidden = !(run.video && possible());
   const wrong = byId("settings-error");
   wrong.hidden = !run.settings_error;
   const line = `The settings could not be read again; the old ones still apply: ${run.settings_error}`;
@@ -158,10 +158,10 @@ theme.addEventListener("change", () => {
   plots.clear();
   if (status) update();
 });
-try { way.value = localStorage.getItem("pictures") || "jpeg"; } catch { /* not kept */ }
-if (!way.value) way.value = "jpeg";
-way.addEventListener("change", () => {
-  try { localStorage.setItem("pictures", way.value); } catch { /* not kept */ }
+try { codec.value = localStorage.getItem("pictures") || "jpeg"; } catch { /* storage is blocked */ }
+if (!codec.value) codec.value = "jpeg";
+codec.addEventListener("change", () => {
+  try { localStorage.setItem("pictures", codec.value); } catch { /* storage is blocked */ }
   videos.tryAgain();
   watch();
 });

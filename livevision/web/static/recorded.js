@@ -1,4 +1,4 @@
-// Recordings: segments of --record and files of the button, to be played and downloaded.
+// The list of recordings: segments of --record, and files recorded by the button.
 "use strict";
 import { call } from "./api.js";
 
@@ -9,21 +9,21 @@ export class Recorded {
     this.section = section;
     this.list = list;
     this.shown = null;
-    this.asked = 0;
+    this.ticks = 0;
     this.known = new Set();
     this.form = section.querySelector("form");
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", () => this.load());
     byId("player-close").addEventListener("click", () => this.close());
     byId("film").addEventListener("error", () => {
-      if (byId("film").hasAttribute("src")) byId("playing").textContent = `This browser cannot play ${this.name}; download it instead`;
+      if (byId("film").hasAttribute("src")) byId("playing").textContent = `This browser cannot play ${this.name}; download it`;
     });
   }
 
-  // Called each second; asks each fifth.
+  // Called every second; loads every fifth time.
   async refresh(records) {
     this.records = records;
-    if (document.hidden || this.asked++ % 5) return;
+    if (document.hidden || this.ticks++ % 5) return;
     await this.load();
   }
 
@@ -32,17 +32,17 @@ export class Recorded {
     const query = new URLSearchParams({ limit: "100" });
     if (source) query.set("source", source);
     if (day) query.set("day", day);
-    const asked = this.asking = query.toString();
+    const filter = this.filter = query.toString();
     let segments, files;
     try {
       [segments, files] = await Promise.all([
-        this.records ? call("GET", `/segments?${asked}`) : [],
+        this.records ? call("GET", `/segments?${filter}`) : [],
         source || day ? [] : call("GET", "/recordings"),
       ]);
     } catch {
       return;
     }
-    if (this.asking !== asked) return; // another choice was made meanwhile
+    if (this.filter !== filter) return; // the filter has changed meanwhile
     this.section.hidden = !this.records && !files.length;
     this.form.hidden = !this.records;
     for (const { source: name } of segments) {
@@ -54,13 +54,13 @@ export class Recorded {
       ...segments.map(ofSegment),
       ...files.map(ofFile).reverse(),
     ];
-    const shown = JSON.stringify([asked, rows]);
+    const shown = JSON.stringify([filter, rows]);
     if (shown === this.shown) return;
     this.shown = shown;
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.of : null;
     this.list.replaceChildren(...rows.map((row) => this.item(row)));
     if (focused) this.list.querySelector(`[data-of="${CSS.escape(focused)}"]`)?.focus();
-    if (!rows.length) this.list.append("Nothing is recorded yet.");
+    if (!rows.length) this.list.append("No recordings.");
   }
 
   item({ name, title, more, address }) {

@@ -1,18 +1,18 @@
-// Pictures of sources as H.264, decoded by the browser's MediaSource and drawn where JPEGs are.
+// Pictures of sources as H.264, decoded by the browser's MediaSource and drawn like JPEGs.
 "use strict";
 
-const BEHIND_S = .5; // what waits longer than this is skipped
+const BEHIND_S = .5; // pictures that wait longer are skipped
 const KEPT_S = 20;
 const ANOTHER = 1012;
-const MOST_FAILURES = 3;
-const WIDTHS = [320, 640, 960, 1280, 1920]; // the server's
+const MAX_FAILURES = 3;
+const WIDTHS = [320, 640, 960, 1280, 1920]; // as on the server
 
-// Whether this browser can show it; the server names the codec, and that is tried as well.
+// Whether this browser plays H.264; the exact codec, which the server sends, is checked later.
 export function possible() {
   return "MediaSource" in window && MediaSource.isTypeSupported('video/mp4; codecs="avc1.64001F"');
 }
 
-// One source. picture(source, video) is called with each new picture, ended(failed) once.
+// One source. Handlers: picture(video) for each new picture, ended(failed) once.
 class Video {
   constructor(id, width, picture, ended) {
     this.width = width;
@@ -23,11 +23,11 @@ class Video {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.socket = new WebSocket(`${scheme}://${location.host}/api/v1/sources/${id}/video?width=${width}`);
     this.socket.binaryType = "arraybuffer";
-    this.socket.onmessage = (event) => this.take(event.data);
+    this.socket.onmessage = (event) => this.receive(event.data);
     this.socket.onclose = (event) => this.end(event.code !== ANOTHER);
   }
 
-  take(data) {
+  receive(data) {
     if (typeof data === "string") {
       this.begin(JSON.parse(data));
       return;
@@ -57,7 +57,7 @@ class Video {
     this.follow();
   }
 
-  // Give the browser what waits, one message at a time.
+  // Pass waiting messages to the browser one by one.
   feed() {
     if (this.over || !this.buffer || this.buffer.updating || !this.waiting.length) return;
     const data = this.waiting.shift();
@@ -75,7 +75,7 @@ class Video {
     const ranges = this.over ? [] : this.video.buffered;
     if (ranges.length) {
       const end = ranges.end(ranges.length - 1), start = ranges.start(ranges.length - 1), now = this.video.currentTime;
-      // A live picture is the newest one: what was missed is not made up for.
+      // Jump to the newest picture instead of playing what was missed.
       if (now < start || end - now > Math.max(BEHIND_S, 2 * (end - this.before || 0))) this.video.currentTime = Math.max(start, end - .05);
       this.before = end;
       if (this.video.paused) this.video.play().catch(() => {});
@@ -112,7 +112,7 @@ class Video {
 }
 
 export class Videos {
-  // changed() is called where something else should be watched now.
+  // changed() is called if other sources should be watched now.
   constructor(picture, changed) {
     this.picture = picture;
     this.changed = changed;
@@ -120,18 +120,18 @@ export class Videos {
     this.failures = new Map();
   }
 
-  // Watch sources by their widths; those that are left for JPEG.
-  watch(wanted, chosen) {
-    const left = {}, kept = new Map();
-    for (const [id, width] of Object.entries(wanted)) {
-      if (!chosen || (this.failures.get(id) || 0) >= MOST_FAILURES) left[id] = width;
+  // Watch sources at these widths; returns those to be watched as JPEG.
+  watch(widths, chosen) {
+    const asJpeg = {}, kept = new Map();
+    for (const [id, width] of Object.entries(widths)) {
+      if (!chosen || (this.failures.get(id) || 0) >= MAX_FAILURES) asJpeg[id] = width;
       else kept.set(id, WIDTHS.find((known) => known >= width) || WIDTHS.at(-1));
     }
     for (const [id, video] of [...this.videos]) {
       if (kept.get(id) !== video.width) this.close(id, video);
     }
     for (const [id, width] of kept) if (!this.videos.has(id)) this.open(id, width);
-    return left;
+    return asJpeg;
   }
 
   open(id, width) {
@@ -153,6 +153,6 @@ export class Videos {
     video.end(false);
   }
 
-  // What failed may be tried again.
+  // Allow failed sources to be tried again.
   tryAgain() { this.failures.clear(); }
 }
