@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from livevision import cores
-from livevision.errors import LivevisionError, OutputError
+from livevision.errors import LivevisionError, ModelError, OutputError
 from livevision.fleet.films import Done, Task
 from livevision.fleet.pool import Ended
 from livevision.fleet.worker import Job, Worker, explained
@@ -92,6 +92,7 @@ def cluster(address: str) -> Iterator[None]:
 
     Raises:
         OutputError: It cannot be reached.
+        ModelError: A package for that is missing.
     """
     ray = imported()
     quiet: dict[str, Any] = {
@@ -108,7 +109,9 @@ def cluster(address: str) -> Iterator[None]:
             except ConnectionError:
                 with _alone(ray):
                     ray.init(num_cpus=cores.usable(), include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
+    except ImportError:
+        raise ModelError(f"--on {address} needs Ray's client: pip install 'ray[client]'") from None
+    except (ConnectionError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise OutputError(f"--on {address}: the cluster cannot be reached: {reason}") from error
     try:
@@ -128,6 +131,7 @@ def _alone(ray: Any) -> Iterator[None]:
     given = {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_REPORT_URL": _NOBODY,
+        "RAY_worker_niceness": "0",  # as the processes of ``--workers`` have
         "HTTP_PROXY": _NOBODY,
         "http_proxy": _NOBODY,
         "NO_PROXY": "127.0.0.1,localhost",
