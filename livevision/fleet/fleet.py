@@ -139,6 +139,7 @@ class Fleet:
         self.cameras: dict[str, Camera] = {}
         self._drained: set[str] = set()
         self._failed: dict[str, float] = {}
+        self._measured: dict[str, float] = {}
         self.moved = 0
         self.pictures = False
 
@@ -224,7 +225,8 @@ class Fleet:
         for name in names:
             if name not in self.nodes and now >= self._failed.get(name, 0.0):
                 handle = self._cluster.hire(name)
-                node = self.nodes[name] = Node(name, handle, self._capacity, now)
+                known = self._measured.get(name, self._capacity)
+                node = self.nodes[name] = Node(name, handle, known, now)
                 node.draining = name in self._drained
                 if node.capacity is None:
                     node.measuring = handle.ask("capacity")
@@ -238,6 +240,7 @@ class Fleet:
             if found is None:
                 return
             node.capacity, node.measuring, node.heard = float(found), None, now
+            self._measured[node.name] = node.capacity  # also for when it comes back
             log.info("node %s: holds %g cameras", node.name, node.capacity)
         if node.looking is not None:
             look = node.looking()

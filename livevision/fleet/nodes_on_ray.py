@@ -22,8 +22,8 @@ class NodeActor:
     def __init__(self, settings: Settings, name: str, threads: int, measuring: Measuring) -> None:
         without_proxy()
         cores.limit(threads)
-        own = settings.recordings / name
-        self._settings = settings.model_copy(update={"recordings": own})
+        given = {"recordings": settings.recordings / name, "threads": settings.threads or threads}
+        self._settings = settings.model_copy(update=given)
         self._measuring = measuring
         self._worker: NodeWorker | None = None
         self._room = measuring.most

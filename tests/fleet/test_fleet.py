@@ -149,6 +149,18 @@ def test_a_lost_node_s_cameras_are_elsewhere_within_ten_seconds() -> None:
     assert all(c.node for c in fleet.cameras.values())
 
 
+def test_a_node_is_measured_once() -> None:
+    cluster = _Cluster(a=2)
+    fleet, clock = _fleet(cluster, 1)
+    _steps(fleet, clock)
+    cluster.up["a"].gone = True
+    _steps(fleet, clock, 2)
+    cluster.up["a"] = _Node(9)
+    _steps(fleet, clock, 14)
+    assert cluster.hired == ["a", "a"]
+    assert [(row["capacity"], row["sources"]) for row in fleet.rows()] == [(2.0, ["c0"])]
+
+
 def test_a_drained_node_has_no_camera_and_gets_none() -> None:
     cluster = _Cluster(a=3, b=9)
     fleet, clock = _fleet(cluster, 4)
