@@ -185,3 +185,20 @@ def test_yaml_reads_back_to_the_same_settings(tmp_path: Path) -> None:
         max_frames=9,
     )
     assert load(write(tmp_path, settings.to_yaml()), {}) == settings
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"uri": "webcam", "clases": ["a"]}, "sources.door.clases: unknown setting of a source"),
+        ({"conf": 0.5}, "sources.door.uri: a source needs a uri"),
+        (3, "sources.door: 3 is no source; write 'uri: …' below its name"),
+        ({"uri": "webcam", "conf": 3}, "sources.door.conf: 3: input should be less than"),
+    ],
+    ids=["key", "missing", "number", "value"],
+)
+def test_invalid_settings_of_a_source_are_one_line(source: Any, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Settings.of(sources={"door": source})
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
