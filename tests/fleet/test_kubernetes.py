@@ -53,6 +53,8 @@ class Container(_Strict):
     env: list[dict[str, Any]]
     resources: Resources
     volumeMounts: list[Mount]
+    livenessProbe: dict[str, Any]
+    readinessProbe: dict[str, Any]
     ports: list[dict[str, Any]] = []
 
 
