@@ -151,6 +151,10 @@ class Decoder:
         # are presentation times. FFmpeg's presentation times for them are guesses.
         self._only_decoding_times = self.container.format.name == "avi"
         self._keys = KeyFrames(fps) if fps is not None and self.in_software else None
+        self._passing = False  # the decoder passes over frames until the next key frame
+        # Frames behind a key frame may refer to those before it if some refer to later ones.
+        self._reorders = bool(context.has_b_frames)
+        self._latest = float("-inf")
         self._gaps_are_losses = (
             not self._only_decoding_times
             and context.name not in _PACKETS_WITHOUT_PICTURE
@@ -213,10 +217,17 @@ class Decoder:
             return
         moment = packet.pts if packet.pts is not None else packet.dts
         at = None if moment is None else float(moment * packet.time_base)
+        if at is not None:
+            # What goes back further is a clock that began anew.
+            self._reorders = self._reorders or 0 < self._latest - at < 1
+            self._latest = at
         if packet.is_keyframe:
-            alone = self._keys.suffice(at)
-            self._context.skip_frame = "NONKEY" if alone else "DEFAULT"
-        elif self._keys.alone:
+            self._passing = self._keys.suffice(at)
+            self._context.skip_frame = "NONKEY" if self._passing else "DEFAULT"
+        elif not self._passing and self._keys.unseen(at) and not self._reorders:
+            self._passing = True
+            self._context.skip_frame = "NONKEY"
+        if self._passing and not packet.is_keyframe:
             # Its frame will not come, and is not lost.
             if self._gaps_are_losses:
                 self._left_out.update(() if packet.pts is None else (packet.pts,))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-_SLACK = 0.02  # of the time between two taken frames, that one may be early
+SLACK = 0.02
+"""Part of the time between two taken frames by which one may be early."""
 
 
 class Sampler:
@@ -32,7 +33,7 @@ class Sampler:
             return False
         if self._fps is None:
             return True
-        slot = math.floor(time * self._fps + _SLACK)
+        slot = math.floor(time * self._fps + SLACK)
         back, self._last = time < self._last, time
         if self._slot is not None and slot <= self._slot and not back:
             return False
