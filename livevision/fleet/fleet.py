@@ -27,6 +27,8 @@ LOST_S = 5.0
 """A node that does not answer for so long is given up."""
 
 _START_S = 90.0  # to load its models
+_MEASURE_S = 900.0
+_TOGETHER_S = 180.0  # that the first cameras wait for all nodes, so that they are spread
 _AGAIN_S = 5.0  # before a camera or node that failed is tried again
 
 
@@ -140,6 +142,8 @@ class Fleet:
         self._drained: set[str] = set()
         self._failed: dict[str, float] = {}
         self._measured: dict[str, float] = {}
+        self._first: float | None = None  # when the first node came
+        self._spread = False
         self.moved = 0
         self.pictures = False
 
@@ -238,6 +242,8 @@ class Fleet:
         if node.measuring is not None:
             found = node.measuring()
             if found is None:
+                if now - node.heard > _MEASURE_S:
+                    raise NodeLost("it was not measured in time")
                 return
             node.capacity, node.measuring, node.heard = float(found), None, now
             self._measured[node.name] = node.capacity  # also for when it comes back
@@ -306,6 +312,14 @@ class Fleet:
 
     def _place(self) -> None:
         now = self._clock()
+        if not self._spread:
+            if not self.nodes:
+                return
+            self._first = now if self._first is None else self._first
+            all_ready = all(node.ready for node in self.nodes.values())
+            self._spread = all_ready or now - self._first > _TOGETHER_S
+            if not self._spread:
+                return
         waiting = [c for c in self.cameras.values() if not c.node and now >= c.not_before]
         takers = {
             node.name: Room(node.capacity, self._load(node.name))

@@ -100,7 +100,7 @@ def noisy(number: int, size: tuple[int, int]) -> clips.Image:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Four clips, one with sound; a film of 26 s with sound; a single run of all."""
+    """Four clips, one with sound; a film of 19 s with sound; a single run of all."""
     root = tmp_path_factory.mktemp("backlog")
     one = Made(root / "clips", root / "film.mp4", root / "single")
     one.clips.mkdir()
@@ -108,7 +108,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         path = one.clips / f"c{n}.mp4"
         clips.make_clip(path, frames=8 + n, size=SIZE, sound=n == 1, first=100 * n, paint=noisy)
     clips.make_clip(
-        one.film, frames=208, size=SIZE, rate=8, gop=15, sound=True, b_frames=2, paint=noisy
+        one.film, frames=150, size=SIZE, rate=8, gop=15, sound=True, b_frames=2, paint=noisy
     )
     single(one.clips, one.single, "all.jsonl")
     single(one.film, one.single, "film.csv")

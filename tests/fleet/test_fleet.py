@@ -149,6 +149,21 @@ def test_a_lost_node_s_cameras_are_elsewhere_within_ten_seconds() -> None:
     assert all(c.node for c in fleet.cameras.values())
 
 
+def test_the_first_cameras_wait_for_all_nodes_but_not_for_ever() -> None:
+    cluster = _Cluster(a=9, b=9)
+    cluster.up["b"].silent = True  # it still measures
+    fleet, clock = _fleet(cluster, 4)
+    _steps(fleet, clock, 10)
+    assert not cluster.up["a"].cameras
+    _steps(fleet, clock, 360)
+    assert len(cluster.up["a"].cameras) == 4
+
+    both = _Cluster(a=9, b=9)
+    fleet, clock = _fleet(both, 4)
+    _steps(fleet, clock)
+    assert [len(node.cameras) for node in both.up.values()] == [2, 2]
+
+
 def test_a_node_is_measured_once() -> None:
     cluster = _Cluster(a=2)
     fleet, clock = _fleet(cluster, 1)
