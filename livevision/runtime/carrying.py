@@ -68,7 +68,7 @@ class Carrier:
             inbox: The link before it.
             outbox: The link after it.
             place: The name of the next stage.
-            measured: The stage measures its own time per frame.
+            measured: The stage waits for frames in flight, and measures its own time per frame.
         """
         with self.until_closed(outbox):
             while True:
@@ -78,7 +78,8 @@ class Carrier:
                     outbox.tell(item)
                     continue
                 frame = frame_of(item)
-                if self.too_old(stage.name, frame):
+                # What is in flight is waited for in any case: the engine wants its memory back.
+                if not measured and self.too_old(stage.name, frame):
                     continue
                 started = time.perf_counter()
                 with self.counted(place, frame):

@@ -126,10 +126,70 @@ def test_frames_of_many_cameras_are_computed_at_once_by_a_light_net(
             depths.add(inference.depth > 1)  # type: ignore[union-attr]
             assert rendered.frame.image.shape[1] == 64 + 16 * rendered.frame.source
             indices[rendered.frame.source].append(rendered.index)
-    assert depths == {at_once}
+    assert (True in depths) == at_once  # once the nets are closed, none is in flight
     for of_source in indices.values():
         assert of_source
         assert of_source == sorted(set(of_source))
     report = run.report()
     dropped = sum(n for causes in report["dropped"].values() for n in causes.values())
-    assert report["frames_in"] == report["frames_out"] + dropped == 15 * cameras
+    assert report["frames_in"] == report["frames_out"] + dropped
+
+
+class LateEngine:
+    """Stands in for a CPU that is busy elsewhere: frames are old when they are computed."""
+
+    reads: ClassVar[str] = "weights"
+    depth, streams = 2, 2
+    started: ClassVar[list[float]] = []
+    finished: ClassVar[list[float]] = []
+
+    def __init__(self, files: ModelFiles, device: str, precision: str, threads: int | None,
+                 overlap: bool = False) -> None:  # fmt: skip
+        width, height = files.input_size
+        image = TensorSpec((1, height, width, 3), "uint8")
+        inputs = {"image": image, "iou_threshold": TensorSpec((1,), "float32")}
+        self.spec = EngineSpec("late", "cpu", "fp32", inputs)
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        return {
+            "boxes": np.zeros((1, 1, 4), np.float32),
+            "scores": np.zeros((1, 1), np.float32),
+            "classes": np.zeros((1, 1), np.int32),
+        }
+
+    def start(self, batch: Batch) -> Any:
+        self.started.append(time.monotonic())
+        return _Late(self)
+
+    def close(self) -> None:
+        pass
+
+
+class _Late:
+    done: float | None = None
+
+    def __init__(self, engine: LateEngine) -> None:
+        self._engine = engine
+
+    def __call__(self) -> dict[str, Any]:
+        time.sleep(0.35)
+        self._engine.finished.append(time.monotonic())
+        return self._engine({})
+
+
+def test_what_is_in_flight_is_waited_for_however_old_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine's memory for a frame is used again once its result was fetched."""
+    monkeypatch.setitem(registry.ENGINES, "torch", f"{__name__}:LateEngine")
+    for name in ("started", "finished"):
+        monkeypatch.setattr(LateEngine, name, [])
+    sources = [f"synthetic://{64 + 16 * n}x64@20?frames=60&paced=1" for n in range(5)]
+    settings = Settings.of(source=sources, model="thundernet-snet49", engine="torch", headless=True)
+    run = Run(settings, Meter())
+    with closing(run.frames()) as frames:
+        for _ in frames:
+            pass
+    assert len(LateEngine.started) > 5
+    assert len(LateEngine.finished) == len(LateEngine.started)
+    report = run.report()
+    dropped = sum(n for causes in report["dropped"].values() for n in causes.values())
+    assert report["frames_in"] == report["frames_out"] + dropped
