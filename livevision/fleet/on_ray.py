@@ -139,7 +139,8 @@ def _alone(ray: Any) -> Iterator[None]:
     }
     before = {name: os.environ.get(name) for name in given}
     constants = ray._private.ray_constants
-    enabled, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
+    enabled = getattr(constants, "ENABLE_RAY_CLUSTER", True)
+    constants.ENABLE_RAY_CLUSTER = False
     os.environ.update(given)
     try:
         yield
@@ -226,7 +227,10 @@ class RayPool:
         if not refs:
             time.sleep(seconds)
             return []
-        found, _ = self._ray.wait(list(refs), num_returns=1, timeout=seconds)
+        try:
+            found, _ = self._ray.wait(list(refs), num_returns=1, timeout=seconds)
+        except ConnectionError as error:
+            raise LivevisionError(f"the cluster is lost: {error}; run it again to go on") from None
         ended: list[Ended] = []
         for ref in found:
             number = refs[ref]
