@@ -27,6 +27,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -313,7 +314,7 @@ def _watch_video(port: int, source: int, ending: threading.Event, got: Counter[s
 def _watch_stream(port: int, path: str, ending: threading.Event, got: Counter[str]) -> None:
     """Read an endless answer, with a new connection now and then."""
     while not ending.is_set():
-        with suppress(OSError):
+        with suppress(OSError, HTTPException):
             address = f"http://127.0.0.1:{port}/api/v1{path}"
             with urllib.request.urlopen(address, timeout=20) as answer:
                 until = time.monotonic() + 45
