@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +44,9 @@ def test_a_killed_run_leaves_its_recording_which_the_next_one_lists(
         "--source", clip, "--loop", "--headless", *NO_BOXES, "--output", results, *record
     )
     wait_for_rows(results, 200, process)
+    while not segments(folder):  # which the index lists once it can be read
+        assert process.poll() is None
+        time.sleep(0.05)
     process.kill()
     process.communicate()
     (path,) = folder.rglob("*.mp4")

@@ -38,7 +38,9 @@ LARGE |= {
 }
 LIVE = ["light-head-shufflenetv2", "thundernet-shufflenetv2", "bisenet-shufflenetv2", "dfanet-b"]
 LIVE += ["snet49"]
-SAME_PARTS = {"bisenet-shufflenetv2", "dfanet-shufflenetv2", "light-head-shufflenetv2"}
+SAME_PARTS = {"bisenet-shufflenetv2", "dfanet-mobilenetv2", "dfanet-shufflenetv2", "resnet18"}
+SAME_PARTS |= {"light-head-mobilenetv2", "light-head-shufflenetv2", "shufflenetv2-0.5", "stdc1"}
+SAME_PARTS |= {"thundernet-shufflenetv2", "xception-star"}
 DATA_DEPENDENT = {"Compress", "If", "Loop", "NonMaxSuppression", "NonZero", "RoiAlign", "Scan"}
 DATA_DEPENDENT |= {"Unique"}
 
