@@ -78,7 +78,7 @@ def _write_int8(card: Any, files: Any, path: Path) -> None:
     random = np.random.default_rng(0)
     batch = {"image": random.integers(0, 256, (1, height, width, 3), np.uint8)}
     if card.task == "detect":
-        batch["iou_threshold"] = np.array(0.5, np.float32)
+        batch["iou_threshold"] = np.array([0.5], np.float32)
     frames = Frames([batch] * 16, "noise", 0.0)
     write_openvino(files, card, path, "int8", Evidence(calibrate=frames, check=frames), force=True)
 
@@ -95,7 +95,7 @@ def _speed(files: Any, int8: Path) -> dict[str, Any]:
     width, height = files.input_size
     image = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
     batch = {"image": image} | (
-        {"iou_threshold": np.array(0.5, np.float32)} if files.task == "detect" else {}
+        {"iou_threshold": np.array([0.5], np.float32)} if files.task == "detect" else {}
     )
     times: dict[str, list[float]] = {precision: [] for precision in engines}
     for _ in range(_ROUNDS):
