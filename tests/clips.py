@@ -31,6 +31,17 @@ CODE_ROWS, CODE_COLUMNS = 2, 9
 CODE_SHARE = 4  # the code takes the lowest 1/4 of the height
 SOUND_RATE = 44100
 
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mp4": ("a.mp4", {}),
+    "b-frames": ("a.mkv", {"b_frames": 3, "options": {"preset": "veryfast", "bf": "3"}}),
+    "transport-stream": ("a.ts", {}),
+    "late-start": ("a.mp4", {"start": 2.5}),
+    "mpeg4": ("a.avi", {"codec": "mpeg4"}),
+    "ffv1": ("a.mkv", {"codec": "ffv1"}),
+    "motion-jpeg": ("a.mkv", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
+}
+"""Kinds of video that differ to those who copy packets: file names and options of `make_clip`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:

@@ -111,7 +111,7 @@ def _named(arguments: Sequence[str]) -> str:
 
 
 def _command(arguments: list[str], own_process: bool = False) -> int:
-    with without_collection() if own_process else contextlib.nullcontext():
+    with without_collection(own_process):
         import click
 
         from livevision.cli import messages

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -60,7 +59,7 @@ class Commands(click.Group):
             return None
         # `import` is a keyword and cannot name a module.
         name = f"livevision.cli.{cmd_name.replace('import', 'import_')}"
-        with without_collection() if ctx.obj else nullcontext():
+        with without_collection(bool(ctx.obj)):
             module = importlib.import_module(name)
         command: click.Command = module.command
         return command

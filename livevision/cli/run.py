@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def command(context: click.Context, /, config: str | None, print_config: bool, *
 
         return run_backlog(settings)
     own_process = bool(context.obj)
-    with without_collection() if own_process else nullcontext():
+    with without_collection(own_process):
         from livevision.app import run
 
     return run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,10 +26,9 @@ from livevision.models.for_run import for_run
 from livevision.output.report_file import STANDARD_OUTPUT, check_report, write_report
 from livevision.redact import redact_uri
 from livevision.runtime.report import joined
+from livevision.runtime.terminal import Bar
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from livevision.config import Settings
 
 log = logging.getLogger(__name__)
@@ -213,28 +211,15 @@ def _tidy(all_films: Sequence[Film]) -> None:
                     path.unlink()
 
 
-class _Bar:
+class _Bar(Bar):
     """One bar for all workers: frames, with the number of videos finished.
 
     The number of frames is guessed from the videos that are finished.
     """
 
     def __init__(self, settings: Settings, number: int) -> None:
-        quiet = settings.quiet or settings.log_format == "json" or not settings.progress
-        self._hidden = quiet or not sys.stderr.isatty()
+        super().__init__(settings)
         self._number = number
-        self._bar: tqdm[Any] | None = None
-
-    def __enter__(self) -> _Bar:
-        if not self._hidden:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=None, unit="frame", dynamic_ncols=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
     def show(self, backlog: Backlog) -> None:
         """Show the present state."""

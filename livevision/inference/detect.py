@@ -70,7 +70,6 @@ class DetectTask:
 
     def decode(self, outputs: Mapping[str, Any], placement: Placement) -> sv.Detections:
         """Boxes in the image's own pixels, clipped to it, strongest first."""
-        import_supervision()
         from supervision import Detections
 
         scores, classes = outputs["scores"][0], outputs["classes"][0]

@@ -27,12 +27,18 @@ def process_start() -> float:
 
 
 @contextlib.contextmanager
-def without_collection() -> Iterator[None]:
+def without_collection(own_process: bool = True) -> Iterator[None]:
     """Seek no garbage while packages are imported, nor among them later.
 
     Importing makes some hundred thousand objects that stay; Python looks through them again and
     again, a tenth of a second of CPU at a start.
+
+    Args:
+        own_process: Nothing changes without one, in a program that called livevision.
     """
+    if not own_process:
+        yield
+        return
     gc.disable()
     try:
         yield

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from livevision.runtime.pipeline import Pipeline
 from livevision.runtime.signals import drop_lost_terminal, ending_signals, received
@@ -82,17 +82,15 @@ def _has_terminal() -> bool:
     return True
 
 
-class Progress:
-    """A tqdm bar on a terminal, nothing elsewhere."""
+class Bar:
+    """A tqdm bar of frames on a terminal, nothing elsewhere."""
 
     def __init__(self, settings: Settings) -> None:
         quiet = settings.quiet or settings.log_format == "json" or not settings.progress
         self._hidden = quiet or not sys.stderr.isatty()
-        self._max_frames = settings.max_frames
         self._bar: tqdm[Any] | None = None
-        self._total: int | None = 0
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         if not self._hidden:
             from tqdm import tqdm
 
@@ -102,6 +100,15 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+class Progress(Bar):
+    """The bar of a run."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._max_frames = settings.max_frames
+        self._total: int | None = 0
 
     def expect(self, frames: int | None) -> None:
         """A source with about this many frames has opened; None if unknown."""

@@ -104,22 +104,11 @@ def rows(clip: str | None) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "mp4": ("a.mp4", {}),
-    "b-frames": ("a.mkv", {"b_frames": 3, "options": {"preset": "veryfast", "bf": "3"}}),
-    "transport-stream": ("a.ts", {}),
-    "late-start": ("a.mp4", {"start": 2.5}),
-    "mpeg4": ("a.avi", {"codec": "mpeg4"}),
-    "ffv1": ("a.mkv", {"codec": "ffv1"}),
-    "motion-jpeg": ("a.mkv", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
-}
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(clips.KINDS))
 def test_a_clip_is_the_seconds_around_an_event_as_the_file_has_them(
     tmp_path: Path, kind: str
 ) -> None:
-    name, choices = KINDS[kind]
+    name, choices = clips.KINDS[kind]
     made = clips.make_clip(tmp_path / name, frames=240, gop=30, **choices)
     start = 0.0 if name.endswith(".ts") else made.times[0]
     (told,) = watched(keeping(tmp_path / "c"), file(made.path), at(start + 4.0))

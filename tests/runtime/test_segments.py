@@ -90,20 +90,9 @@ def packets(path: Path) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "mp4": ("a.mp4", {}),
-    "b-frames": ("a.mkv", {"b_frames": 3, "options": {"preset": "veryfast", "bf": "3"}}),
-    "transport-stream": ("a.ts", {}),
-    "late-start": ("a.mp4", {"start": 2.5}),
-    "mpeg4": ("a.avi", {"codec": "mpeg4"}),
-    "ffv1": ("a.mkv", {"codec": "ffv1"}),
-    "motion-jpeg": ("a.mkv", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
-}
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(clips.KINDS))
 def test_segments_are_the_file_cut_at_key_frames(tmp_path: Path, kind: str) -> None:
-    name, choices = KINDS[kind]
+    name, choices = clips.KINDS[kind]
     made = clips.make_clip(tmp_path / name, frames=240, gop=30, **choices)
     folder = tmp_path / "r"
     report = recorded(folder, file(made.path))
