@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
-import openvino as ov
 from filelock import FileLock
 
 from livevision.errors import ModelError, UsageError
@@ -17,6 +16,7 @@ from livevision.files import MOST_BYTES, cache_folder, prune
 from livevision.frame import Batch
 from livevision.inference.batch import check_batch
 from livevision.inference.model_files import ModelFiles
+from livevision.inference.openvino_import import openvino as ov
 from livevision.protocols import EngineSpec, TensorSpec
 
 _log = logging.getLogger(__name__)

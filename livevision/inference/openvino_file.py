@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import openvino as ov
-
 from livevision.errors import ModelError, OutputError
 from livevision.files import whole
 from livevision.inference.description import GROUP
+from livevision.inference.openvino_import import openvino as ov
 
 
 def read_graph(path: Path) -> ov.Model:

@@ -16,7 +16,8 @@ from livevision.inference.supervision_import import import_supervision
 LIGHT = """
 import_supervision()
 assert builtins.__import__ is plain
-heavy = {"requests", "scipy.interpolate", "scipy.spatial"} & set(sys.modules)
+heavy = {"asyncio", "defusedxml", "requests", "scipy.interpolate", "scipy.spatial", "tqdm.auto"}
+heavy &= set(sys.modules)
 assert not heavy, heavy
 import numpy as np, supervision as sv
 found = sv.Detections(np.array([[0.0, 0, 9, 9]]), confidence=np.array([0.5]))
@@ -24,6 +25,7 @@ assert len(found.with_nms(0.5, class_agnostic=True)) == 1
 """
 
 DEFERRED = """
+import io
 import_supervision()
 from supervision.dataset import utils
 from supervision.annotators import core
@@ -32,6 +34,10 @@ assert tree.query([8.0, 8.0])[1] == 1
 curve, _ = core.splprep([[0.0, 1, 2, 3], [0.0, 1, 0, 1]])
 from supervision.utils import file
 assert issubclass(file.requests.ConnectionError, OSError)
+from supervision.dataset.formats import pascal_voc
+assert b"<a" in pascal_voc.tostring(pascal_voc.parse(io.StringIO("<a><b/></a>")).getroot())
+assert list(pascal_voc.tqdm([1, 2], disable=True)) == [1, 2]
+assert file.yaml.safe_load("a: 1") == {"a": 1}
 """
 
 OTHERS = """
