@@ -142,6 +142,7 @@ class Decoder:
             extras=extras,
             shift=shift,
             ring=ring,
+            patience=timeout,
         )
         self.packets: Iterator[Any] = iter(self._demuxer)
         context = self.stream.codec_context

@@ -5,15 +5,18 @@ All share one clock (``media.clock``), so that decoded and copied streams stay i
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from livevision.capture.beside import beside_of, pictures_of, sound_of, track_of
+from livevision.capture.late_sound import LateSound
+from livevision.errors import SourceError
 from livevision.media.clock import Clock
-from livevision.media.extras import Chapter, Extras, Track
-from livevision.media.packets import PacketRing, Part
+from livevision.media.extras import Chapter, Extras
+from livevision.media.packets import PacketRing
+from livevision.media.tap import Part
 
 # Formats whose times start anywhere and may jump. In the others times start with the film.
 _FREE_CLOCKS = frozenset({"flv", "live_flv", "asf"})
@@ -32,7 +35,10 @@ class Demuxer:
         rate: Frames per second of the video, or None.
         extras: Receives the other streams, if an output copies them.
         shift: Seconds to add to the times of other streams, for looped files.
-        ring: Receives the packets of the video, if clips are wanted.
+        ring: Receives the packets of the video, and of its sound if it wants that, for clips and
+            recordings.
+        patience: Seconds of a live stream in which only sound comes, until that is an error; None
+            for any.
 
     Attributes:
         breaks: Breaks in the file's clock so far.
@@ -48,10 +54,12 @@ class Demuxer:
         extras: Extras | None = None,
         shift: float = 0.0,
         ring: PacketRing | None = None,
+        patience: float | None = None,
     ) -> None:
         from av.stream import Discard
 
         self._container, self._video, self._ring = container, video, ring
+        self._patience = patience if live else None
         # Where times are made up, those of arrival count.
         self._by_arrival = bool(live and container.format.flags & NO_TIMES)
         self._extras = None if live else extras
@@ -62,20 +70,34 @@ class Demuxer:
         start = container.start_time
         self.zero = start / 1e6 if free and not live and start else 0.0
         self._clock: Clock[Any] = Clock(self.zero, jumps=jumps, leaps=not live)
-        self._beside = [] if self._extras is None else _beside(container, video)
+        self._beside = [] if self._extras is None else beside_of(container, video)
+        if self._extras is not None and not shift:
+            self._describe(self._extras)
+        self._sound: Any = None
+        self._late: LateSound | None = None
+        if ring is not None:
+            self._begin_ring(ring, live)
         wanted = {video.index, *(stream.index for stream in self._beside)}
         for stream in container.streams:
             if stream.index not in wanted:
                 stream.discard = Discard.all  # neither read nor parsed
-        if self._extras is not None and not shift:
-            self._describe(self._extras)
-        if ring is not None:
-            described = _track(video)
-            part = Part(described.template, described.holder, described.codec)
-            if part.template is not None:
-                ring.begin(part, live=live)
+
+    def _begin_ring(self, ring: PacketRing, live: bool) -> None:
+        described = track_of(self._video)
+        if described.template is None:
+            self._ring = None
+            return
+        part = Part(described.template, described.holder, described.codec)
+        sound = sound_of(self._container, self._video) if ring.sound else None
+        if sound is not None and not self._by_arrival:
+            self._sound = sound
+            if LateSound.is_known(sound):
+                part.sound = track_of(sound)
             else:
-                self._ring = None
+                self._late = LateSound(sound)
+            if all(stream.index != sound.index for stream in self._beside):
+                self._beside.append(sound)
+        ring.begin(part, live=live)
 
     @property
     def breaks(self) -> int:
@@ -84,6 +106,7 @@ class Demuxer:
     def __iter__(self) -> Iterator[Any]:
         """The video packets in decoding order, and an empty one at the end."""
         number, ended = self._video.index, False
+        seen = time.monotonic()
         for packet in self._container.demux(self._video, *self._beside):
             if packet.stream.index == number:  # empty packets have it too
                 ended = packet.size == 0 and packet.dts is None
@@ -92,8 +115,11 @@ class Demuxer:
                     if self._ring is not None and packet.size:
                         self._put_in_ring(self._ring, packet)
                 yield packet
+                seen = time.monotonic()
             elif packet.size:
                 self._put_beside(packet)
+                if self._patience is not None and time.monotonic() - seen > self._patience:
+                    raise SourceError(f"no video for {self._patience:g} s, but sound")
         self._keep(self._clock.waiting(last=True))
 
     def _on_the_clock(self, packet: Any) -> None:
@@ -139,14 +165,26 @@ class Demuxer:
     def _keep(self, found: Iterator[tuple[Any, float]]) -> None:
         for packet, shift in found:
             _move(packet, shift + self._shift)
+            if self._ring is not None and packet.stream is self._sound:
+                self._put_sound(self._ring, packet)
             if self._extras is not None:
                 self._extras.put(packet)
+
+    def _put_sound(self, ring: PacketRing, packet: Any) -> None:
+        if self._late is not None and ring.part is not None:
+            ring.part.sound = self._late.track(packet)
+            if ring.part.sound is not None:
+                self._late = None
+        ring.put_sound(packet, float(packet.dts * packet.time_base) - self._shift, packet.size)
 
     def _describe(self, extras: Extras) -> None:
         container = self._container
         extras.tags = dict(container.metadata)
         extras.video_tags = dict(self._video.metadata)
-        extras.tracks = [_track(s) for s in self._beside] + _pictures(container, self._video)
+        extras.tracks = [
+            *(track_of(stream) for stream in self._beside),
+            *pictures_of(container, self._video),
+        ]
         extras.chapters = [
             Chapter(
                 float(chapter["start"] * chapter["time_base"]) - self.zero,
@@ -161,76 +199,6 @@ def _may_jump(container: Any) -> bool:
     from av.format import Flags
 
     return bool(container.format.flags & Flags.ts_discont.value)
-
-
-def _beside(container: Any, video: Any) -> list[Any]:
-    """The streams that accompany a video, without other pictures and other qualities."""
-    found = []
-    version = video.metadata.get("variant_bitrate")
-    # HLS numbers each playlist; audio with the number of the video belongs to it.
-    together = container.format.name == "hls" and any(
-        stream.type == "audio" and stream.id == video.id for stream in container.streams
-    )
-    chapters = bool(container.chapters())
-    for stream in container.streams:
-        if stream.type not in ("audio", "subtitle", "data", "attachment"):
-            continue
-        if stream.metadata.get("variant_bitrate", version) != version:
-            continue  # another quality of an HLS stream
-        if together and stream.id != video.id:
-            continue
-        if chapters and stream.type == "data" and stream.name == "bin_data":
-            continue  # a track of chapter names
-        found.append(stream)
-    return found
-
-
-def _pictures(container: Any, video: Any) -> list[Track]:
-    """Other videos and cover pictures, which no output copies."""
-    from av.stream import Disposition
-
-    if container.format.name == "hls":
-        return []  # the same video in other qualities
-    return [
-        Track(
-            stream.index,
-            "cover" if stream.disposition & Disposition.attached_pic else "video",
-            stream.codec_context.codec.canonical_name if stream.codec_context else "unknown",
-            None,
-            None,
-        )
-        for stream in container.streams.video
-        if stream.index != video.index
-    ]
-
-
-def _track(stream: Any) -> Track:
-    import av
-
-    context = stream.codec_context
-    codec = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
-    # A container that is never written keeps the parameters after the file is closed.
-    holder: Any = av.open(io.BytesIO(), "w", "null")
-    try:
-        template = holder.add_stream_from_template(stream)
-    except (av.error.FFmpegError, ValueError):
-        template = None
-    return Track(
-        stream.index,
-        stream.type,
-        codec or "unknown",
-        template,
-        holder,
-        _tags(stream),
-        int(stream.disposition),
-    )
-
-
-def _tags(stream: Any) -> dict[str, str]:
-    tags = dict(stream.metadata)
-    if "name" in tags:  # QuickTime's key for a track's title
-        tags.setdefault("title", tags.pop("name"))
-    return tags
 
 
 def _move(packet: Any, seconds: float) -> None:

@@ -331,7 +331,7 @@ class StreamSource:
             return
         self._extras.declared_end = decoder.known_end()
         if self._live and decoder.container.streams.audio:
-            log.warning("%s: audio of a live source is not recorded", self._name)
+            log.warning("%s: sound of a live source is not copied into videos", self._name)
 
 
 def _is_live(decoder: Decoder) -> bool:

@@ -30,6 +30,7 @@ def check_combinations(settings: Settings) -> None:
     )
     _style(settings, has_scene)
     _events(settings, has_scene)
+    _sound(settings)
     _tracks(settings, has_scene)
     _encoding(settings)
     _pace(settings)
@@ -82,6 +83,17 @@ def _events(settings: Settings, has_scene: bool) -> None:
     if settings.clips is not None and not settings.events:
         raise ValueError(
             "clips are of events, and nothing says where these go: add --events events.sqlite"
+        )
+
+
+def _sound(settings: Settings) -> None:
+    without = "blur" if settings.blur else ""
+    if settings.record_annotated and settings.clips is None:
+        without = "record-annotated"
+    if settings.record_sound and without:
+        raise ValueError(
+            f"record-sound keeps the sound beside a source's own packets, and {without} records "
+            "pictures, which have none: leave one of the two out"
         )
 
 

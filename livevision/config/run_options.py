@@ -49,6 +49,7 @@ class RunOptions(TypedDict, total=False):
     clip_before: float | str
     clip_after: float | str
     record: Literal["off", "continuous", "on-event"]
+    record_sound: bool
     record_annotated: bool
     segment: float | str
     recordings: StrPath

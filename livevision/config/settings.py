@@ -197,6 +197,10 @@ class Settings(FieldChecks):
         description="Record each source in segments, as it sent it: continuous, or on-event "
         "around events from --scene.",
     )
+    record_sound: Annotated[bool, Flag(OUTPUT)] = Field(
+        default=False,
+        description="Keep the sound of sources in --record and --clips, where the law allows it.",
+    )
     record_annotated: Annotated[bool, Flag(OUTPUT)] = Field(
         default=False, description="Record the annotated picture instead, in H.264."
     )

@@ -53,6 +53,7 @@ class SourceSettings(BaseModel):
     record: str | None = Field(
         default=None, description="off, continuous or on-event; default: as the run."
     )
+    record_sound: bool | None = Field(default=None, description="Default: as the run.")
     paused: bool = Field(default=False, description="Start paused: frames are not processed.")
     scene: Path | dict[str, Any] | None = Field(
         default=None,

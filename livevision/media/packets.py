@@ -6,7 +6,8 @@ taps the ring: it gets the stored packets from a moment on, and then all that fo
     reader ──► ring: group of pictures, group of pictures, … ──► taps
 
 Packets are PyAV's, or JPEG pictures for sources without packets. They are shared: read them, but
-never change them. A ring starts with a key frame, since nothing before one can be decoded.
+never change them. A ring starts with a key frame, since nothing before one can be decoded, and has
+the sound from there on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from livevision.media.tap import Kept, Part, Tap
+
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 64_000_000
@@ -25,55 +28,6 @@ MOST_BYTES = 64_000_000
 
 _AHEAD_S = 30.0  # that a live source may be ahead of the processed frame
 _SET_ANEW_S = 0.5  # shift by which a clock counts as reset
-
-
-@dataclass(slots=True, eq=False)
-class Part:
-    """Packets with one clock and one codec: a connection, or one pass over a file.
-
-    Attributes:
-        template: A PyAV stream with the codec's parameters; None for JPEG packets.
-        holder: The container of the template.
-        codec: FFmpeg's name of the codec.
-        shift: Difference from its times to ``Frame.time``; None before its first decoded frame.
-    """
-
-    template: Any
-    holder: Any
-    codec: str
-    shift: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A stored packet.
-
-    Attributes:
-        data: PyAV's packet, or the bytes of a JPEG picture.
-        part: The part it belongs to.
-        shown: Presentation time in seconds by the part's clock.
-        order: Decoding time by the same clock; None if unknown.
-        key: It is a key frame.
-        size: Bytes.
-    """
-
-    data: Any
-    part: Part
-    shown: float
-    order: float | None
-    key: bool
-    size: int
-
-    @property
-    def time(self) -> float | None:
-        """Presentation time as ``Frame.time``; None while unknown."""
-        return None if self.part.shift is None else self.shown + self.part.shift
-
-    @property
-    def decoded(self) -> float | None:
-        """Decoding time as ``Frame.time``: no later packet is shown before it."""
-        shift, order = self.part.shift, self.order
-        return None if shift is None else (self.shown if order is None else order) + shift
 
 
 @dataclass(slots=True)
@@ -92,13 +46,20 @@ class PacketRing:
 
     Args:
         seconds: Minimum duration.
-        most_bytes: Maximum size; the oldest packets are dropped.
+        most_bytes: Maximum size, sound included; the oldest packets are dropped.
+        sound: Sound is wanted too.
+
+    Attributes:
+        live: The packets come as they are captured.
     """
 
-    def __init__(self, seconds: float, most_bytes: int = MOST_BYTES) -> None:
-        self._seconds, self._most = seconds, most_bytes
+    def __init__(
+        self, seconds: float, most_bytes: int = MOST_BYTES, *, sound: bool = False
+    ) -> None:
+        self._seconds, self._most, self.sound = seconds, most_bytes, sound
         self._lock = threading.Lock()
         self._groups: deque[_Group] = deque()
+        self._sound: deque[Kept] = deque()
         self._taps: list[Tap] = []
         self._part: Part | None = None
         self._decodable: Part | None = None
@@ -131,10 +92,11 @@ class PacketRing:
     def begin(self, part: Part, *, live: bool) -> None:
         """A connection or file was opened; its packets follow, starting with a key frame."""
         with self._lock:
+            part.number = 0 if self._part is None else self._part.number + 1
             self._part, self.live = part, live
 
     def put(self, data: Any, shown: float, order: float | None, *, key: bool, size: int) -> None:
-        """Store a packet, in decoding order."""
+        """Store a packet of video, in decoding order."""
         with self._lock:
             part = self._part
             if part is None or self._ended:
@@ -150,6 +112,19 @@ class PacketRing:
                 self._groups[-1].size += size
                 self._bytes += size
                 self._bound(shown)
+            for tap in self._taps:
+                tap.give(kept)
+
+    def put_sound(self, data: Any, shown: float, size: int) -> None:
+        """Store a packet of sound, in the order of its times."""
+        with self._lock:
+            part = self._part
+            if part is None or part.sound is None or self._ended:
+                return
+            kept = Kept(data, part, shown, None, key=False, size=size, sound=True)
+            self._sound.append(kept)
+            self._bytes += size
+            self._bound(shown)
             for tap in self._taps:
                 tap.give(kept)
 
@@ -178,16 +153,19 @@ class PacketRing:
         If that is no longer stored, it starts with the oldest packet.
         """
         with self._lock:
-            tap = Tap(self._most)
+            tap = Tap(self._most, live=self.live)
             first = 0
             for number, group in enumerate(self._groups):
                 begins = group.packets[0].time
                 if begins is not None and begins <= since:
                     first = number
-            for number, group in enumerate(self._groups):
-                if number >= first:
-                    for kept in group.packets:
-                        tap.give(kept)
+            given = list(self._groups)[first:]
+            for group in given:
+                for kept in group.packets:
+                    tap.give(kept)
+            for kept in self._sound:
+                if not given or kept.place >= given[0].packets[0].place:
+                    tap.give(kept)
             if self._ended:
                 tap.end()
             else:
@@ -208,6 +186,7 @@ class PacketRing:
                 tap.end()
             self._taps.clear()
             self._groups.clear()
+            self._sound.clear()
             self._bytes = 0
 
     def _bound(self, newest: float) -> None:
@@ -225,7 +204,13 @@ class PacketRing:
             self._drop()  # the group of a single old key frame is too large
 
     def _drop(self) -> None:
-        self._bytes -= self._groups.popleft().size
+        """Drop the oldest group, and the sound from before the next one."""
+        if self._groups:
+            self._bytes -= self._groups.popleft().size
+        while self._sound:
+            if self._groups and self._sound[0].place >= self._groups[0].packets[0].place:
+                return
+            self._bytes -= self._sound.popleft().size
 
     def _tell(self) -> None:
         if not self._told:
@@ -234,59 +219,3 @@ class PacketRing:
                 "the seconds before an event take more than %d MB in memory: clips begin later",
                 self._most // 1_000_000,
             )
-
-
-class Tap:
-    """A queue of packets for a writer.
-
-    Args:
-        most_bytes: Maximum queued bytes; beyond that the writer is too slow, and the tap ends.
-
-    Attributes:
-        broken: It ended for that reason.
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = 2 * most_bytes  # it starts with the contents of the ring
-        self._waiting: deque[Kept] = deque()
-        self._bytes = 0
-        self._ended = self.broken = self._begun = False
-        self._change = threading.Condition()
-
-    def give(self, kept: Kept) -> None:
-        """Add a packet."""
-        with self._change:
-            self._begun = self._begun or kept.key
-            if self._ended or not self._begun:
-                return
-            if self._bytes + kept.size > self._most:
-                self._ended = self.broken = True
-            else:
-                self._waiting.append(kept)
-                self._bytes += kept.size
-            self._change.notify_all()
-
-    def end(self) -> None:
-        """Announce the end."""
-        with self._change:
-            self._ended = True
-            self._change.notify_all()
-
-    def look(self, seconds: float) -> Kept | None:
-        """The next packet, without taking it; None if none comes within so many seconds."""
-        with self._change:
-            if not self._waiting and not self._ended:
-                self._change.wait(seconds)
-            return self._waiting[0] if self._waiting else None
-
-    def take(self) -> Kept:
-        """Take the packet that ``look`` returned."""
-        with self._change:
-            kept = self._waiting.popleft()
-            self._bytes -= kept.size
-        return kept
-
-    @property
-    def ended(self) -> bool:
-        """Whether no more packets will be added."""
-        return self._ended

@@ -11,7 +11,8 @@ from typing import Any
 
 from livevision.errors import OutputError
 from livevision.files import whole, write_whole
-from livevision.media.packets import Kept, PacketRing
+from livevision.media.packets import PacketRing
+from livevision.media.tap import Kept
 from livevision.output.clip_file import ClipFile
 from livevision.output.records import line_of
 from livevision.protocols import SourceInfo
@@ -129,13 +130,14 @@ class ClipWriter:
             self._ring.untap(self._tap)
 
     def _write(self) -> None:
-        first = self._next()
+        while (first := self._next()) is not None and first.sound:
+            self._tap.take()  # from before the first picture
         if first is None:
             self.failed = f"{self._info.name}: no key frame came for {self.path}"
             return
         rows = self.path.with_suffix(".jsonl")
         with whole(self.path) as part:
-            file = ClipFile(part, first, self._info)
+            file = ClipFile(part, first, self._info, sound=self._tap.sound_from(first))
             try:
                 while (kept := self._next()) is not None and file.goes_on_with(kept.part):
                     file.write(self._tap.take())

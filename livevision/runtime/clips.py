@@ -22,7 +22,8 @@ from livevision.analysis.event import Event
 from livevision.errors import OutputError
 from livevision.files import write_whole
 from livevision.frame import Image, Inferred
-from livevision.media.packets import PacketRing, Part
+from livevision.media.packets import PacketRing
+from livevision.media.tap import Part
 from livevision.output.clip_file import suffix_of
 from livevision.output.kept_files import KeptFiles
 from livevision.output.records import row_of

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from livevision.errors import OutputError
-from livevision.media.packets import Kept
+from livevision.media.tap import Kept
 from livevision.output.clip_file import ClipFile, suffix_of
 from livevision.output.segment_folder import SegmentFolder
 from livevision.protocols import SourceInfo
@@ -24,6 +24,7 @@ class OpenSegment:
         name: Name of the source.
         info: What the source reports of itself.
         first: Its first packet, a key frame.
+        sound: The sound that begins with it; None if there is none.
         start: When that was captured.
 
     Raises:
@@ -31,12 +32,18 @@ class OpenSegment:
     """
 
     def __init__(
-        self, folder: SegmentFolder, name: str, info: SourceInfo, first: Kept, start: datetime
+        self,
+        folder: SegmentFolder,
+        name: str,
+        info: SourceInfo,
+        first: Kept,
+        sound: Kept | None,
+        start: datetime,
     ) -> None:
         self._folder, self._name, self._start = folder, name, start
         self.path = folder.new(name, start, suffix_of(first.part))
         try:
-            self._file = ClipFile(self.path, first, info, fragments=True)
+            self._file = ClipFile(self.path, first, info, fragments=True, sound=sound)
         except OutputError:
             folder.finished(self.path, name, start, start, complete=False)
             raise
@@ -64,17 +71,20 @@ class OpenSegment:
         seconds = self._start.timestamp() + self.last - self.zero
         return datetime.fromtimestamp(seconds, UTC)
 
-    def fits(self, kept: Kept, seconds: float) -> bool:
-        """Whether a packet belongs into this segment.
+    def fits(self, kept: Kept, sound: Kept | None, seconds: float) -> bool:
+        """Whether a packet of video belongs into this segment.
 
         Args:
             kept: The packet; its time is known.
+            sound: The sound that begins with it, if it is a key frame; None if there is none.
             seconds: From which the segment ends at the next key frame.
         """
         if not self._file.goes_on_with(kept.part):
             return False
         if not kept.key:
             return True
+        if not self._file.sound_goes_on_with(kept.part, sound):
+            return False  # it began, or changed
         assert kept.time is not None
         if kept.time - self.zero >= seconds - _NEARLY_S:
             return False

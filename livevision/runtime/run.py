@@ -407,7 +407,8 @@ class Run:
         wanted = clips is not None and not hides
         if self.sources.record(source) != "off" and not run.record_annotated and not hides:
             wanted = True
-        return PacketRing(run.clip_before) if wanted else None
+        sound = self.sources.record_sound(source)
+        return PacketRing(run.clip_before, sound=sound) if wanted else None
 
     def _check_recorded(self, source: int, added: bool = False) -> None:
         """Check that a source can be recorded as its settings say."""

@@ -16,7 +16,8 @@ from typing import Any
 from livevision.analysis.event import Event
 from livevision.capture.life import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from livevision.errors import OutputError
-from livevision.media.packets import Kept, PacketRing, Tap
+from livevision.media.packets import PacketRing
+from livevision.media.tap import Kept, Tap
 from livevision.output.segment_folder import SegmentFolder
 from livevision.protocols import SourceInfo
 from livevision.runtime.metering import Meter
@@ -180,7 +181,7 @@ class SegmentWriter:
                 if self._is_over(decoded):
                     return
                 came = clock.monotonic()
-                self._take(tap.take())
+                self._take(tap)
                 continue
             # Nothing came, or nothing is decoded yet and its time is unknown.
             if tap.ended:
@@ -217,7 +218,12 @@ class SegmentWriter:
             log.warning("%s: the disk is too slow for the recording; a part is lost", self.name)
             self._drop("late")
 
-    def _take(self, kept: Kept) -> None:
+    def _take(self, tap: Tap) -> None:
+        kept = tap.take()
+        if kept.sound:
+            if self._open is not None:
+                self._try(self._open.write, kept)
+            return
         with self._meter.counting():
             self._tally.frames_in += 1
         if self._error and self._open is None and clock.monotonic() < self._retry_at:
@@ -225,7 +231,7 @@ class SegmentWriter:
         elif self._open is None and not kept.key:
             self._drop("no key frame")
         else:
-            self._try(self._write, kept)
+            self._try(self._write, kept, tap.sound_from(kept) if kept.key else None)
 
     def _try(self, work: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -235,9 +241,9 @@ class SegmentWriter:
                 self._drop("failed")
             self._failed(str(error))
 
-    def _write(self, kept: Kept) -> None:
+    def _write(self, kept: Kept, sound: Kept | None) -> None:
         begun = clock.perf_counter()
-        if self._open is not None and not self._open.fits(kept, self._settings.seconds):
+        if self._open is not None and not self._open.fits(kept, sound, self._settings.seconds):
             self._finish()
             if not kept.key:
                 self._drop("no key frame")
@@ -247,7 +253,7 @@ class SegmentWriter:
             start = datetime.fromtimestamp(self._moment(kept.time), UTC)
             if timedelta(0) < self._ended - start < _JITTER:
                 start = self._ended  # lag of a live source varies, and segments do not overlap
-            self._open = OpenSegment(self._folder, self.name, self._info, kept, start)
+            self._open = OpenSegment(self._folder, self.name, self._info, kept, sound, start)
         self._open.write(kept)
         self._last = self._open.last
         self._note(self._open)

@@ -14,7 +14,8 @@ import cv2
 
 from livevision.analysis.event import Event
 from livevision.frame import Image, Inferred, Rendered
-from livevision.media.packets import PacketRing, Part
+from livevision.media.packets import PacketRing
+from livevision.media.tap import Part
 from livevision.output.segment_folder import SegmentFolder
 from livevision.overlay.hiding import HidingOverlay
 from livevision.protocols import SourceInfo

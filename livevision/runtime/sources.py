@@ -144,6 +144,11 @@ class Sources:
         own = self._sources[position].settings.record
         return self._settings.record if own is None else own
 
+    def record_sound(self, position: int) -> bool:
+        """Whether the sound of a source is in its recording and clips."""
+        own = self._sources[position].settings.record_sound
+        return self._settings.record_sound if own is None else own
+
     def live_settings(self, position: int) -> LiveSettings:
         """The initial live settings of a source."""
         own, run = self._sources[position].settings, self._settings

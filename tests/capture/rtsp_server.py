@@ -1,10 +1,11 @@
 """Serves a video file by RTSP at its own pace, for the tests; run by a Python that has GStreamer.
 
-    /usr/bin/python3 rtsp_server.py PORT FILE.mkv|rtp:PORT [USER PASSWORD]
+    /usr/bin/python3 rtsp_server.py PORT [aac:|pcma:]FILE.mkv|rtp:PORT [USER PASSWORD]
 
 Debian: python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-good (matroskademux,
 rtph264pay). The stream is at /video; a line on stdout says when the server is ready.
-``rtp:PORT`` passes on H.264 that comes there by RTP, the same to all viewers.
+``rtp:PORT`` passes on H.264 that comes there by RTP, the same to all viewers. ``aac:`` and
+``pcma:`` serve the file's sound as well: AAC as it is, or raw sound of 8 kHz as A-law.
 """
 
 import sys
@@ -14,6 +15,11 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+SOUND = {
+    "aac": "aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "pcma": "audioconvert ! alawenc ! rtppcmapay name=pay1",
+}
 
 
 def main() -> None:
@@ -31,7 +37,13 @@ def main() -> None:
         factory.set_shared(True)
     else:
         pictures = f"filesrc location={path} ! matroskademux"
-    factory.set_launch(f"( {pictures} ! rtph264pay name=pay0 pt=96 config-interval=1 )")
+    launch = f"{pictures} ! rtph264pay name=pay0 pt=96 config-interval=1"
+    kind, _, film = path.partition(":")
+    if kind in SOUND:
+        launch = f"filesrc location={film} ! matroskademux name=film"
+        launch += " film.video_0 ! queue ! rtph264pay name=pay0 pt=96 config-interval=1"
+        launch += f" film.audio_0 ! queue ! {SOUND[kind]}"
+    factory.set_launch(f"( {launch} )")
     if login:
         user, password = login
         auth = GstRtspServer.RTSPAuth()

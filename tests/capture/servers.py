@@ -32,17 +32,21 @@ def free_port() -> int:
 class RtspServer:
     """gst-rtsp-server in a process of its own; it can be killed and started again."""
 
-    def __init__(self, clip: Path, *login: str) -> None:
-        self.port = free_port()
+    def __init__(self, clip: Path, *login: str, sound: str = "") -> None:
+        self.port, self._login = free_port(), login
+        self._process: subprocess.Popen[str] | None = None
+        self.serve(clip, sound)
+        self.start()
+
+    def serve(self, clip: Path, sound: str = "") -> None:
+        """Set what the next start serves; ``sound`` is "aac", "pcma" or "" for none."""
         self._command = [
             SYSTEM_PYTHON,
             str(Path(__file__).with_name("rtsp_server.py")),
             str(self.port),
-            str(clip),
-            *login,
+            f"{sound}:{clip}" if sound else str(clip),
+            *self._login,
         ]
-        self._process: subprocess.Popen[str] | None = None
-        self.start()
 
     @property
     def url(self) -> str:
@@ -68,7 +72,10 @@ import gi
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gst, GstRtspServer
 Gst.init(None)
-assert all(Gst.ElementFactory.find(name) for name in ("matroskademux", "rtph264pay"))
+assert all(
+    Gst.ElementFactory.find(name)
+    for name in ("matroskademux", "rtph264pay", "rtpmp4gpay", "aacparse", "alawenc", "rtppcmapay")
+)
 """
 
 
@@ -81,13 +88,13 @@ def _has_rtsp_server() -> bool:
 
 
 @contextmanager
-def rtsp_server(clip: Path, *login: str) -> Iterator[RtspServer]:
+def rtsp_server(clip: Path, *login: str, sound: str = "") -> Iterator[RtspServer]:
     if not _has_rtsp_server():
         pytest.skip(
             f"needs, for {SYSTEM_PYTHON}: python3-gi, gir1.2-gst-rtsp-server-1.0,"
             " gstreamer1.0-plugins-good"
         )
-    server = RtspServer(clip, *login)
+    server = RtspServer(clip, *login, sound=sound)
     try:
         yield server
     finally:

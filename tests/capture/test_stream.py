@@ -9,15 +9,18 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import av
 import cv2
 import pytest
 
-from livevision.capture import life, network
+from livevision.capture import demuxer, life, network
 from livevision.capture.options import SourceOptions
 from livevision.capture.stream import StreamSource
 from livevision.errors import SourceError
+from livevision.media.packets import PacketRing
 from tests import clips
 from tests.capture.servers import (
     free_port,
@@ -28,6 +31,7 @@ from tests.capture.servers import (
     silent_server,
 )
 from tests.clips import frame_number
+from tests.output.test_video_file import join
 
 MPEGTS = ("-c", "copy", "-f", "mpegts")
 MOTION_JPEG = (
@@ -406,6 +410,27 @@ def test_close_does_not_wait_for_a_server_that_fell_silent(clip: Path) -> None:
     assert waited < 8
 
 
+def test_a_connection_that_brings_sound_alone_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sound is read for recordings, and its packets would hide that the pictures stopped."""
+    short = clips.constant_rate(tmp_path / "short.mkv", frames=30).path
+    long = clips.with_sound(tmp_path / "long.mkv", frames=180).path
+    join(tmp_path / "stuck.mkv", (short, "video"), (long, "audio"))
+    # A tenth of a second passes with every packet.
+    passed = itertools.count()
+    monkeypatch.setattr(demuxer, "time", SimpleNamespace(monotonic=lambda: next(passed) / 10))
+    ring = PacketRing(5.0, sound=True)
+    with av.open(str(tmp_path / "stuck.mkv")) as container:
+        read = demuxer.Demuxer(
+            container, container.streams.video[0], live=True, rate=None, ring=ring, patience=2.0
+        )
+        seen = []
+        with pytest.raises(SourceError, match="no video for 2 s, but sound"):
+            seen.extend(read)
+    assert len(seen) == 30
+
+
 def test_sound_of_a_live_source_is_left_out_with_a_word(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -416,5 +441,5 @@ def test_sound_of_a_live_source_is_left_out_with_a_word(
         assert source.info.extras is None
         assert len(list(itertools.islice(source, 10))) == 10
         source.close()
-    told = [r for r in caplog.records if "audio of a live source is not recorded" in r.message]
+    told = [r for r in caplog.records if "sound of a live source is not copied" in r.message]
     assert len(told) == 1

@@ -37,9 +37,9 @@ def segments(folder: Path) -> list[tuple[Any, ...]]:
 def test_a_killed_run_leaves_its_recording_which_the_next_one_lists(
     tmp_path: Path, start: Start, livevision: Call
 ) -> None:
-    clip = clips.constant_rate(tmp_path / "in.mp4", frames=60).path
+    clip = clips.with_sound(tmp_path / "in.mp4", frames=60).path
     folder, results = tmp_path / "recordings", tmp_path / "out.jsonl"
-    record = ("--record", "continuous", "--recordings", folder)
+    record = ("--record", "continuous", "--record-sound", "--recordings", folder)
     process = start(
         "--source", clip, "--loop", "--headless", *NO_BOXES, "--output", results, *record
     )
@@ -53,6 +53,10 @@ def test_a_killed_run_leaves_its_recording_which_the_next_one_lists(
     shown = clips.read_clip(path)
     assert [frame.number for frame in shown] == [n % 60 for n in range(len(shown))]
     assert len(shown) > len(rows(results)) - 60, "all but about the last second"
+    heard = clips.sound_span(path)
+    assert heard is not None
+    assert heard[0] == pytest.approx(0, abs=0.03)
+    assert heard[1] == pytest.approx(shown[-1].time, abs=0.6), "and its sound"
     assert [row[4] for row in segments(folder)] == [0]
     outcome = livevision("--source", clip, *NO_BOXES, *record, "--report", tmp_path / "report.json")
     assert outcome.code == 0, outcome.err
@@ -63,6 +67,7 @@ def test_a_killed_run_leaves_its_recording_which_the_next_one_lists(
     assert span.total_seconds() == pytest.approx(shown[-1].time + 1 / 30, abs=0.05)
     assert (left[4], new[4]) == (0, 1)
     assert len(clips.read_clip(folder / new[0])) == 60
+    assert clips.sound_span(folder / new[0]) == pytest.approx((0, 2), abs=0.05)
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["recording"]["segments"] == 1
     assert report["recording"]["bytes"] == sum(p.stat().st_size for p in folder.rglob("*.mp4"))
@@ -107,6 +112,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_watching(tmp_path: Path) ->
 
 def test_sources_are_recorded_each_as_its_settings_say(tmp_path: Path, livevision: Call) -> None:
     clip = still(tmp_path)
+    sounding = clips.with_sound(tmp_path / "sounding.mp4", frames=5).path
     (tmp_path / "s.yaml").write_text(SCENE)
     config = tmp_path / "run.yaml"
     config.write_text(
@@ -115,7 +121,10 @@ sources:
   door: {{uri: '{clip}', record: on-event, scene: '{tmp_path / "s.yaml"}'}}
   yard: {{uri: '{clip}', record: off}}
   gate: {{uri: '{clip}'}}
+  ramp: {{uri: '{sounding}', record-sound: false}}
+  till: {{uri: '{sounding}'}}
 record: continuous
+record-sound: true
 recordings: '{tmp_path / "r"}'
 weights: '{detector(tmp_path)}'
 engine: torch
@@ -126,7 +135,9 @@ conf: 0.3
     assert outcome.code == 0, outcome.err
     assert "nothing is kept" not in outcome.err
     found = {row[1]: row for row in segments(tmp_path / "r")}
-    assert found.keys() == {"door", "gate"}
+    assert found.keys() == {"door", "gate", "ramp", "till"}
+    heard = {name for name, row in found.items() if clips.sound_span(tmp_path / "r" / row[0])}
+    assert heard == {"till"}
     assert all(len(clips.read_clip(tmp_path / "r" / row[0])) == 5 for row in found.values())
     read = sqlite3.connect(tmp_path / "r" / "index.sqlite")
     events = read.execute("SELECT file, rule, phase FROM events ORDER BY phase").fetchall()
@@ -141,8 +152,10 @@ conf: 0.3
         (("--record", "always"), "'always'"),
         (("--record", "continuous", "--segment", "soon"), "30s or 5m"),
         (("--record", "continuous", "--recordings", "in.mp4"), "cannot record into in.mp4"),
+        (("--record", "continuous", "--record-sound", "--blur", "person"), "blur records pictures"),
+        (("--record-sound", "--record-annotated"), "leave one of the two out"),
     ],
-    ids=["no-scene", "mode", "segment", "folder"],
+    ids=["no-scene", "mode", "segment", "folder", "sound-of-hidden", "sound-of-annotated"],
 )
 def test_what_cannot_be_recorded_is_told_before_the_run(
     words: tuple[str, ...],

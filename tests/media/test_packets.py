@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from livevision.media.packets import PacketRing, Part
+from types import SimpleNamespace
+
+import pytest
+
+from livevision.media import tap as tapping
+from livevision.media.extras import Track
+from livevision.media.packets import PacketRing
+from livevision.media.tap import Part, Tap
 
 
 def filled(
@@ -87,3 +94,120 @@ def test_times_are_those_of_the_frames_once_one_is_known() -> None:
     assert kept is not None
     assert kept.decoded is not None
     assert abs(kept.decoded - 6.9) < 1e-6
+
+
+# Sound -------------------------------------------------------------------------------------------
+
+
+def sounding(ring: PacketRing, *, live: bool = False) -> None:
+    sound = Track(1, "audio", "aac", object(), None)
+    ring.begin(Part(object(), None, "h264", 0.0, sound), live=live)
+
+
+def picture(ring: PacketRing, time: float, size: int = 1000) -> None:
+    ring.put(time, time, time, key=time % 1 == 0, size=size)
+
+
+def sound(ring: PacketRing, time: float, size: int = 100) -> None:
+    ring.put_sound(f"{time:g}", time, size)
+
+
+def taken(tap: Tap) -> list[object]:
+    """What a tap has ready: times of pictures, and those of sound as text."""
+    found = []
+    while tap.look(0) is not None:
+        found.append(tap.take().data)
+    return found
+
+
+def test_sound_and_pictures_come_by_time_however_they_are_stored() -> None:
+    ring = PacketRing(5.0, sound=True)
+    sounding(ring)
+    sound(ring, 0.1)  # stored ahead of the picture
+    for time in (0.0, 0.5, 1.0):
+        picture(ring, time)
+    tap = ring.tap(0.0)
+    assert taken(tap) == [0.0, "0.1"], "a later picture waits for the sound before it"
+    for time in (0.4, 0.9, 1.0, 1.1):
+        sound(ring, time)
+    picture(ring, 1.5)
+    assert taken(tap) == ["0.4", 0.5, "0.9", 1.0, "1", "1.1"]
+    ring.end()
+    assert taken(tap) == [1.5]
+    assert tap.ended
+
+
+def test_a_tap_has_the_sound_from_its_first_key_frame_on() -> None:
+    ring = PacketRing(5.0, sound=True)
+    sounding(ring)
+    for time in (0.0, 0.5, 1.0, 1.5):
+        sound(ring, time + 0.2)
+        picture(ring, time)
+    tap = ring.tap(1.2)
+    ring.end()
+    first = tap.look(0)
+    assert first is not None
+    following = tap.sound_from(first)
+    assert following is not None
+    assert following.data == "1.2"
+    assert taken(tap) == [1.0, "1.2", 1.5, "1.7"]
+
+
+def test_sound_that_does_not_come_is_not_awaited() -> None:
+    ring = PacketRing(60.0, sound=True)
+    sounding(ring)
+    for number in range(21):
+        picture(ring, number / 2)
+    tap = ring.tap(0.0)
+    first = tap.look(0)
+    assert first is not None
+    assert tap.sound_from(first) is None
+    assert taken(tap) == [number / 2 for number in range(21)]
+    sound(ring, 9.9)
+    picture(ring, 10.5)
+    assert taken(tap) == ["9.9"], "once it comes it is"
+    ring.begin(part(), live=False)
+    picture(ring, 0.0)
+    assert taken(tap) == [10.5, 0.0], "but not that of a connection which has ended"
+
+
+def test_a_live_source_that_stands_still_holds_nothing_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(tapping, "clock", SimpleNamespace(monotonic=lambda: now[0]))
+    ring = PacketRing(5.0, sound=True)
+    sounding(ring, live=True)
+    tap = ring.tap(0.0)
+    picture(ring, 0.0)
+    sound(ring, 0.01)
+    picture(ring, 0.03)
+    assert taken(tap) == [0.0, "0.01"]
+    now[0] += 1.5
+    assert taken(tap) == []
+    now[0] += 1.0
+    assert taken(tap) == [0.03]
+
+
+def test_sound_counts_as_memory() -> None:
+    ring = PacketRing(60.0, most_bytes=1_000_000, sound=True)
+    sounding(ring)
+    for number in range(25 * 60):
+        picture(ring, number / 25, size=100)
+        sound(ring, number / 25 + 0.01, size=2000)
+        assert ring.size <= 1_000_000
+    assert ring.start is not None
+    assert 40 < ring.start < 59, "the oldest went"
+    ring.seen(59.9)
+    tap = ring.tap(0.0)
+    assert taken(tap)[0] == ring.start
+    ring.end()
+    assert ring.size == 0
+
+
+def test_sound_alone_is_bounded_too() -> None:
+    ring = PacketRing(5.0, most_bytes=100_000, sound=True)
+    sounding(ring, live=True)
+    for number in range(10_000):
+        sound(ring, number / 50)
+        assert ring.size <= 100_000

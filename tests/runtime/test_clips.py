@@ -21,6 +21,7 @@ from livevision.capture.synthetic import SyntheticSource
 from livevision.capture.video_file import VideoFileSource
 from livevision.errors import OutputError
 from livevision.frame import Inferred
+from livevision.media.packets import PacketRing
 from livevision.runtime.clips import Clips, ClipSettings
 from tests import clips
 from tests.analysis.making import detections
@@ -54,9 +55,10 @@ def watched(
     open_source: Callable[[Any], Any],
     happens: Callable[[Any], list[Event]],
     stop: Callable[[Any], bool] = lambda frame: False,
+    ring: PacketRing | None = None,
 ) -> list[Event]:
     """Look at a source as a run does; the events as they were told."""
-    ring = made.ring()
+    ring = ring or made.ring()
     source = open_source(ring)
     made.opened(0, source.info, ring)
     told: list[Event] = []

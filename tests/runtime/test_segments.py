@@ -49,10 +49,11 @@ def recorded(
     happens: Callable[[Any], list[Event]] = nothing,
     see: Callable[[Any, Segments], bool | None] = lambda frame, made: None,
     draw: Callable[[Any], Any] | None = None,
+    ring: PacketRing | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Record a source as a run does, until ``see`` says to stop; the report."""
-    ring = PacketRing(2.0)
+    ring = ring or PacketRing(2.0)
     given = {"seconds": 3.0, "before": 2.0, "after": 1.0, **settings}
     made = Segments(RecordSettings(folder, **given), lambda n: mode, lambda n: ring, Meter())
     source = open_source(ring)

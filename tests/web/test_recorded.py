@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests import clips
+from tests import beeps, clips
 from tests.web.running import LIVE, Page, page, wait_for
 from tests.web.test_browser import CONTRAST, PHONE, UNNAMED, WIDE, Tab, until
 
@@ -186,6 +186,31 @@ def test_the_role_watch_plays_and_downloads(chromium: Any, recorded: Page, tmp_p
     until(tab.page, "document.getElementById('segments').textContent.includes('No recordings')")
     tab.close()
     assert not tab.wrong
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("aac", 44100), ("pcm_alaw", 8000)])
+def test_what_a_camera_hears_is_heard(codec: str, rate: int, chromium: Any, tmp_path: Path) -> None:
+    film = beeps.beeping(tmp_path / "door.mov", codec=codec, rate=rate, seconds=3)
+    # The other source keeps the run alive behind the end of the film.
+    sources = {
+        "door": {"uri": str(film)},
+        "yard": {"uri": LIVE.format("160x120", 5), "record": "off"},
+    }
+    with page(
+        sources=sources, record="continuous", record_sound=True, recordings=str(tmp_path / "r")
+    ) as one:
+        wait_for(lambda: finished(one))
+        tab = Tab(chromium, one.address)
+        tab.page.get_by_role("button", name="Play door").click()
+        has_codecs = tab.page.evaluate(
+            "film.canPlayType('video/mp4; codecs=\"avc1.64001F, mp4a.40.2\"') !== ''"
+        )
+        if has_codecs:
+            until(tab.page, "film.currentTime > 1")
+            assert tab.page.evaluate("film.webkitAudioDecodedByteCount") > 0
+            assert tab.page.evaluate("film.duration") == pytest.approx(3, abs=0.2)
+        tab.close()
+        assert not tab.wrong
 
 
 def test_a_recording_of_the_button_is_listed_too(chromium: Any, tmp_path: Path) -> None:
