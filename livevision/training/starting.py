@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,14 @@ _UNIT = "backbone.stage2.0.right.0.0.weight"  # only in ShuffleNetV2's units
 def net_options(recipe: Recipe, num_labels: int) -> dict[str, Any]:
     """Arguments of `build`: the recipe's options, and the number of classes.
 
-    A classifier may have spare outputs: DFANet keeps one of 1000 classes, whatever it was trained
+    Units of ShuffleNetV2 are of the kind that the initial weights are for, unless the recipe names
+    one. A classifier may have spare outputs: DFANet keeps one of 1000 classes, whatever it was trained
     on.
 
     Raises:
         UsageError: the recipe's number of classes is not that of the labels.
     """
-    options = {"num_classes": num_labels, **recipe.net_options}
+    options = {"num_classes": num_labels, **_units_of_start(recipe), **recipe.net_options}
     count = options["num_classes"]
     if count != num_labels and not (recipe.task == "classify" and count > num_labels):
         raise UsageError(
@@ -131,6 +133,16 @@ def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
     notes = f", {len(widened)} of them widened" if widened else ""
     notes += f"; not used: {len(unused)} of {', '.join(parts)}" if unused else ""
     return f"began from {path}: {len(tensors) - len(unused)} tensors{notes}{remark}"
+
+
+def _units_of_start(recipe: Recipe) -> dict[str, Any]:
+    """The kind of units, if a card beside the initial weights of the same net names one."""
+    for given in initial_files(recipe):
+        with suppress(OSError, ModelError, UsageError):  # what is wrong is told when they are read
+            card = catalog.read_card(_find(given).with_suffix(".md"))
+            if card.net == recipe.net and "downsample_style" in card.net_options:
+                return {"downsample_style": card.net_options["downsample_style"]}
+    return {}
 
 
 def _other_units(path: Path, tensors: dict[str, Tensor], recipe: Recipe, net: nn.Module) -> str:

@@ -14,6 +14,7 @@ from livevision.checkpoints.importing import import_checkpoint
 from livevision.errors import UsageError
 from livevision.models import catalog
 from livevision.nets import IMAGE_MEAN, IMAGE_STD, build
+from livevision.nets.shufflenetv2 import Unit
 from livevision.training.norms import measure_norms
 from livevision.training.starting import build_net, start_from
 from livevision.training.weights import save_weights
@@ -146,10 +147,10 @@ def test_another_activation_is_told(tmp_path: Path) -> None:
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the place of that of the shipped models, with one of them."""
     folder = tmp_path / "weights"
-    save_weights(
-        build("thundernet-snet49", num_classes=3), folder / "thundernet-snet49.safetensors"
-    )
+    net = build("thundernet-snet49", num_classes=3, downsample_style="megvii")
+    save_weights(net, folder / "thundernet-snet49.safetensors")
     card = "name: thundernet-snet49\ntask: detect\nnet: thundernet-snet49\n"
+    card += "net_options: {downsample_style: megvii}\n"
     card += "input_size: [320, 320]\nlabels: [a, b, c]"
     (folder / "thundernet-snet49.md").write_text(f"---\n{card}\n---\n")
     monkeypatch.setattr(catalog, "weights_folder", lambda: folder)
@@ -162,6 +163,10 @@ def test_a_shipped_model_is_named(shipped: Path) -> None:
     assert line.startswith(f"began from {shipped / 'thundernet-snet49.safetensors'}: ")
     name = "backbone.stem.0.0.weight"
     torch.testing.assert_close(begun.state_dict()[name], stored[name].float())
+    units = [module for module in begun.modules() if isinstance(module, Unit)]
+    assert units and not any(unit.shuffles_last for unit in units)  # as the card says
+    with pytest.raises(UsageError, match="downsample_style megvii, and"):
+        _begun("thundernet-snet49", "thundernet-snet49", downsample_style="torchvision")
 
 
 def test_a_file_goes_before_a_shipped_model(
