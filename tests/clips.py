@@ -99,12 +99,11 @@ def frame_number(image: Image) -> int:
     Raises:
         ValueError: The picture carries none: too small, or not one of these pictures.
     """
-    grey = image.mean(axis=2) if image.ndim == 3 else image
     levels = []
     for y0, y1, x0, x1 in _cells(image):
         # The middle of a block: its edges are blurred by the codec and by changes of size.
         dy, dx = (y1 - y0) // 4, (x1 - x0) // 4
-        middle = grey[y0 + dy : max(y0 + dy + 1, y1 - dy), x0 + dx : max(x0 + dx + 1, x1 - dx)]
+        middle = image[y0 + dy : max(y0 + dy + 1, y1 - dy), x0 + dx : max(x0 + dx + 1, x1 - dx)]
         levels.append(float(middle.mean()) if middle.size else 0.0)
     white, black = levels[0], levels[CODE_COLUMNS]
     if white - black < 40:

@@ -11,11 +11,22 @@ from pathlib import Path
 import pytest
 
 import livevision  # noqa: F401 - before any package that it keeps from reporting home
+from tests.long_first import LONG_FIRST
 from tests.offline import sitecustomize
+
+# Small nets are quicker with one thread, several of which would wait for each other where several
+# processes test at once; and bits do not hang on the machine. PyTorch reads it when it is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 if hasattr(signal, "SIGHUP"):
     # Under nohup it is ignored, and so in all that tests start, where it is to end a run.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, as ``tests/long_first.py`` lists them; the others as they were."""
+    place = {Path(__file__).parent / name: at for at, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -1,0 +1,42 @@
+"""The files that take longest, the longest first: seconds of the whole suite in three processes.
+
+They are begun first, so that at its end no process is busy with one of them while the others have
+nothing left. A file that is missing here is only begun later. To see how long files take:
+``scripts/test --durations=50``.
+"""
+
+from __future__ import annotations
+
+LONG_FIRST = (
+    "web/test_browser.py",
+    "web/test_scenes.py",
+    "capture/test_lag.py",
+    "docs/test_examples.py",
+    "training/test_resuming.py",
+    "training/test_processes.py",
+    "runtime/test_segments.py",
+    "models/test_every_net.py",
+    "output/test_extras.py",
+    "test_train_queue.py",
+    "capture/test_stream.py",
+    "web/test_operations.py",
+    "output/test_stream.py",
+    "end_to_end/test_waits.py",
+    "cli/test_train_folder.py",
+    "web/test_recorded.py",
+    "test_redact.py",
+    "training/test_every_net.py",
+    "end_to_end/test_nothing_reports_home.py",
+    "output/test_video_file.py",
+    "test_without_torch.py",
+    "bench/test_pipeline.py",
+    "training/test_outputs.py",
+    "end_to_end/test_video_files.py",
+    "end_to_end/test_stopping.py",
+    "runtime/test_clips.py",
+    "fleet/test_backlog.py",
+    "end_to_end/test_live.py",
+    "end_to_end/test_failing_files.py",
+    "web/test_malformed.py",
+    "fleet/test_on_ray.py",
+)
