@@ -20,7 +20,7 @@ from livevision.training.recipe import Recipe
 from livevision.training.recipe_file import to_yaml
 from tests.training import small_data
 
-LONG = {"steps": 14, "evaluate_every": 5, "log_every": 1}
+LONG = {"steps": 10, "evaluate_every": 4, "log_every": 1}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def assert_same_end(one: Path, other: Path) -> None:
     logs = [list(csv.DictReader((p / "log.csv").open())) for p in (one, other)]
     for log in logs:
         assert [r["step"] for r in log if r["loss"]] == [str(i + 1) for i in range(LONG["steps"])]
-        assert [r["step"] for r in log if not r["loss"]] == ["5", "10", "14"]
+        assert [r["step"] for r in log if not r["loss"]] == ["4", "8", "10"]
 
 
 def child_environment() -> dict[str, str]:
@@ -115,7 +115,7 @@ def test_a_run_told_to_stop_saves_at_once(whole: Path, data: Path, tmp_path: Pat
     stopped = tmp_path / "stopped"
     assert stopped_child(recipe, data, stopped, signal.SIGTERM) == 143
     left = torch.load(stopped / "last.pt", weights_only=True)["step"]
-    assert 5 <= left < LONG["steps"]  # not that of an evaluation only
+    assert 4 <= left < LONG["steps"]  # not that of an evaluation only
     train_recipe(recipe, data, stopped, resume=True)
     assert_same_end(whole, stopped)
 
@@ -158,7 +158,7 @@ def test_a_run_stopped_while_it_evaluates_evaluates_when_it_goes_on(
     child = subprocess.run(command, env=child_environment(), timeout=120, capture_output=True)
     assert child.returncode == 130, child.stderr
     state = torch.load(out / "last.pt", weights_only=True)
-    assert (state["step"], state["unevaluated"]) == (10, True)
+    assert (state["step"], state["unevaluated"]) == (8, True)
     good, calls = ClassificationJob.evaluate, []
 
     def counted(self: ClassificationJob, net: Any) -> Any:
@@ -167,7 +167,7 @@ def test_a_run_stopped_while_it_evaluates_evaluates_when_it_goes_on(
 
     monkeypatch.setattr(ClassificationJob, "evaluate", counted)
     train_recipe(recipe, data, out, resume=True)
-    assert len(calls) == 2  # the one broken off after 10, and after 14
+    assert len(calls) == 2  # the one broken off after 8, and after 10
     assert_same_end(whole, out)
 
 
