@@ -164,7 +164,8 @@ def test_a_shipped_model_is_named(shipped: Path) -> None:
     name = "backbone.stem.0.0.weight"
     torch.testing.assert_close(begun.state_dict()[name], stored[name].float())
     units = [module for module in begun.modules() if isinstance(module, Unit)]
-    assert units and not any(unit.shuffles_last for unit in units)  # as the card says
+    assert units
+    assert not any(unit.shuffles_last for unit in units)  # as the card says
     with pytest.raises(UsageError, match="downsample_style megvii, and"):
         _begun("thundernet-snet49", "thundernet-snet49", downsample_style="torchvision")
 
