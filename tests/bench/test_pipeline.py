@@ -12,13 +12,15 @@ from livevision.cli import main
 from livevision.config import Settings
 from tests import clips
 
+LIGHT = "thundernet-snet49"
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=12)
     return Settings.of(
         source=clip.path, output=tmp_path / "out.mp4", conf=1, headless=True, overwrite=True,
-        quiet=True, threads=1,
+        quiet=True, threads=1, model=LIGHT,
     )  # fmt: skip
 
 
@@ -56,7 +58,8 @@ def test_the_enlarged_clip_has_the_frames_and_times_of_the_first(tmp_path: Path)
 
 def test_the_command_prints_the_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=6)
-    assert main(["bench", "pipeline", "--source", str(clip.path), "--rounds", "1"]) == 0
+    given = ["--source", str(clip.path), "--model", LIGHT]
+    assert main(["bench", "pipeline", *given, "--rounds", "1"]) == 0
     said = capsys.readouterr().out
     fps = {
         name: float(re.search(rf"^{name} +([\d.]+) fps", said, re.M)[1])  # type: ignore[index]

@@ -16,17 +16,17 @@ Call = Callable[..., Outcome]
 
 KINDS: dict[str, Callable[[Path], clips.Clip]] = {
     "constant": lambda folder: clips.constant_rate(folder / "in.mp4"),
-    "variable": lambda folder: clips.variable_rate(folder / "in.mp4"),
+    "variable": lambda folder: clips.variable_rate(folder / "in.mp4", frames=16),
     "sound": lambda folder: clips.with_sound(folder / "in.mp4", frames=45),
     "variable-sound": lambda folder: clips.variable_rate(folder / "in.mp4", sound=True),
-    "late-start": lambda folder: clips.late_start(folder / "in.mp4", sound=True),
+    "late-start": lambda folder: clips.late_start(folder / "in.mp4", frames=16, sound=True),
     "b-frames": lambda folder: clips.with_b_frames(folder / "in.mp4"),
-    "rotated-90": lambda folder: clips.rotated(folder / "in.mp4", 90),
-    "rotated-270": lambda folder: clips.rotated(folder / "in.mp4", 270),
-    "grey": lambda folder: clips.grey(folder / "in.mp4"),
-    "ten-bit": lambda folder: clips.ten_bit(folder / "in.mkv"),
-    "alpha": lambda folder: clips.alpha(folder / "in.mov"),
-    "mkv": lambda folder: clips.constant_rate(folder / "in.mkv", rate=25),
+    "rotated-90": lambda folder: clips.rotated(folder / "in.mp4", 90, frames=16),
+    "rotated-270": lambda folder: clips.rotated(folder / "in.mp4", 270, frames=16),
+    "grey": lambda folder: clips.grey(folder / "in.mp4", frames=16),
+    "ten-bit": lambda folder: clips.ten_bit(folder / "in.mkv", frames=16),
+    "alpha": lambda folder: clips.alpha(folder / "in.mov", frames=16),
+    "mkv": lambda folder: clips.constant_rate(folder / "in.mkv", frames=16, rate=25),
 }
 
 
