@@ -118,5 +118,5 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return found

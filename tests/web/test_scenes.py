@@ -33,7 +33,7 @@ TRIANGLE = [[0.2, 0.2], [0.8, 0.2], [0.5, 0.8]]
 def test_a_drawn_zone_counts_and_is_written_back_with_all_comments(tmp_path: Path) -> None:
     file = tmp_path / "shop.yaml"
     file.write_text(SHOP)
-    with page(source=LIVE.format("320x240", 8), scene=str(file), conf=0.02) as one:
+    with page(source=LIVE.format("320x240", 6), scene=str(file), conf=0.02) as one:
         wait_for(lambda: one.source(0)["frames_out"] > 1)
         told = one.api("GET", "/sources/0/scene").json
         assert told["file"] == str(file)
@@ -103,7 +103,7 @@ def test_a_scene_inside_the_config_file_is_written_there(tmp_path: Path) -> None
 def drawn(chromium: Any, tmp_path: Path) -> Any:
     file = tmp_path / "shop.yaml"
     file.write_text(SHOP)
-    with page(source=LIVE.format("320x240", 8), scene=str(file), conf=1.0, hud=False) as one:
+    with page(source=LIVE.format("320x240", 6), scene=str(file), conf=1.0, hud=False) as one:
         wait_for(lambda: one.source(0)["frames_out"] > 1)
         tab = Tab(chromium, one.address)
         yield one, tab, tab.open(0), file
@@ -181,7 +181,7 @@ def test_lines_are_drawn_by_keyboard_alone(drawn: Any) -> None:
 
 
 def test_zones_are_drawn_by_touch(chromium: Any) -> None:
-    with page(source=LIVE.format("320x240", 8), conf=1.0) as one:
+    with page(source=LIVE.format("320x240", 6), conf=1.0) as one:
         phone = {"width": 390, "height": 844}
         tab = Tab(chromium, one.address, viewport=phone, has_touch=True, is_mobile=True)
         opened = tab.open(0)
@@ -209,7 +209,7 @@ def test_events_of_the_store_are_listed(chromium: Any, tmp_path: Path) -> None:
     }
     (tmp_path / "scene.yaml").write_text(yaml.safe_dump(scene))
     with page(
-        sources={"door": {"uri": LIVE.format("320x240", 8)}},
+        sources={"door": {"uri": LIVE.format("320x240", 6)}},
         conf=0.01,
         scene=str(tmp_path / "scene.yaml"),
         events=str(tmp_path / "events.sqlite"),
