@@ -121,6 +121,13 @@ def test_sound_that_is_lost_midway_costs_no_pictures(tmp_path: Path) -> None:
     assert clips.sound_span(path) == pytest.approx((0, 3), abs=0.1)
 
 
+def test_the_seconds_around_an_event_are_heard(tmp_path: Path) -> None:
+    source = beeps.beeping(tmp_path / "a.mkv")
+    (path,) = recorded(tmp_path / "r", file(source), mode="on-event", happens=at(3.0), seconds=60.0)
+    assert len(clips.read_clip(path)) == 31
+    in_step(path, 3)
+
+
 def test_a_source_without_sound_is_recorded_as_before(tmp_path: Path) -> None:
     made = clips.make_clip(tmp_path / "a.mp4", frames=60, gop=10)
     (path,) = recorded(tmp_path / "r", file(made.path))
