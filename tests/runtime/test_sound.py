@@ -181,7 +181,7 @@ def test_a_camera_whose_sound_changes(tmp_path: Path) -> None:
     """A reconnection brings A-law instead of AAC: segments have both, a clip the first."""
     first = beeps.beeping(tmp_path / "1.mkv", seconds=20)
     second = beeps.beeping(tmp_path / "2.mkv", codec="pcm_s16le", rate=8000, seconds=20)
-    made = keeping(tmp_path / "c", before=1.0, after=5.0)
+    made = keeping(tmp_path / "c", before=1.0, after=20.0)
     told: list[Any] = []
     with rtsp_server(first, sound="aac") as server:
         killed: list[float] = []
@@ -194,8 +194,9 @@ def test_a_camera_whose_sound_changes(tmp_path: Path) -> None:
                 server.kill()
                 server.serve(second, "pcma")
                 server.start()
+            if frame.time > 3:
                 killed.append(frame.time)
-            return bool(killed) and frame.time > killed[0] + 7
+            return len(killed) > 40
 
         def opening(ring: Any) -> StreamSource:
             source = StreamSource(server.url, SourceOptions(ring=ring, retry_for=20))
@@ -209,14 +210,17 @@ def test_a_camera_whose_sound_changes(tmp_path: Path) -> None:
     before, after = segments
     assert sample_rate(before) == 44100
     assert sample_rate(after) == 8000
-    in_step(before, len(beeps.flashes(before)))
-    in_step(after, len(beeps.flashes(after)))
-    assert len(beeps.flashes(before)) >= 2
-    assert len(beeps.flashes(after)) >= 3
     clip = Path(told[0].clip or "")
-    flashes, heard = beeps.flashes(clip), beeps.beeps(clip)
-    assert len(flashes) > len(heard) >= 1, "its pictures go on"
-    assert heard == pytest.approx(flashes[: len(heard)], abs=IN_STEP_S)
+    for path, least in ((before, 2), (after, 3), (clip, 1)):
+        # Of a connection that breaks the last sound or pictures may be missing.
+        flashes, heard = beeps.flashes(path), beeps.beeps(path)
+        both = min(len(flashes), len(heard))
+        assert both >= least
+        assert heard[:both] == pytest.approx(flashes[:both], abs=IN_STEP_S)
+        assert len(heard) - both <= 1
+        assert len(flashes) - both <= 1 or path == clip
+    _, silent_from = clips.sound_span(clip) or (9.9, 9.9)
+    assert clips.read_clip(clip)[-1].time > silent_from + 0.5, "its pictures go on"
 
 
 def sample_rate(path: Path) -> int:
