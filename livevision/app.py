@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from livevision.errors import UsageError
 from livevision.runtime.health import Health
-from livevision.runtime.metering import Meter
 from livevision.runtime.memory import freed_memory_returned
+from livevision.runtime.metering import Meter
 from livevision.runtime.own_process import process_start
 from livevision.runtime.reloading import Reloading
 from livevision.runtime.report import as_table

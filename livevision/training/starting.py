@@ -30,8 +30,8 @@ def net_options(recipe: Recipe, num_labels: int) -> dict[str, Any]:
     """Arguments of `build`: the recipe's options, and the number of classes.
 
     Units of ShuffleNetV2 are of the kind that the initial weights are for, unless the recipe names
-    one. A classifier may have spare outputs: DFANet keeps one of 1000 classes, whatever it was trained
-    on.
+    one. A classifier may have spare outputs: DFANet keeps one of 1000 classes, whatever it was
+    trained on.
 
     Raises:
         UsageError: the recipe's number of classes is not that of the labels.
