@@ -430,4 +430,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # So that what it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

@@ -485,4 +485,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # So that what it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())
