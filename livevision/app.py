@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from livevision.errors import UsageError
 from livevision.runtime.health import Health
-from livevision.runtime.memory import freed_memory_returned
+from livevision.runtime.memory import unused_memory_returned
 from livevision.runtime.metering import Meter
 from livevision.runtime.own_process import process_start
 from livevision.runtime.reloading import Reloading
@@ -73,7 +73,7 @@ def run(
         this.reported(),
         served(this, config, health, reloading),
         service,
-        freed_memory_returned(own_process),
+        unused_memory_returned(own_process),
     ):
         for _ in this.frames(progress):
             progress.advance()

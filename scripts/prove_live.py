@@ -435,15 +435,22 @@ def _told_memory(samples: Sequence[tuple[float, ...]], strict: bool) -> bool:
 
 
 def _recordings_are_whole(folder: Path, end: datetime) -> bool:
-    """Decode what the kill left behind, and see how much is missing."""
+    """Decode what the kill left behind, and see how much is missing.
+
+    A server that is killed while it sends a picture leaves half of it: one picture of its segment
+    does not decode, as it came.
+    """
     lengths: defaultdict[str, list[float]] = defaultdict(list)
-    broken, missing = 0, []
+    broken, cut, missing = 0, 0, []
     newest: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.m[pk][4v]")):
         source = path.name.split("-")[0]
         try:
-            with av.open(str(path)) as container:
-                times = [frame.time for frame in container.decode(video=0)]
+            times, failed = _decoded(path)
+            cut += failed == 1
+            if failed > 1:
+                broken += 1
+                print(f"{path.name}: {failed} pictures do not decode")
             lengths[source].append(times[-1] - times[0])
             newest[source] = path
         except (av.error.FFmpegError, IndexError) as error:
@@ -455,9 +462,22 @@ def _recordings_are_whole(folder: Path, end: datetime) -> bool:
         recorded = start.replace(tzinfo=UTC).timestamp() + lengths[source][-1]
         missing.append(end.timestamp() - recorded)
     files = sum(map(len, lengths.values()))
-    print(f"after kill -9: {files} segments decode, {broken} do not; the last seconds that are "
-          f"missing, by source: {[round(one, 1) for one in missing]}")  # fmt: skip
+    print(f"after kill -9: {files} segments, {cut} with half a picture, {broken} that do not decode; "
+          f"the last seconds that are missing, by source: "
+          f"{[round(one, 1) for one in missing]}")  # fmt: skip
     return not broken and files > 0
+
+
+def _decoded(path: Path) -> tuple[list[float], int]:
+    """Times of a file's pictures, and how many packets do not decode."""
+    times, failed = [], 0
+    with av.open(str(path)) as container:
+        for packet in container.demux(video=0):
+            try:
+                times += [frame.time for frame in packet.decode() if frame.time is not None]
+            except av.error.InvalidDataError:
+                failed += 1
+    return times, failed
 
 
 def main() -> int:

@@ -1,9 +1,10 @@
-"""Memory that was freed, given back to the system: a run may last for weeks."""
+"""Memory that nothing uses any more, given back to the system: a run may last for weeks."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import threading
 from collections.abc import Callable, Iterator
 
@@ -11,25 +12,31 @@ _EVERY_S = 30.0
 
 
 @contextlib.contextmanager
-def freed_memory_returned(own_process: bool, every: float = _EVERY_S) -> Iterator[None]:
-    """Return freed memory to the system now and then, while the context lasts.
+def unused_memory_returned(own_process: bool, every: float = _EVERY_S) -> Iterator[None]:
+    """Return unused memory to the system now and then, while the context lasts.
 
-    glibc keeps what was freed between blocks still in use, for each of a dozen or more groups of
-    threads. With cameras that come and go, and a recording, that grew by 60 MB in half an hour.
+    - Containers of PyAV refer to each other in circles: a finished segment or a lost connection
+      keeps its buffers until Python looks for such circles. Among the hundred thousand objects of a
+      run it may do that once in half an hour.
+    - glibc keeps what was freed between blocks still in use, for each of a dozen groups of threads.
+
+    With cameras that came and went, and recordings, a run grew by 60 MB in half an hour.
 
     Args:
         own_process: Nothing is done without one, in a program that called livevision.
         every: Seconds between two times.
     """
-    trim = _trim() if own_process else None
-    if trim is None:
+    if not own_process:
         yield
         return
-    ended = threading.Event()
+    ended, trim = threading.Event(), _trim()
+    gc.freeze()  # what is there now stays: looking through it would hold up frames
 
     def go() -> None:
         while not ended.wait(every):
-            trim(0)  # without Python's lock, in some milliseconds
+            gc.collect()
+            if trim is not None:
+                trim(0)  # without Python's lock, in some milliseconds
 
     thread = threading.Thread(target=go, name="memory", daemon=True)
     thread.start()
