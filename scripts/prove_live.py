@@ -462,9 +462,10 @@ def _recordings_are_whole(folder: Path, end: datetime) -> bool:
         recorded = start.replace(tzinfo=UTC).timestamp() + lengths[source][-1]
         missing.append(end.timestamp() - recorded)
     files = sum(map(len, lengths.values()))
-    print(f"after kill -9: {files} segments, {cut} with half a picture, {broken} that do not decode; "
-          f"the last seconds that are missing, by source: "
-          f"{[round(one, 1) for one in missing]}")  # fmt: skip
+    print(
+        f"after kill -9: {files} segments, {cut} with half a picture, {broken} that do not decode"
+    )
+    print("the last seconds that are missing, by source:", [round(one, 1) for one in missing])
     return not broken and files > 0
 
 
