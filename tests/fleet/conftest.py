@@ -73,7 +73,7 @@ def _all_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cv2.setNumThreads(threads)
 
 
-FLAGS = ("--model", "thundernet-snet49", "--no-hud", "--conf", "0.05", "--headless", "-q")
+FLAGS = ("--model", "thundernet-snet49", "--no-hud", "--conf", "0.1", "--headless", "-q")
 SIZE = (160, 120)
 
 

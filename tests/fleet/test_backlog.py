@@ -149,7 +149,7 @@ def test_a_killed_worker_costs_the_part_it_had(made: Made, tmp_path: Path) -> No
         output=f"{tmp_path}/out/",
         model="thundernet-snet49",
         hud=False,
-        conf=0.05,
+        conf=0.1,
         task="detect",
     )
     all_films, _ = films(videos(settings.source), settings.output)
