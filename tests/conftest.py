@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -27,6 +28,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, as ``tests/long_first.py`` lists them; the others as they were."""
     place = {Path(__file__).parent / name: at for at, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_configure() -> None:
+    """No search for garbage while thousands of tests are collected, all of which stay."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor among them later."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
