@@ -327,7 +327,8 @@ def test_doctor_is_content_with_shipped_models(
 ) -> None:
     two = ["thundernet-snet49", "shufflenetv2-1.0-tiny-imagenet"]  # all: tests/test_without_torch
     monkeypatch.setattr("livevision.models.catalog.names", lambda: two)
-    monkeypatch.setattr("livevision.models.catalog.DEFAULTS", {"detect": two[0], "classify": two[1]})
+    defaults = {"detect": two[0], "classify": two[1]}
+    monkeypatch.setattr("livevision.models.catalog.DEFAULTS", defaults)
     assert cli.main(["doctor", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     models = [row["text"] for row in told["checks"] if row["name"] == "model"]
