@@ -65,7 +65,8 @@ class Address:
     @property
     def host_name(self) -> str:
         """The host for messages; "the host" if it may contain part of a password."""
-        return "the host" if not self.host or "@" in self.rest else self.host.strip("[]")
+        name = self.host.strip("[]")
+        return "the host" if not name or "@" in self.rest else name
 
 
 def split_address(uri: str) -> Address:

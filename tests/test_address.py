@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livevision.address import split_address
@@ -54,6 +54,7 @@ def test_what_can_have_no_host(uri: str) -> None:
 
 
 @given(st.text())
+@example("[")
 def test_any_text_can_be_taken_apart(text: str) -> None:
     for uri in (text, f"rtsp://{text}", f"rtsp://{text}@host/"):
         found = split_address(uri)
