@@ -37,7 +37,7 @@ OTHER_PROGRAMS = {  # flags of scripts and of programs that are not ours
         "--max-time",
         "--no-buffer",
     ),  # curl
-    *("--build-arg", "--minutes", "--scale", "--tag"),  # docker build, scripts/prove_…
+    *("--build-arg", "--minutes", "--others", "--scale", "--tag"),  # docker build, scripts/…
     *("--build", "--detach", "--file", "--follow", "--no-healthcheck", "--profile", "--read-only"),
     *("--rm", "--signal", "--tag", "--tmpfs", "--user", "--volume"),  # docker
     *("--no-binary", "--no-deps", "--python", "--seed", "--system-site-packages"),  # pip, uv, venv
