@@ -1,4 +1,4 @@
-"""Modules and functions that are imported when they are used."""
+"""A module that is imported when something of it is used."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Later(ModuleType):
     def __init__(self, name: str, names: tuple[str, ...]) -> None:
         super().__init__(name)
         for each in names:
-            setattr(self, each, call_later(name, each))
+            setattr(self, each, _call_later(name, each))
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute == "__path__":
+            raise AttributeError(attribute)  # Python asks while it imports from what stands here
         return getattr(importlib.import_module(self.__name__), attribute)
 
 
-def call_later(module: str, name: str) -> Callable[..., Any]:
-    """A function that imports the module's function of that name, and calls it."""
-
+def _call_later(module: str, name: str) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         return getattr(importlib.import_module(module), name)(*arguments, **named)
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType
 
-from livevision.inference.later import call_later
+from livevision.inference.later import Later
 
 _CONVERTER = "openvino.tools.ovc"
 
 if "openvino" not in sys.modules and _CONVERTER not in sys.modules:
-    converter = ModuleType(_CONVERTER)
-    vars(converter)["convert_model"] = call_later(_CONVERTER, "convert_model")
-    sys.modules[_CONVERTER] = converter
+    sys.modules[_CONVERTER] = Later(_CONVERTER, names=("convert_model",))
     try:
         importlib.import_module("openvino")
     finally:

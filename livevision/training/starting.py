@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +137,20 @@ def _start_from(path: Path, recipe: Recipe, net: nn.Module) -> str:
 def _units_of_start(recipe: Recipe) -> dict[str, Any]:
     """The kind of units, if a card beside the initial weights of the same net names one."""
     for given in initial_files(recipe):
-        with suppress(OSError, ModelError, UsageError):  # what is wrong is told when they are read
-            card = catalog.read_card(_find(given).with_suffix(".md"))
-            if card.net == recipe.net and "downsample_style" in card.net_options:
-                return {"downsample_style": card.net_options["downsample_style"]}
+        try:
+            card = _card_beside(_find(given))
+        except UsageError:
+            continue  # told when the weights are read
+        if card and card.net == recipe.net and "downsample_style" in card.net_options:
+            return {"downsample_style": card.net_options["downsample_style"]}
     return {}
+
+
+def _card_beside(weights: Path) -> catalog.ModelCard | None:
+    try:
+        return catalog.read_card(weights.with_suffix(".md"))
+    except (OSError, ModelError):
+        return None
 
 
 def _other_units(path: Path, tensors: dict[str, Tensor], recipe: Recipe, net: nn.Module) -> str:
@@ -154,10 +162,10 @@ def _other_units(path: Path, tensors: dict[str, Tensor], recipe: Recipe, net: nn
     backbone = getattr(net, "backbone", None)
     if not isinstance(backbone, SNet | ShuffleNetV2) or _UNIT not in tensors:
         return ""
-    try:
-        theirs = catalog.read_card(path.with_suffix(".md")).net_options
-    except (OSError, ModelError):
+    card = _card_beside(path)
+    if card is None:
         return ""  # unknown
+    theirs = card.net_options
     style, activation = backbone.kind
     their_style = theirs.get("downsample_style", "torchvision")
     if their_style != style:

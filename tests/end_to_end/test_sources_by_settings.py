@@ -75,7 +75,7 @@ def test_each_source_has_its_models_classes_and_outputs(tmp_path: Path) -> None:
                     "yard": {
                         "uri": str(clip.path),
                         "models": [LIGHT, SHALLOW],
-                        "conf": 0.01,
+                        "conf": 0.0,
                         "vid-stride": 2,
                     },
                 },
@@ -102,7 +102,7 @@ def test_each_source_has_its_models_classes_and_outputs(tmp_path: Path) -> None:
         if row["source"] == "door":
             assert {found["class"] for found in row["detections"]} <= {"person"}
     yard = [found for row in every if row["source"] == "yard" for found in row["detections"]]
-    assert len({found["class"] for found in yard}) > 1, "of a very low score"
+    assert len({found["class"] for found in yard}) > 3, "of a very low score"
     assert min(found["confidence"] for found in yard) < 0.2
     assert [row["source"] for row in rows(tmp_path / "door.jsonl")] == ["door"] * 6
     for name, frames in (("door.mp4", 6), ("copies/door.mp4", 6), ("copies/yard.mp4", 3)):
