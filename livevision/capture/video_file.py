@@ -332,3 +332,19 @@ def picture_size(uri: str) -> tuple[int, int] | None:
             return (context.width, context.height) if context.width and context.height else None
     except (av.error.FFmpegError, IndexError, OSError, ValueError):
         return None
+
+
+def upright_size(uri: str) -> tuple[int, int] | None:
+    """(width, height) of a file's frames as captured, by its first one; None if unknown.
+
+    Errors are left for the source to report.
+    """
+    import av
+
+    if not _again(uri):
+        return None
+    try:
+        with av.open(_url(uri)) as container:
+            return Pictures(next(container.decode(video=0))).size
+    except (av.error.FFmpegError, IndexError, OSError, StopIteration, ValueError):
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationInfo, field_validator
 
@@ -156,6 +156,8 @@ class FieldChecks(BaseModel):
     @field_validator("imgsz", mode="before", check_fields=False)
     @classmethod
     def _size(cls, value: Any) -> Any:
+        if value == "fit":
+            return value
         parts = re.split(r"[x×]", value) if isinstance(value, str) else value
         if isinstance(parts, int) and not isinstance(parts, bool):
             parts = (parts,)
@@ -165,8 +167,10 @@ class FieldChecks(BaseModel):
 
     @field_validator("imgsz", check_fields=False)
     @classmethod
-    def _size_bounds(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
-        if value is not None and not all(32 <= side <= 4096 for side in value):
+    def _size_bounds(
+        cls, value: tuple[int, int] | Literal["fit"] | None
+    ) -> tuple[int, int] | Literal["fit"] | None:
+        if isinstance(value, tuple) and not all(32 <= side <= 4096 for side in value):
             given = "x".join(map(str, value))
             raise ValueError(f"{given!r} is not {allowed(cls.model_fields['imgsz'])}")
         return value

@@ -26,6 +26,7 @@ _INSTEAD = {
     "--headless": "noshow no-show nodisplay no-display nogui no-gui no-window",
     "--overwrite": "exist-ok force f y",
     "--imgsz 640": "img img-size image-size size input-size resolution",
+    "--imgsz fit": "rect",
     "--conf 0.5": "conf-thres conf-thresh conf-threshold confidence threshold thresh score-thr",
     "--iou 0.5": "iou-thres iou-thresh iou-threshold nms nms-thr nms-threshold",
     "--max-det 100": "max-detections topk top-k",

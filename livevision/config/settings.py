@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     ConfigDict,
@@ -64,9 +64,13 @@ class Settings(FieldChecks):
         description="Video decoder; auto: hardware if it works here, else software.",
     )
     imgsz: Annotated[
-        tuple[int, int] | None,
-        Flag(INPUT, "N|WxH", allowed="a size from 32 to 4096 such as 640 or 640x352"),
-    ] = Field(default=None, description="Input size of the net; default: the model's own.")
+        tuple[int, int] | Literal["fit"] | None,
+        Flag(INPUT, "N|WxH|fit", allowed="a size from 32 to 4096 such as 640 or 640x352, or fit"),
+    ] = Field(
+        default=None,
+        description="Input size of the net; default: the model's own; fit: without the margins "
+        "that pictures of the source's shape leave in it.",
+    )
     vid_stride: Annotated[int, Flag(INPUT, "N")] = Field(
         default=1, ge=1, description="Process every Nth frame only."
     )

@@ -84,7 +84,7 @@ def class_list(value: Any) -> Any:
 
 def plain(name: str, value: Any) -> Any:
     """A setting's value in the form that YAML can hold and ``--config`` reads."""
-    if name == "imgsz" and value is not None:
+    if name == "imgsz" and isinstance(value, tuple):
         return "x".join(map(str, value))
     if isinstance(value, list | tuple):
         return [plain("", item) for item in value]

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from livevision import cores
 from livevision.capture.options import SourceOptions
 from livevision.capture.stretches import Stretch, divide
-from livevision.capture.video_file import VideoFileSource
+from livevision.capture.video_file import VideoFileSource, upright_size
 from livevision.config import Settings
 from livevision.config.sources import SourceSettings
 from livevision.errors import LivevisionError, OutputError, SourceError
 from livevision.fleet import sidecars
 from livevision.fleet.films import Done, Film, Gather, Join, Part, Task, Whole
 from livevision.fleet.places import HIDDEN, Place
+from livevision.models.fitting import FIT
 from livevision.models.for_run import RunModels, for_run
 from livevision.output.joining import PART, JoinedVideo, Span, VideoPart, join_records, unit_of
 from livevision.output.options import OutputOptions
@@ -77,6 +78,7 @@ class Worker:
             }
         )
         self._models: RunModels | None = None
+        self._shape: tuple[int, int] | None = None  # of the pictures that they are for
 
     def do(self, task: Task, progress: Progress = lambda frames: None) -> Done:
         """Do a task.
@@ -153,8 +155,11 @@ class Worker:
         """A run of one file."""
         given = {"source": (str(path),), "output": tuple(map(str, outputs))}
         settings = self._settings.model_copy(update=given)
-        if self._models is None:
-            self._models = for_run(settings)
+        shape = upright_size(str(path)) if settings.imgsz == FIT else None
+        if self._models is None or shape != self._shape:
+            for model in () if self._models is None else self._models.models:
+                model.close()
+            self._models, self._shape = for_run(settings, pictures=[shape]), shape
         own = SourceSettings.model_construct(uri=str(path))
         watched = Watched("video_file", str(path), own, film.name, stretch)
         return Run(settings, Meter(), draw=draw, sources=[watched], opened=self._models)

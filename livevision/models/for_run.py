@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from livevision.errors import UsageError
@@ -11,12 +13,15 @@ from livevision.inference.detect import class_ids, own_classes
 from livevision.models import catalog
 from livevision.models.catalog import ModelCard
 from livevision.models.choice import Wanted, card_of, named, named_models
+from livevision.models.fitting import FIT, Size, fitted_size
 from livevision.models.loading import load
 from livevision.models.model import Model
 from livevision.protocols import EngineSpec
 
 if TYPE_CHECKING:
     from livevision.config import Settings
+
+log = logging.getLogger(__name__)
 
 _ORDER = ("segment", "detect", "classify")  # class maps are drawn below boxes
 _LIGHT = 5e8  # multiply-adds per image
@@ -37,7 +42,11 @@ class RunModels:
     of_source: Mapping[str, tuple[str, ...]]
 
 
-def for_run(settings: Settings, light_threads: int | None = None) -> RunModels:
+def for_run(
+    settings: Settings,
+    light_threads: int | None = None,
+    pictures: Sequence[Size | None] = (),
+) -> RunModels:
     """The models that a run's settings name, or the defaults.
 
     A named model serves the task on its card, a graph the task in its description. Without a
@@ -47,6 +56,8 @@ def for_run(settings: Settings, light_threads: int | None = None) -> RunModels:
         settings: The run's settings.
         light_threads: Threads of a light net, if none were given; None lets the engine choose, as
             it does for other nets.
+        pictures: (width, height) of the pictures of each source, None where it is not known; for
+            ``--imgsz fit``.
 
     Raises:
         UsageError: A model does none of the tasks, or is named twice.
@@ -70,21 +81,26 @@ def for_run(settings: Settings, light_threads: int | None = None) -> RunModels:
     names: dict[Wanted, str] = {}
     models = []
     for one, card in zip(wanted, cards, strict=True):
-        model = load(
-            one.name,
-            settings.engine,
-            settings.device,
-            settings.precision,
-            weights=one.path,
-            labels=settings.labels if one.path is not None and card.decoder else None,
-            imgsz=settings.imgsz,
-            conf=settings.conf,
-            iou=settings.iou,
-            max_det=settings.max_det,
-            classes=classes[one],
-            class_agnostic=settings.class_agnostic,
-            untrained=settings.untrained,
-            threads=settings.threads or (light_threads if is_light(card) else None),
+        model = _sized(
+            partial(
+                load,
+                one.name,
+                settings.engine,
+                settings.device,
+                settings.precision,
+                weights=one.path,
+                labels=settings.labels if one.path is not None and card.decoder else None,
+                conf=settings.conf,
+                iou=settings.iou,
+                max_det=settings.max_det,
+                classes=classes[one],
+                class_agnostic=settings.class_agnostic,
+                untrained=settings.untrained,
+                threads=settings.threads or (light_threads if is_light(card) else None),
+            ),
+            settings,
+            card,
+            pictures,
         )
         taken = sum(name.partition("#")[0] == model.name for name in names.values())
         if taken:
@@ -96,6 +112,25 @@ def for_run(settings: Settings, light_threads: int | None = None) -> RunModels:
         tuple(names[one] for one in of_run),
         {source: tuple(names[one] for one in each) for source, each in own.items()},
     )
+
+
+def _sized(
+    load: Callable[..., Model], settings: Settings, card: ModelCard, pictures: Sequence[Size | None]
+) -> Model:
+    """A model at the size that the settings say."""
+    if settings.imgsz != FIT:
+        return load(imgsz=settings.imgsz)
+    own = card.input_size
+    size = fitted_size(card, pictures)
+    if size != own:
+        try:
+            model = load(imgsz=size)
+        except UsageError as error:
+            log.info("%s stays at %dx%d: %s", card.name, *own, error)
+        else:
+            log.info("%s runs at %dx%d instead of %dx%d", card.name, *size, *own)
+            return model
+    return load()
 
 
 def _of_run(settings: Settings) -> list[Wanted]:

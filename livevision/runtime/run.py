@@ -19,6 +19,7 @@ from livevision.errors import LivevisionError, OutputError, SourceError, UsageEr
 from livevision.frame import Frame, LiveSettings, Rendered
 from livevision.inference.detect import class_ids
 from livevision.media.packets import PacketRing
+from livevision.models.fitting import FIT
 from livevision.models.for_run import RunModels, for_run, is_light, open_specs
 from livevision.models.model import Model
 from livevision.output.report_file import STANDARD_OUTPUT, write_report
@@ -127,7 +128,8 @@ class Run:
             light_threads = cores
         elif not every_frame or (drawn and self.sources.large):
             light_threads = max(1, cores - 1)
-        self._models = for_run(settings, light_threads) if opened is None else opened
+        pictures = self.sources.sizes() if settings.imgsz == FIT else ()
+        self._models = opened or for_run(settings, light_threads, pictures)
         models = self._models.models
         self._analysis: AnalysisStage | None = None
         beginning = [self.sources.live_settings(n) for n in range(len(sources))]

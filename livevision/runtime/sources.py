@@ -238,6 +238,15 @@ class Sources:
         size = picture_size(first.uri) if first.kind == "video_file" else None
         return size is None or size[0] * size[1] >= _LARGE
 
+    def sizes(self) -> list[tuple[int, int] | None]:
+        """(width, height) of the upright pictures of each video file; None for other sources."""
+        from livevision.capture.video_file import upright_size
+
+        return [
+            upright_size(source.uri) if source.kind == "video_file" else None
+            for source in self._sources
+        ]
+
 
 def _made(kind: str, uri: str, options: SourceOptions) -> Source:
     return registry.resolve(registry.SOURCES, kind, "kind of source")(uri, options)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from livevision.capture.options import SourceOptions
-from livevision.capture.video_file import VideoFileSource, picture_size
+from livevision.capture.video_file import VideoFileSource, picture_size, upright_size
 from livevision.errors import SourceError
 from livevision.frame import Frame
 from tests import clips
@@ -434,3 +434,10 @@ def test_a_header_tells_the_size_and_no_more_is_asked_of_it(tmp_path: Path) -> N
     text.write_text("no video")
     for uri in (str(text), str(tmp_path / "missing.mp4"), "-"):
         assert picture_size(uri) is None
+        assert upright_size(uri) is None
+
+
+def test_the_size_of_a_phone_s_video_is_the_upright_one(tmp_path: Path) -> None:
+    clip = clips.rotated(tmp_path / "in.mp4", 90, frames=2)
+    width, height = picture_size(str(clip.path)) or (0, 0)
+    assert upright_size(str(clip.path)) == (height, width)

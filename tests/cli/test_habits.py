@@ -62,6 +62,7 @@ def refused(words: str, capfd: pytest.CaptureFixture[str]) -> str:
         ("export model=thundernet-snet49 format=engine imgsz=320", "livevision export "
          "thundernet-snet49 --format tensorrt --imgsz 320"),
         ("run source=a.mp4", "--source a.mp4"),
+        ("--source a.mp4 --rect", "--imgsz fit"),
         ("--source a source='rtsp://me:my secret@cam/1'", "rtsp://***@cam/1"),
         ("predict 'rtsp://me:my secret@cam/1'", "rtsp://***@cam/1"),
         ("--source a.mp4 conf=0.5", "'conf=0.5': here it is --conf 0.5"),

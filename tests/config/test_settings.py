@@ -82,6 +82,7 @@ def test_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"source": "a", "max_frames": "1.5"}, ["max_frames", "1.5", "whole number"]),
         ({"source": "a", "headless": "maybe"}, ["headless", "maybe", "true or false"]),
         ({"source": "a", "imgsz": "wide"}, ["imgsz", "wide", "640x352"]),
+        ({"source": "a", "imgsz": "fitted"}, ["imgsz", "fitted", "or fit"]),
         ({"source": "a", "imgsz": 8}, ["imgsz", "8x8", "from 32 to 4096"]),
         ({"source": "a", "classes": ""}, ["classes", "class names or numbers"]),
         ({"source": "a", "device": "gpu"}, ["device", "'gpu'", "cuda:N"]),

@@ -21,11 +21,11 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def _yolo(path: Path) -> Path:
+def _yolo(path: Path, side: int = 64) -> Path:
     columns = np.zeros((1, 6, 84), np.float32)
     columns[0, :, 3] = [32, 32, 16, 24, 0.1, 0.75]
-    told = {"names": "{0: 'cat', 1: 'dog'}", "imgsz": "[64, 64]", "task": "detect"}
-    return making.fixed(path, {"output0": columns}, metadata=told)
+    told = {"names": "{0: 'cat', 1: 'dog'}", "imgsz": f"[{side}, {side}]", "task": "detect"}
+    return making.fixed(path, {"output0": columns}, (1, 3, side, side), metadata=told)
 
 
 @pytest.mark.parametrize("flag", ["--model", "--weights"])
@@ -41,6 +41,40 @@ def test_a_yolo_on_a_clip(flag: str, tmp_path: Path, livevision: Call) -> None:
         assert box["class"] == "dog"
         assert box["confidence"] == pytest.approx(0.75, abs=1e-3)
         assert box["box"] == pytest.approx([120, 60, 200, 180], abs=0.1)
+
+
+def test_fit_leaves_the_margins_out_and_the_boxes_where_they_were(
+    tmp_path: Path, livevision: Call
+) -> None:
+    clip = clips.make_clip(tmp_path / "in.mp4", frames=2, size=(320, 160))
+    model = making.yolo(tmp_path / "square.onnx", 192, 192)
+    run = ("--source", clip.path, "--model", model, "--conf", "0.4", "--max-det", 300, "-v")
+    found = []
+    for name, size in (("own", ()), ("fit", ("--imgsz", "fit"))):
+        outcome = livevision(*run, *size, "--output", tmp_path / f"{name}.jsonl")
+        assert outcome.code == 0, outcome.err
+        assert ("runs at 192x128 instead of 192x192" in outcome.err) == (name == "fit")
+        found.append(rows(tmp_path / f"{name}.jsonl"))
+    for own, fit in zip(*found, strict=True):
+        inside = [box for box in own["detections"] if 0 < box["box"][1] and box["box"][3] < 160]
+        assert len(inside) > 20
+        theirs = {(box["class"], *box["box"]): box["confidence"] for box in fit["detections"]}
+        for box in inside:
+            assert theirs[(box["class"], *box["box"])] == pytest.approx(box["confidence"], abs=1e-3)
+
+
+def test_fit_keeps_the_input_of_a_file_that_takes_no_other(
+    tmp_path: Path, livevision: Call
+) -> None:
+    clip = clips.make_clip(tmp_path / "in.mp4", frames=2, size=(320, 160))
+    model = _yolo(tmp_path / "yolo.onnx", side=192)
+    outcome = livevision(
+        *("--source", clip.path, "--model", model, "--imgsz", "fit", "-v"),
+        *("--output", tmp_path / "out.jsonl"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "yolo stays at 192x192" in outcome.err
+    assert len(rows(tmp_path / "out.jsonl")) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"no graph"])
