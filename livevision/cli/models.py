@@ -28,7 +28,12 @@ _COUNTS_NUMBERS = _COUNTS_HEAD[2:-1]
 
 @click.command("models")
 @click.argument("words", nargs=-1, metavar="[get | remove] [NAME]")
-@click.option("--all", "everything", is_flag=True, help="Include nets without weights.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Include models for comparison, and nets without weights.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option(
     "--counts",
@@ -53,8 +58,9 @@ def command(
 ) -> None:
     """List the models of livevision and of other installed packages, or print NAME's card.
 
-    A star marks the default model of a task. --all adds the nets without trained weights; run them
-    with your own weights, or with --untrained to measure speed. Models that you imported with --as
+    A star marks the default model of a task. --all adds models that find too little for other use
+    than comparison, and the nets without trained weights; run them with your own weights, or with
+    --untrained to measure speed. Models that you imported with --as
     or fetched are listed too. A narrow terminal shows the columns that fit; --json and a model's
     card show all. NAME may be a file that `livevision export` wrote; at lower precision its
     agreement with fp32 is printed.
@@ -93,6 +99,10 @@ def command(
         cards = [_kept(name)]
     else:
         cards = [catalog.find(n) for n in (listed if name is None else [name])]
+    every = len(cards)
+    if not (everything or counts or as_json or name is not None):
+        cards = [card for card in cards if not card.for_comparison]
+    compared = every - len(cards)
     if name is None and not counts:
         kept = imported.names()
         cards += [_kept(n) for n in kept]
@@ -115,7 +125,8 @@ def command(
         if left:
             click.echo(f"to download: livevision models get {' | '.join(left)}", err=True)
         if not everything:
-            click.echo(f"{len(untrained)} nets without trained weights: --all", err=True)
+            comparison = f"{compared} models for comparison, " if compared else ""
+            click.echo(f"{comparison}{len(untrained)} nets without trained weights: --all", err=True)
         click.echo("A model's card: livevision models NAME", err=True)
 
 

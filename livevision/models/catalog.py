@@ -51,6 +51,7 @@ class ModelCard:
         licence: Licence of the weights, including the terms of their data.
         agreement: Agreement with fp32 by precision: the fields of
             ``inference.agreement.Agreement``.
+        for_comparison: It finds too little for other use, and is listed on request only.
         speed: Milliseconds per image by precision, and ``on``: what was measured and when.
         net_options: Further arguments of ``build``.
         fit: "stretch", "letterbox" or another of ``preprocess.fit``.
@@ -74,6 +75,7 @@ class ModelCard:
     licence: str = ""
     agreement: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     speed: Mapping[str, Any] = field(default_factory=dict)
+    for_comparison: bool = False
     net_options: Mapping[str, Any] = field(default_factory=dict)
     fit: str = "stretch"
     text: str = ""
@@ -115,6 +117,7 @@ class ModelCard:
             "licence": self.licence,
             "agreement": {name: dict(figures) for name, figures in self.agreement.items()},
             "speed": dict(self.speed),
+            "for_comparison": self.for_comparison,
             "weights": files,
         }
 

@@ -35,16 +35,19 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert ("licence" in text.splitlines()[0]) == (width > 120)
 
 
-def test_nets_without_weights_are_listed_on_demand() -> None:
+def test_what_is_for_comparison_and_nets_without_weights_are_listed_on_demand() -> None:
     text, err = listed()
-    assert names(text) == catalog.names()
+    compared = [name for name in catalog.names() if catalog.find(name).for_comparison]
+    assert "light-head-s" in compared
+    assert names(text) == [name for name in catalog.names() if name not in compared]
     assert "no trained weights" not in text
     count = len(catalog.untrained_names())
     assert count > 5
-    assert f"{count} nets without trained weights: --all" in err
+    assert f"{len(compared)} models for comparison, {count} nets without trained weights: --all" in err
     text, err = listed("--all")
     assert names(text) == [*catalog.names(), *catalog.untrained_names()]
     assert "without trained weights" not in err
+    assert not set(compared) & set(catalog.DEFAULTS.values())
 
 
 def test_the_defaults_are_marked() -> None:
@@ -57,6 +60,9 @@ def test_the_defaults_are_marked() -> None:
 def test_json_is_for_programs() -> None:
     told = json.loads(listed("--json", width=40)[0])
     assert [row["name"] for row in told] == catalog.names()
+    assert {row["name"] for row in told if row["for_comparison"]} == {
+        name for name in catalog.names() if catalog.find(name).for_comparison
+    }
     assert {row["name"] for row in told if row["default"]} == set(catalog.DEFAULTS.values())
     keys = {"name", "task", "net", "input_size", "labels", "params", "madds", "data", "score"}
     assert all(keys <= set(row) for row in told)

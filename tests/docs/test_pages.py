@@ -82,6 +82,8 @@ def test_the_table_of_models_has_each_with_what_its_card_says(page: str) -> None
         if found := re.match(r"\| `([\w.-]+)` (\*? ?)\|(.*)\|$", line):
             rows[found[1]] = [cell.strip() for cell in found[3].split("|")]
     known = {name: catalog.find(name) for name in catalog.names()}
+    if page == "README.md":  # it leaves out those for comparison
+        known = {name: card for name, card in known.items() if not card.for_comparison}
     assert rows.keys() == known.keys()
     for name, cells in rows.items():
         card = known[name]
