@@ -56,6 +56,12 @@ FORMATS = "auto, coco, voc, yolo, class-maps or class-folders"
     help="The model's name for a class of the data; repeatable. 'others' means all other classes.",
 )
 @click.option(
+    "--coarse",
+    metavar="THEIRS=A+B",
+    multiple=True,
+    help="For class maps: a class of the data is any of several of the model; repeatable.",
+)
+@click.option(
     "--ignore",
     "ignored",
     metavar="THEIRS",
@@ -144,6 +150,7 @@ def command(
     split: str | None,
     form: str,
     renamed: tuple[str, ...],
+    coarse: tuple[str, ...],
     ignored: tuple[str, ...],
     names: str | None,
     labels: str | None,
@@ -179,6 +186,10 @@ def command(
         "split": split,
         "format": form,
         "rename": dict(_pair(item) for item in renamed),
+        "coarse": {
+            theirs: ours.split("+")
+            for theirs, ours in (_pair(item, "--coarse", "vehicle=car+bus") for item in coarse)
+        },
         "ignore": "others" if "others" in ignored else list(ignored),
         "names": _names(names),
     }
@@ -260,7 +271,9 @@ def _check_task(wanted: str | None, task: str) -> None:
         raise UsageError(f"--task {wanted!r} is neither track nor the model's own task, {task}")
 
 
-def _pair(item: str) -> tuple[str, str]:
+def _pair(
+    item: str, flag: str = "--rename", example: str = "motorcycle=motorbike"
+) -> tuple[str, str]:
     """Split THEIRS=OURS.
 
     Raises:
@@ -268,9 +281,7 @@ def _pair(item: str) -> tuple[str, str]:
     """
     theirs, equals, ours = item.partition("=")
     if not equals or not theirs or not ours:
-        raise UsageError(
-            f"--rename {item!r}: give THEIRS=OURS, such as --rename motorcycle=motorbike"
-        )
+        raise UsageError(f"{flag} {item!r}: give THEIRS=OURS, such as {flag} {example}")
     return theirs, ours
 
 

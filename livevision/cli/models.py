@@ -126,7 +126,9 @@ def command(
             click.echo(f"to download: livevision models get {' | '.join(left)}", err=True)
         if not everything:
             comparison = f"{compared} models for comparison, " if compared else ""
-            click.echo(f"{comparison}{len(untrained)} nets without trained weights: --all", err=True)
+            click.echo(
+                f"{comparison}{len(untrained)} nets without trained weights: --all", err=True
+            )
         click.echo("A model's card: livevision models NAME", err=True)
 
 

@@ -87,6 +87,9 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
             "as background and person"
         )
     soft = soft_labels_of((png for _, png in pairs), meaning[: len(names)])
+    coarse = _coarse(table.labels, entry, name)
+    for number, theirs in enumerate(coarse):
+        meaning[names.index(theirs)] = len(table.labels) + number
     samples = [ClassMapSample(*pair, meaning, each) for pair, each in zip(pairs, soft, strict=True)]
     seen = _check(samples, table, meaning, name)
     after = len(names)
@@ -94,7 +97,8 @@ def read(path: Path, entry: DataEntry, labels: list[str] | None, default_split: 
         _log.info(
             "%s: %d, the number after the last of %d classes, counts as void", name, after, after
         )
-    return DataSet("segment", list(table.labels), samples, table.marked, name)
+    marked = table.marked.union(*coarse.values())
+    return DataSet("segment", list(table.labels), samples, marked, name, coarse)
 
 
 def _splits(root: Path) -> dict[str, Callable[[], Pairs]]:
@@ -216,6 +220,7 @@ def _meaning(
     classes = DataEntry(
         entry.path,
         rename={t: o for t, o in entry.rename.items() if t not in values},
+        coarse=entry.coarse,
         ignore=entry.ignore
         if entry.ignore == OTHERS
         else [t for t in entry.ignore if t not in void],
@@ -237,6 +242,25 @@ def _meaning(
         meaning[int(value_text)] = table.labels.index(called)
     meaning[[int(v) for v in void]] = IGNORED
     return table, meaning
+
+
+def _coarse(labels: Sequence[str], entry: DataEntry, name: str) -> dict[str, frozenset[int]]:
+    """The labels of each coarse class.
+
+    Raises:
+        UsageError: A name is unknown, or the classes do not fit.
+    """
+    coarse = {}
+    for theirs, ours in entry.coarse.items():
+        for called in ours:
+            if called not in labels:
+                raise UsageError(f"{name}: coarse {theirs!r}: {unknown('label', called, labels)}")
+        if not ours:
+            raise UsageError(f"{name}: coarse {theirs!r} names none of the model's classes")
+        coarse[theirs] = frozenset(map(list(labels).index, ours))
+    if len(labels) + len(coarse) > IGNORED:
+        raise UsageError(f"{name}: {len(labels)} labels and {len(coarse)} coarse classes; 255 fit")
+    return coarse
 
 
 def _check(

@@ -25,6 +25,8 @@ class DataEntry:
             set without splits.
         format: One of `FORMATS`; "auto" recognises it.
         rename: Mapping from their class names to ours. The key "others" is every class not named.
+        coarse: Their classes that are any of several of ours, for class maps: {"vehicle": ["car",
+            "truck"]}. Where one is marked, the sum of ours is learned.
         ignore: Their classes to ignore: their boxes and pictures are dropped, their pixels are
             void. For index PNGs also values. The word "others" alone is every class that the
             model's table lacks.
@@ -37,6 +39,7 @@ class DataEntry:
     split: str | None = None
     format: str = "auto"
     rename: Mapping[str, str] = field(default_factory=dict)
+    coarse: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ignore: Sequence[str] | Literal["others"] = ()
     names: Sequence[str] = ()
     part: str = ""
@@ -70,6 +73,9 @@ class DataEntry:
         rename = values.get("rename") or {}
         if not isinstance(rename, Mapping):
             raise UsageError(f"data entry {_short(given)}: rename takes {{theirs: ours}}")
+        coarse = values.get("coarse") or {}
+        if not isinstance(coarse, Mapping):
+            raise UsageError(f"data entry {_short(given)}: coarse takes {{theirs: [ours, ours]}}")
         part = str(values.get("part") or "")
         if part not in ("", *PARTS):
             raise UsageError(f"data entry {_short(given)}: {unknown('part', part, PARTS)}")
@@ -79,6 +85,7 @@ class DataEntry:
             split=None if split is None else str(split),
             format=values.get("format", "auto"),
             rename={str(theirs): str(ours) for theirs, ours in rename.items()},
+            coarse={str(theirs): _strings(coarse, theirs) for theirs in coarse},
             ignore="others" if values.get("ignore") == OTHERS else _strings(values, "ignore"),
             names=_strings(values, "names"),
             part=part,

@@ -55,6 +55,8 @@ def open_dataset(
         raise DataError(f"{path}: there is no such data set")
     if kind != "detect" and path.suffix in (".yaml", ".yml"):
         path = path.parent  # the file names the classes of its folder
+    if entry.coarse and kind != "segment":
+        raise UsageError(f"{path}: coarse classes are for class maps; the task is {kind}")
     reader = _reader(path, entry.format, kind)
     opened: DataSet = reader.read(
         path, entry, None if labels is None else list(labels), default_split

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -76,8 +76,8 @@ class ClassMapSample:
     Attributes:
         path: The picture.
         label_path: The PNG: grey, or with a palette whose indices count, not the colours.
-        meaning: int16, 256: the label of each stored value, an index into the data set's labels
-            or `IGNORED`; -1 for values that must not occur.
+        meaning: int16, 256: the label of each stored value, an index into the data set's labels,
+            behind them into its coarse classes, or `IGNORED`; -1 for values that must not occur.
         soft: A teacher's logits of the picture, if the data set has them.
     """
 
@@ -87,7 +87,7 @@ class ClassMapSample:
     soft: SoftLabels | None = None
 
     def read(self) -> tuple[Image, npt.NDArray[np.uint8]]:
-        """The picture, and uint8 H×W of labels, `IGNORED` where unknown.
+        """The picture, and uint8 H×W of labels and coarse classes, `IGNORED` where unknown.
 
         Raises:
             DataError: One cannot be decoded, they differ in size, or the PNG has a value without a
@@ -162,6 +162,8 @@ class DataSet:
         marked: Labels that this data set marks. Objects of other classes are not marked, so neither
             a loss nor a score may count them as background.
         name: Folder or file and split, for messages.
+        coarse: Names of coarse classes of class maps, each with the labels of which it is any.
+            Pixels of the first have the number of labels, and so on.
     """
 
     kind: Kind
@@ -169,6 +171,7 @@ class DataSet:
     samples: Sequence[Sample]
     marked: frozenset[int]
     name: str = ""
+    coarse: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.samples)

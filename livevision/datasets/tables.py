@@ -20,7 +20,7 @@ class ClassTable:
     Attributes:
         theirs: Class names of the data set; its samples index them.
         labels: Class names of the model.
-        ours: For each of `theirs` the index into `labels`, or None if it is ignored.
+        ours: For each of `theirs` the index into `labels`, or None if it is ignored or coarse.
     """
 
     theirs: tuple[str, ...]
@@ -43,26 +43,29 @@ def fit_table(
     Args:
         theirs: Class names of the data set.
         labels: The model's; None derives them from `theirs`, renamed and without ignored ones.
-        entry: Renamed and ignored classes.
+        entry: Renamed, coarse and ignored classes.
         name: Name of the data set, for errors.
 
     Raises:
-        UsageError: A class is not in the model's table, or `rename` or `ignore` names one that does
-            not exist.
+        UsageError: A class is not in the model's table, or `rename`, `coarse` or `ignore` names one
+            that does not exist.
     """
     _check_distinct(theirs, f"{name}: its table of classes")
     rename = {t: o for t, o in entry.rename.items() if t != OTHERS or t in theirs}
     ignore = () if entry.ignore == OTHERS else entry.ignore
-    for what, given in (("rename", rename), ("ignore", ignore)):
+    for what, given in (("rename", rename), ("coarse", entry.coarse), ("ignore", ignore)):
         for theirs_name in given:
             if theirs_name not in theirs:
                 raise UsageError(f"{name}: {what}: {unknown('class', theirs_name, theirs)}")
-    both = [t for t in rename if t in ignore]
+    once = [*rename, *entry.coarse, *ignore]
+    both = [t for t in once if once.count(t) > 1]
     if both:
-        raise UsageError(f"{name}: {both[0]!r} is both renamed and ignored; keep one of the two")
+        raise UsageError(
+            f"{name}: {both[0]!r} is given in two of rename, coarse and ignore; keep one of them"
+        )
     rest = entry.rename.get(OTHERS) if OTHERS not in theirs else None
     if labels is None:
-        called = [rename.get(t, rest or t) for t in theirs if t not in ignore]
+        called = [rename.get(t, rest or t) for t in theirs if t not in (*ignore, *entry.coarse)]
         labels = list(dict.fromkeys(called))
     _check_distinct(labels, "the model's table of classes")
     for ours_name in [*rename.values(), *([rest] if rest else [])]:
@@ -74,7 +77,7 @@ def fit_table(
     lacking = []
     for their_name in theirs:
         called_now = among(rename.get(their_name, their_name), labels)
-        if their_name in ignore:
+        if their_name in ignore or their_name in entry.coarse:
             ours.append(None)
         elif called_now is not None:
             ours.append(labels.index(called_now))
@@ -85,7 +88,7 @@ def fit_table(
             lacking.append(their_name)
     if lacking and entry.ignore != OTHERS:
         raise UsageError(_does_not_fit(name, lacking, labels))
-    if all(index is None for index in ours):
+    if all(index is None for index in ours) and not entry.coarse:
         raise UsageError(
             f"{name}: none of its classes ({_some(theirs)}) is one of the model's "
             f"({_some(labels)}); rename them"

@@ -20,6 +20,7 @@ from livevision.datasets.opening import open_dataset
 from livevision.errors import UsageError
 from livevision.inference.across_classes import one_class_each
 from livevision.scoring.average_precision import Found, check_installed, score_boxes
+from livevision.scoring.coarse import found_as_coarse
 from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
 from livevision.scoring.matching import Matches
 from livevision.scoring.top_k import TopK
@@ -39,7 +40,7 @@ class Evaluation:
         task: "detect", "segment" or "classify".
         data: Folder and split.
         pictures: Number of pictures.
-        labels: Class names of the model.
+        labels: Class names of the model, and behind them the coarse classes of the data set.
         figures: For all classes together. For detection AP (over IoUs from 0.5 to 0.95), AP50, and
             precision and recall of the boxes with a score of at least `conf`; for segmentation
             mIoU and pixel_accuracy; for classification top1 and top5. Means are over the classes
@@ -146,18 +147,19 @@ def evaluate(
     scored = runs[model.task](model, opened, seen, conf)
     spec = model.engine_spec
     assert spec is not None
+    names = [*model.labels, *(f"any {name}" for name in opened.coarse)]
     return Evaluation(
         model=model.name,
         task=model.task,
         data=opened.name,
         pictures=len(opened),
-        labels=list(model.labels),
+        labels=names,
         figures=scored.figures,
         by_class={
-            name: dict(zip(model.labels, map(float, values), strict=True))
+            name: dict(zip(names, map(float, values), strict=True))
             for name, values in scored.by_class.items()
         },
-        counts=dict(zip(model.labels, map(int, scored.counts), strict=True)),
+        counts=dict(zip(names, map(int, scored.counts), strict=True)),
         confusion=scored.confusion,
         curves=scored.curves,
         engine=str(spec),
@@ -244,11 +246,17 @@ def _segmentation(
     model: Model, data: DataSet, samples: Sequence[ClassMapSample], _: float
 ) -> _Scored:
     """Intersection over union and pixel accuracy, from one matrix over all pictures."""
-    matrix = ConfusionMatrix(len(model.labels))
+    count, groups = len(model.labels), list(data.coarse.values())
+    matrix = ConfusionMatrix(count + len(groups))
+    singly = frozenset(range(count)) & set(cast(ClassMapSample, data.samples[0]).meaning.tolist())
     for sample in samples:
         image, labels = sample.read()
-        matrix.add(model(_bgr(image)).class_map, labels)
-    iou = _of_marked(matrix.iou(), data)
+        found = model(_bgr(image)).class_map
+        if groups:
+            found = found_as_coarse(found, labels, count, groups, singly)
+        matrix.add(found, labels)
+    iou = matrix.iou()
+    iou[:count] = _of_marked(iou[:count], data)
     figures = {"mIoU": mean_of_known(iou), "pixel_accuracy": matrix.pixel_accuracy()}
     by_class = {"IoU": iou, "accuracy": matrix.recall()}
     return _Scored(figures, by_class, matrix.counts.sum(1), matrix.counts)

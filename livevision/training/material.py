@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from livevision.datasets import DataSet, Sample, open_dataset
 from livevision.errors import DataError
 from livevision.training.batches import batch_number, indices_of
+from livevision.training.coarse import with_common_numbers
 from livevision.training.pictures import Pictures
 from livevision.training.processes import Group
 from livevision.training.recipe import Recipe
@@ -34,7 +35,8 @@ class Material:
     def __init__(self, recipe: Recipe, data: Path, group: Group) -> None:
         self.recipe, self.group = recipe, group
         self.labels = list(recipe.labels)
-        self.train = [self._open(entry, data, "train") for entry in recipe.data.train]
+        opened = [self._open(entry, data, "train") for entry in recipe.data.train]
+        self.train, self.coarse = with_common_numbers(opened)
         self.val = [self._open(entry, data, "val") for entry in recipe.data.val]
         self.reserved = 0  # bytes that a task needs beside the pictures, if there is room
         self._ends = np.cumsum([len(s) for s in self.train])
@@ -76,7 +78,11 @@ class Material:
             missing = [n for i, n in enumerate(self.labels) if i not in data_set.marked]
             if missing:
                 lines.append(f"{name} does not mark {', '.join(missing)}: masked there")
+            lines += [f"{name}: {t} is any of {self._names(c)}" for t, c in data_set.coarse.items()]
         return lines
+
+    def _names(self, labels: Iterable[int]) -> str:
+        return ", ".join(self.labels[label] for label in sorted(labels))
 
     def _seen_before(self) -> list[str]:
         """A warning if validation pictures are also trained on."""

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from livevision.datasets.samples import ClassMapSample
 from livevision.scoring.confusion import ConfusionMatrix, mean_of_known
 from livevision.training.batches import batch_number, views_random
+from livevision.training.coarse import fine
 from livevision.training.compiling import compiled
 from livevision.training.distillation import answers_loss, soft_labels_loss
 from livevision.training.drawings import draw_class_map
@@ -133,7 +134,8 @@ class SegmentationJob:
             distance = answers_loss(_some(main), _some(theirs), options.teacher.temperature)
             losses["teacher"] = options.teacher.weight * distance
         if options.iou_weight:
-            iou = iou_loss(_sparse(main), _sparse(batch.labels), batch.marked)
+            labels = fine(_sparse(batch.labels), len(self.labels))
+            iou = iou_loss(_sparse(main), labels, batch.marked)
             losses["iou"] = options.iou_weight * iou
         if getattr(net, "detail_head", None) is not None:
             losses["detail"] = options.detail_weight * detail_loss(auxiliary.pop(), batch.labels)
@@ -171,7 +173,8 @@ class SegmentationJob:
         return {**losses, "soft": weight * len(with_soft) / count * distance}
 
     def _pixel_loss(self, logits: Tensor, labels: Tensor, marked: Tensor | None) -> Tensor:
-        return pixel_loss(logits, labels, self.weights, self.options.ohem, marked)
+        groups = self.material.coarse
+        return pixel_loss(logits, labels, self.weights, self.options.ohem, marked, groups)
 
     @torch.no_grad()
     def evaluate(self, net: nn.Module) -> Scores:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from livevision.datasets.samples import IGNORED
+from livevision.training.coarse import Groups, with_groups
 from livevision.training.marks import mask_unmarked
 
 _LEAST_HARD = 16  # at least 1/16 of the pixels is learned from
@@ -20,6 +21,7 @@ def pixel_loss(
     weights: Tensor | None,
     ohem: float = 0.0,
     marked: Tensor | None = None,
+    groups: Groups = (),
 ) -> Tensor:
     """Weighted mean of the cross entropy.
 
@@ -30,10 +32,10 @@ def pixel_loss(
         ohem: keep pixels whose true class has less than this probability, and at least a sixteenth
             of those that count; 0 keeps all.
         marked: bool N x C, see `livevision.training.marks`.
+        groups: of the coarse classes, whose numbers follow the labels'; a pixel of one weighs as
+            the mean of its labels.
     """
-    entropy = F.cross_entropy(
-        mask_unmarked(logits, marked), labels, ignore_index=IGNORED, reduction="none"
-    )
+    entropy = _entropy(mask_unmarked(logits, marked), labels, groups)
     counted = labels != IGNORED
     if ohem:
         least = max(1, int(counted.sum()) // _LEAST_HARD)
@@ -44,8 +46,19 @@ def pixel_loss(
         counted = counted & (found >= threshold)
     share = counted.float()
     if weights is not None:
+        means = [weights[sorted(group)].mean()[None] for group in groups]
+        weights = torch.cat((weights, *means))
         share = share * weights[labels.clamp(max=len(weights) - 1)]
     return (entropy * share).sum() / share.sum().clamp(min=1e-6)
+
+
+def _entropy(logits: Tensor, labels: Tensor, groups: Groups) -> Tensor:
+    """Cross entropy of each pixel, N x H x W; 0 where the label is `IGNORED`."""
+    if not groups:
+        return F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+    every = with_groups(logits, groups)
+    own = every.gather(1, labels.clamp(max=every.shape[1] - 1)[:, None])[:, 0]
+    return (logits.logsumexp(1) - own).masked_fill(labels == IGNORED, 0.0)
 
 
 def iou_loss(logits: Tensor, labels: Tensor, marked: Tensor | None = None) -> Tensor:

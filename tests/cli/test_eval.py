@@ -73,6 +73,11 @@ def test_the_table_is_what_is_printed(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert "sky" not in out
     assert [row.split()[0] for row in rows[:10]] == list(small_models.CAMVID[1:])
     assert "(1 of 11 classes do not occur in these pictures)" in out
+    merged = ("--coarse", "bike=bicyclist+pedestrian", "--ignore", "sky", "--json")
+    assert run(*flags, *merged) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert told["classes"]["any bike"]["pixels"] > 0
+    assert told["classes"]["bicyclist"]["IoU"] is None
     assert run(*flags) == 2
     assert "lacks 1 of its classes: bike. " in capfd.readouterr().err
 
@@ -85,6 +90,7 @@ def test_the_table_is_what_is_printed(tmp_path: Path, capfd: pytest.CaptureFixtu
         (["--data", "."], 2, "no model was named"),
         (["--data", "none"], 3, "--data none: there is no such file or folder"),
         (["--data", ".", "--rename", "a"], 2, "--rename 'a': give THEIRS=OURS"),
+        (["--data", ".", "--coarse", "a"], 2, "--coarse 'a': give THEIRS=OURS, such as --coarse v"),
         (["--data", ".", "--report", "none/r.json"], 5, "--report none/r.json: the folder none"),
         (["--data", ".", "--csv", "."], 2, "--csv . is a folder; it takes a file"),
         (

@@ -43,7 +43,9 @@ def test_what_is_for_comparison_and_nets_without_weights_are_listed_on_demand() 
     assert "no trained weights" not in text
     count = len(catalog.untrained_names())
     assert count > 5
-    assert f"{len(compared)} models for comparison, {count} nets without trained weights: --all" in err
+    assert (
+        f"{len(compared)} models for comparison, {count} nets without trained weights: --all" in err
+    )
     text, err = listed("--all")
     assert names(text) == [*catalog.names(), *catalog.untrained_names()]
     assert "without trained weights" not in err

@@ -209,3 +209,42 @@ def test_without_names_the_table_is_asked_for(tmp_path: Path) -> None:
     text(tmp_path / "classes.txt", "0 road\n2 car\n")
     with pytest.raises(DataError, match=r"classes.txt:2: '2 car': number 1 is expected here"):
         opened(tmp_path)
+
+
+# Coarse classes ----------------------------------------------------------------------------------
+
+
+def test_a_coarse_class_is_any_of_several_labels(tmp_path: Path) -> None:
+    small(tmp_path, values(1, 2, 0, 255))
+    data = opened(
+        tmp_path, names=["ground", "thing", "sky"], coarse={"ground": ["road"], "thing": ["car"]}
+    )
+    assert data.coarse == {"ground": {0}, "thing": {1}}
+    assert (data.labels, data.marked) == (LABELS, {0, 1, 2})
+    assert row(data, 4) == [4, 2, 3, IGNORED]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"coarse": {"thing": ["lorry"]}}, "coarse 'thing': unknown label 'lorry'"),
+        ({"coarse": {"thing": []}}, "names none of the model's classes"),
+        ({"coarse": {"thnig": ["car"]}}, "coarse: unknown class 'thnig'. Did you mean 'thing'"),
+        ({"coarse": {"thing": ["car"]}, "ignore": ["thing"]}, "two of rename, coarse and ignore"),
+        ({"coarse": ["thing"]}, "coarse takes {theirs: [ours, ours]}"),
+        ({"coarse": {"thing": "car"}}, "thing takes a list, such as [car]"),
+    ],
+)
+def test_coarse_classes_that_do_not_fit(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    small(tmp_path, values(1))
+    with pytest.raises(UsageError) as refused:
+        opened(tmp_path, names=["road", "thing", "sky"], **changes)
+    assert words in str(refused.value)
+
+
+def test_coarse_classes_are_for_class_maps(tmp_path: Path) -> None:
+    entry = {"path": str(tmp_path), "coarse": {"a": ["b"]}}
+    with pytest.raises(UsageError, match="coarse classes are for class maps"):
+        open_dataset(entry, kind="detect", labels=["b"])

@@ -88,7 +88,7 @@ def test_vocs_and_cocos_names_are_one_class(
         (["cat", "dog"], {"rename": {"cow": "cat"}}, "rename: unknown class 'cow'"),
         (["cat", "dog"], {"rename": {"cat": "dg"}}, "rename to 'dg': unknown label 'dg'. Did"),
         (["cat", "dog"], {"ignore": ["cow"]}, "ignore: unknown class 'cow'"),
-        (["cat", "dog"], {"ignore": ["cat"], "rename": {"cat": "dog"}}, "both renamed and ignored"),
+        (["cat", "dog"], {"ignore": ["cat"], "rename": {"cat": "dog"}}, "'cat' is given in two of"),
         (["bird"], {"ignore": "others"}, "none of its classes (cat, dog) is one of the model's"),
         (["cat", "dog", "cat"], {}, "the model's table of classes has 'cat' twice"),
         (["cat", "dog"], {"format": "class-maps"}, "has no labels for the task detect"),

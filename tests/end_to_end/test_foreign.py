@@ -56,7 +56,7 @@ def test_fit_leaves_the_margins_out_and_the_boxes_where_they_were(
         assert ("runs at 192x128 instead of 192x192" in outcome.err) == (name == "fit")
         found.append(rows(tmp_path / f"{name}.jsonl"))
     for own, fit in zip(*found, strict=True):
-        inside = [box for box in own["detections"] if 0 < box["box"][1] and box["box"][3] < 160]
+        inside = [box for box in own["detections"] if box["box"][1] > 0 and box["box"][3] < 160]
         assert len(inside) > 20
         theirs = {(box["class"], *box["box"]): box["confidence"] for box in fit["detections"]}
         for box in inside:

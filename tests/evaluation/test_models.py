@@ -157,6 +157,28 @@ def test_classes_that_the_data_do_not_mark_are_not_scored(tmp_path: Path) -> Non
     assert np.isnan(scores.by_class["IoU"]["lane"])
 
 
+def test_coarse_classes_are_scored_as_any_of_their_labels(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "val" / "a.png")
+    stored = np.zeros((48, 64), np.uint8)
+    stored[:, 32:] = 1  # half ground, half car
+    png(tmp_path / "labels" / "val" / "a.png", stored)
+    labels = ["road", "pavement", "car"]
+    guess = np.zeros((48, 64), np.uint8)
+    guess[:, 16:32], guess[:, 32:48], guess[:, 48:] = 1, 2, 1
+    model = Answers("segment", labels, [ClassMap(guess, labels)])
+    scores = livevision.evaluate(
+        model,  # type: ignore[arg-type]
+        {"path": tmp_path, "names": ["ground", "car"], "coarse": {"ground": labels[:2]}},
+    )
+    # Of 64 columns 32 are ground, all found, and 16 more are taken for it; half of car is found.
+    assert scores.labels == [*labels, "any ground"]
+    assert scores.by_class["IoU"] == pytest.approx(
+        {"road": np.nan, "pavement": np.nan, "car": 1 / 2, "any ground": 2 / 3}, nan_ok=True
+    )
+    assert scores.figures == pytest.approx({"mIoU": (1 / 2 + 2 / 3) / 2, "pixel_accuracy": 3 / 4})
+    assert scores.counts["any ground"] == 48 * 32
+
+
 def test_guesses_make_top1_and_top5(tmp_path: Path) -> None:
     labels = ["a", "b", "c", "d", "e", "f"]
     for name in labels[:3]:
