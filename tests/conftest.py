@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import livevision  # noqa: F401 - before any package that it keeps from reporting home
+from tests.compiled_once import compiled_once
 from tests.long_first import LONG_FIRST
 from tests.offline import sitecustomize
 
@@ -83,6 +84,16 @@ def _nothing_reports_home(_connections: Path) -> Iterator[None]:
     yield
     tried = _connections.read_text()[before:]
     assert not tried, f"connections to elsewhere:\n{tried}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """A graph in the usual cache is compiled once in this process."""
+    from livevision.inference import openvino_engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openvino_engine, "_compiled", compiled_once(openvino_engine._compiled))
+        yield
 
 
 @pytest.fixture(autouse=True)
