@@ -43,7 +43,7 @@ def compiled_once(compile_graph: Compile) -> Compile:
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    """What tells a file from another one of its name; in a cache a name tells it, and times change."""
+    """What tells a file from others of its name; in a cache the name does, and times change."""
     state = path.stat()
     cached = path.is_relative_to(cache_folder("graphs") or "")
     return (state.st_ino, state.st_size, *(() if cached else (state.st_mtime_ns,)))

@@ -41,6 +41,7 @@ def _here(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(catalog, "weights_folder", lambda: models)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    small_data.draw_no_plots(monkeypatch)
 
 
 def run(

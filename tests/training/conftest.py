@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from tests.training import small_data
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> Iterator[None]:
@@ -16,3 +18,9 @@ def _one_thread() -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")  # of processes that tests start, too
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None, which take half a second a run; tests of plots put their own in the place of this."""
+    small_data.draw_no_plots(monkeypatch)

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from livevision.training.recipe import Recipe
 from livevision.training.recipe_file import recipe_from
@@ -123,3 +124,9 @@ def all_kinds(root: Path) -> Path:
 def recipe(kind: dict[str, Any], **changes: Any) -> Recipe:
     """A short recipe of one of the kinds above."""
     return recipe_from({"name": kind["task"], **kind, **SHORT, **changes})
+
+
+def draw_no_plots(patch: pytest.MonkeyPatch) -> None:
+    """Runs in this process draw none; ``test_outputs.py`` has those of every task drawn."""
+    for name in ("plot_run", "plot_scores"):
+        patch.setattr(f"livevision.training.outputs.{name}", lambda *_: None)

@@ -28,6 +28,11 @@ PLOTS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _plots() -> None:
+    """All of them."""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_best_weights_run_as_they_are(kind: str, tmp_path: Path) -> None:
     data = small_data.all_kinds(tmp_path / "data")
@@ -81,7 +86,7 @@ def test_the_log_keeps_what_was_before_and_takes_new_figures(tmp_path: Path) -> 
 def test_a_run_that_learns_gets_better(tmp_path: Path) -> None:
     data = small_data.class_maps(tmp_path / "maps", train=8, val=4).parent
     recipe = small_data.recipe(
-        small_data.SEGMENT, steps=60, evaluate_every=60, batch_size=4, learning_rate=3e-3,
+        small_data.SEGMENT, steps=35, evaluate_every=35, batch_size=4, learning_rate=3e-3,
         task_options={"crop": [64, 64], "scale": [0.8, 1.25], "rare_weight": 1.1}, ema_decay=0.9,
     )  # fmt: skip
     best = train_recipe(recipe, data, tmp_path / "out")
@@ -91,8 +96,8 @@ def test_a_run_that_learns_gets_better(tmp_path: Path) -> None:
 def test_a_detector_that_learns_gets_better(tmp_path: Path) -> None:
     data = small_data.boxes(tmp_path / "boxes", train=16, val=8).parent
     recipe = small_data.recipe(
-        small_data.DETECT, steps=120, evaluate_every=120, batch_size=4, learning_rate=1.5e-3,
-        warmup_steps=20, clip_norm=10.0, ema_decay=0.95,
+        small_data.DETECT, steps=70, evaluate_every=70, batch_size=4, learning_rate=3e-3,
+        warmup_steps=10, clip_norm=10.0, ema_decay=0.9,
         task_options={"pre_nms": 100, "proposals": 40, "zoom_out": 1.5, "smallest_crop": 0.6},
     )  # fmt: skip
     best = train_recipe(recipe, data, tmp_path / "out")
