@@ -26,9 +26,9 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_loop_and_pipeline_write_the_same_frames(settings: Settings) -> None:
     out = Path(settings.output[0])
-    loop = pipeline.in_new_process(pipeline.through_loop, settings)
+    loop = pipeline.through_loop(settings)
     from_loop = [(f.number, f.time) for f in clips.read_clip(out)]
-    run, report = pipeline.in_new_process(pipeline.through_pipeline, settings)
+    run, report = pipeline.through_pipeline(settings)
     from_pipeline = [(f.number, f.time) for f in clips.read_clip(out)]
     assert from_loop == from_pipeline
     assert len(from_loop) == loop.frames == run.frames == report["frames_out"] == 12
@@ -36,8 +36,8 @@ def test_loop_and_pipeline_write_the_same_frames(settings: Settings) -> None:
 
 def test_max_frames_holds_on_both_sides(settings: Settings) -> None:
     short = settings.model_copy(update={"max_frames": 5})
-    loop = pipeline.in_new_process(pipeline.through_loop, short)
-    run, _ = pipeline.in_new_process(pipeline.through_pipeline, short)
+    loop = pipeline.through_loop(short)
+    run, _ = pipeline.through_pipeline(short)
     assert loop.frames == run.frames == 5
 
 

@@ -20,8 +20,10 @@ import yaml
 
 from livevision import cli
 from livevision.cli.commands import cli as commands_of_livevision
+from livevision.models import catalog
 from tests.docs.pages import PAGES, ROOT, Example, commands, examples
 from tests.docs.workplace import furnish
+from tests.training import small_data
 
 LANGUAGES = {"sh", "python", "yaml", "json", "toml"}
 REASONS = (  # what an example may need that no test has
@@ -67,6 +69,7 @@ def here(furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.chdir(folder)
+    small_data.draw_no_plots(monkeypatch)
     return folder
 
 
@@ -93,7 +96,9 @@ def test_examples(page: Path, here: Path, capfd: pytest.CaptureFixture[str]) -> 
 def _run(where: str, line: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Run a line; a command alone in this process, anything else in a shell."""
     words = shlex.split(line, comments=True)
-    if words[0] == "livevision" and "|" not in words:
+    if words == ["livevision", "doctor"]:
+        code = _doctor()
+    elif words[0] == "livevision" and "|" not in words:
         code = cli.main(_short(words[1:]))
     else:
         shell = ["bash", "-c", line]  # without pipefail: head leaves before the writer is done
@@ -101,6 +106,13 @@ def _run(where: str, line: str, capfd: pytest.CaptureFixture[str]) -> None:
     said = capfd.readouterr().err
     # doctor's 1 says that something is missing on the machine of the test.
     assert code == 0 or words[1:] == ["doctor"], f"{where}: {line}: exit code {code}\n{said}"
+
+
+def _doctor() -> int:
+    """Look at the default models; tests/test_without_torch.py has it look at all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "names", lambda: sorted(catalog.DEFAULTS.values()))
+        return cli.main(["doctor"])
 
 
 def _short(arguments: list[str]) -> list[str]:

@@ -16,6 +16,12 @@ from livevision.inference.onnx_layers import name_nodes, net_of
 from tests import small_models
 
 
+@pytest.fixture(scope="module")
+def quantised(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Any]:
+    """The detector in int8, by whether that is symmetric."""
+    return {how: _quantised(tmp_path_factory.mktemp("int8"), how) for how in (False, True)}
+
+
 def _quantised(tmp_path: Path, symmetric: bool) -> Any:
     width, height = small_models.CARDS["detect"].input_size
     threshold = np.array([0.5], np.float32)
@@ -31,8 +37,10 @@ def _quantised(tmp_path: Path, symmetric: bool) -> Any:
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_the_net_is_in_int8_and_the_rest_is_not(tmp_path: Path, symmetric: bool) -> None:
-    graph = _quantised(tmp_path, symmetric).graph
+def test_the_net_is_in_int8_and_the_rest_is_not(
+    quantised: dict[bool, Any], symmetric: bool
+) -> None:
+    graph = quantised[symmetric].graph
     makes = {output: node for node in graph.node for output in node.output}
     readers = Counter(name for node in graph.node for name in node.input)
     quantised = {
@@ -57,9 +65,9 @@ def test_the_net_is_in_int8_and_the_rest_is_not(tmp_path: Path, symmetric: bool)
                 )
 
 
-def test_zero_points_are_those_that_each_kind_takes(tmp_path: Path) -> None:
+def test_zero_points_are_those_that_each_kind_takes(quantised: dict[bool, Any]) -> None:
     for symmetric, allowed in ((False, {0, 128}), (True, {0})):
-        graph = _quantised(tmp_path, symmetric).graph
+        graph = quantised[symmetric].graph
         stored = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
         found = {
             int(stored[node.input[2]]) for node in graph.node if node.op_type == "QuantizeLinear"
