@@ -12,7 +12,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,18 +49,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clips.make_clip(path, frames=40 * RATE, rate=RATE, gop=15).path
 
 
-@pytest.fixture
-def slow_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A decoder that manages 20 frames a second."""
-    decode = Decoder._decode
-
-    def slowly(self: Decoder, packet: Any, last: bool) -> list[Any]:
-        time.sleep(0.05)
-        return decode(self, packet, last)
-
-    monkeypatch.setattr(Decoder, "_decode", slowly)
-
-
 def watch(source: StreamSource, seconds: float) -> list[tuple[Frame, int, float]]:
     """Frames for a while: each with the number in its picture and when it came."""
     found = []
@@ -80,31 +71,64 @@ def server_of(kind: str, clip: Path) -> Iterator[str]:
             yield http.url
 
 
-@pytest.mark.usefixtures("slow_decoder")
-@pytest.mark.parametrize("kind", ["rtsp", "mpegts", "motion_jpeg"])
-def test_a_slow_decoder_is_seen_and_kept_up_with(kind: str, clip: Path) -> None:
-    with server_of(kind, clip) as url:
-        source = StreamSource(url, SourceOptions(retry_for=15))
+@dataclass(frozen=True)
+class Watched:
+    """A stream that was watched: when that began, what came, and what was lost."""
+
+    began: float
+    seen: list[tuple[Frame, int, float]]
+    losses: Mapping[str, int]
+
+
+def watched(server: AbstractContextManager[str], seconds: float, **options: Any) -> Watched:
+    with server as url:
+        source = StreamSource(url, SourceOptions(**options))
         began = time.monotonic()
-        seen = watch(source, 7)
+        seen = watch(source, seconds)
+    return Watched(began, seen, dict(source.losses))
+
+
+@pytest.fixture(scope="module")
+def slowly(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Watched]:
+    """Streams watched by a decoder that manages 20 frames a second; all at once, to wait once."""
+    decode = Decoder._decode
+
+    def slow(self: Decoder, packet: Any, last: bool) -> list[Any]:
+        time.sleep(0.05)
+        return decode(self, packet, last)
+
+    folder = tmp_path_factory.mktemp("pieces")
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
+        patch.setattr(Decoder, "_decode", slow)
+        begun = {
+            kind: pool.submit(watched, server_of(kind, clip), 7, retry_for=15)
+            for kind in ("rtsp", "mpegts", "motion_jpeg")
+        }
+        server = server_of("mpegts", clip)
+        begun["every frame"] = pool.submit(watched, server, 5, every_frame=True)
+        begun["pieces"] = pool.submit(watched, hls_server(clip, folder), 6, retry_for=15)
+        return {name: one.result() for name, one in begun.items()}
+
+
+@pytest.mark.parametrize("kind", ["rtsp", "mpegts", "motion_jpeg"])
+def test_a_slow_decoder_is_seen_and_kept_up_with(kind: str, slowly: dict[str, Watched]) -> None:
+    one = slowly[kind]
     # By the numbers in the pictures: when each would have been seen without any delay.
-    zero = min(came - number / RATE for _, number, came in seen)
-    assert zero < began + 0.5
-    for frame, number, came in seen:
+    zero = min(came - number / RATE for _, number, came in one.seen)
+    assert zero < one.began + 0.5
+    for frame, number, came in one.seen:
         age = came - number / RATE - zero
         assert came - frame.wall_time == pytest.approx(age, abs=0.25)
         assert age < 1.2
         assert 0 <= frame.lag <= came - frame.wall_time
-        assert frame.index == number - (seen[0][1] - seen[0][0].index)
-    assert source.losses["behind"] > 20
-    assert source.losses["corrupt"] == source.losses["reconnects"] == 0
-    assert seen[-1][1] > 5.5 * RATE, "the last frame is one of the last seconds"
+        assert frame.index == number - (one.seen[0][1] - one.seen[0][0].index)
+    assert one.losses["behind"] > 20
+    assert one.losses["corrupt"] == one.losses["reconnects"] == 0
+    assert one.seen[-1][1] > 5.5 * RATE, "the last frame is one of the last seconds"
 
 
-@pytest.mark.usefixtures("slow_decoder")
-def test_where_every_frame_counts_the_lag_grows_and_is_told(clip: Path) -> None:
-    with server_of("mpegts", clip) as url:
-        seen = watch(StreamSource(url, SourceOptions(every_frame=True)), 5)
+def test_where_every_frame_counts_the_lag_grows_and_is_told(slowly: dict[str, Watched]) -> None:
+    seen = slowly["every frame"].seen
     numbers = [number for _, number, _ in seen]
     assert numbers == list(range(numbers[0], numbers[0] + len(seen)))
     # 20 of 30 frames a second.
@@ -156,14 +180,11 @@ def test_a_stream_in_pieces_is_played_at_its_own_pace(clip: Path, tmp_path: Path
         assert after - before == pytest.approx(1, abs=0.4)
 
 
-@pytest.mark.usefixtures("slow_decoder")
-def test_a_stream_in_pieces_is_caught_up_with_too(clip: Path, tmp_path: Path) -> None:
-    with hls_server(clip, tmp_path) as url:
-        source = StreamSource(url, SourceOptions(retry_for=15))
-        seen = watch(source, 6)
-    assert source.losses["behind"] > 10
-    assert all(came - frame.wall_time < 1.2 for frame, _, came in seen)
-    assert seen[-1][1] - seen[0][1] > 4.5 * RATE
+def test_a_stream_in_pieces_is_caught_up_with_too(slowly: dict[str, Watched]) -> None:
+    one = slowly["pieces"]
+    assert one.losses["behind"] > 10
+    assert all(came - frame.wall_time < 1.2 for frame, _, came in one.seen)
+    assert one.seen[-1][1] - one.seen[0][1] > 4.5 * RATE
 
 
 @contextlib.contextmanager
