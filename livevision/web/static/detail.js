@@ -26,7 +26,10 @@ export class Detail {
     byId("remove").addEventListener("click", () => byId("remove-dialog").showModal());
     byId("remove-go").addEventListener("click", () => this.remove());
     byId("filter").addEventListener("input", () => this.filter());
-    byId("all-classes").addEventListener("click", () => this.change({ classes: [] }));
+    byId("all-classes").addEventListener("click", () => {
+      this.touched = 0;
+      this.change({ classes: [] });
+    });
     byId("settings").addEventListener("submit", (event) => event.preventDefault());
   }
 
@@ -57,6 +60,7 @@ export class Detail {
       input.type = "checkbox";
       input.value = name;
       input.addEventListener("change", () => {
+        this.touched = Date.now();
         const chosen = [...box.querySelectorAll("input:checked")].map((one) => one.value);
         this.change({ classes: chosen });
       });
@@ -114,7 +118,10 @@ export class Detail {
 
   fillClasses() {
     const chosen = this.source.settings.classes.map(String);
-    for (const input of byId("classes").querySelectorAll("input")) input.checked = chosen.includes(input.value);
+    // News that left before a choice arrived would take it back for a moment.
+    if (Date.now() - this.touched > 1500) {
+      for (const input of byId("classes").querySelectorAll("input")) input.checked = chosen.includes(input.value);
+    }
     byId("chosen").textContent = chosen.length ? `(${chosen.length} chosen)` : "(all)";
     byId("all-classes").disabled = chosen.length === 0;
   }
@@ -172,6 +179,7 @@ export class Detail {
       if (this.source) this.update({ ...this.source, settings });
     } catch (error) {
       this.message(error.message, true);
+      this.touched = 0;
       if (this.source) this.fillClasses();
     }
   }
