@@ -17,7 +17,7 @@ def fitted_size(card: ModelCard, pictures: Sequence[Size | None]) -> Size:
     """The smallest input of a model that shows pictures as large as its own input does.
 
     A picture keeps its size in the input, and its place on the grid of the net's strides, so that
-    the net finds what it did but near the margins, on which it spends less time.
+    only the margins change what the net finds.
 
     Args:
         card: The model.
