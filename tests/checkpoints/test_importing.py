@@ -291,7 +291,11 @@ def test_every_layout_is_told_from_every_other() -> None:
     files[folded] = classifiers.nanodet_backbone
     drawn = {name: _drawn(reference) for name, reference in files.items()}
     ssd = "MediaPipe's SSD on MobileNetV2, trained on Open Images"
-    drawn[ssd] = numbered(build("mobilenetv2", num_classes=0), {52: (144, 1280, 1, 1)})
+    heads = dict.fromkeys(range(52, 56), (144, 1280, 1, 1))
+    drawn[ssd] = numbered(build("mobilenetv2", num_classes=0), heads)
+    deeplab = "DeepLab V3 on MobileNetV2, trained on COCO and Pascal VOC"
+    head = dict.fromkeys(range(51, 55), (256, 320, 1, 1))
+    drawn[deeplab] = numbered(build("mobilenetv2", num_classes=0, last=0), head)
     assert sorted(drawn) == sorted(layout.name for layout in LAYOUTS)
     for name, tensors in drawn.items():
         assert [layout.name for layout in LAYOUTS if layout.matches(tensors)] == [name]

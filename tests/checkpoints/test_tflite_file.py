@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from livevision.checkpoints.conversion import convert
-from livevision.checkpoints.mobilenetv2 import OPEN_IMAGES_SSD
+from livevision.checkpoints.importing import recognise
+from livevision.checkpoints.mobilenetv2 import DEEPLAB, OPEN_IMAGES_SSD
 from livevision.checkpoints.tflite_file import convolutions
 from livevision.cli import main
 from livevision.errors import ModelError
@@ -81,6 +82,24 @@ def test_a_backbone_is_found_between_the_heads() -> None:
     torch.testing.assert_close(
         ours - found["backbone.stem.1.running_mean"].view(1, -1, 1, 1), theirs, rtol=1e-4, atol=1e-4
     )
+
+
+def test_deeplab_s_backbone_is_what_lies_before_its_head() -> None:
+    net = build("mobilenetv2", num_classes=0, last=0)
+    head = {51: (256, 320, 1, 1), 52: (256, 320, 1, 1), 53: (256, 512, 1, 1), 54: (21, 256, 1, 1)}
+    tensors = numbered(net, head)
+    layout = recognise(tensors, Path("deeplab.tflite"))
+    assert layout is DEEPLAB
+    converted = convert(tensors, layout.target(tensors))
+    found = converted.tensors
+    assert torch.equal(found["backbone.stages.4.3.project.0.weight"], tensors["conv.50.weight"])
+    assert sorted({name.split(".")[1] for name in converted.left_out}) == ["51", "52", "53", "54"]
+    # A segmenter takes all of it.
+    segmenter = build("bisenet-mobilenetv2", num_classes=3).state_dict()
+    ours = {name: v.shape for name, v in segmenter.items() if name.startswith("backbone.")}
+    assert {name: v.shape for name, v in found.items()} == {
+        name: shape for name, shape in ours.items() if not name.endswith("num_batches_tracked")
+    }
 
 
 def test_another_graph_is_told() -> None:
