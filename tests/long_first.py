@@ -1,4 +1,4 @@
-"""The files that take longest, the longest first: seconds of the whole suite in three processes.
+"""The files that take longest, the longest first: seconds of the whole suite in four processes.
 
 They are begun first, so that at its end no process is busy with one of them while the others have
 nothing left. A file that is missing here is only begun later. To see how long files take:

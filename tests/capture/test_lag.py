@@ -174,7 +174,7 @@ def test_a_stream_in_pieces_is_played_at_its_own_pace(clip: Path, tmp_path: Path
         seen = watch(StreamSource(url, SourceOptions(retry_for=15)), 6)
     numbers = [number for _, number, _ in seen]
     assert numbers == list(range(numbers[0], numbers[0] + len(seen)))
-    assert all(came - frame.wall_time < 0.4 for frame, _, came in seen)
+    assert all(came - frame.wall_time < 0.8 for frame, _, came in seen)  # a busy machine is late
     # A piece comes at once, but what is in it is a second long.
     for (_, _, before), (_, _, after) in zip(seen[30:], seen[60:], strict=False):
         assert after - before == pytest.approx(1, abs=0.4)

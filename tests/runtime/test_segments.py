@@ -275,7 +275,8 @@ def test_a_stream_that_breaks_goes_on_in_its_recording(tmp_path: Path) -> None:
     starts = [datetime.fromisoformat(row.start).timestamp() for row in rows]
     ends = [datetime.fromisoformat(row.end).timestamp() for row in rows]
     assert began - 1 < starts[0] < began + 6
-    assert ended - 3 < ends[-1] < ended + 1
+    # A busy machine takes the first packet late, and the rest for later than it was.
+    assert ended - 3 < ends[-1] < ended + 2
     assert all(a <= b for a, b in zip(ends, starts[1:], strict=False))
 
 
