@@ -122,7 +122,10 @@ class SegmentFolder:
         with self._lock:
             if current == path:
                 self._files.grows(path)
-                self._index.put(self._row(path), source, start, end, size, complete=False)
+                # Part of what it shows is not on the disk yet. A row whose size differs from the
+                # file's is measured at the next start, if a kill leaves it behind.
+                seen = max(0, size - 1)
+                self._index.put(self._row(path), source, start, end, seen, complete=False)
             self._need_room()
 
     def finished(
