@@ -27,6 +27,7 @@ from livevision.protocols import SourceInfo
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from av.container import InputContainer
 
 STDIN = "-"
 
@@ -322,16 +323,7 @@ def picture_size(uri: str) -> tuple[int, int] | None:
 
     No frame is decoded; errors are left for the source to report.
     """
-    import av
-
-    if not _again(uri):
-        return None
-    try:
-        with av.open(_url(uri)) as container:
-            context = container.streams.video[0].codec_context
-            return (context.width, context.height) if context.width and context.height else None
-    except (av.error.FFmpegError, IndexError, OSError, ValueError):
-        return None
+    return _size_by(_in_header, uri)
 
 
 def upright_size(uri: str) -> tuple[int, int] | None:
@@ -339,12 +331,24 @@ def upright_size(uri: str) -> tuple[int, int] | None:
 
     Errors are left for the source to report.
     """
+    return _size_by(lambda container: Pictures(next(container.decode(video=0))).size, uri)
+
+
+def _in_header(container: InputContainer) -> tuple[int, int] | None:
+    context = container.streams.video[0].codec_context
+    return (context.width, context.height) if context.width and context.height else None
+
+
+def _size_by(
+    read: Callable[[InputContainer], tuple[int, int] | None], uri: str
+) -> tuple[int, int] | None:
+    """What is read of a file, if it can be opened twice and there is a picture in it."""
     import av
 
     if not _again(uri):
         return None
     try:
         with av.open(_url(uri)) as container:
-            return Pictures(next(container.decode(video=0))).size
+            return read(container)
     except (av.error.FFmpegError, IndexError, OSError, StopIteration, ValueError):
         return None

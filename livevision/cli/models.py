@@ -60,10 +60,9 @@ def command(
 
     A star marks the default model of a task. --all adds models that find too little for other use
     than comparison, and the nets without trained weights; run them with your own weights, or with
-    --untrained to measure speed. Models that you imported with --as
-    or fetched are listed too. A narrow terminal shows the columns that fit; --json and a model's
-    card show all. NAME may be a file that `livevision export` wrote; at lower precision its
-    agreement with fp32 is printed.
+    --untrained to measure speed. Models that you imported with --as or fetched are listed too. A
+    narrow terminal shows the columns that fit; --json and a model's card show all. NAME may be a
+    file that `livevision export` wrote; at lower precision its agreement with fp32 is printed.
 
     `livevision models get NAME` downloads one of a few third-party models from a public repository,
     at a fixed commit and checked by hash, and keeps it. Nothing else is ever downloaded.
