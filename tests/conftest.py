@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import livevision  # noqa: F401 - before any package that it keeps from reporting home
+from tests import running_order
 from tests.compiled_once import compiled_once
-from tests.long_first import LONG_FIRST
 from tests.offline import sitecustomize
 
 # Small nets are quicker with one thread, several of which would wait for each other where several
@@ -26,9 +26,9 @@ if hasattr(signal, "SIGHUP"):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, as ``tests/long_first.py`` lists them; the others as they were."""
-    place = {Path(__file__).parent / name: at for at, name in enumerate(LONG_FIRST)}
-    items.sort(key=lambda item: place.get(item.path, len(place)))
+    """Long files first, those that measure a pace last (``tests/running_order.py``)."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: running_order.place(item.path.relative_to(here).as_posix()))
 
 
 def pytest_configure() -> None:
