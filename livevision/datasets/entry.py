@@ -33,6 +33,8 @@ class DataEntry:
         part: "train" or "val" of a split that serves as both: every tenth picture is for val, see
             `livevision.datasets.parts`; empty for all of it.
         names: Names of the stored numbers, for index PNGs without their own table.
+        files: Patterns of picture names, such as "0016E5*" or "night/*.jpg": only pictures that fit
+            one of them are taken. Empty for all pictures.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class DataEntry:
     ignore: Sequence[str] | Literal["others"] = ()
     names: Sequence[str] = ()
     part: str = ""
+    files: Sequence[str] = ()
 
     @classmethod
     def of(cls, given: Any) -> DataEntry:
@@ -89,6 +92,7 @@ class DataEntry:
             ignore="others" if values.get("ignore") == OTHERS else _strings(values, "ignore"),
             names=_strings(values, "names"),
             part=part,
+            files=_strings(values, "files"),
         )
 
 

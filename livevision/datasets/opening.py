@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from livevision.datasets.by_name import with_names
 from livevision.datasets.entry import DataEntry
 from livevision.datasets.parts import part_of
 from livevision.datasets.samples import DataSet, Kind
@@ -61,8 +62,11 @@ def open_dataset(
     opened: DataSet = reader.read(
         path, entry, None if labels is None else list(labels), default_split
     )
+    folder = path if path.is_dir() else path.parent
+    if entry.files:
+        opened = with_names(opened, entry.files, folder)
     if entry.part:
-        opened = part_of(opened, entry.part, path if path.is_dir() else path.parent)
+        opened = part_of(opened, entry.part, folder)
     if opened.kind == "detect" and not any(len(s.boxes) for s in opened.samples):  # type: ignore
         raise DataError(f"{opened.name}: none of its {len(opened)} pictures has a box")
     return opened

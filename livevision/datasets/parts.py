@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from livevision.datasets.by_name import name_below
 from livevision.datasets.samples import BoxSample, ClassSample, DataSet, Sample
 from livevision.errors import DataError
 
@@ -46,7 +47,9 @@ def _val(samples: Sequence[Sample], root: Path) -> set[int]:
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for index, group in enumerate(_groups(samples)):
         groups[group].append(index)
-    by_hash = {i: hashlib.sha256(_name(s, root).encode()).digest() for i, s in enumerate(samples)}
+    by_hash = {
+        i: hashlib.sha256(name_below(s, root).encode()).digest() for i, s in enumerate(samples)
+    }
     each = isinstance(samples[0], ClassSample) if samples else False
     val: set[int] = set()
     row: list[int] = []
@@ -85,10 +88,3 @@ def _tenth(ordered: list[int]) -> list[int]:
     """Every tenth; at least one of two or more."""
     chosen = ordered[_EVERY // 2 :: _EVERY]
     return chosen or ordered[len(ordered) // 2 :][: len(ordered) > 1]
-
-
-def _name(sample: Sample, root: Path) -> str:
-    """A picture's name relative to its data set, the same on every machine."""
-    path = sample.path
-    below = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
-    return f"{below.as_posix()}/{getattr(sample, 'member', '')}"
