@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from livevision.datasets.aliases import among
 from livevision.datasets.entry import OTHERS, DataEntry
 from livevision.datasets.index_png import read_indices
 from livevision.datasets.pictures import find_picture, picture_size, pictures_in
@@ -245,19 +246,22 @@ def _meaning(
 
 
 def _coarse(labels: Sequence[str], entry: DataEntry, name: str) -> dict[str, frozenset[int]]:
-    """The labels of each coarse class.
+    """The labels of each coarse class; Pascal VOC's and COCO's names are the same (`aliases`).
 
     Raises:
         UsageError: A name is unknown, or the classes do not fit.
     """
     coarse = {}
     for theirs, ours in entry.coarse.items():
+        numbers = set()
         for called in ours:
-            if called not in labels:
+            label = among(called, labels)
+            if label is None:
                 raise UsageError(f"{name}: coarse {theirs!r}: {unknown('label', called, labels)}")
+            numbers.add(labels.index(label))
         if not ours:
             raise UsageError(f"{name}: coarse {theirs!r} names none of the model's classes")
-        coarse[theirs] = frozenset(map(list(labels).index, ours))
+        coarse[theirs] = frozenset(numbers)
     if len(labels) + len(coarse) > IGNORED:
         raise UsageError(f"{name}: {len(labels)} labels and {len(coarse)} coarse classes; 255 fit")
     return coarse

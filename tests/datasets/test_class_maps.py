@@ -224,6 +224,12 @@ def test_a_coarse_class_is_any_of_several_labels(tmp_path: Path) -> None:
     assert row(data, 4) == [4, 2, 3, IGNORED]
 
 
+def test_a_coarse_class_takes_the_other_name_of_a_label(tmp_path: Path) -> None:
+    small(tmp_path, values(1))
+    given = {"names": ["rest", "seat"], "coarse": {"seat": ["sofa", "chair"]}, "ignore": ["rest"]}
+    assert opened(tmp_path, ["road", "couch", "chair"], **given).coarse == {"seat": {1, 2}}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
