@@ -45,6 +45,7 @@ PACE_LAST = (
     "capture/test_backlog.py",
     "capture/test_lag.py",
     "capture/test_catching_up.py",
+    "end_to_end/test_figures.py",
 )
 
 
