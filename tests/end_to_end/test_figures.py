@@ -73,8 +73,9 @@ def test_the_figures_of_a_file(
     clip = clips.constant_rate(tmp_path / "in.mp4", frames=FRAMES, size=(640, 360))
     path = tmp_path / "report.json"
     outcome = livevision(
-        "--source", clip.path, "--task", task, "--output", tmp_path / "o.mp4", "--report", path
-    )
+        "--source", clip.path, "--task", task, "--precision", "fp32",
+        "--output", tmp_path / "o.mp4", "--report", path,
+    )  # fmt: skip
     assert outcome.code == 0, outcome.err
     report = json.loads(path.read_text())
     no_nonsense(report)
