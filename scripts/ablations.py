@@ -7,13 +7,13 @@ same number of steps, and differ by what is left out of the net alone.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from trainings import log_rows, train
 
 
 @dataclass(frozen=True)
@@ -124,25 +124,15 @@ def run(key: str, place: int, seed: int, data: Path, out: Path) -> None:
     study, where = STUDIES[key], folder(key, place, seed, out)
     if scores(study, where):
         return
-    command = [sys.executable, "-m", "livevision", "train", study.recipe]
-    command += ["--data", str(data), "--out", str(where)]
-    for setting in overrides(study, place, seed):
-        command += ["--set", setting]
-    if (where / "last.pt").exists():
-        command.append("--resume")
-    subprocess.run(command, check=True)
+    train(study.recipe, data, where, overrides(study, place, seed))
 
 
 def scores(study: Study, where: Path) -> list[float]:
     """A run's figures after its last step; none where it has not got there."""
-    log = where / "log.csv"
-    if not log.exists():
-        return []
-    with log.open(newline="") as file:
-        for row in csv.DictReader(file):
-            values = [row.get(column) for column, _ in study.figures]
-            if row["step"] == str(study.steps) and all(values):
-                return [100 * float(value) for value in values if value]
+    for row in log_rows(where):
+        values = [row.get(column) for column, _ in study.figures]
+        if row["step"] == str(study.steps) and all(values):
+            return [100 * float(value) for value in values if value]
     return []
 
 

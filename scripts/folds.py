@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
-import re
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
+from trainings import log_rows, train
 
 from livevision.config.yaml_file import shipped
 
@@ -41,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     values = yaml.safe_load(file.read_text(encoding="utf-8"))
     found: dict[str, float] = {}
     for pattern in given.by:
-        where = given.out / f"{file.stem}-{re.sub(r'[^A-Za-z0-9]+', '', pattern)}"
+        where = given.out / f"{file.stem}-{quote(pattern, safe='')}"
         if score(where, given.figure) is None:
             fold = without(values, given.of, given.by, pattern)
             where.mkdir(parents=True, exist_ok=True)
             recipe = where / f"{file.stem}.yaml"
             recipe.write_text(yaml.safe_dump(fold, sort_keys=False), encoding="utf-8")
-            run(recipe, given.data, where, given.settings)
+            train(recipe, given.data, where, [*given.settings, "evaluate_every=1000000"])
         last = score(where, given.figure)
         if last is None:
             sys.exit(f"{where}: the run ended without {given.figure}")
@@ -73,24 +72,9 @@ def without(
     return fold
 
 
-def run(recipe: Path, data: Path, where: Path, settings: Sequence[str]) -> None:
-    """Train a fold; one that was stopped goes on."""
-    command = [sys.executable, "-m", "livevision", "train", str(recipe)]
-    command += ["--data", str(data), "--out", str(where)]
-    for setting in [*settings, "evaluate_every=1000000"]:
-        command += ["--set", setting]
-    if (where / "last.pt").exists():
-        command.append("--resume")
-    subprocess.run(command, check=True)
-
-
 def score(where: Path, figure: str) -> float | None:
     """The figure after the last step; None where a run has not got there."""
-    log = where / "log.csv"
-    if not log.exists():
-        return None
-    with log.open(newline="") as file:
-        found = [row[figure] for row in csv.DictReader(file) if row.get(figure)]
+    found = [row[figure] for row in log_rows(where) if row.get(figure)]
     return float(found[-1]) if found else None
 
 

@@ -51,7 +51,7 @@ def test_what_has_been_run_is_not_run_again(
     script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(script.subprocess, "run", lambda c, check: commands.append(c))
+    monkeypatch.setattr("subprocess.run", lambda c, check: commands.append(c))
     log(script, tmp_path, 0, 5, "300,0.5,", "300,,0.6")
     log(script, tmp_path, 1, 5, "200,0.5,", "200,,0.4")
     (script.folder("bisenet", 1, 5, tmp_path) / "last.pt").touch()

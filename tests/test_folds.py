@@ -75,5 +75,5 @@ def test_folds_are_trained_and_told_once(
     assert [line.split(" | ")[0] for line in told[2:]] == ["| one*", "| t*", "| mean"]
     scores = [float(line.split(" | ")[1].rstrip(" |")) for line in told[2:]]
     assert scores[-1] == pytest.approx(sum(scores[:2]) / 2, abs=0.1)
-    monkeypatch.setattr(script, "run", lambda *_: pytest.fail("it has been run"))
+    monkeypatch.setattr(script, "train", lambda *_: pytest.fail("it has been run"))
     assert script.main(given) == 0

@@ -23,18 +23,17 @@ def with_names(data_set: DataSet, patterns: Sequence[str], root: Path) -> DataSe
         DataError: No picture fits one of the patterns, which would be a mistake in writing it.
     """
     names = [PurePosixPath(name_below(sample, root)) for sample in data_set.samples]
+    fitting: set[int] = set()
     for pattern in patterns:
-        if not any(name.match(pattern) for name in names):
+        found = {at for at, name in enumerate(names) if name.match(pattern)}
+        if not found:
             example = f", such as {names[0]}" if names else ""
             raise DataError(
                 f"{data_set.name}: none of its {len(names)} pictures{example}, fits the pattern "
                 f"{pattern} of files"
             )
-    samples = [
-        sample
-        for sample, name in zip(data_set.samples, names, strict=True)
-        if any(name.match(pattern) for pattern in patterns)
-    ]
+        fitting |= found
+    samples = [data_set.samples[at] for at in sorted(fitting)]
     return replace(data_set, samples=samples, name=f"{data_set.name}, {' '.join(patterns)}")
 
 
