@@ -14,6 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from livevision.nets.layers import statistics
 from livevision.training.processes import sum_over_processes
 
+_FOLDED = 1e-4  # from 1, of the variance: some files leave out what a norm adds to it
+
 
 def prepare_norms(net: nn.Module, how: str) -> None:
     """Set up a net's norms by a recipe's `norm`; names of weights stay.
@@ -85,6 +87,24 @@ def measure_norms(net: nn.Module, beginnings: Sequence[str], run: Callable[[], o
         mean = total / count
         _restate(measured[name], mean, square / count - mean.square())
     return len(sums)
+
+
+def folded_norms(net: nn.Module) -> list[str]:
+    """Names of the norms that will be trained and only add a bias: mean 0, variance 1.
+
+    Such a norm was folded into its convolution. Trained, it would use the batch's statistics and
+    change what the net computes; `measure_norms` undoes that.
+    """
+    return [
+        name
+        for name, norm in net.named_modules()
+        if isinstance(norm, _BatchNorm)
+        and norm.weight is not None
+        and norm.weight.requires_grad
+        and norm.bias.any()
+        and not statistics(norm)[0].any()
+        and bool((statistics(norm)[1] - 1).abs().max() < _FOLDED)
+    ]
 
 
 def _restate(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:

@@ -18,7 +18,7 @@ def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
     Each parameter group has its learning-rate factor as "factor", used by `set_rate`.
 
     Raises:
-        UsageError: no weight has a prefix in the recipe's `rates` or `freeze`.
+        UsageError: no weight has a prefix in the recipe's `rates` or `freeze`, or all are frozen.
     """
     for prefix in (*recipe.rates, *recipe.freeze):
         if not any(name.startswith(prefix) for name, _ in net.named_parameters()):
@@ -34,6 +34,8 @@ def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
             decays = recipe.decay_all or parameter.ndim > 1
             decay = recipe.weight_decay if decays else 0.0
             groups[_factor(recipe, name), decay].append(parameter)
+    if not groups:
+        raise UsageError(f"freeze: {', '.join(recipe.freeze)} leaves no weight of {recipe.net}")
     settings = [
         {"params": parameters, "factor": factor, "weight_decay": decay}
         for (factor, decay), parameters in groups.items()

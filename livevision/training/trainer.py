@@ -17,7 +17,12 @@ from livevision.training.batches import batch_number, seed_step
 from livevision.training.compiling import begin_step
 from livevision.training.jobs import Job
 from livevision.training.meter import Meter
-from livevision.training.norms import enter_training, measure_norms, prepare_norms
+from livevision.training.norms import (
+    enter_training,
+    folded_norms,
+    measure_norms,
+    prepare_norms,
+)
 from livevision.training.optimizers import make_optimizer, set_rate
 from livevision.training.outputs import RunFolder
 from livevision.training.precision import autocast, keep_slow_depthwise_in_float32
@@ -90,6 +95,13 @@ class Trainer:
         if group.device.type == "cpu" and self.recipe.precision != "fp32":
             keep_slow_depthwise_in_float32(self.net)
         self.optimizer = make_optimizer(self.recipe, self.net)
+        folded = [] if resume else folded_norms(self.net)
+        if folded:
+            self.remarks.append(
+                f"warning: {len(folded)} norms that will be trained are folded into their "
+                f"convolutions ({folded[0]}, …), so the net begins as another than its initial "
+                f"weights; measure_norms: [{folded[0].partition('.')[0]}.] undoes that"
+            )
         scaled = self.recipe.precision == "fp16"
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=scaled)
 

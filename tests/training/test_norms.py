@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from livevision.errors import UsageError
 from livevision.nets import build
 from livevision.training import train_recipe
-from livevision.training.norms import measure_norms
+from livevision.training.norms import folded_norms, measure_norms
 from tests.training import small_data
 
 
@@ -91,6 +91,38 @@ def test_a_run_measures_the_norms_that_its_recipe_names(
     scale = after[f"{first}.weight"].float() / after[f"{first}.running_var"].float().sqrt()
     torch.testing.assert_close(scale, torch.ones_like(scale), rtol=0.3, atol=0)
     assert not torch.equal(after[f"{first}.weight"].float(), weights[f"{first}.weight"])
+
+
+def test_folded_norms_that_would_be_trained_are_told() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), *(nn.BatchNorm2d(4) for _ in range(5)))
+    assert not folded_norms(net), "norms that are new only look folded"
+    for norm in net[1:]:
+        nn.init.normal_(norm.bias)
+        norm.running_var -= 1e-5
+    net[2].running_mean += 0.1
+    net[3].running_var *= 2
+    net[4].weight.requires_grad_(False)
+    net[5].weight.data *= 3
+    assert folded_norms(net) == ["1", "5"]
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_run_tells_of_folded_norms(
+    measured: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = build("bisenet-xception39", num_classes=3)
+    first = next(n for n, m in net.named_modules() if isinstance(m, nn.BatchNorm2d))
+    weights = {k: v.clone() for k, v in net.state_dict().items() if v.is_floating_point()}
+    weights[f"{first}.bias"] += 0.5
+    save_file(weights, tmp_path / "w.safetensors")
+    recipe = small_data.recipe(
+        small_data.SEGMENT,
+        initial_weights=str(tmp_path / "w.safetensors"),
+        measure_norms=[first] if measured else [],
+    )
+    train_recipe(recipe, small_data.all_kinds(tmp_path / "data"), tmp_path / "run")
+    told = f"1 norms that will be trained are folded into their convolutions ({first}, …)"
+    assert (told in capsys.readouterr().err) is not measured
 
 
 def test_a_name_that_no_norm_has_is_told(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from livevision.errors import UsageError
 from livevision.training.optimizers import make_optimizer, rate_factor, set_rate
 from livevision.training.recipe import Recipe
 from tests.training import small_data
@@ -66,6 +67,11 @@ def test_what_is_frozen_does_not_learn() -> None:
     assert not net.backbone[0].weight.requires_grad
     assert id(net.backbone[0].weight) not in learning
     assert id(net.backbone[1].weight) in learning
+
+
+def test_a_net_that_is_frozen_as_a_whole_is_told() -> None:
+    with pytest.raises(UsageError, match="freeze: backbone, head leaves no weight of"):
+        make_optimizer(recipe(freeze=["backbone", "head"]), Net())
 
 
 def test_decay_of_all_weights_on_request() -> None:
