@@ -54,7 +54,7 @@ FIELDS = (
         "Detection, Pascal VOC val subset",
         "voc12",
         ("AP50", "AP50, %"),
-        ("thundernet-snet49", "thundernet-mobilenetv2"),
+        ("thundernet-snet49", "thundernet-snet146", "thundernet-mobilenetv2"),
         SQUARES,
     ),
     Field(

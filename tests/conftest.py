@@ -87,6 +87,14 @@ def _nothing_reports_home(_connections: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_models_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Models that whoever runs the tests has imported or fetched are not listed in them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _compiled_once() -> Iterator[None]:
     """A graph in the usual cache is compiled once in this process."""
     from livevision.inference import openvino_engine
