@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from livevision.checkpoints import mobilenetv2
 from livevision.checkpoints.importing import LAYOUTS, recognise
 from livevision.cli import main
 from livevision.inference.weights import load_weights
@@ -290,6 +291,8 @@ def test_every_layout_is_told_from_every_other() -> None:
     folded = "NanoDet-Plus's ShuffleNetV2 without its classifier, norms folded"
     files[folded] = classifiers.nanodet_backbone
     drawn = {name: _drawn(reference) for name, reference in files.items()}
+    coco = mobilenetv2.COCO_SSD
+    drawn[coco.name] = {name: torch.zeros(1) for name in coco.telltales}
     ssd = "MediaPipe's SSD on MobileNetV2, trained on Open Images"
     heads = dict.fromkeys(range(52, 56), (144, 1280, 1, 1))
     drawn[ssd] = numbered(build("mobilenetv2", num_classes=0), heads)

@@ -79,7 +79,7 @@ def test_those_of_a_shipped_model_agree_with_its_class_map() -> None:
         found = logits(image)
         large = np.stack([cv2.resize(plane, (480, 352)) for plane in found])
         assert len(found) == len(model.labels)
-        assert (large.argmax(0) == model(image).class_map).mean() > 0.95
+        assert (large.argmax(0) == model(image).class_map).mean() > 0.9
     logits.close()
 
 
