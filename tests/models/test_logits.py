@@ -73,13 +73,14 @@ def test_they_are_what_the_graph_computes(form: str, tmp_path: Path) -> None:
 
 
 def test_those_of_a_shipped_model_agree_with_its_class_map() -> None:
-    image = cv2.resize(IMAGE[:16, :16], (480, 352), interpolation=cv2.INTER_CUBIC)
+    # As smooth as pictures are: noise has edges everywhere, where resizing decides.
+    image = cv2.resize(IMAGE[:4, :4], (480, 352), interpolation=cv2.INTER_CUBIC)
     with livevision.load("bisenet-xception39-camvid", "onnx") as model:
         logits = Logits(model)
         found = logits(image)
         large = np.stack([cv2.resize(plane, (480, 352)) for plane in found])
         assert len(found) == len(model.labels)
-        assert (large.argmax(0) == model(image).class_map).mean() > 0.9
+        assert (large.argmax(0) == model(image).class_map).mean() > 0.95
     logits.close()
 
 
