@@ -22,6 +22,22 @@ class Step(nn.Module):
         return self.function(*arguments, **options)
 
 
+class Conv(nn.Conv2d):
+    """A convolution; trains with kernels of one pixel and a stride too.
+
+    oneDNN's gradient of such weights writes beyond its buffer where the input has fewer than 16
+    channels in channels-last order (torch 2.13.0 on AVX-512; the process crashes, then or later).
+    In training the pixels that the stride skips are dropped first, which computes the same.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or self.kernel_size != (1, 1) or self.stride == (1, 1):
+            return super().forward(input)
+        rows, columns = self.stride
+        kept = input[:, :, ::rows, ::columns]
+        return F.conv2d(kept, self.weight, self.bias, groups=self.groups)
+
+
 class ConvNorm(nn.Sequential):
     """Convolution without bias, batch normalisation, and (by default) a ReLU or a ReLU6.
 
@@ -42,7 +58,7 @@ class ConvNorm(nn.Sequential):
         slope: float = 0.0,
     ) -> None:
         layers: list[nn.Module] = [
-            nn.Conv2d(
+            Conv(
                 in_channels,
                 out_channels,
                 kernel_size,
