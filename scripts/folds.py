@@ -19,6 +19,7 @@ import yaml
 from trainings import log_rows, train
 
 from livevision.config.yaml_file import shipped
+from livevision.training.recipe_file import recipe_values
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(given.by) < 2:
         parser.error("--by takes two patterns or more: each is left out once")
     file = shipped("train").get(given.recipe, Path(given.recipe))
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    values = recipe_values(file, shipped("train"))
     found: dict[str, float] = {}
     for pattern in given.by:
         where = given.out / f"{file.stem}-{quote(pattern, safe='')}"

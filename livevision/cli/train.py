@@ -105,9 +105,11 @@ def command(
         over: dict[str, object] = {"epochs": epochs, "batch_size": batch, "device": device}
         over["input_size"] = list(size) if size else None
         flags = [f"{name}={value}" for name, value in over.items() if value is not None]
+        from livevision.training.recipe_file import read_recipe
         from livevision.training.run import run_of_recipe
 
-        run = run_of_recipe(file, data or Path(), out, [*settings, *flags])
+        recipe = read_recipe(file, [*settings, *flags], shipped("train"))
+        run = run_of_recipe(recipe, data or Path(), out)
     else:
         if data is not None:
             raise UsageError(f"--data {data} is for recipes; {what} is labelled pictures itself")

@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -15,12 +16,80 @@ from livevision.errors import UsageError, unknown
 from livevision.training.recipe import RECIPES, Recipe
 
 
-def read_recipe(path: Path, settings: list[str] | None = None) -> Recipe:
+def read_recipe(
+    path: Path,
+    settings: Sequence[str] = (),
+    known: Mapping[str, Path] = MappingProxyType({}),
+) -> Recipe:
     """Read a recipe and apply `name=value` settings; a dot reaches into the option groups.
 
+    Args:
+        path: The file; `extends` in it names another recipe, whose settings it begins with.
+        settings: Applied last.
+        known: Recipes that `extends` takes by their name, beside those in the file's own folder.
+
     Raises:
-        UsageError: the file cannot be read, a name is unknown, or a value has a wrong type.
+        UsageError: A file cannot be read, a name is unknown, or a value has a wrong type.
     """
+    values = recipe_values(path, known)
+    with_settings(values, settings)
+    return recipe_from({"name": path.stem, **values}, str(path))
+
+
+def recipe_values(path: Path, known: Mapping[str, Path] = MappingProxyType({})) -> dict[str, Any]:
+    """The settings in a recipe's file, with those of the recipes that it extends.
+
+    Of groups of settings (`data`, `task_options`, `rates`) each setting counts for itself; lists
+    and single values replace those of the recipe extended.
+
+    Raises:
+        UsageError: A file cannot be read, is no recipe, or extends one that is not there or itself.
+    """
+    return _extended(path, known, ())
+
+
+def _extended(path: Path, known: Mapping[str, Path], below: tuple[Path, ...]) -> dict[str, Any]:
+    values = _read(path)
+    if "extends" not in values:
+        return values
+    base = values.pop("extends")
+    if not isinstance(base, str):
+        raise UsageError(f"recipe {path}: extends is {base!r}; it takes the name of one recipe")
+    file = _find(base, path, known)
+    below = (*below, path.resolve())
+    if file.resolve() in below:
+        raise UsageError(f"recipe {path}: extends {base!r}, which extends this one")
+    inherited = _extended(file, known, below)
+    inherited.pop("name", None)
+    if len(values.keys() & {"steps", "epochs"}) == 1:
+        inherited.pop("steps", None)
+        inherited.pop("epochs", None)
+    return _joined(inherited, values)
+
+
+def _find(base: str, path: Path, known: Mapping[str, Path]) -> Path:
+    beside = path.parent / base
+    name = base.removesuffix(".yaml")
+    for file in (beside, beside.with_name(f"{beside.name}.yaml")):
+        if file.is_file():
+            return file
+    if name in known:
+        return known[name]
+    names = sorted({*known, *(file.stem for file in path.parent.glob("*.yaml"))} - {path.stem})
+    raise UsageError(f"recipe {path}: extends {unknown('recipe', base, names)}")
+
+
+def _joined(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in values.items():
+        inner = base.get(name)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            _joined(inner, value)
+        else:
+            base[name] = value
+    return base
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -32,8 +101,7 @@ def read_recipe(path: Path, settings: list[str] | None = None) -> Recipe:
         raise UsageError(f"recipe {path}{line}: not valid YAML: {reason}") from error
     if not isinstance(values, dict):
         raise UsageError(f"recipe {str(path)!r} has no settings such as 'task: segment'")
-    with_settings(values, settings or [])
-    return recipe_from({"name": path.stem, **values}, str(path))
+    return values
 
 
 def recipe_from(values: Mapping[str, Any], place: str = "recipe") -> Recipe:

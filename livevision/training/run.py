@@ -111,7 +111,7 @@ def run_of_recipe(
 ) -> Run:
     """The run of a recipe; for arguments and errors see `train_recipe`."""
     if isinstance(recipe, str | Path):
-        recipe = read_recipe(Path(recipe), list(settings))
+        recipe = read_recipe(Path(recipe), settings)
     elif not isinstance(recipe, Recipe):
         recipe = recipe_from(recipe)
     group = join(recipe.device)

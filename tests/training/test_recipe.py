@@ -164,3 +164,67 @@ def test_the_shipped_recipes_are_whole(path: Path) -> None:
         net = build(recipe.net, **net_options(recipe, len(labels)))
     assert make_optimizer(recipe, net).param_groups
     assert all(not Path(entry["path"]).is_absolute() for entry in recipe.data.train)
+
+
+def _write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+BASE = to_yaml(small_data.recipe(small_data.SEGMENT))
+
+
+def test_a_recipe_begins_with_the_settings_of_another(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        base=BASE,
+        mine="extends: base\nbatch_size: 3\nrates: {backbone.: 0.1}\ntask_options: {hue: 7}\n"
+        "freeze: [backbone]\ndata: {val: [{path: other}]}\n",
+        again="extends: mine.yaml\nrates: {stem.: 0.5}\nfreeze: []\ntask_options: {jitter: 0.2}\n",
+    )
+    base, mine, again = (read_recipe(tmp_path / f"{n}.yaml") for n in ("base", "mine", "again"))
+    assert (mine.name, again.name) == ("mine", "again")
+    assert (mine.net, mine.labels, mine.steps) == (base.net, base.labels, base.steps)
+    assert (mine.batch_size, again.batch_size) == (3, 3)
+    assert again.rates == {"backbone.": 0.1, "stem.": 0.5}
+    assert (mine.freeze, again.freeze) == (["backbone"], [])
+    assert mine.data.train == base.data.train
+    assert mine.data.val == [{"path": "other"}]
+    options = again.model_dump()["task_options"]
+    expected = base.model_dump()["task_options"] | {"hue": 7, "jitter": 0.2}
+    assert options == expected
+
+
+def test_a_length_replaces_that_of_the_recipe_extended(tmp_path: Path) -> None:
+    _write(tmp_path, base=BASE, mine="extends: base\nepochs: 2\n")
+    recipe = read_recipe(tmp_path / "mine.yaml")
+    assert (recipe.steps, recipe.epochs) == (0, 2)
+
+
+def test_recipes_elsewhere_are_extended_by_their_names(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    known = {"base": _write(tmp_path / "shipped", base=BASE) / "base.yaml"}
+    mine = _write(tmp_path, mine="extends: base\nsteps: 9\n") / "mine.yaml"
+    assert read_recipe(mine, [], known).steps == 9
+    _write(tmp_path, base=BASE.replace("batch_size: ", "batch_size: 1"))
+    beside = read_recipe(mine, [], known)
+    assert beside.batch_size == read_recipe(tmp_path / "base.yaml").batch_size
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("extends: bases\n", "unknown recipe 'bases'. Did you mean 'base'? Known: base"),
+        ("extends: mine\n", "extends 'mine', which extends this one"),
+        ("extends: circle\n", "circle.yaml: extends 'mine', which extends this one"),
+        ("extends: [base]\n", "extends is ['base']; it takes the name of one recipe"),
+        ("extends: broken\n", "broken.yaml:1: not valid YAML"),
+    ],
+)
+def test_what_cannot_be_extended_is_told(text: str, said: str, tmp_path: Path) -> None:
+    _write(tmp_path, base=BASE, circle="extends: mine\n", broken="steps: [", mine=text)
+    with pytest.raises(UsageError) as error:
+        read_recipe(tmp_path / "mine.yaml")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
