@@ -124,3 +124,13 @@ def test_soft_labels_of_other_classes_end_it_with_3(
     (line,) = capfd.readouterr().err.splitlines()
     assert f"{path}: has logits of 5 classes, and the data set has 2" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_may_extend_a_shipped_one(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: xception-b-tiny-imagenet\nsteps: 3\n")
+    assert run("train", file, "--data", tmp_path) == 3
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith("tiny_imagenet/tiny_imagenet.zip: there is no such data set")
