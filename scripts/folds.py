@@ -19,6 +19,7 @@ import yaml
 from trainings import log_rows, train
 
 from livevision.config.yaml_file import shipped
+from livevision.errors import UsageError
 from livevision.training.recipe_file import recipe_values
 
 
@@ -38,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(given.by) < 2:
         parser.error("--by takes two patterns or more: each is left out once")
     file = shipped("train").get(given.recipe, Path(given.recipe))
-    values = recipe_values(file, shipped("train"))
+    try:
+        values = recipe_values(file, shipped("train"))
+    except UsageError as error:
+        parser.error(str(error))
     found: dict[str, float] = {}
     for pattern in given.by:
         where = given.out / f"{file.stem}-{quote(pattern, safe='')}"
