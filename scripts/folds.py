@@ -38,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if len(given.by) < 2:
         parser.error("--by takes two patterns or more: each is left out once")
-    file = shipped("train").get(given.recipe, Path(given.recipe))
+    recipes = shipped("train")
+    file = recipes.get(given.recipe, Path(given.recipe))
     try:
-        values = recipe_values(file, shipped("train"))
+        values = recipe_values(file, recipes)
     except UsageError as error:
         parser.error(str(error))
     found: dict[str, float] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -94,7 +95,8 @@ def command(
     size, length = size_of(imgsz), epochs or 0.0
     pictures = _pictures(what)
     if pictures is None:
-        file = _find(what)
+        recipes = shipped("train")
+        file = _find(what, recipes)
         if data is not None and not data.is_dir():
             raise UsageError(f"--data {data}: there is no such folder")
         own = {"--model": model, "--task": task, "--format": form != "auto"}
@@ -108,7 +110,7 @@ def command(
         from livevision.training.recipe_file import read_recipe
         from livevision.training.run import run_of_recipe
 
-        recipe = read_recipe(file, [*settings, *flags], shipped("train"))
+        recipe = read_recipe(file, [*settings, *flags], recipes)
         run = run_of_recipe(recipe, data or Path(), out)
     else:
         if data is not None:
@@ -181,7 +183,7 @@ def _pictures(what: str) -> Path | None:
     return None
 
 
-def _find(recipe: str) -> Path:
+def _find(recipe: str, recipes: Mapping[str, Path]) -> Path:
     """The file of a recipe.
 
     Raises:
@@ -190,7 +192,6 @@ def _find(recipe: str) -> Path:
     path = with_home(recipe)
     if path.is_file():
         return path
-    recipes = shipped("train")
     name = recipe.removesuffix(".yaml")
     if name in recipes:
         return recipes[name]

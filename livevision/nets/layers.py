@@ -23,7 +23,7 @@ class Step(nn.Module):
 
 
 class Conv(nn.Conv2d):
-    """A convolution; trains with kernels of one pixel and a stride too.
+    """A convolution that trains with unpadded kernels of one pixel and a stride, too.
 
     oneDNN's gradient of such weights writes beyond its buffer where the input has fewer than 16
     channels in channels-last order (torch 2.13.0 on AVX-512; the process crashes, then or later).
@@ -31,7 +31,8 @@ class Conv(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training or self.kernel_size != (1, 1) or self.stride == (1, 1):
+        single = self.kernel_size == (1, 1) and self.padding == (0, 0)
+        if not (self.training and single and self.stride != (1, 1)):
             return super().forward(input)
         rows, columns = self.stride
         kept = input[:, :, ::rows, ::columns]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -61,10 +61,9 @@ def _extended(path: Path, known: Mapping[str, Path], below: tuple[Path, ...]) ->
         raise UsageError(f"recipe {path}: extends {base!r}, which extends this one")
     inherited = _extended(file, known, below)
     inherited.pop("name", None)
-    if len(values.keys() & {"steps", "epochs"}) == 1:
-        inherited.pop("steps", None)
-        inherited.pop("epochs", None)
-    return _joined(inherited, values)
+    joined = _joined(inherited, values)
+    _replace_length(joined, values)
+    return joined
 
 
 def _find(base: str, path: Path, known: Mapping[str, Path]) -> Path:
@@ -143,9 +142,14 @@ def with_settings(values: dict[str, Any], settings: Sequence[str]) -> set[str]:
     for setting in settings:
         _apply(values, setting)
     names = {setting.partition("=")[0] for setting in settings}
-    if len(names & {"steps", "epochs"}) == 1:
-        values["epochs" if "steps" in names else "steps"] = 0
+    _replace_length(values, names)
     return names
+
+
+def _replace_length(values: dict[str, Any], names: Collection[str]) -> None:
+    """Of steps and epochs, leave out the one that is not among the names just set."""
+    if ("steps" in names) != ("epochs" in names):
+        values["epochs" if "steps" in names else "steps"] = 0
 
 
 def _apply(values: dict[str, Any], setting: str) -> None:

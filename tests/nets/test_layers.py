@@ -13,11 +13,12 @@ from livevision.nets import build, names
 from livevision.nets.layers import Conv
 
 
+@pytest.mark.parametrize("padding", [0, 1])
 @pytest.mark.parametrize(("rows", "columns"), [(9, 12), (8, 7)])
-def test_dropping_pixels_first_computes_the_same(rows: int, columns: int) -> None:
+def test_dropping_pixels_first_computes_the_same(rows: int, columns: int, padding: int) -> None:
     torch.manual_seed(0)
-    ours = Conv(8, 12, 1, 2, bias=False, dtype=torch.float64)
-    plain = nn.Conv2d(8, 12, 1, 2, bias=False, dtype=torch.float64)
+    ours = Conv(8, 12, 1, 2, padding, bias=False, dtype=torch.float64)
+    plain = nn.Conv2d(8, 12, 1, 2, padding, bias=False, dtype=torch.float64)
     plain.load_state_dict(ours.state_dict())
     results = []
     for conv in (ours, plain):
