@@ -35,6 +35,7 @@ class DataEntry:
         names: Names of the stored numbers, for index PNGs without their own table.
         files: Patterns of picture names, such as "0016E5*" or "night/*.jpg": only pictures that fit
             one of them are taken. Empty for all pictures.
+        repeat: How often an epoch of training has each picture.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class DataEntry:
     names: Sequence[str] = ()
     part: str = ""
     files: Sequence[str] = ()
+    repeat: int = 1
 
     @classmethod
     def of(cls, given: Any) -> DataEntry:
@@ -82,6 +84,11 @@ class DataEntry:
         part = str(values.get("part") or "")
         if part not in ("", *PARTS):
             raise UsageError(f"data entry {_short(given)}: {unknown('part', part, PARTS)}")
+        repeat = values.get("repeat", 1)
+        if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
+            raise UsageError(
+                f"data entry {_short(given)}: repeat {repeat!r} is not a whole number of at least 1"
+            )
         split = values.get("split")
         return cls(
             path=Path(str(values["path"])),
@@ -93,6 +100,7 @@ class DataEntry:
             names=_strings(values, "names"),
             part=part,
             files=_strings(values, "files"),
+            repeat=repeat,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from livevision.datasets import DataSet, Sample, open_dataset
+from livevision.datasets import DataEntry, DataSet, Sample, open_dataset
 from livevision.errors import DataError
 from livevision.training.batches import batch_number, indices_of
 from livevision.training.coarse import with_common_numbers
@@ -39,8 +39,10 @@ class Material:
         self.train, self.coarse = with_common_numbers(opened)
         self.val = [self._open(entry, data, "val") for entry in recipe.data.val]
         self.reserved = 0  # bytes that a task needs beside the pictures, if there is room
-        self._ends = np.cumsum([len(s) for s in self.train])
-        self.epoch = np.arange(sum(len(s) for s in self.train))  # pictures may be repeated
+        sizes = [len(s) for s in self.train]
+        self._ends = np.cumsum(sizes)
+        self._times = np.repeat([DataEntry.of(e).repeat for e in recipe.data.train], sizes)
+        self.epoch = np.repeat(np.arange(len(self._times)), self._times)
 
     def _open(self, entry: dict[str, Any], data: Path, split: str) -> DataSet:
         kind: Any = self.recipe.task
@@ -103,8 +105,8 @@ class Material:
     def repeat_rare(self, least_share: float) -> None:
         """Repeat pictures of rare classes, see `repeats.repeat_factors`; 0 repeats none."""
         if least_share:
-            factors = repeat_factors(self.train, len(self.labels), least_share)
-            self.epoch = repeated(factors, self.recipe.seed)
+            factors = repeat_factors(self.train, len(self.labels), least_share, self._times)
+            self.epoch = repeated(factors * self._times, self.recipe.seed)
 
     def indices(self, step: int) -> list[int]:
         """The training pictures of this process's batch of a step."""
@@ -145,5 +147,6 @@ def name_of(entry: dict[str, Any]) -> str:
     """A data set's name for people: its folder or file, and the split."""
     split = f" {entry['split']}" if entry.get("split") else ""
     part = f", its part {entry['part']}" if entry.get("part") else ""
+    times = f", {entry['repeat']} times" if entry.get("repeat", 1) > 1 else ""
     path = Path(str(entry.get("path", "")))
-    return f"{path.name or path.resolve().name}{split}{part}"
+    return f"{path.name or path.resolve().name}{split}{part}{times}"

@@ -9,12 +9,23 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _Side = Annotated[int, Field(ge=16, le=8192)]
 _Factor = Annotated[float, Field(gt=0)]
 Size = tuple[_Side, _Side]
 Range = tuple[_Factor, _Factor]
+
+
+def _once(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for entry in entries:
+        if "repeat" in entry:
+            raise ValueError(f"{entry.get('path')}: repeat is for entries of data.train")
+    return entries
+
+
+Once = Annotated[list[dict[str, Any]], AfterValidator(_once)]
+"""Data entries whose pictures are taken once each."""
 
 
 class Part(BaseModel):
@@ -33,8 +44,8 @@ class Data(Part):
     """
 
     train: list[dict[str, Any]] = Field(min_length=1)
-    val: list[dict[str, Any]] = Field(min_length=1)
-    outside: list[dict[str, Any]] = []
+    val: Annotated[Once, Field(min_length=1)]
+    outside: Once = []
 
 
 class Teacher(Part):
@@ -130,7 +141,7 @@ class Paste(Part):
         pixels: range of their longer sides in the net's input, log-uniform.
     """
 
-    data: list[dict[str, Any]] = Field(min_length=1)
+    data: Annotated[Once, Field(min_length=1)]
     share: float = Field(default=0.5, ge=0, le=1)
     most: int = Field(default=4, ge=1, le=32)
     pixels: tuple[Annotated[float, Field(ge=4)], Annotated[float, Field(ge=4, le=1024)]] = (16, 64)

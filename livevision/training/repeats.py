@@ -11,7 +11,10 @@ from livevision.datasets.samples import BoxSample, ClassMapSample, DataSet, Samp
 
 
 def repeat_factors(
-    sets: Sequence[DataSet], num_classes: int, least_share: float
+    sets: Sequence[DataSet],
+    num_classes: int,
+    least_share: float,
+    times: npt.NDArray[np.integer] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Repeat factors of LVIS (arXiv 1908.03195): pictures of rare classes are repeated.
 
@@ -22,19 +25,21 @@ def repeat_factors(
         sets: data sets of boxes or of class maps, in order.
         num_classes: of the model.
         least_share: classes on a smaller share of the pictures are rare.
+        times: how often an epoch has each picture anyway; None for once.
 
     Returns:
         A factor of at least 1 for every picture.
     """
     shown = np.zeros((sum(len(s) for s in sets), num_classes), bool)
+    times = np.ones(len(shown), int) if times is None else times
     marking = np.zeros(num_classes)
     first = 0
     for data_set in sets:
-        marking[sorted(data_set.marked)] += len(data_set)
+        marking[sorted(data_set.marked)] += times[first : first + len(data_set)].sum()
         for row, sample in zip(shown[first:], data_set.samples, strict=False):
             row[_classes(sample, num_classes)] = True
         first += len(data_set)
-    share = shown.sum(0) / np.maximum(marking, 1)
+    share = times @ shown / np.maximum(marking, 1)
     factors = np.sqrt(least_share / np.where(share > 0, share, 1)).clip(min=1)
     return np.asarray(np.where(shown, factors, 1).max(1, initial=1))
 

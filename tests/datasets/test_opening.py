@@ -95,6 +95,8 @@ def test_vocs_and_cocos_names_are_one_class(
         (["cat", "dog"], {"format": "cocoa"}, "unknown format 'cocoa'. Did you mean 'coco'?"),
         (["cat", "dog"], {"splits": "val"}, "unknown key 'splits'. Did you mean 'split'?"),
         (["cat", "dog"], {"ignore": "cat"}, "ignore takes a list, such as [cat]"),
+        (["cat", "dog"], {"repeat": 0}, "repeat 0 is not a whole number of at least 1"),
+        (["cat", "dog"], {"repeat": "twice"}, "repeat 'twice' is not a whole number"),
         (["cat", "dog"], {"rename": ["cat"]}, "rename takes {theirs: ours}"),
         (["cat", "dog"], {"path": ""}, "has no path"),
     ],

@@ -115,7 +115,9 @@ def test_sound_that_is_lost_midway_costs_no_pictures(tmp_path: Path) -> None:
                     readable.extend(read.time for read in clips.read_clip(copy))  # none at first
 
     (path,) = recorded(tmp_path / "r", file(source), seconds=60.0, see=see)
-    assert max(readable, default=0) >= 5.5, "what is recorded is readable while the sound is missing"
+    assert max(readable, default=0) >= 5.5, (
+        "what is recorded is readable while the sound is missing"
+    )
     assert len(clips.read_clip(path)) == 80
     assert beeps.beeps(path) == pytest.approx(beeps.flashes(path)[:3], abs=IN_STEP_S)
     assert clips.sound_span(path) == pytest.approx((0, 3), abs=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from livevision.datasets.samples import BoxSample, DataSet
+from livevision.errors import UsageError
 from livevision.training.jobs import make_job
 from livevision.training.processes import Group
 from livevision.training.repeats import repeat_factors, repeated
@@ -65,6 +67,59 @@ def test_a_detector_sees_them_so(tmp_path: Path) -> None:
     seen = np.bincount([i for s in range(len(material.epoch)) for i in material.indices(s)])
     assert seen[:28].tolist() == [4] * 28
     assert all(count in (8, 12) for count in seen[28:])
+
+
+def test_pictures_of_an_entry_come_as_often_as_it_says(tmp_path: Path) -> None:
+    small_data.class_maps(tmp_path / "few", train=3)
+    small_data.class_maps(tmp_path / "many", train=5)
+    recipe = small_data.recipe(
+        small_data.SEGMENT,
+        data={"train": [{"path": "few", "repeat": 4}, {"path": "many"}], "val": [{"path": "few"}]},
+        batch_size=1,
+    )
+    job = make_job(recipe, tmp_path, Group(0, 1, torch.device("cpu")))
+    material = job.material  # type: ignore[attr-defined]
+    seen = np.bincount([i for step in range(4 * 3 + 5) for i in material.indices(step)])
+    assert seen.tolist() == [4, 4, 4, 1, 1, 1, 1, 1]
+    pixels = small_data.HEIGHT * small_data.WIDTH
+    assert material.pictures.bytes == 8 * pixels * (3 + 1), "each is kept once, with its classes"
+    assert "few, 4 times (3), many (5)" in material.about()[0]
+
+
+def test_a_repeated_class_is_less_rare() -> None:
+    rare = DataSet("detect", ["a", "b"], [sample(1)] * 2, frozenset({0, 1}))
+    other = DataSet("detect", ["a", "b"], [sample(0)] * 12, frozenset({0, 1}))
+    twice = np.repeat([2, 1], [2, 12])
+    # 4 of the 16 pictures of an epoch show it where 8 should: sqrt(2) times the two that are shown.
+    assert repeat_factors([rare, other], 2, 0.5, twice)[:2] == pytest.approx([2**0.5] * 2)
+
+
+def test_a_repeated_entry_and_rare_classes_multiply(tmp_path: Path) -> None:
+    small_data.boxes(tmp_path / "cups", ("cup", "plate"), train=12)
+    small_data.boxes(tmp_path / "plates", ("plate", "cup"), train=2)
+    recipe = small_data.recipe(
+        small_data.DETECT,
+        data={
+            "train": [{"path": "cups"}, {"path": "plates", "repeat": 2}],
+            "val": [{"path": "cups"}],
+        },
+        labels=["cup", "plate"],
+        task_options={**small_data.DETECT["task_options"], "repeat_rare": 0.5},
+    )
+    job = make_job(recipe, tmp_path, Group(0, 1, torch.device("cpu")))
+    counts = np.bincount(job.material.epoch)  # type: ignore[attr-defined]
+    assert counts[:12].tolist() == [1] * 12
+    assert all(count in (2, 3) for count in counts[12:]), "twice, and sqrt(2) times that"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"data": {**small_data.SEGMENT["data"], "val": [{"path": "maps", "repeat": 2}]}},
+     {"data": {**small_data.SEGMENT["data"], "outside": [{"path": "maps", "repeat": 2}]}}],
+)  # fmt: skip
+def test_only_training_pictures_are_repeated(where: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"maps: repeat is for entries of data\.train"):
+        small_data.recipe(small_data.SEGMENT, **where)
 
 
 def test_a_segmenter_sees_them_so(tmp_path: Path) -> None:
