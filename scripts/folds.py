@@ -72,7 +72,8 @@ def without(
     entries = [entry for entry in fold["data"]["train"] if entry["path"] == of]
     if not entries:
         sys.exit(f"folds: the recipe does not learn from {of}")
-    fold["data"]["val"] = [{"split": "train", **entries[0], "files": [left_out]}]
+    scored = {key: value for key, value in entries[0].items() if key != "repeat"}
+    fold["data"]["val"] = [{"split": "train", **scored, "files": [left_out]}]
     for entry in entries:
         entry["files"] = [pattern for pattern in patterns if pattern != left_out]
     return fold

@@ -25,12 +25,14 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_a_fold_learns_from_the_other_sequences(script: Any) -> None:
     entry = {"path": "streets", "names": ["road", "car"]}
-    recipe = {"data": {"train": [entry, {"path": "more"}, entry], "val": [{"path": "streets"}]}}
+    often = {**entry, "repeat": 3}
+    recipe = {"data": {"train": [often, {"path": "more"}, entry], "val": [{"path": "streets"}]}}
     fold = script.without(recipe, "streets", SEQUENCES, "two*")
     assert [e.get("files") for e in fold["data"]["train"]] == [
         ["one*", "three*"], None, ["one*", "three*"],
     ]  # fmt: skip
     assert fold["data"]["val"] == [{"split": "train", **entry, "files": ["two*"]}]
+    assert fold["data"]["train"][0]["repeat"] == 3
     assert "files" not in entry
     with pytest.raises(SystemExit, match="does not learn from elsewhere"):
         script.without(recipe, "elsewhere", SEQUENCES, "two*")
