@@ -18,9 +18,8 @@ from urllib.parse import quote
 import yaml
 from trainings import log_rows, train
 
-from livevision.config.yaml_file import shipped
 from livevision.errors import UsageError
-from livevision.training.recipe_file import recipe_values
+from livevision.training.recipe_file import find_recipe, recipe_values
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,10 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if len(given.by) < 2:
         parser.error("--by takes two patterns or more: each is left out once")
-    recipes = shipped("train")
-    file = recipes.get(given.recipe, Path(given.recipe))
     try:
-        values = recipe_values(file, recipes)
+        file = find_recipe(given.recipe)
+        values = recipe_values(file)
     except UsageError as error:
         parser.error(str(error))
     found: dict[str, float] = {}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from livevision.config.yaml_file import shipped
 from livevision.nets import build
 from livevision.nets.counting import count_parameters
+from livevision.shipped import shipped
 from livevision.training.recipe_file import read_recipe
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"

@@ -11,9 +11,10 @@ import click
 from livevision.cli import messages
 from livevision.cli.habits import flags_for, has_pairs, without_secrets
 from livevision.cli.options import format_grouped, given, setting_options
-from livevision.config.yaml_file import find, load, shipped
+from livevision.config.yaml_file import find, load
 from livevision.errors import UsageError
 from livevision.runtime.own_process import without_collection
+from livevision.shipped import shipped
 
 
 class RunCommand(click.Command):
@@ -37,7 +38,7 @@ class RunCommand(click.Command):
     metavar="FILE",
     type=click.UNPROCESSED,
     help="Read settings from a YAML file whose keys are these flags; flags override it. "
-    f"Ready-made: {', '.join(shipped())}.",
+    f"Ready-made: {', '.join(shipped('run'))}.",
 )
 @click.option("--print-config", is_flag=True, help="Print the settings as YAML and exit.")
 @click.pass_context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -11,8 +10,7 @@ import yaml
 
 from livevision.cli.eval import FORMATS
 from livevision.cli.export import size_of
-from livevision.config.yaml_file import shipped
-from livevision.errors import DataError, UsageError, unknown
+from livevision.errors import DataError, UsageError
 from livevision.files import with_home
 
 
@@ -95,8 +93,10 @@ def command(
     size, length = size_of(imgsz), epochs or 0.0
     pictures = _pictures(what)
     if pictures is None:
-        recipes = shipped("train")
-        file = _find(what, recipes)
+        from livevision.training.recipe_file import find_recipe
+        from livevision.training.run import run_of_recipe
+
+        file = find_recipe(what)
         if data is not None and not data.is_dir():
             raise UsageError(f"--data {data}: there is no such folder")
         own = {"--model": model, "--task": task, "--format": form != "auto"}
@@ -107,11 +107,7 @@ def command(
         over: dict[str, object] = {"epochs": epochs, "batch_size": batch, "device": device}
         over["input_size"] = list(size) if size else None
         flags = [f"{name}={value}" for name, value in over.items() if value is not None]
-        from livevision.training.recipe_file import read_recipe
-        from livevision.training.run import run_of_recipe
-
-        recipe = read_recipe(file, [*settings, *flags], recipes)
-        run = run_of_recipe(recipe, data or Path(), out)
+        run = run_of_recipe(file, data or Path(), out, [*settings, *flags])
     else:
         if data is not None:
             raise UsageError(f"--data {data} is for recipes; {what} is labelled pictures itself")
@@ -181,18 +177,3 @@ def _pictures(what: str) -> Path | None:
     if path.suffix in (".json", ".zip") or path.name != what:
         raise DataError(f"{what}: there is no such folder or file of labelled pictures")
     return None
-
-
-def _find(recipe: str, recipes: Mapping[str, Path]) -> Path:
-    """The file of a recipe.
-
-    Raises:
-        UsageError: There is none.
-    """
-    path = with_home(recipe)
-    if path.is_file():
-        return path
-    name = recipe.removesuffix(".yaml")
-    if name in recipes:
-        return recipes[name]
-    raise UsageError(f"there is no file or folder {recipe!r}; {unknown('recipe', name, recipes)}")

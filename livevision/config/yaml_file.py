@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from livevision.config import Settings
 from livevision.config.habits import instead_of
 from livevision.errors import UsageError, unknown
 from livevision.files import with_home
-
-_PACKAGE = Path(__file__).parent.parent
-_SHIPPED = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
+from livevision.shipped import shipped
 
 
 def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
@@ -44,12 +42,6 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     return Settings.checked({**values, **flags}, where)
 
 
-def shipped(kind: Literal["run", "train"] = "run") -> dict[str, Path]:
-    """The YAML files that come with livevision, by name; for runs or for training."""
-    folder = next((folder for folder in _SHIPPED if folder.is_dir()), None)
-    return {f.stem: f for f in sorted((folder / kind).glob("*.yaml"))} if folder else {}
-
-
 def find(file: Path) -> Path:
     """The file that ``--config`` means: one that is there, or a shipped one by its name.
 
@@ -59,7 +51,7 @@ def find(file: Path) -> Path:
     file = with_home(file)
     if file.exists():
         return file
-    ready_made = shipped()
+    ready_made = shipped("run")
     if len(file.parts) == 1 and file.name.removesuffix(".yaml") in ready_made:
         return ready_made[file.name.removesuffix(".yaml")]
     raise UsageError(

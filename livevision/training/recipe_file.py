@@ -6,37 +6,52 @@ import types
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from livevision.errors import UsageError, unknown
+from livevision.files import with_home
+from livevision.shipped import shipped
 from livevision.training.recipe import RECIPES, Recipe
 
 
-def read_recipe(
-    path: Path,
-    settings: Sequence[str] = (),
-    known: Mapping[str, Path] = MappingProxyType({}),
-) -> Recipe:
+def read_recipe(recipe: Path | str, settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply `name=value` settings; a dot reaches into the option groups.
 
     Args:
-        path: The file; `extends` in it names another recipe, whose settings it begins with.
+        recipe: A file, or the name of a shipped recipe. `extends` in it names another one, in the
+            same folder or shipped, whose settings it begins with.
         settings: Applied last.
-        known: Recipes that `extends` takes by their name, beside those in the file's own folder.
 
     Raises:
         UsageError: A file cannot be read, a name is unknown, or a value has a wrong type.
     """
-    values = recipe_values(path, known)
+    path = find_recipe(recipe)
+    values = recipe_values(path)
     with_settings(values, settings)
     return recipe_from({"name": path.stem, **values}, str(path))
 
 
-def recipe_values(path: Path, known: Mapping[str, Path] = MappingProxyType({})) -> dict[str, Any]:
+def find_recipe(recipe: Path | str) -> Path:
+    """The file of a recipe: one that is there, or a shipped one by its name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    path, ready_made = with_home(recipe), shipped("train")
+    if path.is_file():
+        return path
+    name = str(recipe).removesuffix(".yaml")
+    if name in ready_made:
+        return ready_made[name]
+    raise UsageError(
+        f"there is no file or folder {str(recipe)!r}; {unknown('recipe', name, ready_made)}"
+    )
+
+
+def recipe_values(path: Path) -> dict[str, Any]:
     """The settings in a recipe's file, with those of the recipes that it extends.
 
     Of groups of settings (`data`, `task_options`, `rates`) each setting counts for itself; lists
@@ -45,29 +60,29 @@ def recipe_values(path: Path, known: Mapping[str, Path] = MappingProxyType({})) 
     Raises:
         UsageError: A file cannot be read, is no recipe, or extends one that is not there or itself.
     """
-    return _extended(path, known, ())
+    return _extended(path, ())
 
 
-def _extended(path: Path, known: Mapping[str, Path], below: tuple[Path, ...]) -> dict[str, Any]:
+def _extended(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
     values = _read(path)
     if "extends" not in values:
         return values
     base = values.pop("extends")
     if not isinstance(base, str):
         raise UsageError(f"recipe {path}: extends is {base!r}; it takes the name of one recipe")
-    file = _find(base, path, known)
+    file = _find_base(base, path)
     below = (*below, path.resolve())
     if file.resolve() in below:
         raise UsageError(f"recipe {path}: extends {base!r}, which extends this one")
-    inherited = _extended(file, known, below)
+    inherited = _extended(file, below)
     inherited.pop("name", None)
     joined = _joined(inherited, values)
     _replace_length(joined, values)
     return joined
 
 
-def _find(base: str, path: Path, known: Mapping[str, Path]) -> Path:
-    beside = path.parent / base
+def _find_base(base: str, path: Path) -> Path:
+    beside, known = path.parent / base, shipped("train")
     name = base.removesuffix(".yaml")
     for file in (beside, beside.with_name(f"{beside.name}.yaml")):
         if file.is_file():

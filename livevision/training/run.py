@@ -62,8 +62,8 @@ def train_recipe(
     `log.csv`, plots as PNG files and, in `samples`, predictions drawn on pictures.
 
     Args:
-        recipe: a YAML file, or the settings themselves, see `Recipe`. Or a folder of labelled
-            pictures, see `train_folder`.
+        recipe: a YAML file, the name of a shipped recipe, or the settings themselves, see
+            `Recipe`. Or a folder of labelled pictures, see `train_folder`.
         data: base folder of the relative paths of data sets.
         out: folder of the results; default: `runs/NAME`.
         resume: continue from `last.pt` in `out`, with the batches of an uninterrupted run.
@@ -111,7 +111,7 @@ def run_of_recipe(
 ) -> Run:
     """The run of a recipe; for arguments and errors see `train_recipe`."""
     if isinstance(recipe, str | Path):
-        recipe = read_recipe(Path(recipe), settings)
+        recipe = read_recipe(recipe, settings)
     elif not isinstance(recipe, Recipe):
         recipe = recipe_from(recipe)
     group = join(recipe.device)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from livevision.config import Settings
-from livevision.config.yaml_file import load, shipped
+from livevision.config.yaml_file import load
 from livevision.errors import UsageError
+from livevision.shipped import shipped
 
 
 def write(folder: Path, text: str) -> Path:
@@ -164,13 +165,13 @@ def test_a_missing_file_names_the_ready_made_ones(tmp_path: Path) -> None:
         load(tmp_path, {})
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(shipped("run")))
 def test_ready_made_runs_are_valid_by_name_and_by_file_name(name: str) -> None:
     assert load(Path(name), {}) == load(Path(f"{name}.yaml"), {})
 
 
 def test_ready_made_runs_are_there() -> None:
-    assert set(shipped()) >= {"webcam-segment", "jetson-headless", "file-detect"}
+    assert set(shipped("run")) >= {"webcam-segment", "jetson-headless", "file-detect"}
 
 
 def test_yaml_reads_back_to_the_same_settings(tmp_path: Path) -> None:

@@ -202,13 +202,17 @@ def test_a_length_replaces_that_of_the_recipe_extended(tmp_path: Path) -> None:
     assert (recipe.steps, recipe.epochs) == (0, 2)
 
 
-def test_recipes_elsewhere_are_extended_by_their_names(tmp_path: Path) -> None:
+def test_shipped_recipes_are_read_and_extended_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "shipped").mkdir()
-    known = {"base": _write(tmp_path / "shipped", base=BASE) / "base.yaml"}
+    file = _write(tmp_path / "shipped", base=BASE) / "base.yaml"
+    monkeypatch.setattr("livevision.training.recipe_file.shipped", lambda kind: {"base": file})
+    assert read_recipe("base") == read_recipe("base.yaml") == read_recipe(file)
     mine = _write(tmp_path, mine="extends: base\nsteps: 9\n") / "mine.yaml"
-    assert read_recipe(mine, [], known).steps == 9
+    assert read_recipe(mine).steps == 9
     _write(tmp_path, base=BASE.replace("batch_size: ", "batch_size: 1"))
-    beside = read_recipe(mine, [], known)
+    beside = read_recipe(mine)
     assert beside.batch_size == read_recipe(tmp_path / "base.yaml").batch_size
 
 
@@ -222,7 +226,10 @@ def test_recipes_elsewhere_are_extended_by_their_names(tmp_path: Path) -> None:
         ("extends: broken\n", "broken.yaml:1: not valid YAML"),
     ],
 )
-def test_what_cannot_be_extended_is_told(text: str, said: str, tmp_path: Path) -> None:
+def test_what_cannot_be_extended_is_told(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livevision.training.recipe_file.shipped", lambda kind: {})
     _write(tmp_path, base=BASE, circle="extends: mine\n", broken="steps: [", mine=text)
     with pytest.raises(UsageError) as error:
         read_recipe(tmp_path / "mine.yaml")
