@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from livevision.datasets.pictures import pictures_in
+from livevision.datasets.samples import read_picture
+from livevision.errors import DataError
 from livevision.labelling.formats import masks
 from livevision.labelling.record import Record, put
 
@@ -55,12 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--truth", type=Path, help="Folder of IDD-lite's masks of the pictures.")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
-    files = sorted(f for f in given.pictures.iterdir() if f.suffix in (".jpg", ".jpeg", ".png"))
+    files = pictures_in(given.pictures)
     if not files:
         parser.error(f"{given.pictures} has no pictures")
     logits = deeplab(given.model, given.threads)
     for file in tqdm(files, unit="picture"):
-        image = cv2.imread(str(file))
+        try:
+            image = read_picture(file)
+        except DataError as error:
+            parser.error(str(error))
         record = Record(file.name, file.name, image.shape[1], image.shape[0])
         if masks.logits_file(given.out, record).exists():
             continue
@@ -104,7 +110,7 @@ def probabilities(image: NDArray[np.uint8], logits: Callable[[NDArray[np.uint8]]
     pressed into a square.
 
     Args:
-        image: H x W x 3, BGR.
+        image: H x W x 3, RGB.
         logits: See `deeplab`.
 
     Returns:
@@ -115,11 +121,12 @@ def probabilities(image: NDArray[np.uint8], logits: Callable[[NDArray[np.uint8]]
     summed = np.zeros((height, width, len(AS_CAMVID)), np.float32)
     looks = np.zeros((height, width, 1), np.float32)
     for x in (0, width - part):
-        seen = cv2.resize(image[:, x : x + part, ::-1], (SIDE, SIDE))
+        seen = cv2.resize(image[:, x : x + part], (SIDE, SIDE))
         for mirrored in (False, True):
             step = -1 if mirrored else 1
             found = logits(np.ascontiguousarray(seen[:, ::step]))[:, ::step]
-            summed[:, x : x + part] += softmax(resized(found, (part, height), cv2.INTER_LINEAR))
+            large = cv2.resize(np.ascontiguousarray(found), (part, height))
+            summed[:, x : x + part] += softmax(large)
             looks[:, x : x + part] += 1
     mean = summed / looks
     numbers = [CLASSES.index(name) for name in AS_CAMVID]
@@ -151,27 +158,19 @@ def write(out: Path, file: Path, record: Record, found: Array) -> None:
     """Write a picture's class map and logits; these come last, for they tell that it is done."""
     best = found.argmax(-1).astype(np.uint8)
     best[(found.max(-1) < SURE) | (best == CLASSES.index(OTHER))] = 255
-    small = resized(found, SIZE, cv2.INTER_AREA)
+    # One class after the other: OpenCV averages areas of four channels at most.
+    small = [
+        cv2.resize(each, SIZE, interpolation=cv2.INTER_AREA) for each in found.transpose(2, 0, 1)
+    ]
     put(out / masks.PICTURES / record.file, file.read_bytes())
     masks.write_mask(out, record, best)
-    shares = np.log(np.clip(small, 1e-4, 1)).transpose(2, 0, 1)
-    masks.write_logits(out, record, shares.astype(np.float16))
+    masks.write_logits(out, record, np.log(np.clip(small, 1e-4, 1)).astype(np.float16))
 
 
 def softmax(logits: Array) -> Array:
     """Over the last axis."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
-
-
-def resized(maps: Array, size: tuple[int, int], how: int) -> Array:
-    """Maps H x W x C at another (width, height); OpenCV does it for four channels at once."""
-    parts = range(0, maps.shape[2], 4)
-    each = [
-        cv2.resize(np.ascontiguousarray(maps[..., c : c + 4]), size, interpolation=how)
-        for c in parts
-    ]
-    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in each], -1)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import torch
 
 from livevision.nets import build
 from livevision.nets.counting import count_parameters
-from livevision.shipped import shipped
 from livevision.training.recipe_file import read_recipe
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -36,7 +35,7 @@ def test_rows_of_a_study_differ_by_the_net_alone(script: Any) -> None:
         sizes, rest = [], []
         for place in range(len(study.rows)):
             settings = script.overrides(study, place, 5)
-            recipe = read_recipe(shipped("train")[study.recipe], settings)
+            recipe = read_recipe(study.recipe, settings)
             assert recipe.evaluate_every == recipe.steps == study.steps
             assert recipe.seed == 5
             with torch.device("meta"):

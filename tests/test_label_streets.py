@@ -43,7 +43,7 @@ def three_stripes() -> np.ndarray:
 
 
 def test_classes_lie_where_the_picture_shows_them(script: Any) -> None:
-    found = script.probabilities(three_stripes(), by_colour)
+    found = script.probabilities(three_stripes()[..., ::-1], by_colour)
     assert found.shape == (HEIGHT, WIDTH, len(script.CLASSES))
     assert np.allclose(found.sum(-1), 1, atol=1e-5)
     best = found.argmax(-1)

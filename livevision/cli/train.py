@@ -94,7 +94,6 @@ def command(
     pictures = _pictures(what)
     if pictures is None:
         from livevision.training.recipe_file import find_recipe
-        from livevision.training.run import run_of_recipe
 
         file = find_recipe(what)
         if data is not None and not data.is_dir():
@@ -107,6 +106,8 @@ def command(
         over: dict[str, object] = {"epochs": epochs, "batch_size": batch, "device": device}
         over["input_size"] = list(size) if size else None
         flags = [f"{name}={value}" for name, value in over.items() if value is not None]
+        from livevision.training.run import run_of_recipe
+
         run = run_of_recipe(file, data or Path(), out, [*settings, *flags])
     else:
         if data is not None:

@@ -40,9 +40,10 @@ def find_recipe(recipe: Path | str) -> Path:
     Raises:
         UsageError: There is none.
     """
-    path, ready_made = with_home(recipe), shipped("train")
+    path = with_home(recipe)
     if path.is_file():
         return path
+    ready_made = shipped("train")
     name = str(recipe).removesuffix(".yaml")
     if name in ready_made:
         return ready_made[name]
@@ -82,11 +83,11 @@ def _extended(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _find_base(base: str, path: Path) -> Path:
-    beside, known = path.parent / base, shipped("train")
-    name = base.removesuffix(".yaml")
+    beside = path.parent / base
     for file in (beside, beside.with_name(f"{beside.name}.yaml")):
         if file.is_file():
             return file
+    known, name = shipped("train"), base.removesuffix(".yaml")
     if name in known:
         return known[name]
     names = sorted({*known, *(file.stem for file in path.parent.glob("*.yaml"))} - {path.stem})

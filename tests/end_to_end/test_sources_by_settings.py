@@ -201,7 +201,7 @@ def test_each_source_has_a_scene_of_its_own(tmp_path: Path) -> None:
                     "shop": {"uri": where},
                 },
                 "model": LIGHT,
-                "conf": 0.0,
+                "conf": 0.01,
                 "mode": "every-frame",
                 "events": str(tmp_path / "events.jsonl"),
                 "output": str(tmp_path / "all.jsonl"),

@@ -157,6 +157,10 @@ def test_the_runs_models_detect_in_a_posted_picture(two: Page) -> None:
     found = two.api("POST", "/detect?conf=0", raw=data, headers=png).json
     assert (found["width"], found["height"]) == (320, 240)
     assert found["detections"]
+    scores = sorted((each["confidence"] for each in found["detections"]), reverse=True)
+    middle = (scores[0] + scores[-1]) / 2
+    some = two.api("POST", f"/detect?conf={middle}", raw=data, headers=png).json["detections"]
+    assert [each["confidence"] for each in some] == [score for score in scores if score >= middle]
     assert {"box", "class", "class_id", "confidence"} <= found["detections"][0].keys()
     fewer = two.api("POST", "/detect?conf=0.99", raw=data, headers=png).json
     assert fewer["detections"] == []
