@@ -17,7 +17,7 @@ LONG_FIRST = (
     "runtime/test_segments.py",
     "models/test_every_net.py",
     "output/test_extras.py",
-    "test_train_queue.py",
+    "scripts/test_train_queue.py",
     "capture/test_stream.py",
     "web/test_operations.py",
     "output/test_stream.py",

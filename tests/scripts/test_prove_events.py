@@ -10,42 +10,32 @@ from typing import Any
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 
-
-@pytest.fixture
-def prove(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
-    import prove_events
-
-    return prove_events
-
-
-def test_no_event_is_missing_if_broker_and_server_fail(tmp_path: Path, prove: Any) -> None:
+def test_no_event_is_missing_if_broker_and_server_fail(tmp_path: Path, script: Any) -> None:
     if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin") is None:
         pytest.skip("mosquitto is not installed (Debian package mosquitto)")
-    told = prove.delivery(tmp_path, 300, lives=(0.5, 2.0))
+    told = script.delivery(tmp_path, 300, lives=(0.5, 2.0))
     assert told["broker killed"] >= 1
     assert told["server failed"] > 5
     assert told["mqtt missing"] == told["webhook missing"] == 0
     assert told["webhook repeats"] > 0, "answers were lost"
 
 
-def test_no_stored_event_is_lost_by_kill_9(tmp_path: Path, prove: Any) -> None:
-    told = prove.kills(tmp_path, 3)
+def test_no_stored_event_is_lost_by_kill_9(tmp_path: Path, script: Any) -> None:
+    told = script.kills(tmp_path, 3)
     assert told["stored"] >= told["acknowledged"] >= 3
 
 
-def test_a_proof_fails_if_events_are_missing_or_out_of_order(prove: Any) -> None:
-    made = [prove.event(n) for n in range(8)]
+def test_a_proof_fails_if_events_are_missing_or_out_of_order(script: Any) -> None:
+    made = [script.event(n) for n in range(8)]
     heard = [each.to_dict() for each in made]
-    assert prove.judged(made, [*heard, heard[3]]) == {"missing": 0, "repeats": 1}
+    assert script.judged(made, [*heard, heard[3]]) == {"missing": 0, "repeats": 1}
     with pytest.raises(AssertionError, match="1 are missing"):
-        prove.judged(made, [*heard[:3], *heard[4:]])
+        script.judged(made, [*heard[:3], *heard[4:]])
     with pytest.raises(AssertionError, match="out of order"):
-        prove.judged(made, [heard[4], *heard[:4], *heard[5:]])
+        script.judged(made, [heard[4], *heard[:4], *heard[5:]])
     with pytest.raises(AssertionError, match="one id"):
-        prove.judged(made, [*heard, {**heard[2], "value": 7}])
+        script.judged(made, [*heard, {**heard[2], "value": 7}])
 
 
 FULL = """

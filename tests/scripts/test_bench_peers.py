@@ -10,15 +10,7 @@ from typing import Any
 import cv2
 import pytest
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-
-
-@pytest.fixture
-def peers(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
-    import bench_peers
-
-    return bench_peers
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def turn(fps: float) -> dict[str, float]:
@@ -29,12 +21,12 @@ def turn(fps: float) -> dict[str, float]:
 
 
 def test_ours_comes_first_and_in_bf16_where_the_processor_has_it(
-    peers: Any, monkeypatch: pytest.MonkeyPatch
+    script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for can, ours in ((["fp32"], 1), (["fp32", "bf16"], 2)):
-        monkeypatch.setattr(peers, "precisions", lambda can=can: can)
+        monkeypatch.setattr(script, "precisions", lambda can=can: can)
         for task in ("detect", "segment"):
-            rows = peers.contestants(task, "our-python", "their-python")
+            rows = script.contestants(task, "our-python", "their-python")
             mine = [row for row in rows if row.program == "livevision_run.py"]
             assert rows[:ours] == mine
             assert [row.arguments[4] for row in mine] == can
@@ -45,15 +37,15 @@ def test_ours_comes_first_and_in_bf16_where_the_processor_has_it(
 
 
 def test_nets_of_others_run_from_the_same_weights(
-    peers: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    script: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(peers, "precisions", lambda: ["fp32", "bf16"])
-    for net in peers.FOREIGN:
-        rows = peers.of_others(net, "our-python", "their-python")
+    monkeypatch.setattr(script, "precisions", lambda: ["fp32", "bf16"])
+    for net in script.FOREIGN:
+        rows = script.of_others(net, "our-python", "their-python")
         mine = [row.arguments[4:] for row in rows if row.python == "our-python"]
         assert mine[:2] == [("fp32",), ("bf16",)]
         wide = [("fp32", "640x384"), ("bf16", "640x384")]
-        assert mine[2:] == (wide if peers.FOREIGN[net] == "Ultralytics" else [])
+        assert mine[2:] == (wide if script.FOREIGN[net] == "Ultralytics" else [])
         assert rows[0].arguments[2] == f"{{shared}}/{net}.onnx"
         theirs = [row for row in rows if row.python == "their-python"]
         assert theirs
@@ -61,24 +53,24 @@ def test_nets_of_others_run_from_the_same_weights(
         assert all((SCRIPTS / "peers" / row.program).is_file() for row in rows)
     mine = tmp_path / "mine.onnx"
     mine.write_bytes(b"a graph")
-    peers.prepare("yolox-nano", "no-python", tmp_path, mine)
+    script.prepare("yolox-nano", "no-python", tmp_path, mine)
     assert (tmp_path / "yolox-nano.onnx").read_bytes() == b"a graph"
 
 
-def test_rates_are_told_as_ratios_to_ours(peers: Any) -> None:
-    text = peers.table({"livevision": turn(100), "another": turn(40)})
+def test_rates_are_told_as_ratios_to_ours(script: Any) -> None:
+    text = script.table({"livevision": turn(100), "another": turn(40)})
     assert text.splitlines()[2].endswith("×1.00 |")
     assert text.splitlines()[3].endswith("×2.50 |")
 
 
-def test_a_failing_contestant_is_named(peers: Any, tmp_path: Path) -> None:
-    row = peers.Contestant("No such clip", sys.executable, "opencv_loop.py", ("{clip}", "out"))
+def test_a_failing_contestant_is_named(script: Any, tmp_path: Path) -> None:
+    row = script.Contestant("No such clip", sys.executable, "opencv_loop.py", ("{clip}", "out"))
     with pytest.raises(RuntimeError, match="No such clip"):
-        peers.run(row, tmp_path / "missing.mp4", tmp_path / "folder")
+        script.run(row, tmp_path / "missing.mp4", tmp_path / "folder")
 
 
 def test_a_plot_is_drawn_from_the_json(
-    peers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
     results: dict[str, Any] = {
@@ -88,14 +80,14 @@ def test_a_plot_is_drawn_from_the_json(
             "livevision, thundernet-snet49": [turn(100), turn(110)],
             "Another": [turn(30), turn(40)],
         },
-        "scores": peers.scores(),
+        "scores": script.scores(),
     }
     told, picture = tmp_path / "peers.json", tmp_path / "peers.png"
     told.write_text(json.dumps(results))
     arguments = ["bench_peers", "--from", str(told), "--plot", str(picture)]
     monkeypatch.setattr(sys, "argv", arguments)
-    assert peers.main() == 0
+    assert script.main() == 0
     drawn = cv2.imread(str(picture))
     assert drawn is not None
     assert (drawn.reshape(-1, 3) == (180, 119, 31)).all(1).any(), "ours is a blue bar"
-    assert peers.first_score({"text": "words", "mIoU": 0.5}) == "mIoU 0.5"
+    assert script.first_score({"text": "words", "mIoU": 0.5}) == "mIoU 0.5"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,8 @@ import pytest
 from livevision.datasets import open_dataset
 from livevision.datasets.soft_labels import SoftLabels
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
 ROAD, CAR, SKY = 0, 13, 10  # as Cityscapes numbers them
 HEIGHT, WIDTH = 90, 120
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
-    import label_streets
-
-    return label_streets
 
 
 def by_colour(picture: np.ndarray) -> np.ndarray:

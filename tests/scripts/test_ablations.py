@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,6 @@ import torch
 from livevision.nets import build
 from livevision.nets.counting import count_parameters
 from livevision.training.recipe_file import read_recipe
-
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
-    import ablations
-
-    return ablations
 
 
 def log(script: Any, out: Path, place: int, seed: int, *rows: str) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests import clips
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "picture.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "picture.py"
 
 
 def draw(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from tests.training import small_data
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "train_queue"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train_queue"
 
 
 def recipe(root: Path, name: str, **changes: Any) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,6 @@ import pytest
 
 from tests.datasets.making import picture, png
 from tests.models.foreign import making
-
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
-    import bench_scores
-
-    return bench_scores
 
 
 def test_every_size_is_timed_scored_and_drawn(

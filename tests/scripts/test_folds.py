@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
 SEQUENCES = ("one*", "two*", "three*")
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
-    import folds
-
-    return folds
 
 
 def test_a_fold_learns_from_the_other_sequences(script: Any) -> None:

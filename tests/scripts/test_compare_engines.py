@@ -14,16 +14,6 @@ import pytest
 from livevision.inference.onnx_engine import OnnxEngine
 from tests.clips import frame_number, make_clip
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
-    import compare_engines
-
-    return compare_engines
-
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
