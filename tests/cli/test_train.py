@@ -133,4 +133,4 @@ def test_a_recipe_may_extend_a_shipped_one(
     file.write_text("extends: xception-b-tiny-imagenet\nsteps: 3\n")
     assert run("train", file, "--data", tmp_path) == 3
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.endswith("tiny_imagenet/tiny_imagenet.zip: there is no such data set")
+    assert line.endswith("photos: there is no such data set")
