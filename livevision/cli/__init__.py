@@ -163,11 +163,18 @@ def _signals_raise() -> Iterator[None]:
         received.append(number)
         raise _Interrupted if number == signal.SIGINT else _Terminated(number)
 
+    def pass_over(lost: sys.UnraisableHookArgs) -> None:
+        """Nothing can be raised in the callback of a weak reference: `received` has the signal."""
+        if not isinstance(lost.exc_value, _Interrupted | _Terminated):
+            shown(lost)
+
     received.clear()
+    shown, sys.unraisablehook = sys.unraisablehook, pass_over
     before = {number: signal.signal(number, handle) for number in ending_signals()}
     try:
         yield
     finally:
+        sys.unraisablehook = shown
         for number, handler in before.items():
             signal.signal(number, handler)
 

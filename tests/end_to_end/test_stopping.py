@@ -85,6 +85,29 @@ def test_a_signal_at_any_moment_gives_its_code_and_no_traceback(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_where_nothing_can_be_raised_prints_nothing(name: str) -> None:
+    """Importing calls back when a lock goes, and Python prints what is raised there."""
+    program = f"""
+import signal, weakref
+from livevision.cli import _signals_raise, received
+class Lock: pass
+with _signals_raise():
+    lock = Lock()
+    watched = weakref.ref(lock, lambda _: signal.raise_signal(signal.{name}))
+    del lock
+assert received == [signal.{name}]
+weak = Lock()
+watched = weakref.ref(weak, lambda _: 1 / 0)
+del weak
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("Traceback") == ended.stderr.count("ZeroDivisionError") == 1
+    assert "Interrupted" not in ended.stderr
+    assert "Terminated" not in ended.stderr
+
+
 def test_ctrl_c_in_code_made_of_text_gives_its_code_too() -> None:
     # As importing makes such code; Python itself would end the process by the signal afterwards.
     program = (
