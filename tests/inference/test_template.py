@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -18,18 +17,7 @@ from livevision.inference.template import Norm, Template, Weight, read_template
 from livevision.models import catalog, export
 from livevision.models.choice import files_of
 
-ROOT = Path(__file__).parent.parent.parent
 SMALL = "shufflenetv2-1.0-tiny-imagenet"  # with units whose channels are put in order, and norms
-
-
-def maker() -> Any:
-    """The script that makes templates."""
-    spec = importlib.util.spec_from_file_location("templates", ROOT / "scripts" / "templates.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", catalog.names())
@@ -44,16 +32,6 @@ def test_shipped_templates_compute_what_torch_does(name: str, tmp_path: Path) ->
     assert json.loads(told["labels"]) == list(card.labels)
     assert json.loads(told["card"])["score"] == dict(card.score)
     assert told["input_size"] == "{}x{}".format(*card.input_size)
-
-
-def test_the_script_makes_the_shipped_file(tmp_path: Path) -> None:
-    card = catalog.find(SMALL)
-    files = files_of(card, None, None, untrained=False)
-    made, apart = maker().make_template(replace(files, graph=None))
-    made.write(tmp_path / "a.npz")
-    assert card.template is not None
-    assert apart < 1e-6
-    assert (tmp_path / "a.npz").read_bytes() == card.template.read_bytes()
 
 
 def test_weights_trained_on_take_the_same_template(tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ from typing import Any
 import cv2
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
 
 def turn(fps: float) -> dict[str, float]:
     return {
@@ -40,6 +38,7 @@ def test_nets_of_others_run_from_the_same_weights(
     script: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(script, "precisions", lambda: ["fp32", "bf16"])
+    programs = Path(script.__file__).with_name("peers")
     for net in script.FOREIGN:
         rows = script.of_others(net, "our-python", "their-python")
         mine = [row.arguments[4:] for row in rows if row.python == "our-python"]
@@ -50,7 +49,7 @@ def test_nets_of_others_run_from_the_same_weights(
         theirs = [row for row in rows if row.python == "their-python"]
         assert theirs
         assert all(any("{shared}" in a for a in row.arguments) for row in theirs)
-        assert all((SCRIPTS / "peers" / row.program).is_file() for row in rows)
+        assert all((programs / row.program).is_file() for row in rows)
     mine = tmp_path / "mine.onnx"
     mine.write_bytes(b"a graph")
     script.prepare("yolox-nano", "no-python", tmp_path, mine)
