@@ -16,7 +16,10 @@ An exception of a handler is lost if it interrupts a callback whose errors Pytho
 that of a weak reference. The pipeline therefore checks here too.
 """
 
-_WORKERS = ("capture", "preprocess", "inference", "overlay", "engine")
+_WORKERS = (
+    "capture", "preprocess", "inference", "overlay", "engine", "stream", "gstreamer", "closing"
+)  # fmt: skip
+"""Threads that use libraries which Python's shut-down frees; a source's number may follow."""
 
 
 def ending_signals() -> list[int]:
@@ -54,7 +57,7 @@ def leave_if_busy(code: int) -> None:
 
     Python's own shut-down would free the libraries they use, which crashes the process.
     """
-    if not any(thread.name in _WORKERS for thread in threading.enumerate()):
+    if not any(t.name.partition(" ")[0] in _WORKERS for t in threading.enumerate()):
         return
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):

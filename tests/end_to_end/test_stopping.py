@@ -85,6 +85,22 @@ def test_a_signal_at_any_moment_gives_its_code_and_no_traceback(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "name", ["capture", "stream 0", "gstreamer 3", "closing", "stream packets"]
+)
+def test_nothing_is_shut_down_below_a_thread_at_work(name: str) -> None:
+    """A source that does not answer is left in its library: freeing that crashed one run in 80."""
+    program = f"""
+import atexit, threading
+from livevision.runtime.signals import leave_if_busy
+atexit.register(print, "shut down")
+threading.Thread(target=threading.Event().wait, name={name!r}, daemon=True).start()
+leave_if_busy(130)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (130, ""), ended.stderr
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_where_nothing_can_be_raised_prints_nothing(name: str) -> None:
     """Importing calls back when a lock goes, and Python prints what is raised there."""
