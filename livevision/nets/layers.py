@@ -186,6 +186,10 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, N x num_classes."""
-        average = torch.flatten(global_average(self.backbone(images)[-1]), 1)
+        return self.classify(self.backbone(images)[-1])
+
+    def classify(self, last: Tensor) -> Tensor:
+        """Logits, N x num_classes, of the backbone's last map, N x channels x H x W."""
+        average = torch.flatten(global_average(last), 1)
         logits: Tensor = self.fc(self.dropout(average))
         return logits

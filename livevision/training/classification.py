@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livevision.datasets.samples import ClassSample
+from livevision.errors import UsageError
+from livevision.nets.layers import Classifier
 from livevision.scoring.confusion import ConfusionMatrix
 from livevision.training.batches import batch_number, views_random
 from livevision.training.compiling import compiled
-from livevision.training.distillation import answers_loss
+from livevision.training.distillation import answers_loss, features_loss
 from livevision.training.drawings import draw_class
 from livevision.training.marks import Marks, mask_unmarked
 from livevision.training.material import Material
@@ -23,7 +25,7 @@ from livevision.training.processes import Group
 from livevision.training.ragged import Ragged, Views, on_device
 from livevision.training.recipe import ClassifyOptions, Recipe
 from livevision.training.scores import Scores
-from livevision.training.teachers import AskTeacher, open_teacher
+from livevision.training.teachers import AskFeatures, AskTeacher, open_features, open_teacher
 from livevision.training.views import Colouring, colours, log_uniform, middle, normalised
 
 
@@ -48,11 +50,16 @@ class ClassificationJob:
         self.marks = Marks(self.material.train, outputs, group.device)
         self.colouring = Colouring(self.options.jitter, self.options.hue)
         self._teacher: AskTeacher | None = None
+        self._features: AskFeatures | None = None
 
     def about(self) -> list[str]:
         """Lines that describe the training data."""
         if self.options.teacher is not None:
             self._teacher = open_teacher(self.options.teacher, self.material, self.group.device)
+        if self.options.features is not None:
+            self._features = open_features(
+                self.options.features, len(self.labels), self.group.device
+            )
         return self.material.about()
 
     @cached_property
@@ -77,22 +84,54 @@ class ClassificationJob:
         return Batch(images, labels, self.marks.of(indices))
 
     def compiled(self, net: nn.Module) -> nn.Module:
-        """The whole net, compiled."""
-        return cast(nn.Module, compiled(net, self.group.device))
+        """The whole net, compiled; with features its backbone, whose map they are learned from."""
+        if self.options.features is None:
+            return cast(nn.Module, compiled(net, self.group.device))
+        backbone = cast(Any, net).backbone
+        # Not the module: compiled, it would give its weights other names.
+        backbone.forward = compiled(backbone.forward, self.group.device)
+        return net
 
     def loss(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Cross entropy with smoothed labels and, with a teacher, with its outputs."""
-        logits = mask_unmarked(net(batch.images), batch.marked)
+        """Cross entropy with smoothed labels and, with a teacher, with its outputs or features."""
+        imitated: dict[str, Tensor] = {}
+        if self.options.features is None or self._features is None:
+            outputs = net(batch.images)
+        else:
+            if not isinstance(net, Classifier):
+                raise UsageError(
+                    f"task_options.features: net {self.recipe.net!r} has more than a linear layer "
+                    "behind its last map, so it cannot imitate one"
+                )
+            last = net.backbone(batch.images)[-1]
+            outputs = net.classify(last)
+            theirs = self._features(batch.images)
+            distance = features_loss(self._imitated(net, last, theirs.shape[1]), theirs)
+            imitated = {"features": self.options.features.weight * distance}
+        logits = mask_unmarked(outputs, batch.marked)
         entropy = smoothed_entropy(logits, batch.labels, self.options.label_smoothing, batch.marked)
         teacher = self.options.teacher
         if teacher is None or self._teacher is None:
-            return {"main": entropy}
+            return {"main": entropy, **imitated}
         answers = self._teacher(batch.images)
         ours = logits[:, : answers.shape[1]]
         return {
             "main": (1 - teacher.weight) * entropy,
             "teacher": teacher.weight * answers_loss(ours, answers, teacher.temperature),
+            **imitated,
         }
+
+    def _imitated(self, net: Classifier, last: Tensor, channels: int) -> Tensor:
+        """What the outputs behind the labels' say of each place of a map, N x channels x H x W."""
+        first, fc = len(self.labels), cast(nn.Linear, net.fc)
+        if fc.out_features < first + channels:
+            raise UsageError(
+                f"task_options.features: {first} labels and {channels} channels take "
+                f"net_options: {{num_classes: {first + channels}}}"
+            )
+        rows = slice(first, first + channels)
+        bias = None if fc.bias is None else fc.bias[rows]
+        return F.conv2d(last, fc.weight[rows, :, None, None], bias)
 
     @torch.no_grad()
     def evaluate(self, net: nn.Module) -> Scores:

@@ -54,3 +54,20 @@ def maps_loss(ours: Tensor, theirs: Tensor) -> Tensor:
     theirs = theirs.float()
     power: Tensor = theirs.square().mean()
     return (ours.float() - theirs).square().mean() / power.clamp(min=torch.finfo(power.dtype).tiny)
+
+
+def features_loss(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Mean squared error of features, each channel of the teacher's scaled to variance 1.
+
+    Without the scaling a few strong channels would be learned and the others left.
+
+    Args:
+        ours: N x C x H x W; averaged over the cells of a coarser map of the teacher.
+        theirs: N x C x H x W, without gradient.
+    """
+    theirs = theirs.float()
+    mean = theirs.mean((0, 2, 3), keepdim=True)
+    spread = theirs.std((0, 2, 3), keepdim=True).clamp(min=1e-6)
+    height, width = theirs.shape[2:]
+    ours = F.adaptive_avg_pool2d(ours.float(), (height, width))
+    return F.mse_loss(ours, (theirs - mean) / spread)

@@ -71,6 +71,26 @@ class Teacher(Part):
     maps: bool = True
 
 
+class Features(Part):
+    """A trained net whose backbone's last map a classifier imitates (arXiv 2203.05180).
+
+    The backbone learns what another one knows of every place of a picture, which takes fewer
+    pictures than learning from their classes alone. Spare outputs of the classifier stand for the
+    map's channels: `net_options.num_classes` is at least the labels and these channels together.
+
+    Attributes:
+        net: its name for `livevision.nets.build`, of any task.
+        weights: its safetensors file.
+        net_options: passed to `build`.
+        weight: factor of the added loss, which is 1 where the map is not known at all.
+    """
+
+    net: str
+    weights: str
+    net_options: dict[str, Any] = {}
+    weight: float = Field(default=1.0, gt=0)
+
+
 class SoftLabels(Part):
     """Learning from soft labels: a teacher's logits, stored by `livevision label --soft`.
 
@@ -211,6 +231,7 @@ class ClassifyOptions(Part):
         hue: maximum rotation of the hue, in degrees.
         label_smoothing: share of the truth spread over all classes.
         teacher: a classifier to learn from besides the labels.
+        features: a backbone whose map is imitated besides; default: none.
     """
 
     smallest_crop: float = Field(default=0.35, gt=0, le=1)
@@ -219,6 +240,7 @@ class ClassifyOptions(Part):
     hue: float = Field(default=0.0, ge=0, le=180)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     teacher: Teacher | None = None
+    features: Features | None = None
 
 
 class Recipe(Part):

@@ -17,19 +17,22 @@ from livevision.datasets.samples import ClassSample
 from livevision.errors import ModelError, UsageError, missing_package
 from livevision.nets import build
 from livevision.training.material import Material
-from livevision.training.recipe import Teacher
+from livevision.training.recipe import Features, Teacher
 from livevision.training.views import colours, middle, normalised
 from livevision.training.weights import load_weights, move
 
 AskTeacher: TypeAlias = Callable[[Tensor], Tensor]
 """Logits of the labels, N x labels, for images in our nets' input format."""
 
+AskFeatures: TypeAlias = Callable[[Tensor], Tensor]
+"""A backbone's last map, N x C x H x W, for images in our nets' input format."""
+
 _OTHERS = "efficientnet_lite0"
 _OTHERS_SIZE = 224
 _ASKED = 20  # pictures per class to match a foreign teacher's classes
 
 
-def load_teacher(settings: Teacher, num_labels: int, device: torch.device) -> nn.Module:
+def load_teacher(settings: Teacher | Features, num_labels: int, device: torch.device) -> nn.Module:
     """Load one of our own nets as a teacher, in eval mode.
 
     Raises:
@@ -66,6 +69,25 @@ def open_teacher(settings: Teacher, material: Material, device: torch.device) ->
     def ask(images: Tensor) -> Tensor:
         logits: Tensor = net(images)
         return logits[:, : len(material.labels)].float()
+
+    return ask
+
+
+def open_features(settings: Features, num_labels: int, device: torch.device) -> AskFeatures:
+    """Load a net whose backbone's map a classifier imitates.
+
+    Raises:
+        UsageError: the file does not exist, or the net has no backbone.
+        ModelError: the net is unknown, or the weights do not fit it.
+    """
+    backbone = getattr(load_teacher(settings, num_labels, device), "backbone", None)
+    if not isinstance(backbone, nn.Module):
+        raise UsageError(f"task_options.features: net {settings.net!r} has no backbone to imitate")
+
+    @torch.no_grad()
+    def ask(images: Tensor) -> Tensor:
+        last: Tensor = backbone(images)[-1]
+        return last
 
     return ask
 

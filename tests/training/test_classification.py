@@ -61,6 +61,85 @@ def test_a_teacher_that_is_not_installed_is_told(tmp_path: Path) -> None:
             job(tmp_path, teacher={"net": "efficientnet_lite0"})
 
 
+def features(root: Path, net: str = "snet49") -> dict[str, Any]:
+    """The option `features` for random weights of a net of one class."""
+    torch.manual_seed(1)
+    save_weights(build(net, num_classes=1), root / "knowing.safetensors")
+    return {
+        "net": net,
+        "weights": str(root / "knowing.safetensors"),
+        "net_options": {"num_classes": 1},
+        "weight": 2.0,
+    }
+
+
+def test_spare_outputs_learn_a_backbones_map_in_every_place(tmp_path: Path) -> None:
+    taught = job(tmp_path, features=features(tmp_path))
+    torch.manual_seed(2)
+    student = build("xception39", num_classes=2 + 512).eval()
+    batch = taught.batch(0)
+    teacher = build("snet49", num_classes=1).eval()
+    load_weights(teacher, tmp_path / "knowing.safetensors")
+    with torch.no_grad():
+        theirs = teacher.backbone(batch.images)[-1]
+        wanted = (theirs - theirs.mean((0, 2, 3), keepdim=True)) / theirs.std(
+            (0, 2, 3), keepdim=True
+        ).clamp(min=1e-6)
+        last = student.backbone(batch.images)[-1]
+        by_place = torch.einsum("nchw,kc->nkhw", last, student.fc.weight[2:])
+    losses = taught.loss(student, batch)
+    assert set(losses) == {"main", "features"}
+    expected = 2.0 * (by_place - wanted).square().mean()
+    assert losses["features"].item() == pytest.approx(expected.item(), rel=1e-4)
+    plain = job(tmp_path / "plain").loss(student, batch)["main"]
+    assert losses["main"].item() == pytest.approx(plain.item(), rel=1e-5)
+    losses["features"].backward()
+    assert float(student.fc.weight.grad[:2].abs().max()) == 0  # the labels' own outputs
+    assert float(student.backbone.stem[0].conv.weight.grad.abs().max()) > 0
+
+
+def test_features_need_outputs_for_every_channel(tmp_path: Path) -> None:
+    taught = job(tmp_path, features=features(tmp_path))
+    with pytest.raises(UsageError, match="num_classes: 514"):
+        taught.loss(build("xception39", num_classes=2), taught.batch(0))
+
+
+def test_a_compiled_net_imitates_and_is_named_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def spied(part: Any) -> Any:
+        def run(*arguments: Any) -> Any:
+            calls.append("compiled")
+            return part(*arguments)
+
+        return run
+
+    taught = job(tmp_path, features=features(tmp_path))
+    net, batch = build("xception39", num_classes=2 + 512).eval(), taught.batch(0)
+    names, before = set(net.state_dict()), taught.loss(net, batch)
+    monkeypatch.setattr(torch, "compile", spied)
+    assert taught.compiled(net) is net
+    after = taught.loss(net, batch)
+    assert {k: v.item() for k, v in after.items()} == pytest.approx(
+        {k: v.item() for k, v in before.items()}, rel=1e-6
+    )
+    assert calls == ["compiled"]
+    assert set(net.state_dict()) == names
+
+
+def test_a_net_with_more_than_a_linear_layer_is_told(tmp_path: Path) -> None:
+    taught = job(tmp_path, features=features(tmp_path))
+    with pytest.raises(UsageError, match=r"snet49.*more than a linear layer"):
+        taught.loss(build("stdc1", num_classes=2 + 512), taught.batch(0))
+
+
+def test_features_of_a_net_without_a_backbone_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="dfanet-b"):
+        job(tmp_path, features=features(tmp_path, "dfanet-b"))
+
+
 def test_a_strangers_classes_are_matched_by_its_answers(tmp_path: Path) -> None:
     material = job(tmp_path).material
 

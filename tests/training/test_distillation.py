@@ -11,7 +11,7 @@ from torch import nn
 
 from livevision.errors import ModelError, UsageError
 from livevision.nets import build
-from livevision.training.distillation import answers_loss, maps_loss
+from livevision.training.distillation import answers_loss, features_loss, maps_loss
 from livevision.training.jobs import Job, make_job
 from livevision.training.processes import Group
 from livevision.training.starting import start_from
@@ -153,3 +153,24 @@ def test_a_later_file_of_initial_weights_goes_over_those_before_it(tmp_path: Pat
     assert len(shared) > 50
     assert all(torch.equal(state[name].half(), theirs[name].half()) for name in shared)
     assert torch.equal(state["fc.weight"].half(), first.state_dict()["fc.weight"].half())
+
+
+def test_features_count_alike_however_strong_they_are() -> None:
+    torch.manual_seed(0)
+    theirs = torch.randn(4, 3, 2, 2)
+    scaled = (theirs - theirs.mean((0, 2, 3), keepdim=True)) / theirs.std((0, 2, 3), keepdim=True)
+    strong = theirs * torch.tensor([1.0, 50.0, 0.02])[:, None, None] + 7
+    assert features_loss(scaled, strong).item() == pytest.approx(0, abs=1e-5)
+    assert features_loss(torch.zeros(4, 3, 2, 2), strong).item() == pytest.approx(1, rel=0.1)
+    one_unknown = scaled.clone()
+    one_unknown[:, 2] = 0
+    assert features_loss(one_unknown, strong).item() == pytest.approx(1 / 3, rel=0.1)
+
+
+def test_a_finer_map_is_compared_by_its_means() -> None:
+    theirs = torch.randn(2, 3, 2, 2)
+    finer = torch.randn(2, 3, 4, 4)
+    means = finer.unfold(2, 2, 2).unfold(3, 2, 2).mean((-2, -1))
+    assert features_loss(finer, theirs).item() == pytest.approx(
+        features_loss(means, theirs).item(), rel=1e-5
+    )
