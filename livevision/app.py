@@ -70,7 +70,7 @@ def run(
     with (
         Signals(this.pipeline, this.delivery.saved, reload if reloading.possible else None) as stop,
         Progress(settings) as progress,
-        this.reported(),
+        this.outcome.reported(),
         served(this, config, health, reloading),
         service,
         unused_memory_returned(own_process),
@@ -82,13 +82,13 @@ def run(
         log.info("report", extra={"fields": {"report": report}})
     elif report["frames_in"] and not settings.quiet:
         print(as_table(report), file=sys.stderr)
-    for failure in this.failures:
+    for failure in this.outcome.failures:
         log.error("%s", failure)
     if report["sources_failed"] and len(report["sources"]) > 1:
         log.warning("%d of %d sources failed", report["sources_failed"], len(report["sources"]))
     for where in _in_short(this.delivery.where):
         log.info("results are in %s", where)
-    return this.exit_code if stop.signal is None else 128 + stop.signal
+    return this.outcome.exit_code(len(this.sources)) if stop.signal is None else 128 + stop.signal
 
 
 def frames(
@@ -130,9 +130,9 @@ def frames(
             "workers and on are for the command line: frames of other processes cannot be iterated"
         )
     this = Run(settings, Meter(), draw=True)
-    with this.reported(), served(this), closing(this.frames()) as rendered:
+    with this.outcome.reported(), served(this), closing(this.frames()) as rendered:
         yield from rendered
-    this.raise_first()
+    this.outcome.raise_first()
 
 
 def _stays(settings: Settings) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import Counter
@@ -23,7 +22,7 @@ from livevision.fleet.places import HIDDEN, Place
 from livevision.fleet.pool import Pool
 from livevision.fleet.worker import Job
 from livevision.models.for_run import for_run
-from livevision.output.report_file import STANDARD_OUTPUT, check_report, write_report
+from livevision.output.report_file import check_report, write_report
 from livevision.redact import redact_uri
 from livevision.runtime.report import joined
 from livevision.runtime.terminal import Bar
@@ -164,9 +163,7 @@ def _told(settings: Settings, backlog: Backlog, report: dict[str, Any]) -> int:
     for target, error in backlog.unfinished.items():
         log.error("%s: not written: %s", target, error)
     if settings.report is not None:
-        write_report(settings.report, json.dumps(report, indent=2) + "\n")
-        if settings.report != STANDARD_OUTPUT:
-            log.info("report in %s", settings.report)
+        write_report(settings.report, report)
     counts = report["videos"]
     log.info(
         "%d videos: %d done, %d finished before, %d set aside; %d frames in %.1f s by %d workers",

@@ -115,7 +115,7 @@ class Worker:
                     for _ in rendered:
                         frames += 1
                         progress(frames)
-                failure = next(iter(run.failures), None)
+                failure = next(iter(run.outcome.failures), None)
                 if failure is not None and not (frames and isinstance(failure, SourceError)):
                     raise failure
                 # What was read of a damaged film is kept, and is not a finished output.
@@ -215,7 +215,7 @@ class Worker:
         finally:
             for sink in sinks:
                 sink.close()
-        for failure in run.failures:
+        for failure in run.outcome.failures:
             raise failure
         if first is None or last is None:
             raise SourceError(f"{task.film.name}: part {task.number + 1} of it has no frames")

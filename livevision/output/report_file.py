@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from livevision.errors import OutputError, UsageError
 from livevision.files import write_whole
 from livevision.output.place import end_of_links, same, special
+
+log = logging.getLogger(__name__)
 
 STANDARD_OUTPUT = Path("-")
 _OPEN = re.compile(r"-|/dev/(stdout|stderr|fd/(\d+))")
@@ -48,19 +53,22 @@ def check_report(path: Path, inputs: Iterable[Path] = ()) -> None:
         raise OutputError(f"--report {path}: the folder {folder} is not writable")
 
 
-def write_report(path: Path, text: str) -> None:
-    """Write a report; an existing file is replaced atomically.
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a report as JSON, and log where; an existing file is replaced atomically.
 
     Raises:
         OutputError: It cannot be written.
     """
+    text = json.dumps(report, indent=2) + "\n"
     try:
         if _goes_through(path):
             _write_through(path, text)
-            return
-        write_whole(end_of_links(path), text)
+        else:
+            write_whole(end_of_links(path), text)
     except OSError as error:
         raise OutputError(f"cannot write the report {path}: {error.strerror}") from error
+    if path != STANDARD_OUTPUT:
+        log.info("report in %s", path)
 
 
 def _goes_through(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -15,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from livevision.capture.locate import expand
 from livevision.cores import usable
-from livevision.errors import LivevisionError, OutputError, SourceError, UsageError
+from livevision.errors import LivevisionError, SourceError, UsageError
 from livevision.frame import Frame, LiveSettings, Rendered
 from livevision.inference.detect import class_ids
 from livevision.media.packets import PacketRing
 from livevision.models.fitting import FIT
 from livevision.models.for_run import RunModels, for_run, is_light, open_specs
 from livevision.models.model import Model
-from livevision.output.report_file import STANDARD_OUTPUT, write_report
 from livevision.protocols import StopRequested
 from livevision.runtime.controls import Controls
 from livevision.runtime.delivery import Delivery
 from livevision.runtime.inference_stage import InferenceStage
 from livevision.runtime.links import Closed
 from livevision.runtime.metering import Meter
+from livevision.runtime.outcome import Outcome
 from livevision.runtime.overlay_stage import OverlayStage
 from livevision.runtime.pace.adaptive import Adaptive
 from livevision.runtime.pipeline import Ended, Opened, Pipeline
@@ -69,6 +68,7 @@ class Run:
 
     Attributes:
         controls: Settings that can change during the run.
+        outcome: The sources that failed, the report and the exit code.
         segments: The recording of sources; None if none is recorded.
         stages: The stages between capture and output, in order.
         turned: ``time.monotonic()`` when the output last got a frame or found none waiting.
@@ -89,8 +89,7 @@ class Run:
         self.settings = settings
         self.turned = time.monotonic()
         self.meter = meter
-        self._failures: dict[int, LivevisionError] = {}
-        self._unreported: OutputError | None = None
+        self.outcome = Outcome(settings.report, self.report)
         self._delivered: deque[tuple[Frame, float]] = deque()
         self._watched = draw
         self._removed: set[int] = set()
@@ -204,7 +203,7 @@ class Run:
                     self._look_after()
                     if isinstance(event, Rendered):
                         source = event.frame.source
-                        if source in self._failures:
+                        if self.outcome.without(source):
                             self.meter.dropped(source, "output", "failed")
                             continue
                         live = self.pipeline.freshest(source)
@@ -303,28 +302,6 @@ class Run:
         known = [n for n in range(len(self.sources)) if self.controls.knows(n)]
         return [n for n in known if n not in self._removed]
 
-    @property
-    def failures(self) -> list[LivevisionError]:
-        """Errors of sources that the run continued without, and of its report."""
-        unreported = [] if self._unreported is None else [self._unreported]
-        return [*self._failures.values(), *unreported]
-
-    def raise_first(self) -> None:
-        """Raise the first error of the run, if any; call it at the end."""
-        for further in self.failures[1:]:
-            log.error("%s", further)
-        for first in self.failures[:1]:
-            raise first
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code; if one source of several failed, that of a failed source."""
-        if not self._failures:
-            return 0 if self._unreported is None else self._unreported.exit_code
-        codes = {error.exit_code for error in self._failures.values()}
-        every = len(self._failures) == len(self.sources)
-        return codes.pop() if every and len(codes) == 1 else SourceError.exit_code
-
     def report(self) -> dict[str, Any]:
         """The report of the run so far."""
         specs = open_specs(self._models.models)
@@ -339,37 +316,6 @@ class Run:
             **({} if self._analysis is None else self._analysis.report()),
             **({} if self.segments is None else {"recording": self.segments.report()}),
         )
-
-    @contextmanager
-    def reported(self) -> Iterator[None]:
-        """Context of a run: writes its report however it ends.
-
-        An error of the run takes precedence: a report that cannot be written is logged then, and
-        raised only after a run without another error.
-        """
-        try:
-            yield
-        except BaseException:
-            self._try_to_report()
-            if self._unreported is not None:
-                log.error("%s", self._unreported)
-            raise
-        self._try_to_report()
-
-    def _try_to_report(self) -> None:
-        try:
-            self.write_report()
-        except OutputError as error:
-            self._unreported = error
-
-    def write_report(self) -> None:
-        """Write the report file, if one was requested."""
-        path = self.settings.report
-        if path is None:
-            return
-        write_report(path, json.dumps(self.report(), indent=2) + "\n")
-        if path != STANDARD_OUTPUT:
-            log.info("report in %s", path)
 
     @contextmanager
     def _analysed(self) -> Iterator[None]:
@@ -480,12 +426,8 @@ class Run:
                 self._adaptive.delivered(frame, when)
 
     def _failed(self, source: int, error: LivevisionError) -> None:
-        """Continue without a source; its error is shown at the end of the run and in the report.
-
-        Only the first error of a source counts: later ones follow from it.
-        """
-        if source not in self._failures:
-            self._failures[source] = error
+        """Continue without a source; its error is shown at the end of the run and in the report."""
+        if self.outcome.failed(source, error):
             self.meter.failed(source, self.sources[source].name, error)
         self.pipeline.give_up(source)
 

@@ -250,10 +250,10 @@ class TestReport:
     ) -> None:
         clip = clips.truncated(tmp_path / "in.mp4")
 
-        def fails(path: Path, text: str) -> None:
+        def fails(path: Path, report: object) -> None:
             raise OutputError("cannot write the report")
 
-        monkeypatch.setattr("livevision.runtime.run.write_report", fails)
+        monkeypatch.setattr("livevision.runtime.outcome.write_report", fails)
         out = tmp_path / "out.jsonl"
         arguments = ["--source", clip.path, *LIGHT, "--output", out, "--report", tmp_path / "r"]
         outcome = livevision(*arguments)
@@ -269,10 +269,10 @@ class TestReport:
     ) -> None:
         clip = clips.constant_rate(tmp_path / "in.mp4", frames=3)
 
-        def fails(path: Path, text: str) -> None:
+        def fails(path: Path, report: object) -> None:
             raise OutputError("cannot write the report")
 
-        monkeypatch.setattr("livevision.runtime.run.write_report", fails)
+        monkeypatch.setattr("livevision.runtime.outcome.write_report", fails)
         out = tmp_path / "out.jsonl"
         outcome = livevision("--source", clip.path, *LIGHT, "--output", out, "--report", "r.json")
         assert outcome.code == 5

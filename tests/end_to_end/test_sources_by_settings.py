@@ -88,7 +88,7 @@ def test_each_source_has_its_models_classes_and_outputs(tmp_path: Path) -> None:
     run = Run(settings, Meter())
     for _ in run.frames():
         pass
-    run.raise_first()
+    run.outcome.raise_first()
     report = run.report()
     accounted_for(report)
     assert [(row["source"], row["frames_out"]) for row in report["sources"]] == [
@@ -135,7 +135,7 @@ def test_four_sources_two_models_and_three_sinks_of_which_one_is_slow_and_one_fa
     run = Run(settings, Meter())
     for _ in run.frames():
         pass
-    run.raise_first()
+    run.outcome.raise_first()
     report = run.report()
     accounted_for(report)
     assert report["sources_failed"] == 0
@@ -214,7 +214,7 @@ def test_each_source_has_a_scene_of_its_own(tmp_path: Path) -> None:
     run = Run(settings, Meter())
     for _ in run.frames():
         pass
-    run.raise_first()
+    run.outcome.raise_first()
     counted = run.report()["scene"]
     assert {name: (list(s["lines"]), list(s["zones"])) for name, s in counted.items()} == {
         "door": ([], ["all"]),
@@ -289,7 +289,7 @@ def test_sources_come_and_go_while_the_run_goes_on(tmp_path: Path) -> None:
         pass
     changing.join()
     assert not errors
-    run.raise_first()
+    run.outcome.raise_first()
     report = run.report()
     accounted_for(report)
     assert [row["source"] for row in report["sources"]] == ["first", "second", "first"]

@@ -81,9 +81,8 @@ def test_a_net_that_is_too_slow_gets_smaller_inputs_while_the_run_goes_on(
 ) -> None:
     caplog.set_level(logging.INFO)
     run = Run(_settings(report=tmp_path / "report.json"), Meter(), draw=True)
-    with closing(run.frames()) as frames:
+    with run.outcome.reported(), closing(run.frames()) as frames:
         indices = [rendered.index for rendered in frames]
-    run.write_report()
     report = json.loads((tmp_path / "report.json").read_text())
     told = report["target_latency"]
     assert indices == sorted(set(indices))

@@ -133,7 +133,7 @@ class TestReport:
         link = tmp_path / "report.json"
         link.symlink_to("real")
         check_report(link)
-        write_report(link, "{}\n")
+        write_report(link, {})
         assert link.is_symlink()
         assert (tmp_path / "real").read_text() == "{}\n"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["real", "report.json"]
@@ -143,30 +143,30 @@ class TestReport:
         os.mkfifo(pipe)
         check_report(pipe)
         with pytest.raises(OutputError, match="cannot write the report"):
-            write_report(pipe, "{}\n")
+            write_report(pipe, {})
         found: list[str] = []
-        text = json.dumps(list(range(50_000)))  # more than a pipe holds
+        report = {"numbers": list(range(50_000))}  # more than a pipe holds
         reader = threading.Thread(target=lambda: found.append(pipe.read_text()))
         reader.start()
         while True:
             try:
-                write_report(pipe, text)
+                write_report(pipe, report)
                 break
             except OutputError:  # the reader has not opened it yet
                 continue
         reader.join()
-        assert found == [text]
+        assert [json.loads(text) for text in found] == [report]
         assert stat.S_ISFIFO(pipe.stat().st_mode)
 
     @pytest.mark.parametrize("device", ["/dev/null", "/dev/stderr"])
     def test_a_device_is_written_to(self, device: str, capfd: pytest.CaptureFixture[str]) -> None:
         check_report(Path(device))
-        write_report(Path(device), "{}\n")
+        write_report(Path(device), {})
         assert capfd.readouterr().err == ("{}\n" if device == "/dev/stderr" else "")
 
     def test_a_full_device_is_told(self) -> None:
         with pytest.raises(OutputError, match="No space left"):
-            write_report(Path("/dev/full"), "{}\n")
+            write_report(Path("/dev/full"), {})
 
     def test_the_input_is_not_replaced(self, tmp_path: Path) -> None:
         (tmp_path / "in.mp4").write_bytes(b"x")
